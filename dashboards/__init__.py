@@ -1,0 +1,1 @@
+"""What was found: results, tables, figures, report."""

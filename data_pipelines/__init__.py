@@ -1,0 +1,1 @@
+"""Many volumes: sources, manifest, prepared set, splits, stream."""

@@ -1,0 +1,1 @@
+"""Synthetic abdominal CTs, the embedded default data."""

@@ -1,0 +1,1 @@
+"""Readers of data set layouts, one module each."""

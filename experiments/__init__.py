@@ -1,0 +1,1 @@
+"""What is run, as data: recipes, presets, tables; no algorithms."""

@@ -1,0 +1,1 @@
+"""One volume, one model, one training, one cluster; knows no data set and no table."""

@@ -1,0 +1,34 @@
+"""The one error that a user is meant to read."""
+
+
+class UserError(Exception):
+    """Input that the user can mend: it says what is wrong, where, and what to do.
+
+    Args:
+        what: What is wrong, in one sentence.
+        where: The file, field or option.
+        fix: What to do about it.
+    """
+
+    def __init__(self, what: str, *, where: str, fix: str) -> None:
+        super().__init__(what, where, fix)
+        self.what, self.where, self.fix = what, where, fix
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  where: {self.where}\n  fix:   {self.fix}"
+
+    def __reduce__(self) -> tuple:
+        # Ray carries errors between processes; keyword-only arguments need help to survive that.
+        return _rebuild, (self.what, self.where, self.fix)
+
+
+def _rebuild(what: str, where: str, fix: str) -> UserError:
+    return UserError(what, where=where, fix=fix)
+
+
+def nearest_name(name: str, valid: tuple[str, ...]) -> str:
+    """Say which valid name an unknown one probably meant, else list them all."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, valid, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"use one of: {', '.join(valid)}"

@@ -1,0 +1,1 @@
+"""Pure functions: Dice, voxel SimSiam, and the choice of voxels."""

@@ -1,0 +1,1 @@
+"""Ray clusters, train jobs, study jobs, and the tracking of runs."""

@@ -1,0 +1,1 @@
+"""MLflow: write runs, find runs."""

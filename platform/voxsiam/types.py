@@ -1,0 +1,73 @@
+"""Axis legend and the few types that every package shares.
+
+Axes: b cases of a batch, c channels, k classes, n voxels, f feature dimensions;
+d h w the grid axes. Arrays are always d h w in the patient's frame:
+d runs inferior -> superior, h posterior -> anterior, w left -> right (NIfTI's RAS, reversed).
+Spacing and shapes stand in the same order. The paper writes H x W x D.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from pydantic import BaseModel, ConfigDict
+
+ORGANS = (
+    "spleen",
+    "left_kidney",
+    "gallbladder",
+    "esophagus",
+    "liver",
+    "stomach",
+    "pancreas",
+    "duodenum",
+)
+"""The eight organs in the paper's order; organ i has label value i + 1, background is 0."""
+
+NUM_CLASSES = len(ORGANS) + 1
+
+Shape = tuple[int, int, int]
+Spacing = tuple[float, float, float]
+
+
+class Frozen(BaseModel):
+    """Validated data that never changes: unknown fields are refused, not ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One prepared case on the training grid.
+
+    Attributes:
+        case_id: Name of the case.
+        image: Intensities in [0, 1].
+        label: 0 background, 1..8 organs.
+        spacing_mm: Size of a grid voxel along d, h, w; it differs from case to case.
+    """
+
+    case_id: str
+    image: Float[np.ndarray, "d h w"]
+    label: UInt8[np.ndarray, "d h w"]
+    spacing_mm: Spacing
+
+
+class Split(Frozen):
+    """Which cases a run may see, and when.
+
+    Attributes:
+        train: Cases that give gradients.
+        validation: Cases that give per-epoch scores; no gradient, and never a test case.
+        test: Cases read once, at a run's end.
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...]
+
+    def disjoint(self) -> bool:
+        """Tell whether no case stands on two sides."""
+        sides: Sequence[str] = (*self.train, *self.validation, *self.test)
+        return len(set(sides)) == len(sides)

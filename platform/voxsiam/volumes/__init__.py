@@ -1,0 +1,1 @@
+"""One CT volume: read, orient, resample, window."""
