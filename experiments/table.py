@@ -1,0 +1,49 @@
+"""A table of the paper as data: rows, the recipe of each, and the number that was printed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voxsiam.training.config import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """What the paper prints in one row; None where it prints nothing.
+
+    Attributes:
+        dsc: Dice score coefficient, mean over eight organs and 20 test cases.
+        hd95: 95th percentile Hausdorff distance. Printed as mm, almost surely grid voxels.
+        assd: Average symmetric surface distance, same remark.
+    """
+
+    dsc: float | None = None
+    hd95: float | None = None
+    assd: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a table: a label, how to train it, and the paper's figures."""
+
+    label: str
+    recipe: Callable[[], Recipe]
+    printed: Printed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A study of the paper.
+
+    Attributes:
+        name: Its name on the command line.
+        number: Its number in the paper.
+        title: The paper's caption, in short.
+        rows: In the paper's order.
+        footnotes: What a reader must know before comparing with the printed numbers.
+    """
+
+    name: str
+    number: str
+    title: str
+    rows: tuple[Row, ...]
+    footnotes: tuple[str, ...] = ()
