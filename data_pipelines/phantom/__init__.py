@@ -1,1 +1,1 @@
-"""Synthetic abdominal CTs, the embedded default data."""
+"""Synthetic abdominal CTs: drawn or real organ shapes, painted with measured CT appearance."""

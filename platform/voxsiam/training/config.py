@@ -89,7 +89,8 @@ class Recipe(Frozen):
 
     def with_changes(self, **changes: object) -> Self:
         """Return a copy with fields replaced, validated again."""
-        return type(self).model_validate(self.model_dump() | changes)
+        unchanged = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_validate(unchanged | changes)
 
 
 def fingerprint(value: object) -> str:

@@ -1,0 +1,128 @@
+"""Charts that answer to the mouse: learning curves and the DSC of every organ."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from voxsiam.types import ORGANS
+
+from dashboards.palette import organ_title, row_colour
+from dashboards.tables import ReportRow, ReportTable
+
+Curve = dict[int, float]
+"""Value by epoch."""
+
+CURVES = {"train/loss": "Training loss", "validation/dsc": "Validation DSC (0 to 1)"}
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+_GRID = "#e3e6ea"
+
+
+def learning_curves(table: ReportTable) -> go.Figure | None:
+    """Loss and validation DSC over epochs: a thin line for each seed, a thick one for their mean.
+
+    A curve that no run has gets no panel; None where no run has any.
+    """
+    logged = {name for row in table.rows for trial in row.trials for name in trial.curves["metric"]}
+    shown = [name for name in CURVES if name in logged]
+    if not shown:
+        return None
+    figure = make_subplots(rows=1, cols=len(shown), subplot_titles=[CURVES[name] for name in shown])
+    for column, metric in enumerate(shown, start=1):
+        for index, row in enumerate(table.rows):
+            for line in _lines(row, metric, row_colour(index), named=column == 1):
+                figure.add_trace(line, row=1, col=column)
+    figure.update_xaxes(title_text="Epochs done")
+    return _styled(figure, height=400)
+
+
+def organ_boxes(table: ReportTable) -> go.Figure | None:
+    """DSC of every organ, a point for each test case (its mean over seeds); None without scores."""
+    figure = go.Figure()
+    for index, row in enumerate(table.rows):
+        scores = case_means(row)
+        if scores:
+            figure.add_trace(_box(row.label, scores, row_colour(index)))
+    if not figure.data:
+        return None
+    figure.update_layout(boxmode="group", boxgroupgap=0.25, boxgap=0.2)
+    names = [organ_title(organ) for organ in ORGANS]
+    figure.update_xaxes(categoryorder="array", categoryarray=names)
+    figure.update_yaxes(title_text="DSC (0 to 1)", range=[-0.03, 1.03])
+    return _styled(figure, height=420)
+
+
+def case_means(row: ReportRow) -> dict[tuple[str, str], float]:
+    """DSC by organ and case, the mean over the row's finished seeds; undefined ones left out."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for cases in (trial.cases for trial in row.trials if trial.finished):
+        for organ, case_id, dsc in zip(cases["organ"], cases["case_id"], cases["dsc"], strict=True):
+            if math.isfinite(dsc):
+                values.setdefault((organ, case_id), []).append(float(dsc))
+    return {name: statistics.fmean(seeds) for name, seeds in values.items()}
+
+
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """Mean over seeds at each step that all of these curves have reached."""
+    common = sorted(set.intersection(*(set(curve) for curve in curves)))
+    return {step: statistics.fmean(curve[step] for curve in curves) for step in common}
+
+
+def _lines(row: ReportRow, metric: str, colour: str, *, named: bool) -> list[go.Scatter]:
+    curves = {trial.seed: trial.curve(metric) for trial in row.trials}
+    curves = {seed: curve for seed, curve in curves.items() if curve}
+    if not curves:
+        return []
+    thin = {"color": colour, "width": 1}
+    lines = [
+        _line(curve, (row.label, f"{row.label}, seed {seed}"), {"line": thin, "opacity": 0.4})
+        for seed, curve in curves.items()
+        if len(curves) > 1
+    ]
+    mean = mean_curve(list(curves.values()))
+    thick = {"color": colour, "width": 2.5}
+    return [*lines, _line(mean, (row.label, row.label), {"line": thick, "showlegend": named})]
+
+
+def _line(curve: Curve, names: tuple[str, str], look: dict[str, object]) -> go.Scatter:
+    group, name = (escape(one) for one in names)
+    return go.Scatter(
+        x=list(curve),
+        y=list(curve.values()),
+        name=name,
+        legendgroup=group,
+        mode="lines" if len(curve) > 1 else "markers",
+        hovertemplate="%{fullData.name}<br>epoch %{x}: %{y:.4f}<extra></extra>",
+        **({"showlegend": False} | look),
+    )
+
+
+def _box(label: str, scores: dict[tuple[str, str], float], colour: str) -> go.Box:
+    return go.Box(
+        x=[organ_title(organ) for organ, _ in scores],
+        y=list(scores.values()),
+        name=escape(label),
+        text=[escape(case_id) for _, case_id in scores],
+        boxpoints="all",
+        pointpos=0,
+        jitter=0.5,
+        marker={"color": colour, "size": 4, "opacity": 0.75},
+        line={"width": 1.2},
+        hovertemplate="%{text}: %{y:.3f}<extra>%{fullData.name}</extra>",
+    )
+
+
+def _styled(figure: go.Figure, height: int) -> go.Figure:
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 56, "r": 16, "t": 40, "b": 48},
+        font={"family": _FONT, "size": 13, "color": "#1c2430"},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0},
+    )
+    axis = {"gridcolor": _GRID, "zeroline": False, "title_font": {"size": 13}}
+    figure.update_xaxes(axis).update_yaxes(axis)
+    figure.update_annotations(font_size=14)
+    return figure

@@ -1,0 +1,25 @@
+"""The colours of every picture and chart: one for each organ, one for each row of a table."""
+
+from voxsiam.types import ORGANS
+
+ORGAN_COLOURS: dict[str, str] = dict(
+    zip(
+        ORGANS,
+        ("#E69F00", "#0072B2", "#F0E442", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#7A3FF2"),
+        strict=True,
+    )
+)
+"""Okabe and Ito's colours, safe for colour-blind eyes, with a violet in place of their black."""
+
+ROW_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
+"""For the rows of a table in their order; a longer table starts again."""
+
+
+def row_colour(index: int) -> str:
+    """Colour of the row at this place of the table."""
+    return ROW_COLOURS[index % len(ROW_COLOURS)]
+
+
+def organ_title(organ: str) -> str:
+    """Name of an organ as a reader writes it: left_kidney becomes Left kidney."""
+    return organ.replace("_", " ").capitalize()

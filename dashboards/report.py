@@ -1,0 +1,161 @@
+"""The report of a study: one page that opens offline, and its table for other programs."""
+
+import base64
+import shlex
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import plotly.graph_objects as go
+import plotly.offline
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
+
+from dashboards.charts import learning_curves, organ_boxes
+from dashboards.comparability import data_kind, warnings
+from dashboards.folder_swap import write_folder
+from dashboards.overlays import draw_overlays
+from dashboards.palette import organ_title
+from dashboards.results import StudyResults
+from dashboards.table_files import to_csv, to_json, to_latex, to_markdown
+from dashboards.tables import MEASURES, ReportTable, build_table
+from experiments.table import Table
+
+PAGE = "index.html"
+OVERLAYS = "pictures/overlays.png"
+FILES = {
+    "table.csv": to_csv,
+    "table.md": to_markdown,
+    "table.tex": to_latex,
+    "table.json": to_json,
+}
+
+
+def write_report(
+    table: Table,
+    results: StudyResults,
+    directory: Path,
+    mlflow_ui: str = "http://127.0.0.1:5000",
+) -> Path:
+    """Write the page, the table as CSV, Markdown, LaTeX and JSON, and the pictures.
+
+    An older report in `directory` is replaced in one step, so a kill leaves it as it was.
+
+    Args:
+        table: The table of the paper.
+        results: What the study found.
+        directory: A folder of its own; foreign files in it are refused, not deleted.
+        mlflow_ui: Where the links lead: the address of an MLflow UI.
+
+    Returns:
+        Path of the page.
+    """
+    _check_address(mlflow_ui)
+    directory = directory.resolve()
+    _check_directory(directory)
+    report = build_table(table, results)
+    write_folder(directory, lambda folder: _write(report, folder, mlflow_ui.rstrip("/")))
+    return directory / PAGE
+
+
+def _write(report: ReportTable, folder: Path, mlflow_ui: str) -> None:
+    for name, render in FILES.items():
+        (folder / name).write_text(render(report), encoding="utf-8")
+    picture = folder / OVERLAYS
+    picture.parent.mkdir()
+    case_id = draw_overlays(report, picture)
+    overlay = None
+    if case_id is not None:
+        encoded = base64.b64encode(picture.read_bytes()).decode("ascii")
+        overlay = {"case_id": case_id, "data": f"data:image/png;base64,{encoded}"}
+    (folder / PAGE).write_text(_page(report, overlay, mlflow_ui), encoding="utf-8")
+
+
+def _page(report: ReportTable, overlay: dict[str, str] | None, mlflow_ui: str) -> str:
+    environment = Environment(
+        loader=PackageLoader("dashboards", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    charts = {"curves": learning_curves(report), "organs": organ_boxes(report)}
+    drawn = {name: _fragment(name, chart) for name, chart in charts.items() if chart is not None}
+    runs = f"{mlflow_ui}/#/experiments/{quote(report.results.experiment_id, safe='')}/runs"
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        results=report.results,
+        facts=_facts(report),
+        warnings=warnings(report.results),
+        measures=MEASURES,
+        organs={organ: organ_title(organ) for organ in ORGANS},
+        overlay=overlay,
+        charts=drawn,
+        plotly_js=plotly.offline.get_plotlyjs() if drawn else "",
+        run_address=lambda run_id: f"{runs}/{quote(run_id, safe='')}",
+        files=tuple(FILES),
+        command=_command(report),
+    )
+
+
+def _fragment(name: str, figure: go.Figure) -> str:
+    return figure.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=f"chart-{name}",
+        config={"displayModeBar": False, "responsive": True},
+    )
+
+
+def _command(report: ReportTable) -> str:
+    seeds = max((row.planned for row in report.rows), default=0)
+    options = f" --preset {shlex.quote(report.results.preset)}" if report.results.preset else ""
+    options += f" --seeds {seeds}" if seeds else ""
+    name = shlex.quote(report.name)
+    return f"voxsiam study run {name}{options}\nvoxsiam study report {name}"
+
+
+def _facts(report: ReportTable) -> dict[str, str]:
+    """What was run, as a list of names and values; what the plan does not say is left out."""
+    results, plan = report.results, report.results.plan
+    cases, data = _as_dict(plan.get("cases")), _as_dict(plan.get("data"))
+    parts = ((part, cases.get(part)) for part in ("train", "validation", "test"))
+    grid = plan.get("grid_hwd")
+    facts = {
+        "Preset": results.preset,
+        "Data": f"{data.get('name') or results.fingerprints.get('data_name', '')}"
+        f" ({data_kind(results)})",
+        "Cases": ", ".join(f"{count} {part}" for part, count in parts if count is not None),
+        "Grid (h x w x d)": " x ".join(map(str, grid)) if isinstance(grid, list) else "",
+        "Workers": str(plan.get("workers", "")),
+        "Study": results.study_id,
+    }
+    return {name: value for name, value in facts.items() if value.strip()}
+
+
+def _as_dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _check_address(mlflow_ui: str) -> None:
+    if urlsplit(mlflow_ui).scheme not in ("http", "https"):
+        raise UserError(
+            f"'{mlflow_ui}' is no web address",
+            where="the address of the MLflow UI",
+            fix="give one that starts with http:// or https://",
+        )
+
+
+def _check_directory(directory: Path) -> None:
+    ours = {PAGE, *FILES, Path(OVERLAYS).parts[0]}
+    if directory.is_dir():
+        foreign = sorted({path.name for path in directory.iterdir()} - ours)
+    else:
+        foreign = [directory.name] if directory.exists() else []
+    if foreign:
+        raise UserError(
+            f"the report would overwrite '{foreign[0]}', which is not part of one",
+            where=str(directory),
+            fix="choose a folder of its own for the report",
+        )

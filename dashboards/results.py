@@ -1,0 +1,253 @@
+"""What MLflow holds about one study, read in bulk. The only reader of MLflow outside tracking."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from voxsiam.errors import UserError, nearest_name
+
+from dashboards.trial_files import SCORE_COLUMNS, Overlay, read_cases, read_object, read_overlay
+
+EXPERIMENT = "voxsiam"
+FINAL = "test/"
+CURVE_COLUMNS = ("step", "metric", "value")
+_CURVES = ("train/", "validation/", "learning_rate", "seconds/epoch")
+_FINGERPRINTS = ("run", "recipe", "data", "split", "method_version")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class TrialResult:
+    """One training: a row of the table with one seed.
+
+    Attributes:
+        row: The row's label.
+        seed: Seed of the training.
+        run_id: MLflow's name of the run.
+        status: FINISHED, RUNNING, FAILED, KILLED or SCHEDULED.
+        fingerprints: Of the run, recipe, data and split, and the method's version.
+        recipe: What was trained, as plain JSON.
+        final: Test scores by the keys of `case_scores.summarise`; empty until the end.
+        curves: Columns step, metric, value; one value for each metric and step.
+        cases: One line for each organ of each test case, as OrganScore.
+        overlay: One test case with its prediction.
+    """
+
+    row: str
+    seed: int
+    run_id: str
+    status: str
+    fingerprints: dict[str, str]
+    recipe: dict[str, Any]
+    final: dict[str, float]
+    curves: pd.DataFrame
+    cases: pd.DataFrame
+    overlay: Overlay | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the run ended well and left test scores."""
+        return self.status == "FINISHED" and bool(self.final)
+
+    def curve(self, metric: str) -> dict[int, float]:
+        """Value of a metric at each step; empty where it was not logged."""
+        points = zip(*(self.curves[name] for name in CURVE_COLUMNS), strict=True)
+        return {int(step): float(value) for step, name, value in points if name == metric}
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResults:
+    """A study and its trials, one for each row and seed.
+
+    Attributes:
+        study: Name of the study, as on the command line.
+        preset: tiny, mini or paper.
+        study_id: Name of this very study.
+        experiment_id: MLflow's number of the experiment.
+        parent_run_id: MLflow's name of the study's own run.
+        fingerprints: Of data and split, with the data's name.
+        plan: What the study set out to do; empty where the file is missing.
+        trials: Sorted by row and seed.
+        notes: What was missing or odd while reading.
+    """
+
+    study: str
+    preset: str
+    study_id: str
+    experiment_id: str
+    parent_run_id: str
+    plan: dict[str, Any]
+    trials: tuple[TrialResult, ...]
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def find_study(tracking_uri: str, study_id: str) -> str:
+    """Find the parent run of a study; the newest, should there be several."""
+    client = _open(tracking_uri)
+    studies = list(_search(client, "tags.`voxsiam.kind` = 'study'"))
+    for run in studies:
+        if run.data.tags.get("voxsiam.study_id") == study_id:
+            return run.info.run_id
+    known = tuple({run.data.tags.get("voxsiam.study_id", "") for run in studies})
+    raise UserError(
+        f"there is no study '{study_id}'",
+        where=tracking_uri,
+        fix=nearest_name(study_id, known) if known else "run one: `voxsiam study run NAME`",
+    )
+
+
+def load_study(tracking_uri: str, parent_run_id: str) -> StudyResults:
+    """Read a study with all its trials; missing files are noted, not fatal.
+
+    Two runs of one row and seed count once: the finished one, else the newest.
+    """
+    client = _open(tracking_uri)
+    parent = _parent(client, tracking_uri, parent_run_id)
+    notes: list[str] = []
+    plan = _artifact(client, parent, "study/plan.json", read_object, notes) or {}
+    runs = _search(client, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    trials = [_trial(client, run, notes) for run in _one_per_seed(runs, notes)]
+    if not trials:
+        notes.append("No trial of this study has started yet.")
+    tags = parent.data.tags
+    return StudyResults(
+        study=tags.get("voxsiam.study", ""),
+        preset=tags.get("voxsiam.preset", str(plan.get("preset", ""))),
+        study_id=tags.get("voxsiam.study_id", ""),
+        experiment_id=parent.info.experiment_id,
+        parent_run_id=parent.info.run_id,
+        plan=plan,
+        trials=tuple(sorted(trials, key=lambda trial: (trial.row, trial.seed))),
+        fingerprints=_tags(parent, ("data", "data_name", "split")),
+        notes=tuple(notes),
+    )
+
+
+def _open(tracking_uri: str) -> MlflowClient:
+    scheme, _, path = tracking_uri.partition(":///")
+    # MLflow would create the missing file, and an empty store looks like lost results.
+    if scheme == "sqlite" and not Path(path).is_file():
+        raise UserError(
+            "the tracking database does not exist",
+            where=tracking_uri,
+            fix="check --workspace, or run a study first: `voxsiam study run NAME`",
+        )
+    return MlflowClient(tracking_uri)
+
+
+def _search(client: MlflowClient, condition: str) -> Iterator[Run]:
+    """Walk through the matching runs of the experiment, newest first."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    token: str | None = None
+    while experiment is not None:
+        page = client.search_runs(
+            [experiment.experiment_id],
+            condition,
+            max_results=500,
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _parent(client: MlflowClient, tracking_uri: str, run_id: str) -> Run:
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        raise UserError(
+            f"there is no run '{run_id}'",
+            where=tracking_uri,
+            fix="find the study's run first: `voxsiam study list`",
+        ) from error
+    if run.data.tags.get("voxsiam.kind") != "study":
+        raise UserError(
+            f"run '{run_id}' is no study",
+            where=tracking_uri,
+            fix="name the parent run, not one of its trials",
+        )
+    return run
+
+
+def _one_per_seed(runs: Iterator[Run], notes: list[str]) -> list[Run]:
+    chosen: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        row, seed = (run.data.tags.get(f"voxsiam.{name}", "") for name in ("row", "seed"))
+        if run.data.tags.get("voxsiam.kind") != "trial" or not (row and seed.isdecimal()):
+            notes.append(f"Run {run.info.run_id} is no trial with a row and a seed; left out.")
+            continue
+        known = chosen.setdefault((row, int(seed)), run)
+        if known is not run:
+            # Newest first: an older run only counts when it alone has finished.
+            if run.info.status == "FINISHED" != known.info.status:
+                chosen[row, int(seed)] = run
+            notes.append(f"'{row}' with seed {seed} was run more than once; one run counts.")
+    return list(chosen.values())
+
+
+def _trial(client: MlflowClient, run: Run, notes: list[str]) -> TrialResult:
+    tags, metrics = run.data.tags, run.data.metrics
+    # Only what a finished run owes is worth a note when it is missing.
+    noted = notes if run.info.status == "FINISHED" else []
+    final = {k.removeprefix(FINAL): v for k, v in metrics.items() if k.startswith(FINAL)}
+    if not final:
+        noted.append(f"Run {run.info.run_id} is marked as finished but has no test scores.")
+    cases = _artifact(client, run, "test/cases.csv", read_cases, noted)
+    return TrialResult(
+        row=tags["voxsiam.row"],
+        seed=int(tags["voxsiam.seed"]),
+        run_id=run.info.run_id,
+        status=run.info.status,
+        fingerprints=_tags(run, _FINGERPRINTS),
+        recipe=_artifact(client, run, "config/recipe.json", read_object, noted) or {},
+        final=final,
+        curves=_curves(client, run),
+        cases=pd.DataFrame(columns=list(SCORE_COLUMNS)) if cases is None else cases,
+        overlay=_artifact(client, run, "test/overlay.npz", read_overlay, noted),
+    )
+
+
+def _curves(client: MlflowClient, run: Run) -> pd.DataFrame:
+    """Read the metric histories; a resumed run may have logged a step twice: the newest counts."""
+    points = [
+        (point.step, point.key, point.value, point.timestamp)
+        for key in run.data.metrics
+        if key.startswith(_CURVES)
+        for point in client.get_metric_history(run.info.run_id, key)
+    ]
+    curves = pd.DataFrame(points, columns=[*CURVE_COLUMNS, "timestamp"])
+    curves = curves.sort_values(["metric", "step", "timestamp"], kind="stable")
+    newest = curves.drop_duplicates(["metric", "step"], keep="last")
+    return newest.loc[:, list(CURVE_COLUMNS)].reset_index(drop=True)
+
+
+def _artifact(
+    client: MlflowClient, run: Run, name: str, read: Callable[[Path], T], notes: list[str]
+) -> T | None:
+    """Read one artifact of a run; None and a note where that cannot be."""
+    try:
+        root = urlsplit(run.info.artifact_uri or "")
+        if root.scheme in ("", "file"):
+            return read(Path(unquote(root.path)) / name)
+        with tempfile.TemporaryDirectory() as folder:
+            return read(Path(client.download_artifacts(run.info.run_id, name, folder)))
+    except UserError as error:
+        notes.append(f"Run {run.info.run_id}: {error.what}.")
+    except (MlflowException, OSError) as error:
+        notes.append(f"Run {run.info.run_id}: {name} cannot be fetched ({error}).")
+    return None
+
+
+def _tags(run: Run, names: tuple[str, ...]) -> dict[str, str]:
+    return {name: run.data.tags.get(f"voxsiam.{name}", "") for name in names}

@@ -1,0 +1,96 @@
+"""The files a run leaves behind, read back with care: they may be missing, cut off or foreign."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, UInt8
+from voxsiam.errors import UserError
+from voxsiam.metrics.case_scores import OrganScore
+from voxsiam.types import Spacing
+
+SCORE_COLUMNS = tuple(field.name for field in fields(OrganScore))
+_TEXT_COLUMNS = ("case_id", "organ")
+_MISSING = ["", "nan", "NaN"]
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """One test case with its prediction.
+
+    Attributes:
+        case_id: Name of the case.
+        image: Intensities in [0, 1].
+        label: 0 background, 1..8 organs.
+        prediction: The same values as the run predicted them.
+        spacing_mm: Size of a grid voxel along d, h, w.
+    """
+
+    case_id: str
+    image: Float[np.ndarray, "d h w"]
+    label: UInt8[np.ndarray, "d h w"]
+    prediction: UInt8[np.ndarray, "d h w"]
+    spacing_mm: Spacing
+
+
+def read_object(path: Path) -> dict:
+    """Read a JSON object; anything else is refused."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(path, f"it is not readable JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise _unreadable(path, "it holds no JSON object")
+    return value
+
+
+def read_cases(path: Path) -> pd.DataFrame:
+    """Read the scores of the test cases, one line for each OrganScore.
+
+    A case called `0012` or `nan` keeps its name; an empty number is NaN.
+    """
+    numbers = [name for name in SCORE_COLUMNS if name not in _TEXT_COLUMNS]
+    try:
+        cases = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(_TEXT_COLUMNS, str),
+            keep_default_na=False,
+            na_values=dict.fromkeys(numbers, _MISSING),
+        )
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, f"it is not a readable CSV ({error})") from error
+    absent = [name for name in SCORE_COLUMNS if name not in cases.columns]
+    if absent:
+        raise _unreadable(path, f"the columns {', '.join(absent)} are missing")
+    return cases.loc[:, list(SCORE_COLUMNS)]
+
+
+def read_overlay(path: Path) -> Overlay:
+    """Read the arrays of one test case; nothing in the file can run code."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            image, label, prediction = (arrays[name] for name in ("image", "label", "prediction"))
+            d, h, w = (float(step) for step in arrays["spacing_mm"])
+            case_id = str(arrays["case_id"])
+    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
+        raise _unreadable(path, f"it is not a readable overlay ({error})") from error
+    sensible = image.ndim == 3 and image.shape == label.shape == prediction.shape
+    if not (sensible and min(d, h, w) > 0 and min(image.shape) > 0):
+        raise _unreadable(path, "its arrays do not fit together")
+    return Overlay(
+        case_id=case_id,
+        image=image.astype(np.float32),
+        label=label.astype(np.uint8),
+        prediction=prediction.astype(np.uint8),
+        spacing_mm=(d, h, w),
+    )
+
+
+def _unreadable(path: Path, why: str) -> UserError:
+    return UserError(
+        f"{path.name} cannot be used: {why}",
+        where=str(path),
+        fix="run the trial again: `voxsiam study resume NAME` repeats what is not finished",
+    )

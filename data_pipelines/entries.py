@@ -1,0 +1,151 @@
+"""One prepared case on disk: `<key>/{image.npy,label.npy,meta.json}`, named by its content.
+
+The key is the hash of everything that decides the arrays, so an entry never changes: it is
+written beside its place and renamed into it, and whoever comes second drops his own.
+"""
+
+import errno
+import io
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from pydantic import ValidationError
+from voxsiam.errors import UserError
+from voxsiam.training.config import fingerprint
+from voxsiam.types import NUM_CLASSES, ORGANS, Frozen, Shape, Spacing
+from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig, PreparedVolume
+
+from data_pipelines.durable_files import sha256_of, sync_folder, temporary_beside, write_synced
+
+ARRAYS = ("image.npy", "label.npy")
+_META = "meta.json"
+
+
+class EntryFacts(Frozen):
+    """What meta.json tells of the arrays beside it.
+
+    Attributes:
+        organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
+        sha256: Checksum of each array file.
+    """
+
+    shape: Shape
+    spacing_mm: Spacing
+    native_shape: Shape
+    native_spacing_mm: Spacing
+    organ_voxels: dict[str, int]
+    sha256: dict[str, str]
+
+
+def entry_key(
+    image_sha256: str, label_sha256: str, label_values: Mapping[int, int], config: PreparationConfig
+) -> str:
+    """Name the arrays that these files give under this configuration."""
+    return fingerprint(
+        {
+            "image": image_sha256,
+            "label": label_sha256,
+            "label_values": sorted(label_values.items()),
+            "config": config.model_dump(mode="json"),
+            "version": PREPARATION_VERSION,
+        }
+    )
+
+
+def write_entry(volumes: Path, key: str, volume: PreparedVolume) -> EntryFacts:
+    """Put a labelled volume into the cache, unless a sound entry of that key is there.
+
+    Safe against a kill at any moment and against other processes writing the same key.
+    """
+    temporary = temporary_beside(volumes / key)
+    try:
+        temporary.mkdir()
+        facts = _write_files(temporary, volume)
+        _move_into_place(temporary, volumes / key)
+        sync_folder(volumes)
+    except OSError as error:
+        raise UserError(
+            f"A prepared volume cannot be written ({error.strerror}).",
+            where=str(volumes),
+            fix="make room on the disk, or choose another output folder",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return facts
+
+
+def read_sound_entry(folder: Path) -> EntryFacts | None:
+    """Read an entry's facts if its arrays are whole: every byte is compared by checksum."""
+    facts = _read_facts(folder)
+    return facts if facts and damaged_file(folder) is None else None
+
+
+def damaged_file(folder: Path) -> str | None:
+    """Name the first file of an entry that is absent or not what was written."""
+    facts = _read_facts(folder)
+    if facts is None:
+        return _META
+    return next((name for name in ARRAYS if not _is_sound(folder / name, facts)), None)
+
+
+def _read_facts(folder: Path) -> EntryFacts | None:
+    try:
+        return EntryFacts.model_validate_json((folder / _META).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _is_sound(file: Path, facts: EntryFacts) -> bool:
+    try:
+        return sha256_of(file) == facts.sha256.get(file.name)
+    except OSError:
+        return False
+
+
+def _write_files(folder: Path, volume: PreparedVolume) -> EntryFacts:
+    if volume.label is None:
+        raise ValueError("only labelled volumes enter a prepared set")
+    for name, array in zip(ARRAYS, (volume.image, volume.label), strict=True):
+        write_synced(folder / name, _npy_bytes(array))
+    facts = EntryFacts(
+        shape=volume.image.shape,
+        spacing_mm=volume.spacing_mm,
+        native_shape=volume.native_shape,
+        native_spacing_mm=volume.native_spacing_mm,
+        organ_voxels=_organ_voxels(volume.label),
+        sha256={name: sha256_of(folder / name) for name in ARRAYS},
+    )
+    write_synced(folder / _META, facts.model_dump_json(indent=1).encode())
+    sync_folder(folder)
+    return facts
+
+
+def _npy_bytes(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _organ_voxels(label: UInt8[np.ndarray, "d h w"]) -> dict[str, int]:
+    counts = np.bincount(label.ravel(), minlength=NUM_CLASSES)
+    return {organ: int(counts[value]) for value, organ in enumerate(ORGANS, start=1)}
+
+
+def _move_into_place(temporary: Path, target: Path) -> None:
+    try:
+        temporary.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if read_sound_entry(target) is None:
+            _replace(temporary, target)
+
+
+def _replace(temporary: Path, damaged: Path) -> None:
+    aside = temporary_beside(damaged)
+    damaged.rename(aside)
+    temporary.rename(damaged)
+    shutil.rmtree(aside, ignore_errors=True)

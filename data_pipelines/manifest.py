@@ -1,0 +1,58 @@
+"""A data set as found: one case a row, before anything is read."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxsiam.errors import UserError
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan with its label map.
+
+    Attributes:
+        case_id: Unique name.
+        patient_id: Cases of one patient never stand on both sides of a split.
+        image: CT in HU.
+        label: Label map on the same grid.
+        source: Data set or hospital; splits are stratified by it.
+    """
+
+    case_id: str
+    patient_id: str
+    image: Path
+    label: Path
+    source: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All cases of one data set.
+
+    Attributes:
+        cases: At least one; unique ids.
+        label_values: Value in the label files -> 0 background, 1..8 organs.
+        root: Folder of the data set.
+    """
+
+    cases: tuple[Case, ...]
+    label_values: Mapping[int, int]
+    root: Path
+
+    def __post_init__(self) -> None:
+        if not self.cases:
+            raise UserError(
+                "The data set has no cases.",
+                where=str(self.root),
+                fix="check that this is the folder of the data set and that its scans are there",
+            )
+        counts = Counter(case.case_id for case in self.cases)
+        twice = sorted(case_id for case_id, count in counts.items() if count > 1)
+        if twice:
+            raise UserError(
+                f"{len(twice)} case ids occur more than once, first '{twice[0]}'.",
+                where=str(self.root),
+                fix="give every case a name of its own",
+            )

@@ -1,0 +1,139 @@
+"""The regular lattice on which a patient's shapes are evaluated, before any CT grid exists.
+
+Points and arrays run d h w = superior, anterior, right, in mm. "Scanner" coordinates are those of
+the CT; "body" coordinates are the patient's own, where every organ has its textbook place: the
+origin lies in the spine at the height of the pancreas.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from voxsiam.types import Shape
+
+Point = tuple[float, float, float]
+Array = Float[np.ndarray, "d h w"]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Nodes at `origin_mm + step_mm * index` in scanner coordinates."""
+
+    origin_mm: Point
+    step_mm: float
+    shape: Shape
+
+    @classmethod
+    def covering(cls, low_mm: Point, high_mm: Point, step_mm: float) -> "Lattice":
+        """Build the lattice that spans a box and one node more on each side."""
+        sizes = [int(np.ceil((b - a) / step_mm)) + 3 for a, b in zip(low_mm, high_mm, strict=True)]
+        origin = (low_mm[0] - step_mm, low_mm[1] - step_mm, low_mm[2] - step_mm)
+        return cls(origin, step_mm, (sizes[0], sizes[1], sizes[2]))
+
+    def axis_mm(self, axis: int) -> Float[np.ndarray, " n"]:
+        """Return the scanner coordinates of the nodes along one axis."""
+        steps = np.arange(self.shape[axis], dtype=np.float32)
+        return steps * np.float32(self.step_mm) + np.float32(self.origin_mm[axis])
+
+
+@dataclass(frozen=True)
+class Field:
+    """One shape on a crop of the lattice: about the signed depth in mm, positive inside.
+
+    Attributes:
+        start: Lattice index of the crop's first node; outside the crop the shape does not exist.
+        depth_mm: The values on the crop's nodes.
+    """
+
+    start: Shape
+    depth_mm: Array
+
+    def with_depth(self, depth_mm: Array) -> "Field":
+        """Return another shape on the same crop."""
+        return Field(self.start, depth_mm.astype(np.float32, copy=False))
+
+    def on(self, start: Shape, shape: Shape) -> Array:
+        """Return the values on another crop, -99 mm where this shape has none."""
+        values = np.full(shape, -99.0, dtype=np.float32)
+        low = [max(a, b) for a, b in zip(start, self.start, strict=True)]
+        ends = zip(start, shape, self.start, self.depth_mm.shape, strict=True)
+        high = [min(a + n, b + m) for a, n, b, m in ends]
+        if all(a < b for a, b in zip(low, high, strict=True)):
+            here = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, start, strict=True))
+            there = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, self.start, strict=True))
+            values[here] = self.depth_mm[there]
+        return values
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A box of lattice nodes with everything a shape function wants to know about them.
+
+    Attributes:
+        start: Lattice index of the first node.
+        points_mm: Body coordinates (superior, anterior, right) of the nodes.
+        height_mm: Scanner height above the table's side of the lattice: gas rises along it.
+        rough: Smooth noise of unit size, about 12 mm long, for natural surfaces.
+    """
+
+    start: Shape
+    points_mm: tuple[Array, Array, Array]
+    height_mm: Array
+    rough: Array
+
+    @property
+    def shape(self) -> Shape:
+        """Return the number of nodes along d, h, w."""
+        d, h, w = self.rough.shape
+        return d, h, w
+
+    def field(self, depth_mm: Array) -> Field:
+        """Name values computed on this crop as a shape."""
+        return Field(self.start, depth_mm.astype(np.float32, copy=False))
+
+    def of(self, field: Field) -> Array:
+        """Return another shape's values on this crop."""
+        return field.on(self.start, self.shape)
+
+
+def smooth_noise(rng: np.random.Generator, lattice: Lattice, length_mm: float) -> Array:
+    """Draw noise of zero mean and unit size that varies over about `length_mm`.
+
+    Cubic B-splines over a coarse grid of normal numbers; einsum keeps it free of BLAS threads, so
+    that the bits do not depend on the number of processors.
+    """
+    weights = [_spline_weights(n, length_mm / lattice.step_mm) for n in lattice.shape]
+    values = rng.standard_normal([w.shape[1] for w in weights]).astype(np.float32)
+    for axis, weight in enumerate(weights):
+        values = np.moveaxis(np.einsum("ab,b...->a...", weight, np.moveaxis(values, axis, 0)), 0, axis)
+    return values / np.float32(max(values.std(), 1e-6))
+
+
+def _spline_weights(size: int, knot_nodes: float) -> Float[np.ndarray, "n m"]:
+    """Return the weight of each coarse knot at each node (uniform cubic B-spline)."""
+    knots = np.arange(int(np.ceil(size / knot_nodes)) + 4) - 1
+    gap = np.abs(np.arange(size)[:, None] / knot_nodes - knots[None, :])
+    near, far = 2 / 3 - gap**2 + gap**3 / 2, (2 - gap) ** 3 / 6
+    return np.where(gap < 1, near, np.where(gap < 2, far, 0.0)).astype(np.float32)
+
+
+def between(values: Array, axis: int, positions: Float[np.ndarray, " n"]) -> Array:
+    """Interpolate linearly along one axis at fractional indices.
+
+    Args:
+        values: Node values.
+        axis: 0, 1 or 2.
+        positions: Fractional indices; they are held at the ends.
+    """
+    last = values.shape[axis] - 1
+    held = np.clip(positions, 0, last)
+    low = np.minimum(held.astype(np.intp), max(last - 1, 0))
+    part = (held - low).astype(np.float32)
+    part = part.reshape([-1 if i == axis else 1 for i in range(3)])
+    first = np.take(values, low, axis=axis)
+    second = np.take(values, np.minimum(low + 1, last), axis=axis)
+    second -= first
+    second *= part
+    first += second
+    return first

@@ -1,0 +1,255 @@
+"""Prepare a data set: a Ray Data job, one task a case, into a content-addressed cache.
+
+A finished set costs no task: source files are recognised by size and times, volumes by their
+checksums. Tasks return a few words; the arrays go to disk where they are made.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import ray
+import ray.data
+from pydantic import TypeAdapter
+from voxsiam.errors import UserError
+from voxsiam.types import Frozen
+from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig, prepare_volume
+
+from data_pipelines.durable_files import remove_abandoned, write_text_atomically
+from data_pipelines.entries import EntryFacts, entry_key, read_sound_entry, write_entry
+from data_pipelines.file_index import FileIndex, KnownFile, known_file
+from data_pipelines.manifest import Case, Manifest
+from data_pipelines.prepared_set import (
+    RECORD,
+    VOLUMES,
+    PreparedCase,
+    PreparedRecord,
+    PreparedSet,
+    data_fingerprint,
+    open_prepared,
+)
+from data_pipelines.sources.detect import read_source
+
+_INDEX = "index.json"
+
+
+class CaseRequest(Frozen):
+    """What a task needs to prepare one case."""
+
+    case_id: str
+    image: Path
+    label: Path
+    label_values: dict[int, int]
+    config: PreparationConfig
+    volumes: Path
+
+
+class CaseReady(Frozen):
+    """A case that is in the cache.
+
+    Attributes:
+        files: Its source files with their checksums, where they had to be read.
+    """
+
+    case_id: str
+    key: str
+    facts: EntryFacts
+    files: tuple[KnownFile, ...] = ()
+
+
+class CaseRefused(Frozen):
+    """A case that cannot be prepared, with the parts of its UserError."""
+
+    case_id: str
+    what: str
+    where: str
+    fix: str
+
+
+CaseOutcome = CaseReady | CaseRefused
+_OUTCOME: TypeAdapter[CaseOutcome] = TypeAdapter(CaseOutcome)
+
+
+def prepare(
+    source: Path,
+    output: Path,
+    config: PreparationConfig,
+    *,
+    on_case: Callable[[int, int], None] | None = None,
+) -> PreparedSet:
+    """Prepare every case of a data set that is not prepared yet.
+
+    Args:
+        source: Data set in a layout that `sources.detect` knows.
+        output: Folder of the prepared set; it may hold other preparations of the same data.
+        config: Grid and window.
+        on_case: Told (cases done, cases in all) whenever a case is done.
+
+    Raises:
+        UserError: The source or output is unusable, or at least one case is bad. All cases are
+            tried first, and the good ones are kept for the next call.
+    """
+    root = _open_output(output)
+    manifest = read_source(source)
+    remove_abandoned(root)
+    remove_abandoned(root / VOLUMES)
+    index = FileIndex(root / _INDEX)
+    outcomes = _finished(manifest, index, root / VOLUMES, config)
+    report = on_case or (lambda _done, _total: None)
+    report(len(outcomes), len(manifest.cases))
+    waiting = [case for case in manifest.cases if case.case_id not in outcomes]
+    for outcome in _run_tasks([_request(c, manifest, config, root) for c in waiting]):
+        outcomes[outcome.case_id] = outcome
+        report(len(outcomes), len(manifest.cases))
+    ready = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseReady)]
+    index.remember(file for outcome in ready for file in outcome.files)
+    _write_record(root / RECORD, config, _prepared_cases(manifest, outcomes))
+    return open_prepared(root)
+
+
+def prepare_case(request: CaseRequest) -> CaseOutcome:
+    """Prepare one case into the cache, unless it is there; a bad case is told, not raised."""
+    try:
+        image, label = known_file(request.image), known_file(request.label)
+        key = entry_key(image.sha256, label.sha256, request.label_values, request.config)
+        facts = read_sound_entry(request.volumes / key)
+        if facts is None:
+            volume = prepare_volume(
+                request.image, request.label, request.label_values, request.config
+            )
+            _check_unchanged(request, (image, label))
+            facts = write_entry(request.volumes, key, volume)
+    except UserError as error:
+        return CaseRefused(
+            case_id=request.case_id, what=error.what, where=error.where, fix=error.fix
+        )
+    return CaseReady(case_id=request.case_id, key=key, facts=facts, files=(image, label))
+
+
+def _open_output(output: Path) -> Path:
+    try:
+        root = output.resolve()
+        (root / VOLUMES).mkdir(parents=True, exist_ok=True)
+        for folder in (root, root / VOLUMES):
+            with TemporaryFile(dir=folder):
+                pass
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            "The output folder cannot be written.",
+            where=str(output),
+            fix="choose a folder that you may write to, on a disk with room",
+        ) from error
+    return root
+
+
+def _finished(
+    manifest: Manifest, index: FileIndex, volumes: Path, config: PreparationConfig
+) -> dict[str, CaseOutcome]:
+    """Find the cases whose files have not changed and whose entries are sound."""
+
+    def find(case: Case) -> CaseReady | None:
+        image, label = _known_sha256(index, case)
+        if image is None or label is None:
+            return None
+        key = entry_key(image, label, manifest.label_values, config)
+        facts = read_sound_entry(volumes / key)
+        return facts and CaseReady(case_id=case.case_id, key=key, facts=facts)
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = list(pool.map(find, manifest.cases))
+    return {outcome.case_id: outcome for outcome in found if outcome}
+
+
+def _known_sha256(index: FileIndex, case: Case) -> tuple[str | None, str | None]:
+    try:
+        return index.sha256(case.image), index.sha256(case.label)
+    except UserError:
+        return None, None  # its task tells what is wrong
+
+
+def _request(case: Case, manifest: Manifest, config: PreparationConfig, root: Path) -> CaseRequest:
+    return CaseRequest(
+        case_id=case.case_id,
+        image=case.image,
+        label=case.label,
+        label_values=dict(manifest.label_values),
+        config=config,
+        volumes=root / VOLUMES,
+    )
+
+
+def _run_tasks(requests: Sequence[CaseRequest]) -> Iterable[CaseOutcome]:
+    if not requests:
+        return
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    rows = [{"request": request.model_dump_json()} for request in requests]
+    tasks = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_task)
+    for row in tasks.iter_rows():
+        yield _OUTCOME.validate_json(row["outcome"])
+
+
+def _task(row: dict[str, str]) -> dict[str, str]:
+    request = CaseRequest.model_validate_json(row["request"])
+    return {"outcome": prepare_case(request).model_dump_json()}
+
+
+def _check_unchanged(request: CaseRequest, files: Iterable[KnownFile]) -> None:
+    for path, before in zip((request.image, request.label), files, strict=True):
+        if known_file(path, before.sha256) != before:
+            raise UserError(
+                "The file changed while it was read.",
+                where=str(path),
+                fix="wait until it is written, then prepare again",
+            )
+
+
+def _prepared_cases(manifest: Manifest, outcomes: Mapping[str, CaseOutcome]) -> list[PreparedCase]:
+    """Bring the outcomes into the order of the manifest, unless one of them is a refusal."""
+    refused = [outcomes[c.case_id] for c in manifest.cases]
+    refused = [outcome for outcome in refused if isinstance(outcome, CaseRefused)]
+    if refused:
+        raise _joined(refused)
+    ready = [(c, o) for c in manifest.cases if isinstance(o := outcomes[c.case_id], CaseReady)]
+    _refuse_shared_images(ready, manifest.root)
+    return [
+        PreparedCase(
+            case_id=case.case_id,
+            patient_id=case.patient_id,
+            source=case.source,
+            key=outcome.key,
+            **outcome.facts.model_dump(exclude={"sha256"}),
+        )
+        for case, outcome in ready
+    ]
+
+
+def _joined(refused: Sequence[CaseRefused]) -> UserError:
+    first, others = refused[0], len(refused) - 1
+    more = f" ({others} other case{'s are' if others > 1 else ' is'} bad too.)" if others else ""
+    return UserError(first.what + more, where=first.where, fix=first.fix)
+
+
+def _refuse_shared_images(ready: Iterable[tuple[Case, CaseReady]], source: Path) -> None:
+    """Refuse the same scan under two patients: it could train and test."""
+    seen: dict[str, Case] = {}
+    for case, outcome in ready:
+        other = seen.setdefault(outcome.facts.sha256["image.npy"], case)
+        if other.patient_id != case.patient_id:
+            raise UserError(
+                f"Cases '{other.case_id}' and '{case.case_id}' hold the same image.",
+                where=str(source),
+                fix="remove one, or give both the same patient_id in patients.csv",
+            )
+
+
+def _write_record(path: Path, config: PreparationConfig, cases: Sequence[PreparedCase]) -> None:
+    record = PreparedRecord(
+        version=PREPARATION_VERSION,
+        fingerprint=data_fingerprint(config, cases),
+        config=config,
+        cases=tuple(cases),
+    )
+    text = record.model_dump_json(indent=1)
+    if not path.is_file() or path.read_text() != text:
+        write_text_atomically(path, text)

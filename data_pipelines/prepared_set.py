@@ -1,0 +1,157 @@
+"""A prepared data set, opened for reading."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import StringConstraints, ValidationError
+from voxsiam.errors import UserError, nearest_name
+from voxsiam.training.config import fingerprint
+from voxsiam.types import Frozen, Shape, Spacing, Volume
+from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig
+
+from data_pipelines.entries import ARRAYS, damaged_file
+
+RECORD = "prepared.json"
+VOLUMES = "volumes"
+_COMMAND = "voxsiam data prepare SOURCE -o PREPARED"
+
+
+class PreparedCase(Frozen):
+    """One case of a prepared set.
+
+    Attributes:
+        key: Names its arrays: `volumes/<key>/`.
+        shape: The training grid.
+        spacing_mm: Size of a grid voxel.
+        organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
+    """
+
+    case_id: str
+    patient_id: str
+    source: str
+    key: Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
+    shape: Shape
+    spacing_mm: Spacing
+    native_shape: Shape
+    native_spacing_mm: Spacing
+    organ_voxels: dict[str, int]
+
+
+class PreparedRecord(Frozen):
+    """What prepared.json holds; it is written last, so that its presence means completeness."""
+
+    version: int
+    fingerprint: str
+    config: PreparationConfig
+    cases: tuple[PreparedCase, ...]
+
+
+def data_fingerprint(config: PreparationConfig, cases: Iterable[PreparedCase]) -> str:
+    """Name the volumes of a set: hash over the configuration and the sorted (case, key) pairs."""
+    pairs = sorted((case.case_id, case.key) for case in cases)
+    return fingerprint({"config": config.model_dump(mode="json"), "cases": pairs})
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """Volumes on one grid, ready for training.
+
+    Attributes:
+        root: Folder of the set.
+        fingerprint: Same fingerprint, same volumes.
+        config: Grid and window.
+        cases: In the order of the source.
+    """
+
+    root: Path
+    fingerprint: str
+    config: PreparationConfig
+    cases: tuple[PreparedCase, ...]
+
+    def case(self, case_id: str) -> PreparedCase:
+        """Find a case by name."""
+        for case in self.cases:
+            if case.case_id == case_id:
+                return case
+        raise UserError(
+            f"There is no case '{case_id}'.",
+            where=str(self.root),
+            fix=nearest_name(case_id, tuple(case.case_id for case in self.cases)),
+        )
+
+    def load(self, case_id: str, *, verify: bool = True) -> Volume:
+        """Load one volume into memory.
+
+        Args:
+            case_id: Name of the case.
+            verify: Compare the checksums of its files first.
+
+        Raises:
+            UserError: The case is unknown, or its files are damaged or gone.
+        """
+        case = self.case(case_id)
+        folder = self.root / VOLUMES / case.key
+        if verify and (damaged := damaged_file(folder)):
+            raise _damaged(folder / damaged, case_id)
+        try:
+            image, label = (
+                np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ARRAYS
+            )
+        except (OSError, ValueError, EOFError) as error:
+            raise _damaged(folder, case_id) from error
+        return Volume(case_id, image.astype(np.float32), np.array(label), case.spacing_mm)
+
+    def describe(self) -> list[dict[str, object]]:
+        """Describe each case in plain values, for a table."""
+        return [
+            {
+                "case": case.case_id,
+                "patient": case.patient_id,
+                "source": case.source,
+                "native_shape": list(case.native_shape),
+                "native_spacing_mm": list(case.native_spacing_mm),
+                "shape": list(case.shape),
+                "spacing_mm": list(case.spacing_mm),
+                "organs": [organ for organ, count in case.organ_voxels.items() if count],
+            }
+            for case in self.cases
+        ]
+
+
+def open_prepared(path: Path) -> PreparedSet:
+    """Open a prepared set.
+
+    Raises:
+        UserError: There is none, it was made by another version, or its record was altered.
+    """
+    file = path / RECORD
+    if not file.is_file():
+        raise UserError(
+            "This is not a prepared data set.", where=str(path), fix=f"make one: {_COMMAND}"
+        )
+    try:
+        record = PreparedRecord.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _unusable(file, "The record of the prepared set cannot be read.") from error
+    if record.version != PREPARATION_VERSION:
+        raise _unusable(
+            file, f"It was prepared by version {record.version}, this is {PREPARATION_VERSION}."
+        )
+    if record.fingerprint != data_fingerprint(record.config, record.cases):
+        raise _unusable(file, "The record was altered: its fingerprint does not fit its cases.")
+    return PreparedSet(path, record.fingerprint, record.config, record.cases)
+
+
+def _unusable(file: Path, what: str) -> UserError:
+    return UserError(what, where=str(file), fix=f"prepare it again: {_COMMAND}")
+
+
+def _damaged(file: Path, case_id: str) -> UserError:
+    return UserError(
+        f"The prepared volume of '{case_id}' is damaged: its checksum does not match.",
+        where=str(file),
+        fix=f"prepare the data again, only damaged volumes are redone: {_COMMAND}",
+    )

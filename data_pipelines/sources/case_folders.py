@@ -1,0 +1,45 @@
+"""One folder per case: `<case>/{image,label}.nii.gz`, label values 0..8 as in `voxsiam.types`."""
+
+from pathlib import Path
+
+from voxsiam.errors import UserError
+from voxsiam.types import NUM_CLASSES
+
+from data_pipelines.manifest import Case, Manifest
+from data_pipelines.sources.patients import group_by_patient
+
+LAYOUT = "case folders: <case>/image.nii.gz and <case>/label.nii.gz"
+_ENDINGS = (".nii.gz", ".nii")
+
+
+def recognise(root: Path) -> bool:
+    """Tell whether some folder in `root` holds an image."""
+    return any(_find(folder, "image") for folder in _folders(root))
+
+
+def read(root: Path) -> Manifest:
+    """List the folders that hold an image or a label map; other folders are passed over."""
+    folders = [f for f in _folders(root) if _find(f, "image") or _find(f, "label")]
+    cases = tuple(_case(folder, root.name) for folder in folders)
+    label_values = {value: value for value in range(NUM_CLASSES)}
+    return Manifest(group_by_patient(cases, root), label_values, root)
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _find(folder: Path, stem: str) -> Path | None:
+    found = (folder / f"{stem}{ending}" for ending in _ENDINGS)
+    return next((path for path in found if path.is_file()), None)
+
+
+def _case(folder: Path, source: str) -> Case:
+    image, label = _find(folder, "image"), _find(folder, "label")
+    if image is None or label is None:
+        raise UserError(
+            f"The case has no {'image' if image is None else 'label'}.nii.gz.",
+            where=str(folder),
+            fix="add the file, or take the folder away",
+        )
+    return Case(folder.name, folder.name, image, label, source)

@@ -1,0 +1,147 @@
+"""From a table, a preset and a prepared set to the list of runs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from data_pipelines.prepared_set import PreparedSet
+from data_pipelines.splits import split_cases
+from experiments.presets import Preset
+from experiments.table import Table
+from voxsiam.errors import UserError
+from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
+from voxsiam.orchestration.run import RunPlan, run_identity, split_fingerprint
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.config import Recipe, fingerprint
+from voxsiam.training.numerics import resolve_numerics
+from voxsiam.training.overrides import override
+from voxsiam.types import Shape, Split
+
+SPLIT_SEED = 0
+"""All rows and seeds of a study share one split: seeds vary the training, not the test cases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What a user may ask for beyond the preset.
+
+    Attributes:
+        seeds: Number of trainings a row; the preset's where None.
+        workers: DDP workers a trial; the preset's where None.
+        overrides: `field.path=value` settings applied to every row.
+    """
+
+    seeds: int | None = None
+    workers: int | None = None
+    overrides: Sequence[str] = field(default_factory=tuple)
+
+
+def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> str:
+    """Name a request before anything is measured: equal requests are one study."""
+    request = {
+        "recipes": [recipe.model_dump(mode="json") for recipe in _recipes(table, preset, prepared, choices)],
+        "data": prepared.fingerprint,
+        "split": split_fingerprint(_split(preset, prepared)),
+        "seeds": choices.seeds or preset.seeds,
+        "workers": choices.workers or preset.workers,
+    }  # fmt: skip
+    return f"{table.name}-{preset.name}-{fingerprint(request)[:8]}"
+
+
+def plan_study(
+    table: Table, preset: Preset, prepared: PreparedSet, choices: Choices, workspace: Workspace
+) -> StudyPlan:
+    """Write out every run of a study; precision and layout are measured here where left open.
+
+    Raises:
+        UserError: Fewer training cases than workers, or an override that names no field.
+    """
+    workers = choices.workers or preset.workers
+    split, grid = _split(preset, prepared), prepared.config.grid_dhw
+    _require_cases(split, workers)
+    recipes = _settle_numerics(_recipes(table, preset, prepared, choices), grid, workers)
+    trials = [
+        TrialPlan(row=row.label, run=_run(recipe, seed, split, prepared, workspace))
+        for row, recipe in zip(table.rows, recipes, strict=True)
+        for seed in range(choices.seeds or preset.seeds)
+    ]
+    return StudyPlan(
+        study=table.name,
+        study_id=request_id(table, preset, prepared, choices),
+        preset=preset.name,
+        prepared=prepared.root,
+        data_name=prepared.name,
+        data_kind=prepared.kind,
+        grid_dhw=grid,
+        workers=workers,
+        trials=tuple(trials),
+        notes=tuple(_notes(table, recipes, grid)),
+    )
+
+
+def _recipes(
+    table: Table, preset: Preset, prepared: PreparedSet, choices: Choices
+) -> list[Recipe]:
+    grid = prepared.config.grid_dhw
+    return [override(preset.apply(row.recipe(), grid), choices.overrides) for row in table.rows]
+
+
+def _settle_numerics(recipes: list[Recipe], grid_dhw: Shape, workers: int) -> list[Recipe]:
+    """Measure once, on the row with the most layers, and give all rows the same numerics."""
+    per_worker = math.ceil(recipes[-1].batch_size / workers)
+    numerics = resolve_numerics(recipes[-1], grid_dhw, per_worker).numerics
+    return [recipe.with_changes(numerics=numerics) for recipe in recipes]
+
+
+def _run(
+    recipe: Recipe, seed: int, split: Split, prepared: PreparedSet, workspace: Workspace
+) -> RunPlan:
+    identity = run_identity(recipe, seed, split, prepared.fingerprint)
+    return RunPlan(
+        recipe=recipe,
+        seed=seed,
+        split=split,
+        data_fingerprint=prepared.fingerprint,
+        directory=workspace.run(identity),
+    )
+
+
+def _split(preset: Preset, prepared: PreparedSet) -> Split:
+    return split_cases(
+        prepared.cases,
+        test_fraction=preset.test_fraction,
+        validation_fraction=preset.validation_fraction,
+        seed=SPLIT_SEED,
+    )
+
+
+def _require_cases(split: Split, workers: int) -> None:
+    if len(split.train) < workers:
+        raise UserError(
+            f"{len(split.train)} training cases cannot feed {workers} workers",
+            where="--workers",
+            fix=f"use --workers {len(split.train)} or prepare more cases",
+        )
+
+
+def _notes(table: Table, recipes: list[Recipe], grid_dhw: Shape) -> list[str]:
+    """Say which budgets differ from the paper's, and which limit nothing."""
+    notes: list[str] = []
+    for row, recipe in zip(table.rows, recipes, strict=True):
+        if recipe.feature_loss is None:
+            continue
+        sampling = recipe.feature_loss.sampling
+        deepest = recipe.batch_size * math.prod(axis // 8 for axis in grid_dhw)
+        if sampling.max_voxels >= deepest:
+            notes.append(
+                f"{row.label}: the deepest layer has {deepest} voxels a batch, so its budget of "
+                f"{sampling.max_voxels} limits nothing."
+            )
+    budgets = {recipe.feature_loss.sampling for recipe in recipes if recipe.feature_loss}
+    notes += [
+        f"Voxel budgets scaled with the grid: {budget.max_voxels} a layer and batch, "
+        f"{budget.max_false_negatives} of them false negatives (the paper: 1700 and 1000)."
+        for budget in budgets
+        if budget.max_voxels != 1700  # noqa: PLR2004
+    ]
+    return notes

@@ -1,0 +1,102 @@
+"""The three sizes at which a study can be run."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from voxsiam.training.config import FeatureLossConfig, NumericsConfig, Recipe, SamplingConfig
+from voxsiam.types import Shape
+
+PAPER_GRID_DHW: Shape = (64, 128, 128)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """How large a study is.
+
+    Attributes:
+        grid_dhw: Of the phantoms that are prepared where no data are given.
+        width: Channels of the finest encoder level.
+        seeds: Trainings of each row.
+        cases: Phantoms to make where no data are given; None asks for data.
+        test_fraction: Of all cases.
+        validation_fraction: Of the training cases; 0 trains on all, as the paper.
+        workers: DDP workers of a trial; 1 trains in the trial's own process.
+        scales_budgets: Whether voxel budgets shrink with the grid, so that they stay limits.
+    """
+
+    name: str
+    grid_dhw: Shape
+    width: int
+    epochs: int
+    seeds: int
+    cases: int | None
+    test_fraction: float
+    validation_fraction: float
+    workers: int
+    numerics: NumericsConfig = NumericsConfig()
+    scales_budgets: bool = True
+
+    def apply(self, recipe: Recipe, grid_dhw: Shape) -> Recipe:
+        """Bring a recipe of the paper to this size, for data on the given grid."""
+        feature_loss = recipe.feature_loss
+        if feature_loss is not None and self.scales_budgets:
+            feature_loss = _with_scaled_budgets(feature_loss, grid_dhw)
+        return recipe.with_changes(
+            network=recipe.network.model_copy(update={"width": self.width}),
+            feature_loss=feature_loss,
+            numerics=self.numerics,
+            epochs=self.epochs,
+        )
+
+
+def _with_scaled_budgets(config: FeatureLossConfig, grid_dhw: Shape) -> FeatureLossConfig:
+    """Scale 1700 and 1000 with the number of grid voxels: the same share of each layer."""
+    share = math.prod(grid_dhw) / math.prod(PAPER_GRID_DHW)
+    sampling = SamplingConfig(
+        max_voxels=max(1, round(config.sampling.max_voxels * share)),
+        max_false_negatives=round(config.sampling.max_false_negatives * share),
+    )
+    return config.model_copy(update={"sampling": sampling})
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="tiny",
+            grid_dhw=(32, 32, 32),
+            width=4,
+            epochs=2,
+            seeds=1,
+            cases=8,
+            test_fraction=0.2,
+            validation_fraction=1 / 6,
+            workers=1,
+            numerics=NumericsConfig(autocast="float32", memory_format="contiguous"),
+        ),
+        Preset(
+            name="mini",
+            grid_dhw=(32, 48, 48),
+            width=8,
+            epochs=30,
+            seeds=2,
+            cases=30,
+            test_fraction=0.2,
+            validation_fraction=1 / 6,
+            workers=2,
+        ),
+        Preset(
+            name="paper",
+            grid_dhw=PAPER_GRID_DHW,
+            width=64,
+            epochs=500,
+            seeds=5,
+            cases=None,
+            test_fraction=2 / 9,
+            validation_fraction=0.0,
+            workers=1,
+            scales_budgets=False,
+        ),
+    )
+}

@@ -1,0 +1,121 @@
+"""A Ray instance for one command: started or joined, checked for room, and cleaned up after."""
+
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+# Ray reads these when it is imported. They are Ray's own settings, given here so that a trial
+# starts in seconds: no usage reports, no metrics exporters, no polling every two seconds.
+RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
+    "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+for _name, _value in RAY_SETTINGS.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+
+from voxsiam.errors import UserError  # noqa: E402
+from voxsiam.orchestration.workspace import Workspace, write_json  # noqa: E402
+
+TRIAL_RESOURCE = "trial"
+"""Tune's driver of a trial holds one of these and no CPU, so that workers cannot starve it."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the cluster can run at a time."""
+
+    cpus: int
+    gpus: int
+
+    def trials_at_once(self, workers: int) -> int:
+        """Count the trials of so many workers that fit side by side.
+
+        Raises:
+            UserError: Not even one fits; Ray would wait for ever.
+        """
+        slots = (self.gpus if self.gpus else self.cpus) // workers
+        if slots < 1:
+            kind = f"{self.gpus} GPUs" if self.gpus else f"{self.cpus} CPUs"
+            raise UserError(
+                f"a trial of {workers} workers does not fit on {kind}",
+                where="--workers",
+                fix="ask for fewer workers",
+            )
+        return slots
+
+
+@contextmanager
+def ray_instance(workspace: Workspace, object_store_bytes: int) -> Iterator[Capacity]:
+    """Join the cluster at RAY_ADDRESS, or start Ray on this machine and stop it at the end.
+
+    A local instance is private (`address="local"`). What a killed command of this workspace left
+    running is ended first: two instances on one host hang each other.
+    """
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+    else:
+        _end_leftovers(workspace)
+        _start_local(workspace, object_store_bytes)
+    try:
+        resources = ray.cluster_resources()
+        yield Capacity(cpus=int(resources.get("CPU", 0)), gpus=int(resources.get("GPU", 0)))
+    finally:
+        ray.shutdown()
+        _session_file(workspace).unlink(missing_ok=True)
+
+
+def local_cpus() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start_local(workspace: Workspace, object_store_bytes: int) -> None:
+    # At least two, so that two workers run on a one-core machine too: CPUs are only tokens.
+    cpus = max(2, local_cpus())
+    ray.init(
+        address="local",
+        num_cpus=cpus,
+        resources={TRIAL_RESOURCE: float(cpus)},
+        include_dashboard=False,
+        object_store_memory=max(object_store_bytes, 256 * 2**20),
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+    node = ray._private.worker._global_node  # noqa: SLF001  # pyright: ignore
+    write_json(_session_file(workspace), {"session": node.get_session_dir_path(), "pid": os.getpid()})
+
+
+def _session_file(workspace: Workspace) -> Path:
+    return workspace.ray / "session.json"
+
+
+def _end_leftovers(workspace: Workspace) -> None:
+    """Kill the processes of a Ray session whose driver, started for this workspace, is gone."""
+    try:
+        session = json.loads(_session_file(workspace).read_text())
+    except (OSError, ValueError):
+        return
+    if psutil.pid_exists(session["pid"]):
+        return
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(session["session"] in word for word in words):
+            process.send_signal(signal.SIGKILL)

@@ -1,0 +1,145 @@
+"""The study's own record of what is to be done and what is done: what a resume goes by."""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.run import RunPlan
+from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.types import Frozen, Shape
+
+TrialState = Literal["pending", "running", "finished", "failed", "interrupted"]
+LEDGER_VERSION = 1
+
+
+class TrialPlan(Frozen):
+    """One cell of a table: a row trained from one seed."""
+
+    row: str
+    run: RunPlan
+
+    @property
+    def name(self) -> str:
+        """How people see the trial."""
+        return f"{self.row}, seed {self.run.seed}"
+
+
+class StudyPlan(Frozen):
+    """Everything a driver needs to run, or go on with, a study.
+
+    Attributes:
+        study: Name of the table on the command line.
+        study_id: Folder name: equal requests have equal ids.
+        prepared: The prepared set.
+        data_kind: phantom, semi-synthetic or real.
+        workers: DDP workers of a trial; 1 trains in the trial's own process.
+        notes: What the report must say about the settings.
+    """
+
+    study: str
+    study_id: str
+    preset: str
+    prepared: Path
+    data_name: str
+    data_kind: str
+    grid_dhw: Shape
+    workers: int
+    trials: tuple[TrialPlan, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Ledger:
+    """A study's plan and the state of each trial, in one JSON file replaced atomically.
+
+    Args:
+        path: `ledger.json` in the study's folder.
+        plan: The study.
+        states: By run id.
+    """
+
+    def __init__(self, path: Path, plan: StudyPlan, states: dict[str, TrialState]) -> None:
+        self.path, self.plan, self._states = path, plan, states
+
+    @classmethod
+    def create(cls, workspace: Workspace, plan: StudyPlan) -> "Ledger":
+        """Start a study's ledger, or open it where it is already there."""
+        path = _ledger_file(workspace, plan.study_id)
+        if path.exists():
+            return cls.read(path)
+        ledger = cls(path, plan, {})
+        ledger._write()
+        return ledger
+
+    @classmethod
+    def read(cls, path: Path) -> "Ledger":
+        """Open a ledger.
+
+        Raises:
+            UserError: It is not a ledger of this version.
+        """
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+            if content["version"] != LEDGER_VERSION:
+                raise ValueError(content["version"])
+            return cls(path, StudyPlan.model_validate(content["plan"]), content["states"])
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                "the study's ledger cannot be read",
+                where=str(path),
+                fix=f"restore it from a copy or remove the folder to start anew ({error!r:.80})",
+            ) from None
+
+    def state(self, trial: TrialPlan) -> TrialState:
+        """Tell where a trial stands; its result on disk outweighs what was written here."""
+        if trial.run.result_file.exists():
+            return "finished"
+        return self._states.get(trial.run.run_id, "pending")
+
+    def mark(self, trial: TrialPlan, state: TrialState) -> None:
+        """Write down a trial's new state."""
+        self._states[trial.run.run_id] = state
+        self._write()
+
+    def unfinished(self) -> list[TrialPlan]:
+        """List the trials still to be done, in the table's order."""
+        return [trial for trial in self.plan.trials if self.state(trial) != "finished"]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other drivers away from this study; the lock dies with the process.
+
+        Raises:
+            UserError: Another driver runs this study now.
+        """
+        with (self.path.parent / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(
+                    "another process is running this study now",
+                    where=str(self.path.parent),
+                    fix=f"watch it with: voxsiam study status {self.plan.study}",
+                ) from None
+            yield
+
+    def _write(self) -> None:
+        plan = self.plan.model_dump(mode="json")
+        content = {"version": LEDGER_VERSION, "plan": plan, "states": self._states}
+        write_json(self.path, content)
+
+
+def find_ledgers(workspace: Workspace, study: str | None = None) -> list[Ledger]:
+    """List the workspace's studies, the latest touched first."""
+    paths = sorted(
+        workspace.study("").glob("*/ledger.json"), key=lambda p: p.stat().st_mtime_ns, reverse=True
+    )
+    ledgers = [Ledger.read(path) for path in paths]
+    return [ledger for ledger in ledgers if study in (None, ledger.plan.study)]
+
+
+def _ledger_file(workspace: Workspace, study_id: str) -> Path:
+    return workspace.study(study_id) / "ledger.json"

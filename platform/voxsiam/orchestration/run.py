@@ -1,0 +1,148 @@
+"""One run, whatever carries it: train, read the test cases once, leave the results on disk."""
+
+import csv
+import time
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from safetensors.torch import save_file
+
+from voxsiam.collective import gather_objects
+from voxsiam.inference.segment import segment
+from voxsiam.metrics.case_scores import OrganScore, score_case, summarise
+from voxsiam.orchestration.workspace import write_json
+from voxsiam.training.batch import CaseLoader, rank_part
+from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
+from voxsiam.training.context import TrainContext
+from voxsiam.training.loop import Training, fit
+from voxsiam.training.objective import Objective
+from voxsiam.types import ORGANS, Frozen, Split, Volume
+
+
+class RunPlan(Frozen):
+    """What a run is, exactly.
+
+    Attributes:
+        data_fingerprint: Of the prepared set.
+        directory: Where the run's files are kept, on storage that all workers see.
+    """
+
+    recipe: Recipe
+    seed: int
+    split: Split
+    data_fingerprint: str
+    directory: Path
+
+    @property
+    def run_id(self) -> str:
+        """Name the run by all that could change its result."""
+        return run_identity(self.recipe, self.seed, self.split, self.data_fingerprint)
+
+    @property
+    def result_file(self) -> Path:
+        """Written last: where it exists, the run is finished."""
+        return self.directory / "result.json"
+
+
+def run_identity(recipe: Recipe, seed: int, split: Split, data_fingerprint: str) -> str:
+    """Hash recipe, data, split, seed and the method's version."""
+    return fingerprint(
+        {
+            "recipe": recipe.fingerprint(),
+            "data": data_fingerprint,
+            "split": split_fingerprint(split),
+            "seed": seed,
+            "method_version": METHOD_VERSION,
+        }
+    )
+
+
+def split_fingerprint(split: Split) -> str:
+    """Hash who stands on which side; the order within a side does not matter."""
+    return fingerprint({side: sorted(ids) for side, ids in split.model_dump().items()})
+
+
+def execute_run(plan: RunPlan, load: CaseLoader, context: TrainContext) -> None:
+    """Train and test one run; a finished one is left as it is.
+
+    Writes `cases.csv` (every organ of every test case), `overlay.npz` (one test case),
+    `model/` (the base network) and, last, `result.json`.
+    """
+    if plan.result_file.exists():
+        return
+    start = time.monotonic()
+    training = Training(
+        run_id=plan.run_id,
+        recipe=plan.recipe,
+        seed=plan.seed,
+        split=plan.split,
+        checkpoints=plan.directory / "checkpoints",
+    )
+    objective, records = fit(training, load, context)
+    scores = _test(objective, plan, load, context)
+    if context.rank == 0:
+        _write_results(plan, objective, scores, list(records), time.monotonic() - start)
+    gather_objects(None)
+
+
+def _test(
+    objective: Objective, plan: RunPlan, load: CaseLoader, context: TrainContext
+) -> list[OrganScore]:
+    """Score the test cases, shared out over ranks; the first one's volumes are kept to look at."""
+    mine: list[OrganScore] = []
+    autocast = plan.recipe.numerics.autocast == "bfloat16"
+    for case_id in rank_part(plan.split.test, context.rank, context.world_size):
+        volume = load(case_id)
+        predicted = segment(
+            objective.network, volume.image, autocast=autocast, device=context.device
+        )
+        mine += score_case(case_id, predicted, volume.label, volume.spacing_mm)
+        if case_id == plan.split.test[0]:
+            _write_overlay(plan.directory / "overlay.npz", volume, predicted)
+    return [score for part in gather_objects(mine) for score in part]
+
+
+def _write_results(
+    plan: RunPlan,
+    objective: Objective,
+    scores: list[OrganScore],
+    records: list[dict[str, float]],
+    seconds: float,
+) -> None:
+    with (plan.directory / "cases.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(OrganScore)])
+        writer.writeheader()
+        writer.writerows(asdict(score) for score in scores)
+    _write_model(plan.directory / "model", plan.recipe, objective)
+    summary = {name: value for name, value in summarise(scores).items() if value == value}
+    content = {"run_id": plan.run_id, "summary": summary, "records": records, "seconds": seconds}
+    write_json(plan.result_file, content)
+
+
+def _write_model(folder: Path, recipe: Recipe, objective: Objective) -> None:
+    """Keep the base network alone: the heads have no part in inference."""
+    folder.mkdir(exist_ok=True)
+    weights = objective.network.state_dict()
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    save_file(tensors, folder / "model.safetensors")
+    description = {
+        "network": recipe.network.model_dump(),
+        "numerics": recipe.numerics.model_dump(),
+        "classes": ["background", *ORGANS],
+        "method_version": METHOD_VERSION,
+    }
+    write_json(folder / "model.json", description)
+
+
+def _write_overlay(path: Path, volume: Volume, predicted: UInt8[np.ndarray, "d h w"]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path,
+        image=volume.image.astype(np.float16),
+        label=volume.label,
+        prediction=predicted,
+        spacing_mm=np.asarray(volume.spacing_mm),
+        case_id=np.asarray(volume.case_id),
+    )

@@ -1,0 +1,183 @@
+"""A study as Ray Tune trials: one trial for each (row, seed), each a run of its own."""
+
+import functools
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from ray import tune
+from ray.tune.execution.placement_groups import PlacementGroupFactory
+from ray.tune.experiment import Trial
+from ray.util.placement_group import PlacementGroup, PlacementGroupID, remove_placement_group
+
+from voxsiam.orchestration.cluster import TRIAL_RESOURCE, Capacity
+from voxsiam.orchestration.ledger import Ledger, TrialPlan, TrialState
+from voxsiam.orchestration.run import execute_run
+from voxsiam.orchestration.train_job import PLACEMENT_GROUP_KEY, train_on_workers
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.batch import CaseLoader
+from voxsiam.training.context import Record, SingleProcess
+
+
+class StudyListener(Protocol):
+    """Hears of everything that happens to the trials of a study, in the driver's process."""
+
+    def trial_started(self, trial: TrialPlan) -> None:
+        """A trial has been given its place; start-up comes before its first epoch."""
+        ...
+
+    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+        """A trial has finished an epoch."""
+        ...
+
+    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+        """A trial is over."""
+        ...
+
+
+def run_study(
+    ledger: Ledger,
+    load: CaseLoader,
+    workspace: Workspace,
+    capacity: Capacity,
+    listeners: Sequence[StudyListener],
+) -> list[TrialPlan]:
+    """Run the study's unfinished trials; return those that failed.
+
+    On an interrupt the trials in progress are marked so, and the interrupt is raised on: their
+    checkpoints remain, and a resume goes on from them.
+    """
+    trials, plan = ledger.unfinished(), ledger.plan
+    if not trials:
+        return []
+    in_process = plan.workers == 1 and not capacity.gpus
+    slots = min(capacity.trials_at_once(plan.workers), len(trials))
+    bridge = _TuneBridge(trials, [_LedgerKeeper(ledger), *listeners])
+    trainable = functools.partial(
+        _run_trial, trials=trials, workers=plan.workers, in_process=in_process,
+        use_gpu=capacity.gpus > 0, storage=workspace.ray, threads=max(1, capacity.cpus // slots),
+    )  # fmt: skip
+    placed = PlacementGroupFactory([{"CPU": 1} if in_process else {TRIAL_RESOURCE: 1}])
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(trainable, load=load), placed),
+        param_space={"index": tune.grid_search(list(range(len(trials))))},
+        tune_config=tune.TuneConfig(max_concurrent_trials=slots, reuse_actors=True),
+        run_config=tune.RunConfig(
+            name=plan.study_id, storage_path=str(workspace.ray), callbacks=[bridge], verbose=0
+        ),
+    )
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    try:
+        tuner.fit()
+    finally:
+        bridge.end_open_trials()
+    return [trial for trial in trials if ledger.state(trial) != "finished"]
+
+
+def _run_trial(
+    config: dict[str, Any],
+    *,
+    load: CaseLoader,
+    trials: Sequence[TrialPlan],
+    workers: int,
+    in_process: bool,
+    **job: Any,  # noqa: ANN401
+) -> None:
+    """Tune's function: the run of one trial, here or on Ray Train workers."""
+    plan = trials[config["index"]].run
+    plan.directory.mkdir(parents=True, exist_ok=True)
+    if in_process:
+        torch.set_num_threads(job["threads"])
+        execute_run(plan, load, SingleProcess(lambda record: tune.report(dict(record))))
+    else:
+        train_on_workers(
+            plan, load, workers=workers, use_gpu=job["use_gpu"], storage=job["storage"]
+        )
+
+
+class _LedgerKeeper:
+    """Writes what happens into the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def trial_started(self, trial: TrialPlan) -> None:
+        self._ledger.mark(trial, "running")
+
+    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+        pass
+
+    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:  # noqa: ARG002
+        self._ledger.mark(trial, state)
+
+
+class _TuneBridge(tune.Callback):
+    """Turns Tune's events into the study's, and frees the placement groups that Tune leaks.
+
+    When Tune ends a trial actor, the workers' placement group belongs to the job and stays; the
+    next trial then waits for ever. Ray's own cleaner needs a dashboard, so we remove it here.
+    """
+
+    def __init__(self, trials: Sequence[TrialPlan], listeners: Sequence[StudyListener]) -> None:
+        self._trials, self._listeners = trials, listeners
+        self._open: dict[str, TrialPlan] = {}
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401, ARG002
+        plan = self._plan_of(trial)
+        self._open[plan.run.run_id] = plan
+        for listener in self._listeners:
+            listener.trial_started(plan)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any  # noqa: ANN401, ARG002
+    ) -> None:  # fmt: skip
+        record = {name: v for name, v in result.items() if "/" in name or name in RECORD_NAMES}
+        if "epoch" not in record:
+            return
+        for listener in self._listeners:
+            listener.epoch_done(self._plan_of(trial), record)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any  # noqa: ANN401, ARG002
+    ) -> None:  # fmt: skip
+        _free_placement_group(trial)
+        plan = self._plan_of(trial)
+        done = plan.run.result_file.exists()
+        self._end(plan, "finished" if done else "failed", None if done else "left no result")
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any  # noqa: ANN401, ARG002
+    ) -> None:  # fmt: skip
+        _free_placement_group(trial)
+        self._end(self._plan_of(trial), "failed", _last_line(trial))
+
+    def end_open_trials(self) -> None:
+        """Mark what an interrupt cut off."""
+        for plan in list(self._open.values()):
+            self._end(plan, "interrupted", None)
+
+    def _end(self, plan: TrialPlan, state: TrialState, error: str | None) -> None:
+        if self._open.pop(plan.run.run_id, None) is None:
+            return
+        for listener in self._listeners:
+            listener.trial_ended(plan, state, error)
+
+    def _plan_of(self, trial: Trial) -> TrialPlan:
+        return self._trials[trial.config["index"]]
+
+
+RECORD_NAMES = ("epoch", "learning_rate")
+
+
+def _free_placement_group(trial: Trial) -> None:
+    group = (trial.last_result or {}).get(PLACEMENT_GROUP_KEY)
+    if group:
+        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
+
+
+def _last_line(trial: Trial) -> str:
+    """Return the cause of a trial's failure, without Ray's layers of traceback."""
+    error = trial.get_pickled_error() or trial.get_error()
+    lines = [line for line in str(error or "unknown cause").strip().splitlines() if line.strip()]
+    return lines[-1].strip()

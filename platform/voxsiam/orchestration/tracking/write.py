@@ -1,0 +1,229 @@
+"""The single writer of a study's MLflow runs: a parent for the study, a child per (row, seed)."""
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+
+from voxsiam.orchestration.ledger import StudyPlan, TrialPlan, TrialState  # noqa: E402
+from voxsiam.orchestration.run import split_fingerprint  # noqa: E402
+from voxsiam.orchestration.tracking.find import EXPERIMENT, find_run  # noqa: E402
+from voxsiam.orchestration.workspace import Workspace  # noqa: E402
+from voxsiam.training.config import METHOD_VERSION  # noqa: E402
+from voxsiam.training.context import Record  # noqa: E402
+
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+LIBRARIES = ("torch", "ray", "mlflow", "optuna", "numpy", "nibabel", "scipy")
+
+log = logging.getLogger(__name__)
+
+
+class StudyTracker:
+    """Keeps a study in MLflow; opening it again continues the same runs.
+
+    Metrics are written as they come. What could not be written then, because the tracking server
+    was away or the driver was killed, is written when the trial ends, from its result on disk.
+
+    Args:
+        workspace: Holds the store unless MLFLOW_TRACKING_URI names a server.
+        plan: The study.
+    """
+
+    def __init__(self, workspace: Workspace, plan: StudyPlan) -> None:
+        self._plan = plan
+        self._client = MlflowClient(workspace.tracking_uri)
+        self._experiment = _experiment_id(self._client, workspace)
+        self.parent = self._open_parent()
+        self._runs: dict[str, str] = {}
+
+    def trial_started(self, trial: TrialPlan) -> None:
+        """Open the trial's run, or its run of an earlier attempt."""
+        self._run_of(trial)
+
+    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+        """Write one epoch's figures in one batch."""
+        try:
+            self._log(self._run_of(trial), record, int(record["epoch"]))
+        except MlflowException as error:
+            log.warning("epoch not tracked yet (%s); it is written when the trial ends", error)
+
+    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+        """Complete the run from the trial's files and end it."""
+        run = self._run_of(trial)
+        if state == "finished":
+            self._complete(run, trial)
+        if error is not None:
+            self._client.set_tag(run, "voxsiam.error", error[:500])
+        self._client.set_tag(run, "voxsiam.state", state)
+        self._client.set_terminated(run, STATUS[state])
+
+    def complete_finished(self, finished: list[TrialPlan]) -> None:
+        """Make sure that trials which finished while nobody listened are in the store."""
+        for trial in finished:
+            run = self._client.get_run(self._run_of(trial, reopen=False))
+            if run.info.status != "FINISHED":
+                self.trial_ended(trial, "finished", None)
+
+    def study_ended(self, state: TrialState) -> None:
+        """End the parent run."""
+        self._client.set_tag(self.parent, "voxsiam.state", state)
+        self._client.set_terminated(self.parent, STATUS[state])
+
+    def _open_parent(self) -> str:
+        plan = self._plan
+        tags = {"voxsiam.kind": "study", "voxsiam.study_id": plan.study_id}
+        found = find_run(self._client, self._experiment, tags)
+        if found is not None:
+            self._client.update_run(found.info.run_id, status="RUNNING")
+            return found.info.run_id
+        first = plan.trials[0].run
+        tags |= {
+            "voxsiam.study": plan.study,
+            "voxsiam.preset": plan.preset,
+            "voxsiam.data": first.data_fingerprint,
+            "voxsiam.data_name": plan.data_name,
+            "voxsiam.split": split_fingerprint(first.split),
+            "mlflow.note.content": _description(plan),
+        } | _source_tags()
+        run = self._client.create_run(self._experiment, run_name=plan.study_id, tags=tags)
+        self._client.log_dict(run.info.run_id, _plan_summary(plan), "study/plan.json")
+        return run.info.run_id
+
+    def _run_of(self, trial: TrialPlan, *, reopen: bool = True) -> str:
+        known = self._runs.get(trial.run.run_id)
+        if known is not None:
+            return known
+        tags = {"mlflow.parentRunId": self.parent, "voxsiam.run": trial.run.run_id}
+        found = find_run(self._client, self._experiment, tags)
+        if found is None:
+            run_id = self._create_run(trial, tags)
+        else:
+            run_id = found.info.run_id
+            if reopen:
+                self._client.update_run(run_id, status="RUNNING")
+        self._runs[trial.run.run_id] = run_id
+        return run_id
+
+    def _create_run(self, trial: TrialPlan, tags: dict[str, str]) -> str:
+        run, recipe = trial.run, trial.run.recipe
+        tags = tags | {
+            "voxsiam.kind": "trial",
+            "voxsiam.study": self._plan.study,
+            "voxsiam.row": trial.row,
+            "voxsiam.seed": str(run.seed),
+            "voxsiam.recipe": recipe.fingerprint(),
+            "voxsiam.data": run.data_fingerprint,
+            "voxsiam.split": split_fingerprint(run.split),
+            "voxsiam.method_version": str(METHOD_VERSION),
+        } | _source_tags()
+        name = f"{self._plan.study} {trial.row} s{run.seed}"
+        run_id = self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
+        params = flatten(recipe.model_dump(mode="json")) | {"seed": run.seed, "row": trial.row}
+        params["workers"] = self._plan.workers
+        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
+        self._client.log_dict(run_id, recipe.model_dump(mode="json"), "config/recipe.json")
+        self._client.log_dict(run_id, _environment(), "config/environment.json")
+        self._client.log_dict(run_id, run.split.model_dump(mode="json"), "config/split.json")
+        self._client.log_inputs(run_id, _dataset_inputs(self._plan, run.data_fingerprint))
+        return run_id
+
+    def _complete(self, run_id: str, trial: TrialPlan) -> None:
+        result: dict[str, Any] = json.loads(trial.run.result_file.read_text())
+        logged = {m.step for m in self._client.get_metric_history(run_id, "train/loss")}
+        for record in result["records"]:
+            if int(record["epoch"]) not in logged:
+                self._log(run_id, record, int(record["epoch"]))
+        final = {f"test/{name}": value for name, value in result["summary"].items()}
+        self._log(run_id, final | {"seconds/run": result["seconds"]}, len(result["records"]))
+        for name in ("cases.csv", "overlay.npz"):
+            self._client.log_artifact(run_id, str(trial.run.directory / name), "test")
+        self._client.log_artifacts(run_id, str(trial.run.directory / "model"), "checkpoint")
+
+    def _log(self, run_id: str, record: Mapping[str, float], step: int) -> None:
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, float(value), now, step) for name, value in record.items()]
+        self._client.log_batch(run_id, metrics=metrics)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn nested settings into dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        path = f"{prefix}{name}"
+        flat |= flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return flat
+
+
+def _experiment_id(client: MlflowClient, workspace: Workspace) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return found.experiment_id
+    local = workspace.tracking_uri.startswith("sqlite:")
+    location = workspace.artifacts.as_uri() if local else None
+    return client.create_experiment(EXPERIMENT, artifact_location=location)
+
+
+def _plan_summary(plan: StudyPlan) -> dict[str, Any]:
+    d, h, w = plan.grid_dhw
+    split = plan.trials[0].run.split
+    return {
+        "study": plan.study,
+        "preset": plan.preset,
+        "workers": plan.workers,
+        "grid_hwd": [h, w, d],
+        "cases": {side: len(ids) for side, ids in split.model_dump().items()},
+        "data": {"name": plan.data_name, "kind": plan.data_kind},
+        "rows": list(dict.fromkeys(trial.row for trial in plan.trials)),
+        "seeds": sorted({trial.run.seed for trial in plan.trials}),
+        "notes": list(plan.notes),
+    }
+
+
+def _description(plan: StudyPlan) -> str:
+    rows = ", ".join(dict.fromkeys(trial.row for trial in plan.trials))
+    seeds = len({trial.run.seed for trial in plan.trials})
+    return (
+        f"**{plan.study}** ({plan.preset}) on {plan.data_name}, {plan.data_kind} data. "
+        f"Rows: {rows}; {seeds} seeds. Report: `voxsiam study report {plan.study}`."
+    )
+
+
+def _dataset_inputs(plan: StudyPlan, data_fingerprint: str) -> list[DatasetInput]:
+    dataset = Dataset(
+        name=plan.data_name,
+        digest=data_fingerprint,
+        source_type="local",
+        source='{"kind": "prepared set"}',
+        profile=f'{{"kind": "{plan.data_kind}"}}',
+    )
+    return [
+        DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
+        for context in ("training",)
+    ]
+
+
+def _environment() -> dict[str, str]:
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return versions | {"python": platform.python_version(), "system": platform.platform()}
+
+
+def _source_tags() -> dict[str, str]:
+    """Name the commit that the code comes from, where it comes from a checkout."""
+    folder = Path(__file__).parent
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}
+
+

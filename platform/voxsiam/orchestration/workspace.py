@@ -1,0 +1,76 @@
+"""Where everything that a run writes is kept."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from voxsiam.errors import UserError
+
+
+class Workspace:
+    """One folder: `mlflow.db`, `artifacts/`, `cache/`, `runs/`, `studies/`, `reports/`.
+
+    Args:
+        root: Created when absent; on a cluster a path that all nodes share.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().resolve()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"the workspace cannot be written: {error.strerror}",
+                where=str(self.root),
+                fix="choose another folder with --workspace",
+            ) from None
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address: MLFLOW_TRACKING_URI where it is set, else our own sqlite file."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Root of MLflow's artifacts when the store is our own."""
+        return self.root / "artifacts"
+
+    @property
+    def cache(self) -> Path:
+        """Phantoms and prepared sets."""
+        return self.root / "cache"
+
+    @property
+    def ray(self) -> Path:
+        """What Ray's libraries write for themselves."""
+        return self.root / "ray"
+
+    def run(self, run_id: str) -> Path:
+        """Folder of one run, named by its identity."""
+        return self.root / "runs" / run_id
+
+    def study(self, study_id: str) -> Path:
+        """Folder of one study's ledger."""
+        return self.root / "studies" / study_id
+
+    def report(self, study_name: str) -> Path:
+        """Folder of a study's report."""
+        return self.root / "reports" / study_name
+
+
+def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
+    """Replace a JSON file in one step: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,142 @@
+"""Checkpoints that survive a kill at any moment: safetensors and JSON, complete or not there.
+
+A checkpoint is a folder `epoch-0007` with `weights.safetensors` (network and heads),
+`optimiser.safetensors` (Adam's moments, the generator's state) and `state.json` (epochs done, the
+run's identity, the records so far, a SHA-256 of each file). It is written beside its place and
+renamed into it, so a folder with its final name is whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+KEEP = 2
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a training stands.
+
+    Attributes:
+        epochs_done: Finished epochs.
+        run_id: Identity of the run; another run's checkpoint is never continued.
+        records: The figures of every finished epoch.
+    """
+
+    epochs_done: int
+    run_id: str
+    records: tuple[dict[str, float], ...]
+
+
+class CheckpointFolder:
+    """The checkpoints of one run.
+
+    Args:
+        folder: On storage that all workers see.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(
+        self, state: TrainingState, module: nn.Module, optimiser: torch.optim.Optimizer
+    ) -> Path:
+        """Write a checkpoint, then drop all but the newest two."""
+        target = self.folder / f"epoch-{state.epochs_done:04d}"
+        partial = self.folder / f".partial-{os.getpid()}-{target.name}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file(_contiguous(module.state_dict()), partial / "weights.safetensors")
+        save_file(_optimiser_tensors(module, optimiser), partial / "optimiser.safetensors")
+        sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+        content = {**state.__dict__, "records": list(state.records), "sha256": sums}
+        (partial / "state.json").write_text(json.dumps(content))
+        for path in [*partial.iterdir(), partial]:
+            _sync(path)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        _sync(self.folder)
+        self._drop_old()
+        return target
+
+    def newest(self, run_id: str) -> tuple[Path, TrainingState] | None:
+        """Find the newest whole checkpoint of this run; damaged ones are passed over."""
+        for path in sorted(self.folder.glob("epoch-*"), reverse=True):
+            state = _read_state(path)
+            if state is not None and state.run_id == run_id:
+                return path, state
+        return None
+
+    def _drop_old(self) -> None:
+        for path in sorted(self.folder.glob("epoch-*"))[:-KEEP]:
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.folder.glob(".partial-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Load weights, Adam's moments and the generator's state into a freshly built training."""
+    module.load_state_dict(load_file(path / "weights.safetensors"))
+    tensors = load_file(path / "optimiser.safetensors")
+    torch.set_rng_state(tensors.pop("rng"))
+    groups = optimiser.state_dict()
+    parameters = dict(module.named_parameters())
+    for index, name in enumerate(parameters):
+        entries = {key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        groups["state"][index] = entries
+    optimiser.load_state_dict(groups)
+
+
+def load_network(path: Path, network: nn.Module) -> None:
+    """Load only the base network of a checkpoint: inference never needs the heads."""
+    weights = load_file(path / "weights.safetensors")
+    prefix = "network."
+    network.load_state_dict(
+        {name[len(prefix) :]: t for name, t in weights.items() if name.startswith(prefix)}
+    )
+
+
+def _optimiser_tensors(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimiser.state_dict()["state"]
+    tensors = {"rng": torch.get_rng_state()}
+    for index, (name, _) in enumerate(module.named_parameters()):
+        for key, value in state[index].items():
+            tensors[f"{key}/{name}"] = value
+    return _contiguous(tensors)
+
+
+def _contiguous(tensors: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _read_state(path: Path) -> TrainingState | None:
+    try:
+        content = json.loads((path / "state.json").read_text())
+        sums = content.pop("sha256")
+        if any(_sha256(path / name) != digest for name, digest in sums.items()):
+            return None
+        return TrainingState(**{**content, "records": tuple(content["records"])})
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError):
+        return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,206 @@
+"""Read and write one NIfTI file; whatever is wrong with it is said in the user's words.
+
+The header is checked as it stands in the file, before nibabel can mend it silently (a spacing of
+zero would become 1 mm), and before memory is taken for what it claims.
+"""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from io import BufferedIOBase, BufferedReader
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from jaxtyping import Float64, Shaped
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError
+from nibabel.volumeutils import apply_read_scaling, array_from_file
+
+from voxsiam.errors import UserError
+
+MIN_SPACING_MM = 0.01
+MAX_SPACING_MM = 100.0
+MAX_VOXELS = 2**30
+MAX_COSINE_BETWEEN_AXES = 0.05
+"""Drift of a rotation written in float32 stays far below; a CT with gantry tilt is far above."""
+
+_HEADER_BYTES = 540
+_MAX_EXTRA_BYTES = 64 * 2**20  # header extensions before the voxels, and bytes after them
+_MAX_DEFLATE_RATIO = 1032  # a deflate stream cannot grow by more than this
+_BROKEN_HEADER = (HeaderDataError, HeaderTypeError, ValueError, KeyError, OverflowError, TypeError)
+
+Header = nibabel.Nifti1Header  # Nifti2Header is a subclass
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The voxels of one file in its own axis order.
+
+    Attributes:
+        path: Where it came from.
+        array: Voxels, rescaled by slope and intercept of the header if it has them.
+        affine: Voxel index -> mm in NIfTI's RAS frame.
+    """
+
+    path: Path
+    array: Shaped[np.ndarray, "i j k"]
+    affine: Float64[np.ndarray, "4 4"]
+
+
+def read_nifti(path: Path) -> Scan:
+    """Read a .nii or .nii.gz file with three axes.
+
+    A fourth axis of length 1 is dropped. The sform is preferred to the qform.
+
+    Raises:
+        UserError: The file is missing, damaged, not NIfTI, not a 3D scan, or its geometry is
+            unusable. It names the file.
+    """
+    if not path.is_file():
+        raise UserError("The file does not exist.", where=str(path), fix="check the path")
+    try:
+        with _open(path) as stream:
+            header = _read_header(path, stream)
+            shape = _checked_shape(path, header)
+            affine = _checked_affine(path, header)
+            array = _read_voxels(stream, header)
+            _read_to_end(stream)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(
+            f"The file cannot be read to its end ({error}).",
+            where=str(path),
+            fix="it is damaged or was copied in part: copy or export it again",
+        ) from error
+    return Scan(path, array.reshape(shape), affine)
+
+
+def write_nifti(path: Path, array: Shaped[np.ndarray, "i j k"], affine: np.ndarray) -> None:
+    """Write voxels with the geometry of the scan they belong to."""
+    nibabel.save(nibabel.Nifti1Image(array, affine), path)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _refuse(path: Path, what: str, fix: str) -> UserError:
+    return UserError(what, where=str(path), fix=fix)
+
+
+def _open(path: Path) -> gzip.GzipFile | BufferedReader:
+    with path.open("rb") as start:
+        compressed = start.read(2) == b"\x1f\x8b"
+    if compressed != (path.suffix == ".gz"):
+        actual = "gzip-compressed" if compressed else "not gzip-compressed"
+        raise _refuse(
+            path, f"The file is {actual}, its name says otherwise.", "rename it (.nii or .nii.gz)"
+        )
+    return gzip.GzipFile(path) if compressed else path.open("rb")
+
+
+def _read_header(path: Path, stream: BufferedIOBase) -> Header:
+    block = stream.read(_HEADER_BYTES)
+    if block[344:348] == b"n+1\0":
+        kind, size = nibabel.Nifti1Header, 348
+    elif block[4:8] == b"n+2\0":
+        kind, size = nibabel.Nifti2Header, 540
+    else:
+        raise _refuse(path, "This is not a NIfTI file.", "give a single-file NIfTI (.nii, .nii.gz)")
+    try:
+        header = kind(block[:size], check=False)
+        for read in (header.get_data_dtype, header.get_data_shape, header.get_slope_inter):
+            read()
+        offset = header.get_data_offset()
+    except _BROKEN_HEADER as error:
+        raise _refuse(path, f"Its header is broken ({error}).", "export the file again") from error
+    if not size <= offset <= _MAX_EXTRA_BYTES:
+        raise _refuse(path, f"Its header puts the voxels at byte {offset}.", "export it again")
+    return header
+
+
+def _checked_shape(path: Path, header: Header) -> tuple[int, ...]:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3 or min(shape) < 2:
+        raise _refuse(
+            path,
+            f"It holds an array of shape {shape}, not a 3D scan.",
+            "give one scan with three axes of at least 2 voxels",
+        )
+    voxels = int(np.prod(shape, dtype=np.float64))
+    if voxels > MAX_VOXELS:
+        raise _refuse(path, f"Its header claims {shape} voxels.", "crop it below 2^30 voxels")
+    if header.get_data_dtype().kind not in "iuf":
+        raise _refuse(path, "Its voxels are not single numbers.", "export intensities, not colours")
+    _check_size(path, voxels * header.get_data_dtype().itemsize)
+    return shape
+
+
+def _check_size(path: Path, needed_bytes: int) -> None:
+    ratio = _MAX_DEFLATE_RATIO if path.suffix == ".gz" else 1
+    if path.stat().st_size * ratio < needed_bytes:
+        raise _refuse(
+            path,
+            f"It is too short for the {needed_bytes} bytes of voxels that its header claims.",
+            "it is damaged or was copied in part: copy or export it again",
+        )
+
+
+def _checked_affine(path: Path, header: Header) -> Float64[np.ndarray, "4 4"]:
+    _check_spacing(path, np.asarray(header["pixdim"][1:4], dtype=np.float64))
+    if header["sform_code"] == 0 and header["qform_code"] == 0:
+        raise _refuse(
+            path,
+            "It does not say how the patient lies (sform and qform codes are 0).",
+            "export it again with its geometry, so that left and right are known",
+        )
+    try:
+        with np.errstate(all="ignore"):
+            affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+            spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    except (*_BROKEN_HEADER, np.linalg.LinAlgError) as error:
+        raise _refuse(path, f"Its geometry is broken ({error}).", "export it again") from error
+    if not np.isfinite(affine).all():
+        raise _refuse(path, "Its affine holds values that are not numbers.", "export it again")
+    _check_spacing(path, spacing)
+    _check_axes(path, affine[:3, :3] / spacing)
+    return affine
+
+
+def _check_spacing(path: Path, spacing_mm: Float64[np.ndarray, "3"]) -> None:
+    if not ((spacing_mm >= MIN_SPACING_MM) & (spacing_mm <= MAX_SPACING_MM)).all():
+        listed = " x ".join(f"{s:g}" for s in spacing_mm)
+        raise _refuse(
+            path,
+            f"Its voxels measure {listed} mm.",
+            f"mend the header: each must lie in {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm",
+        )
+
+
+def _check_axes(path: Path, directions: Float64[np.ndarray, "3 3"]) -> None:
+    cosines = np.abs(directions.T @ directions)[np.triu_indices(3, k=1)]
+    if cosines.max() > MAX_COSINE_BETWEEN_AXES:
+        raise _refuse(
+            path,
+            "Its axes do not stand at right angles (singular or sheared affine).",
+            "resample it to a grid without tilt, or mend the affine",
+        )
+
+
+def _read_voxels(stream: BufferedIOBase, header: Header) -> np.ndarray:
+    raw = array_from_file(
+        header.get_data_shape(),
+        header.get_data_dtype(),
+        stream,
+        offset=header.get_data_offset(),
+        mmap=False,
+    )
+    slope, inter = header.get_slope_inter()
+    if slope is None or (slope, inter) == (1.0, 0.0):
+        return raw
+    return apply_read_scaling(raw, np.float32(slope), np.float32(inter or 0.0))
+
+
+def _read_to_end(stream: BufferedIOBase) -> None:
+    # gzip compares its checksum only at the end of the stream.
+    for _ in range(_MAX_EXTRA_BYTES >> 20):
+        if not stream.read(2**20):
+            return
+    raise OSError("more bytes follow the voxels than a scan should have")

@@ -1,0 +1,64 @@
+"""From the axes of a file to d h w in the patient's frame, and back.
+
+d runs inferior -> superior, h posterior -> anterior, w left -> right: NIfTI's RAS, reversed.
+"""
+
+from dataclasses import dataclass
+
+import nibabel
+import numpy as np
+from jaxtyping import Float64, Shaped
+
+from voxsiam.types import Shape, Spacing
+
+
+@dataclass(frozen=True)
+class AxisOrder:
+    """How the axes of a file lie in the patient.
+
+    Attributes:
+        file_axis: For d, h and w: which axis of the file it is.
+        flipped: For d, h and w: whether the file runs the other way.
+    """
+
+    file_axis: tuple[int, int, int]
+    flipped: tuple[bool, bool, bool]
+
+
+def axis_order(affine: Float64[np.ndarray, "4 4"]) -> AxisOrder:
+    """Find the axis order nearest to an affine; oblique scans go to the nearest one."""
+    to_world = nibabel.io_orientation(affine)  # pyright: ignore[reportPrivateImportUsage]
+    # Row i says: file axis i runs along world axis (x y z), forwards or backwards.
+    by_world = {int(world): (axis, sign < 0) for axis, (world, sign) in enumerate(to_world)}
+    (d, flip_d), (h, flip_h), (w, flip_w) = by_world[2], by_world[1], by_world[0]
+    return AxisOrder((d, h, w), (bool(flip_d), bool(flip_h), bool(flip_w)))
+
+
+def to_canonical(
+    array: Shaped[np.ndarray, "i j k"], order: AxisOrder
+) -> Shaped[np.ndarray, "d h w"]:
+    """View an array of a file in d h w; no voxel is copied or changed."""
+    return _flip(array.transpose(order.file_axis), order)
+
+
+def from_canonical(
+    array: Shaped[np.ndarray, "d h w"], order: AxisOrder
+) -> Shaped[np.ndarray, "i j k"]:
+    """View a d h w array in the axes of the file: the exact inverse of `to_canonical`."""
+    return _flip(array, order).transpose(np.argsort(order.file_axis))
+
+
+def spacing_dhw(affine: Float64[np.ndarray, "4 4"], order: AxisOrder) -> Spacing:
+    """Voxel size in mm along d, h, w."""
+    d, h, w = (float(np.linalg.norm(affine[:3, axis])) for axis in order.file_axis)
+    return d, h, w
+
+
+def shape_dhw(shape: Shape, order: AxisOrder) -> Shape:
+    """Shape of a file's array along d, h, w."""
+    d, h, w = (shape[axis] for axis in order.file_axis)
+    return d, h, w
+
+
+def _flip(array: np.ndarray, order: AxisOrder) -> np.ndarray:
+    return array[tuple(slice(None, None, -1 if flip else 1) for flip in order.flipped)]

@@ -1,0 +1,79 @@
+"""The program `voxsiam`: verbs under nouns.
+
+Exit codes: 0 ok, 1 failed, 2 bad input, 130 stopped (143 by SIGTERM).
+"""
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from voxsiam.errors import UserError
+from voxsiam_cli import data, demo, doctor, models, study, ui
+from voxsiam_cli.console import errors, show_error
+
+app = typer.Typer(
+    name="voxsiam",
+    help="Voxel-level Siamese representation learning for abdominal CT segmentation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+app.command()(models.models)
+app.command()(ui.ui)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, taken like Ctrl-C: work is kept, and the exit code tells the difference."""
+
+
+@app.callback()
+def options(debug: bool = typer.Option(False, help="Show tracebacks.")) -> None:
+    """Start with: voxsiam demo."""
+    del debug
+
+
+def main() -> NoReturn:
+    """Run the program and turn every outcome into its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    debug = "--debug" in sys.argv
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except UserError as error:
+        show_error(error)
+        code = 2
+    except Terminated:
+        code = 143
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except Exception as error:
+        if debug:
+            raise
+        code = _show_unexpected(error)
+    sys.exit(code)
+
+
+def _show_unexpected(error: Exception) -> int:
+    """Print what the command line itself refuses as bad input, all else as a failure."""
+    message = getattr(error, "format_message", None)
+    if message is not None:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "voxsiam"
+        what, _, hint = message().partition(" Did you mean ")
+        fix = f"did you mean {hint}" if hint else f"see: {command} --help"
+        show_error(UserError(what, where=command, fix=fix))
+        return 2
+    errors.print(f"failed: {type(error).__name__}: {error}", style="bold red", markup=False)
+    errors.print("  run again with --debug before the command for the traceback", markup=False)
+    return 1
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated

@@ -1,0 +1,63 @@
+"""The one place that writes to the terminal."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from voxsiam.errors import UserError
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """Print a line as it is: text in square brackets is not markup, long lines are not broken."""
+    console.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def print_json(content: Any) -> None:  # noqa: ANN401
+    """Print for machines."""
+    console.out(json.dumps(content, indent=1), highlight=False)
+
+
+def show_error(error: UserError) -> None:
+    """Print the three lines: what, where, what to do."""
+    errors.print(f"error: {error.what}", style="bold red", markup=False, soft_wrap=True)
+    errors.print(f"  where: {error.where}", markup=False, soft_wrap=True)
+    errors.print(f"  fix:   {error.fix}", markup=False, soft_wrap=True)
+
+
+class Steps:
+    """A progress bar with time left on a terminal, a line every so often elsewhere.
+
+    Use it as a context and call it with (done, total).
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=None)
+
+    def __enter__(self) -> "Steps":
+        if console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far it is."""
+        if console.is_terminal:
+            self._bar.update(self._task, completed=done, total=total)
+        elif done == total or done % max(1, total // 4) == 0:
+            say(f"{self._title}: {done} of {total}")

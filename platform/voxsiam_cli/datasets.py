@@ -1,0 +1,58 @@
+"""The prepared set that a command works on: given, or phantoms made for the preset."""
+
+from pathlib import Path
+
+from data_pipelines.phantom.dataset import write_phantoms
+from data_pipelines.prepare import prepare
+from data_pipelines.prepared_set import PreparedSet, open_prepared
+from experiments.presets import Preset
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster import ray_instance
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.volumes.preparation import PreparationConfig
+from voxsiam_cli.console import Steps
+
+PHANTOM_SEED = 0
+PHANTOM_SLICE_MM = (3.0, 5.0)
+"""Thick slices only: thin ones cost minutes to write and vanish on the small grids."""
+
+PREPARE_STORE_BYTES = 512 * 2**20
+
+
+def prepare_source(
+    source: Path, output: Path, config: PreparationConfig, workspace: Path
+) -> PreparedSet:
+    """Prepare a data set in a Ray instance of its own."""
+    with ray_instance(Workspace(workspace), PREPARE_STORE_BYTES), Steps("prepare") as steps:
+        return prepare(source, output, config, on_case=steps)
+
+
+def require_prepared(data: Path | None, preset: Preset, workspace: Workspace) -> PreparedSet:
+    """Open the data that the user named, or make the preset's phantoms.
+
+    Must be called inside a Ray instance: preparation is a Ray Data job.
+
+    Raises:
+        UserError: The preset has no phantoms and no data were named.
+    """
+    if data is not None:
+        return open_prepared(data)
+    if preset.cases is None:
+        raise UserError(
+            f"the preset '{preset.name}' needs data",
+            where="--data",
+            fix="prepare them first: voxsiam data prepare SOURCE -o PREPARED",
+        )
+    source = workspace.cache / f"phantoms-{preset.cases}-s{PHANTOM_SEED}"
+    with Steps("phantoms") as steps:
+        write_phantoms(
+            source,
+            cases=preset.cases,
+            seed=PHANTOM_SEED,
+            slice_mm=PHANTOM_SLICE_MM,
+            on_case=steps,
+        )
+    d, h, w = preset.grid_dhw
+    output = workspace.cache / f"prepared-{preset.cases}-s{PHANTOM_SEED}-{h}x{w}x{d}"
+    with Steps("prepare") as steps:
+        return prepare(source, output, PreparationConfig(grid_dhw=preset.grid_dhw), on_case=steps)

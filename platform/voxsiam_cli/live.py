@@ -1,0 +1,137 @@
+"""What a study looks like while it runs: a live table on a terminal, plain lines elsewhere."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.live import Live
+from rich.table import Table
+
+from voxsiam.orchestration.ledger import Ledger, TrialPlan, TrialState
+from voxsiam.training.context import Record
+from voxsiam_cli.console import console, say
+
+LINES_PER_TRIAL = 6
+
+
+@dataclass
+class _Progress:
+    state: TrialState = "pending"
+    started: float = 0.0
+    ended: float = 0.0
+    first_epoch: float = 0.0
+    record: Record = field(default_factory=dict)
+    error: str | None = None
+
+
+class LiveStudy:
+    """Listens to a study and shows each trial's epoch, loss, validation DSC and the time left."""
+
+    def __init__(self, ledger: Ledger, slots: int) -> None:
+        self._slots = slots
+        self._trials = ledger.plan.trials
+        self._progress = {t.run.run_id: _Progress(ledger.state(t)) for t in self._trials}
+        self._begin = time.monotonic()
+        self._live = Live(console=console, refresh_per_second=2, get_renderable=self.table)
+        self.first_step_s: float | None = None
+        self.gaps_s: list[float] = []
+
+    def __enter__(self) -> "LiveStudy":
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def trial_started(self, trial: TrialPlan) -> None:
+        """Note the time; a trial that is resumed starts again."""
+        self._progress[trial.run.run_id] = _Progress("running", time.monotonic())
+        self._line(f"{trial.name}: starting")
+
+    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+        """Show the epoch."""
+        progress = self._progress[trial.run.run_id]
+        now = time.monotonic()
+        if not progress.record:
+            progress.first_epoch = now
+            self._note_start_up(progress, now - record.get("seconds/epoch", 0.0))
+        progress.record = record
+        epoch, epochs = int(record["epoch"]), trial.run.recipe.epochs
+        if epoch in (1, epochs) or epoch % max(1, epochs // LINES_PER_TRIAL) == 0:
+            self._line(f"{trial.name}: epoch {epoch}/{epochs}, {_figures(record)}, {self._left()}")
+
+    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+        """Show how it ended."""
+        progress = self._progress[trial.run.run_id]
+        progress.state, progress.ended, progress.error = state, time.monotonic(), error
+        self._line(f"{trial.name}: {state}{f' ({error})' if error else ''}")
+
+    def table(self) -> Table:
+        """Draw the present state."""
+        table = Table("trial", "state", "epoch", "loss", "train DSC", "validation DSC", "time")
+        for trial in self._trials:
+            progress = self._progress[trial.run.run_id]
+            table.add_row(trial.name, *_cells(progress, trial.run.recipe.epochs))
+        table.caption = self._left()
+        return table
+
+    def seconds_left(self) -> float | None:
+        """Estimate the rest from the epochs seen so far; None before the first trial's second."""
+        per_epoch = [
+            p.record["seconds/epoch"] for p in self._progress.values() if "epoch" in p.record
+        ]
+        if not per_epoch:
+            return None
+        epochs = sum(
+            t.run.recipe.epochs - self._epochs_done(t)
+            for t in self._trials
+            if self._progress[t.run.run_id].state != "finished"
+        )
+        waiting = sum(p.state == "pending" for p in self._progress.values())
+        start_up = statistics.fmean(self.gaps_s or [self.first_step_s or 0.0])
+        return (epochs * statistics.fmean(per_epoch) + waiting * start_up) / self._slots
+
+    def _epochs_done(self, trial: TrialPlan) -> int:
+        return int(self._progress[trial.run.run_id].record.get("epoch", 0))
+
+    def _note_start_up(self, progress: _Progress, first_step: float) -> None:
+        if self.first_step_s is None:
+            self.first_step_s = first_step - self._begin
+            return
+        ends = [p.ended for p in self._progress.values() if 0 < p.ended <= progress.started + 1]
+        if ends:
+            self.gaps_s.append(first_step - max(ends))
+
+    def _left(self) -> str:
+        seconds = self.seconds_left()
+        return "time left: measuring" if seconds is None else f"about {_clock(seconds)} left"
+
+    def _line(self, text: str) -> None:
+        if not console.is_terminal:
+            say(f"[{_clock(time.monotonic() - self._begin)}] {text}")
+
+
+def _cells(progress: _Progress, epochs: int) -> Sequence[str]:
+    record = progress.record
+    epoch = f"{int(record.get('epoch', 0))}/{epochs}"
+    values = [record.get(n) for n in ("train/loss", "train/dsc", "validation/dsc")]
+    seconds = (progress.ended or time.monotonic()) - progress.started if progress.started else 0.0
+    shown = ["" if value is None else f"{value:.3f}" for value in values]
+    return progress.state, epoch, *shown, _clock(seconds) if seconds else ""
+
+
+def _figures(record: Record) -> str:
+    named = {
+        "loss": record.get("train/loss"),
+        "train DSC": record.get("train/dsc"),
+        "validation DSC": record.get("validation/dsc"),
+    }
+    return ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

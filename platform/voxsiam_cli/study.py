@@ -1,0 +1,168 @@
+"""voxsiam study: the paper's tables, one command each."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table as Grid
+
+from experiments.presets import PRESETS, Preset
+from experiments.studies import STUDIES
+from experiments.table import Table
+from voxsiam.errors import UserError, nearest_name
+from voxsiam_cli.console import console, print_json
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+
+if TYPE_CHECKING:
+    from voxsiam.orchestration.ledger import Ledger
+    from voxsiam.orchestration.workspace import Workspace as Folder
+
+app = typer.Typer(help="The paper's tables: run, watch, resume, report.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
+
+
+@app.command("list")
+def list_studies(as_json: AsJson = False) -> None:
+    """List the studies and their rows."""
+    if as_json:
+        print_json({name: [row.label for row in t.rows] for name, t in STUDIES.items()})
+        return
+    grid = Grid("name", "table", "what", "rows")
+    for name, table in STUDIES.items():
+        grid.add_row(name, table.number, table.title, ", ".join(row.label for row in table.rows))
+    console.print(grid)
+
+
+@app.command()
+def run(  # noqa: PLR0913
+    name: Name,
+    preset: Annotated[str, typer.Option(help="tiny, mini or paper.")] = "mini",
+    data: Annotated[
+        Path | None, typer.Option(help="A prepared set; phantoms where none is given.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="DDP workers of a trial.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override, e.g. optimiser.learning_rate=0.01.")
+    ] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Train every row and seed, then write the report. The same command again goes on.
+
+    Examples:
+
+    voxsiam study run table3 --preset tiny
+
+    voxsiam study run table3 --preset paper --data prepared --workers 4
+    """
+    table, size = find_table(name), find_preset(preset)
+    from experiments.plan import Choices
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.study_session import start_study
+
+    choices = Choices(seeds=seeds, workers=workers, overrides=tuple(settings or ()))
+    start_study(table, size, data, choices, Folder(workspace))
+
+
+@app.command()
+def resume(
+    name: Name,
+    study_id: Annotated[
+        str | None, typer.Option(help="Which one, if there are several; see status.")
+    ] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Go on with the study that was touched last; no finished trial is repeated."""
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.study_session import resume_study
+
+    find_table(name)
+    folder = Folder(workspace)
+    resume_study(_find_ledger(folder, name, study_id), folder)
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(help="All studies where none is named.")] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the state of every trial of the workspace's studies, running or not."""
+    from voxsiam.orchestration.ledger import find_ledgers
+    from voxsiam.orchestration.workspace import Workspace as Folder
+
+    if name is not None:
+        find_table(name)
+    ledgers = find_ledgers(Folder(workspace), name)
+    states = {
+        ledger.plan.study_id: {trial.name: ledger.state(trial) for trial in ledger.plan.trials}
+        for ledger in ledgers
+    }
+    if as_json:
+        print_json(states)
+        return
+    if not states:
+        raise _no_study(name or "table3", workspace)
+    for study_id, trials in states.items():
+        grid = Grid("trial", "state", title=study_id)
+        for trial, state in trials.items():
+            grid.add_row(trial, state)
+        console.print(grid)
+
+
+@app.command()
+def report(
+    name: Name,
+    study_id: Annotated[
+        str | None, typer.Option(help="Which one, if there are several; see status.")
+    ] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Write reports/NAME from MLflow: HTML, CSV, Markdown, LaTeX and JSON."""
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.study_session import report_study
+
+    table = find_table(name)
+    folder = Folder(workspace)
+    report_study(table, folder, _find_ledger(folder, name, study_id).plan.study_id)
+
+
+def find_table(name: str) -> Table:
+    """Return a study by its name, or say which name was meant."""
+    if name not in STUDIES:
+        raise UserError(
+            f"there is no study '{name}'",
+            where="voxsiam study",
+            fix=nearest_name(name, tuple(STUDIES)),
+        )
+    return STUDIES[name]
+
+
+def find_preset(name: str) -> Preset:
+    """Return a preset by its name, or say which name was meant."""
+    if name not in PRESETS:
+        raise UserError(
+            f"there is no preset '{name}'",
+            where="--preset",
+            fix=nearest_name(name, tuple(PRESETS)),
+        )
+    return PRESETS[name]
+
+
+def _find_ledger(folder: "Folder", name: str, study_id: str | None) -> "Ledger":
+    from voxsiam.orchestration.ledger import find_ledgers
+
+    ledgers = find_ledgers(folder, name)
+    chosen = [ledger for ledger in ledgers if study_id in (None, ledger.plan.study_id)]
+    if not chosen:
+        raise _no_study(name, folder.root)
+    return chosen[0]
+
+
+def _no_study(name: str, workspace: Path) -> UserError:
+    return UserError(
+        f"this workspace holds no such study of {name}",
+        where=str(workspace),
+        fix=f"start one: voxsiam study run {name} --preset mini",
+    )

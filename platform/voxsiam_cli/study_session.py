@@ -1,0 +1,106 @@
+"""One study from plan to report: what `voxsiam study run` and `resume` do."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import typer
+
+from dashboards.report import write_report
+from dashboards.results import find_study, load_study
+from dashboards.tables import build_table, side_by_side
+from data_pipelines.prepared_set import open_prepared
+from data_pipelines.stream import share_volumes, volume_bytes
+from experiments.plan import Choices, plan_study, request_id
+from experiments.presets import Preset
+from experiments.studies import STUDIES
+from experiments.table import Table
+from voxsiam.orchestration.cluster import Capacity, ray_instance
+from voxsiam.orchestration.ledger import Ledger, find_ledgers
+from voxsiam.orchestration.study_job import run_study
+from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam_cli.console import console, say
+from voxsiam_cli.datasets import require_prepared
+from voxsiam_cli.live import LiveStudy
+
+STORE_BYTES = 1500 * 2**20
+
+
+def start_study(
+    table: Table, preset: Preset, data: Path | None, choices: Choices, workspace: Workspace
+) -> None:
+    """Plan a study and run it; a request that was made before goes on where it stopped."""
+    with ray_instance(workspace, STORE_BYTES) as capacity:
+        prepared = require_prepared(data, preset, workspace)
+        capacity.trials_at_once(choices.workers or preset.workers)
+        known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
+        plan = known.plan if known else plan_study(table, preset, prepared, choices, workspace)
+        run_ledger(known or Ledger.create(workspace, plan), workspace, capacity)
+    report_study(table, workspace, plan.study_id)
+
+
+def resume_study(ledger: Ledger, workspace: Workspace) -> None:
+    """Go on with a study: finished trials are left alone, half-finished ones continue."""
+    with ray_instance(workspace, STORE_BYTES) as capacity:
+        run_ledger(ledger, workspace, capacity)
+    report_study(STUDIES[ledger.plan.study], workspace, ledger.plan.study_id)
+
+
+def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> None:
+    """Run what a ledger still asks for, tracked and shown; exit 1 when a trial failed."""
+    plan = ledger.plan
+    with ExitStack() as held:
+        held.enter_context(ledger.held())
+        tracker = StudyTracker(workspace, plan)
+        todo = ledger.unfinished()
+        tracker.complete_finished([trial for trial in plan.trials if trial not in todo])
+        say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
+        held.enter_context(_resumable(ledger, tracker))
+        prepared = open_prepared(plan.prepared)
+        load = share_volumes(prepared)
+        slots = capacity.trials_at_once(plan.workers)
+        live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
+        failed = run_study(ledger, load, workspace, capacity, [tracker, live])
+        tracker.study_ended("failed" if failed else "finished")
+    _print_start_up(live)
+    if failed:
+        say(f"{len(failed)} trials failed: {', '.join(trial.name for trial in failed)}", "red")
+        say(f"try them again: voxsiam study resume {plan.study} --workspace {workspace.root}")
+        raise typer.Exit(1)
+
+
+def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
+    """Write the report from MLflow alone and print the table beside the paper's."""
+    uri = workspace.tracking_uri
+    results = load_study(uri, find_study(uri, study_id))
+    page = write_report(table, results, workspace.report(table.name))
+    console.print(side_by_side(build_table(table, results)))
+    say(f"report:  {page}")
+    say(f"MLflow:  {uri}")
+    say(f"look:    voxsiam ui --workspace {workspace.root}")
+
+
+@contextmanager
+def _resumable(ledger: Ledger, tracker: StudyTracker) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM say how to go on, and end the parent run as stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("\nstopped; finished epochs are kept.", "yellow")
+        say(f"go on with: voxsiam study resume {ledger.plan.study}")
+        tracker.study_ended("interrupted")
+        raise
+
+
+def _ledger_of(workspace: Workspace, study_id: str) -> Ledger | None:
+    ledgers = [ledger for ledger in find_ledgers(workspace) if ledger.plan.study_id == study_id]
+    return ledgers[0] if ledgers else None
+
+
+def _print_start_up(live: LiveStudy) -> None:
+    if live.first_step_s is not None:
+        say(f"first optimiser step after {live.first_step_s:.1f} s", "dim")
+    if live.gaps_s:
+        mean = sum(live.gaps_s) / len(live.gaps_s)
+        say(f"between two trials {mean:.1f} s on average", "dim")
