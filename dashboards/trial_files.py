@@ -1,8 +1,11 @@
 """The files a run leaves behind, read back with care: they may be missing, cut off or foreign."""
 
 import json
+import math
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,7 @@ from voxsiam.types import Spacing
 SCORE_COLUMNS = tuple(field.name for field in fields(OrganScore))
 _TEXT_COLUMNS = ("case_id", "organ")
 _MISSING = ["", "nan", "NaN"]
+_NO_OVERLAY = (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +78,10 @@ def read_overlay(path: Path) -> Overlay:
             image, label, prediction = (arrays[name] for name in ("image", "label", "prediction"))
             d, h, w = (float(step) for step in arrays["spacing_mm"])
             case_id = str(arrays["case_id"])
-    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
+    except _NO_OVERLAY as error:
         raise _unreadable(path, f"it is not a readable overlay ({error})") from error
-    sensible = image.ndim == 3 and image.shape == label.shape == prediction.shape
-    if not (sensible and min(d, h, w) > 0 and min(image.shape) > 0):
+    fits = image.ndim == 3 and image.shape == label.shape == prediction.shape and image.size > 0
+    if not fits or not all(math.isfinite(step) and step > 0 for step in (d, h, w)):
         raise _unreadable(path, "its arrays do not fit together")
     return Overlay(
         case_id=case_id,

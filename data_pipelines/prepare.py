@@ -134,7 +134,7 @@ def _open_output(output: Path) -> Path:
         for folder in (root, root / VOLUMES):
             with TemporaryFile(dir=folder):
                 pass
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             "The output folder cannot be written.",
             where=str(output),

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int16, UInt8
 from nibabel.orientations import axcodes2ornt, ornt_transform
 from scipy.ndimage import gaussian_filter1d
+from voxsiam.types import Shape
 
 from data_pipelines.phantom.lattice import Field, Point
 from data_pipelines.phantom.space import Space
-from voxsiam.types import Shape
 
 PIXEL_MM = (0.6, 1.0)
 NOISE_HU = (8.0, 26.0)
@@ -115,7 +115,7 @@ def stored(
     affine[:3, 3] = [first + world for first, world in place][::-1]
     image = nib.Nifti1Image(array.transpose(2, 1, 0), affine)
     turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(scan.orientation))
-    image = image.as_reoriented(turn)
+    image = image.as_reoriented(turn.astype(int).tolist())
     image.header.set_xyzt_units("mm")
     image.set_qform(image.affine, code=1)
     image.set_sform(image.affine, code=1)

@@ -13,7 +13,8 @@ from data_pipelines.phantom.neighbours import (
 )
 from data_pipelines.phantom.organs import Shaper, organ_fields
 
-TRUNK = ("table", "table_core", "skin", "fat", "muscle", "rib", "visceral_fat", "back_muscle", "diaphragm", "lung", "heart")
+TRUNK = ("table", "table_core", "skin", "fat", "muscle", "rib", "visceral_fat", "back_muscle",
+         "diaphragm", "lung", "mediastinum", "heart")  # fmt: skip
 SPINE = ("disc", "bone", "marrow", "canal")
 
 
@@ -50,9 +51,7 @@ def drawn_anatomy(shaper: Shaper, trunk: dict[str, Field]) -> Anatomy:
     return Anatomy(shaper.space.lattice, tuple(layers))
 
 
-def mapped_anatomy(
-    shaper: Shaper, trunk: dict[str, Field], organs: dict[str, Field]
-) -> Anatomy:
+def mapped_anatomy(shaper: Shaper, trunk: dict[str, Field], organs: dict[str, Field]) -> Anatomy:
     """Lay given organs over a drawn trunk and drawn neighbours: the organs win everywhere."""
     layers = trunk_layers(trunk) + gut_layers(shaper)
     other = right_kidney(shaper)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from voxsiam.types import ORGANS
 
 from data_pipelines.phantom.patient import PHASES, Patient
-from voxsiam.types import ORGANS
 
 Range = tuple[float, float]
 
@@ -40,7 +40,7 @@ def _plain(low: float, high: float, texture_hu: float, organ: str | None = None)
 
 TISSUES: dict[str, Tissue] = {
     "air": _plain(-1000, -1000, 0),
-    "table": _plain(-250, -120, 10),
+    "table": _plain(-90, 60, 10),
     "table_core": _plain(-900, -860, 8),
     "skin": Tissue(None, (0, 25), (10, 30), (15, 40), 12),
     "fat": _plain(-112, -98, 9),
@@ -49,6 +49,7 @@ TISSUES: dict[str, Tissue] = {
     "back_muscle": Tissue(None, (42, 58), (48, 64), (52, 70), 18),
     "diaphragm": Tissue(None, (40, 55), (50, 62), (55, 68), 8),
     "lung": _plain(-880, -800, 35),
+    "mediastinum": Tissue(None, (-80, -50), (-75, -40), (-70, -35), 25),
     "heart": Tissue(None, (38, 48), (150, 260), (115, 150), 8),
     "rib": _plain(330, 480, 70),
     "bone": _plain(350, 520, 70),

@@ -20,7 +20,7 @@ from data_pipelines.phantom.trunk import Habitus, belly, habitus_of, trunk_field
 STEP_MM = 2.0
 WARP_MM = 2.6
 # Diaphragm dome to lower kidney pole, in body coordinates, and how far a scan strays from it.
-SCAN_RANGE_MM = (-84.0, 108.0)
+SCAN_RANGE_MM = (-80.0, 103.0)
 SCAN_STRAY_MM = 5.0
 BELOW_BACK_MM, IN_FRONT_MM, BESIDE_MM = 16.0, 6.0, 6.0
 
@@ -66,7 +66,9 @@ def _drawn(patient: Patient, rng: np.random.Generator) -> tuple[Anatomy, tuple[P
     low, high = np.asarray(SCAN_RANGE_MM) + rng.normal(0, SCAN_STRAY_MM, 2).clip(-8, 8)
     ends = low * patient.scale[0] + shift[0], high * patient.scale[0] + shift[0]
     box = _field_of_view(pose, habitus, ends, rng)
-    shaper, trunk = _prepared(patient, habitus, Space(Lattice.covering(*box, STEP_MM), pose, rng), rng)
+    shaper, trunk = _prepared(
+        patient, habitus, Space(Lattice.covering(*box, STEP_MM), pose, rng), rng
+    )
     return drawn_anatomy(shaper, trunk), box
 
 
@@ -77,7 +79,9 @@ def _mapped(
     pose, habitus = fitted_pose(organ_map, patient.fat_mm)
     ends = organ_map.low_mm[0] - rng.uniform(4, 15), organ_map.high_mm[0] + rng.uniform(4, 15)
     box = _field_of_view(pose, habitus, ends, rng)
-    shaper, trunk = _prepared(patient, habitus, Space(Lattice.covering(*box, STEP_MM), pose, rng), rng)
+    shaper, trunk = _prepared(
+        patient, habitus, Space(Lattice.covering(*box, STEP_MM), pose, rng), rng
+    )
     return mapped_anatomy(shaper, trunk, map_fields(organ_map, shaper.space.lattice)), box
 
 

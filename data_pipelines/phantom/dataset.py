@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
 
 from data_pipelines.phantom.acquisition import stored
 from data_pipelines.phantom.case import Phantom, make_phantom
-from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
 
 # Raised whenever the same arguments give other voxels.
 VERSION = 1
@@ -161,7 +161,9 @@ def _write_case(
     name = case_id(seed, index, map_path is not None)
     image = stored(phantom.image, phantom.scan)
     _replace(directory / "imagesTr" / f"{name}_0000.nii.gz", _gzip_bytes(image))
-    _replace(directory / "labelsTr" / f"{name}.nii.gz", _gzip_bytes(stored(phantom.label, phantom.scan)))
+    _replace(
+        directory / "labelsTr" / f"{name}.nii.gz", _gzip_bytes(stored(phantom.label, phantom.scan))
+    )
     patient_id = name if map_path is None else map_path.name.removesuffix(".nii.gz")
     return _row(name, patient_id, phantom)
 

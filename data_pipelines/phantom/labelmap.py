@@ -5,15 +5,16 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from nibabel.filebasedimages import ImageFileError
 from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter
+from scipy.ndimage import label as connected
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
 
 from data_pipelines.phantom.lattice import Field, Lattice, Point, between
 from data_pipelines.phantom.space import Pose
 from data_pipelines.phantom.trunk import Habitus
-from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
 
 # Mean centroids in ten real maps, in the body coordinates of `organs` (superior, anterior, right).
 TEXTBOOK_MM = {
@@ -27,6 +28,9 @@ TEXTBOOK_MM = {
     "duodenum": (-27, 54, 22),
 }
 MARGIN_VOXELS = 6
+SPECK_SHARE = 0.03
+
+Mask = Bool[np.ndarray, "d h w"]
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,39 @@ def read_organ_map(path: Path) -> OrganMap:
         raise _unfit(path, f"This label map cannot be read ({error}).") from error
     if values.ndim != 3:
         raise _unfit(path, f"This label map has {values.ndim} axes instead of 3.")
-    found = np.unique(values)
-    if not np.array_equal(found, np.arange(len(ORGANS) + 1)):
+    cut = values.T[_box_of(values.T != 0)]
+    found = np.unique(cut)
+    if not np.array_equal(found[found != 0], np.arange(1, len(ORGANS) + 1)):
         raise _unfit(path, f"This label map holds the values {found[:12].tolist()}.")
-    d, h, w = find_objects((values > 0).T.astype(np.uint8))[0]
-    cut = np.pad(values.T[d, h, w].astype(np.uint8), MARGIN_VOXELS)
+    clean = _without_specks(cut.astype(np.uint8))
     x, y, z = (float(v) for v in image.header.get_zooms()[:3])
-    return OrganMap(cut, (z, y, x))
+    return OrganMap(np.pad(clean[_box_of(clean != 0)], MARGIN_VOXELS), (z, y, x))
+
+
+def _box_of(mask: Mask) -> tuple[slice, slice, slice]:
+    """Return the box around a mask; all of it where the mask is empty."""
+    parts = []
+    for axis in range(3):
+        hits = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
+        parts.append(slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(None))
+    return parts[0], parts[1], parts[2]
+
+
+def _without_specks(labels: UInt8[np.ndarray, "d h w"]) -> UInt8[np.ndarray, "d h w"]:
+    """Drop the stray pieces of hand-drawn maps, which would lie outside any body.
+
+    Returns:
+        A copy where each organ keeps its pieces of at least SPECK_SHARE of the organ.
+    """
+    clean = np.zeros_like(labels)
+    for code, box in enumerate(find_objects(labels), start=1):
+        pieces = np.empty(labels[box].shape, dtype=np.int32)
+        connected(labels[box] == code, output=pieces)
+        sizes = np.bincount(pieces.ravel())
+        kept = sizes >= SPECK_SHARE * sizes[1:].sum()
+        kept[0] = False
+        clean[box][kept[pieces]] = code
+    return clean
 
 
 def _unfit(path: Path, what: str) -> UserError:
@@ -88,12 +118,12 @@ def _unfit(path: Path, what: str) -> UserError:
 def fitted_pose(organ_map: OrganMap, fat_mm: float) -> tuple[Pose, Habitus]:
     """Fit the textbook body to a map: scale and shift by least squares, then the belly around it.
 
-    Equation: centroid = scale * textbook + shift along each axis, scale held in [0.8, 1.2].
+    Equation: centroid = scale * textbook + shift along each axis, scale held in [0.85, 1.15].
     """
     textbook = np.array([TEXTBOOK_MM[name] for name in ORGANS], dtype=float)
     centroids = _centroids_mm(organ_map)
     scale = np.array([np.polyfit(textbook[:, i], centroids[:, i], 1)[0] for i in range(3)])
-    scale = scale.clip(0.8, 1.2)
+    scale = scale.clip(0.85, 1.15)
     shift = (centroids - scale * textbook).mean(0)
     pose = Pose((0, 0, 0), (scale[0], scale[1], scale[2]), (shift[0], shift[1], shift[2]), 0.0)
     return pose, _fitted_habitus(organ_map, scale, shift, fat_mm)
@@ -111,23 +141,23 @@ def _fitted_habitus(
     shift: Float[np.ndarray, "3"],
     fat_mm: float,
 ) -> Habitus:
-    """Return the smallest belly of the usual form that holds all organs, and 4 mm around them."""
+    """Return the smallest belly of the usual form that holds the organs, but for single corners."""
     voxels = np.argwhere(organ_map.label > 0)[::7]
     body = (voxels * np.array(organ_map.spacing_mm) - shift) / scale
     front, side = body[:, 1], np.abs(body[:, 2])
-    centre = (front.max() + front.min()) / 2
-    depth, width = front.max() - centre, side.max()
+    back, top = np.quantile(front, (0.002, 0.998))
+    centre, depth, width = (top + back) / 2, (top - back) / 2, np.quantile(side, 0.996)
     ratio = ((np.abs(front - centre) / depth) ** 2.4 + (side / width) ** 2.4) ** (1 / 2.4)
-    # The trunk narrows by up to 4 % away from its middle.
-    more = 1.04 * ratio.max()
-    # Kidneys and liver never fill the belly's front: keep a plausible depth for thin maps.
+    more = max(1.0, float(np.quantile(ratio, 0.985)))
+    liver = organ_map.label == ORGANS.index("liver") + 1
+    dome = np.flatnonzero(liver.any(axis=(1, 2)))[-1] * organ_map.spacing_mm[0]
     return Habitus(
         centre_mm=float(centre),
-        half_depth_mm=float(depth * more + 4),
-        half_width_mm=float(width * more + 4),
+        half_depth_mm=float(depth * more + 3),
+        half_width_mm=float(width * more + 3),
         wall_mm=13.0,
         fat_mm=fat_mm,
-        diaphragm_mm=float(body[:, 0].max() - 96),
+        diaphragm_mm=float((dome - shift[0]) / scale[0] - 90),
     )
 
 
@@ -139,7 +169,7 @@ def map_fields(organ_map: OrganMap, lattice: Lattice) -> dict[str, Field]:
     }
 
 
-def _organ_field(mask: np.ndarray, spacing_mm: Point, lattice: Lattice) -> Field:
+def _organ_field(mask: Mask, spacing_mm: Point, lattice: Lattice) -> Field:
     """Return the depth inside one mask: its share of a node near the surface, distance within.
 
     The share is one half exactly between two organs that touch, so they still touch afterwards.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-
 from voxsiam.types import Shape
 
 Point = tuple[float, float, float]
@@ -53,6 +52,18 @@ class Field:
         """Return another shape on the same crop."""
         return Field(self.start, depth_mm.astype(np.float32, copy=False))
 
+    def trimmed(self) -> "Field | None":
+        """Return the shape on the smallest crop that shows all its surface; None if it is empty."""
+        inside = self.depth_mm > 0
+        parts = []
+        for axis, size in enumerate(inside.shape):
+            hits = np.flatnonzero(inside.any(axis=tuple(i for i in range(3) if i != axis)))
+            if not hits.size:
+                return None
+            parts.append(slice(max(0, int(hits[0]) - 1), min(size, int(hits[-1]) + 2)))
+        d, h, w = (a + p.start for a, p in zip(self.start, parts, strict=True))
+        return Field((d, h, w), self.depth_mm[tuple(parts)])
+
     def on(self, start: Shape, shape: Shape) -> Array:
         """Return the values on another crop, -99 mm where this shape has none."""
         values = np.full(shape, -99.0, dtype=np.float32)
@@ -61,7 +72,9 @@ class Field:
         high = [min(a + n, b + m) for a, n, b, m in ends]
         if all(a < b for a, b in zip(low, high, strict=True)):
             here = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, start, strict=True))
-            there = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, self.start, strict=True))
+            there = tuple(
+                slice(a - o, b - o) for a, b, o in zip(low, high, self.start, strict=True)
+            )
             values[here] = self.depth_mm[there]
         return values
 
@@ -106,7 +119,9 @@ def smooth_noise(rng: np.random.Generator, lattice: Lattice, length_mm: float) -
     weights = [_spline_weights(n, length_mm / lattice.step_mm) for n in lattice.shape]
     values = rng.standard_normal([w.shape[1] for w in weights]).astype(np.float32)
     for axis, weight in enumerate(weights):
-        values = np.moveaxis(np.einsum("ab,b...->a...", weight, np.moveaxis(values, axis, 0)), 0, axis)
+        values = np.moveaxis(
+            np.einsum("ab,b...->a...", weight, np.moveaxis(values, axis, 0)), 0, axis
+        )
     return values / np.float32(max(values.std(), 1e-6))
 
 

@@ -34,11 +34,13 @@ def paint(
     """
     texture = smooth_noise(rng, anatomy.lattice, TEXTURE_LENGTH_MM)
     pattern = Field((0, 0, 0), texture)
+    trimmed = [(name, field.trimmed()) for name, field in anatomy.layers]
+    layers = [(CODES[name], field) for name, field in trimmed if field is not None]
     spread, label_of = texture_of_tissues(), labels_of_tissues()
     image = np.empty(scan.shape, dtype=np.int16)
     label = np.empty(scan.shape, dtype=np.uint8)
     for slab in _slabs(scan.shape):
-        tissue = painted_tissues(anatomy, scan, slab)
+        tissue = _tissues(layers, anatomy.lattice, scan, slab)
         label[slab] = label_of[tissue]
         ideal = sampled(pattern, anatomy.lattice, scan, _whole(scan, slab))
         ideal *= spread[tissue]
@@ -47,21 +49,21 @@ def paint(
     return image, label
 
 
-def painted_tissues(anatomy: Anatomy, scan: Scan, slab: slice) -> UInt8[np.ndarray, "d h w"]:
+def _tissues(
+    layers: list[tuple[int, Field]], lattice: Lattice, scan: Scan, slab: slice
+) -> UInt8[np.ndarray, "d h w"]:
     """Return the tissue code of each voxel of some slices: the last shape that covers it."""
     tissue = np.full((slab.stop - slab.start, *scan.shape[1:]), CODES["air"], dtype=np.uint8)
-    for name, field in anatomy.layers:
-        box = covered(field, anatomy.lattice, scan, slab)
+    for code, field in layers:
+        box = covered(field, lattice, scan, slab)
         if all(part.start < part.stop for part in box):
-            inside = sampled(field, anatomy.lattice, scan, box) > 0
+            inside = sampled(field, lattice, scan, box) > 0
             view = tissue[box[0].start - slab.start : box[0].stop - slab.start, box[1], box[2]]
-            np.copyto(view, CODES[name], where=inside)
+            np.copyto(view, code, where=inside)
     return tissue
 
 
-def covered(
-    field: Field, lattice: Lattice, scan: Scan, slab: slice
-) -> tuple[slice, slice, slice]:
+def covered(field: Field, lattice: Lattice, scan: Scan, slab: slice) -> tuple[slice, slice, slice]:
     """Return the voxels of a slab that lie between the nodes of a field's crop."""
     parts = []
     for axis in range(3):
@@ -75,9 +77,7 @@ def covered(
     return depth, parts[1], parts[2]
 
 
-def sampled(
-    field: Field, lattice: Lattice, scan: Scan, box: tuple[slice, slice, slice]
-) -> Array:
+def sampled(field: Field, lattice: Lattice, scan: Scan, box: tuple[slice, slice, slice]) -> Array:
     """Return a field's values at the centres of a box of voxels, by linear interpolation."""
     values = field.depth_mm
     # Slices first and rows last: the largest array is then built from whole rows, which is quick.

@@ -1,6 +1,7 @@
 """Implicit shapes: functions of body coordinates that give about the depth in mm inside a solid."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +10,8 @@ from data_pipelines.phantom.lattice import Array, Point
 
 Points = tuple[Array, Array, Array]
 Knots = Float[np.ndarray, "n 4"]
+Profile = Float[np.ndarray, " n"]
+REACH_MM = 16.0
 
 
 def ellipsoid(points: Points, centre: Point, radii: Point, lean: float = 0.0) -> Array:
@@ -44,23 +47,46 @@ def spline(knots: Sequence[tuple[float, float, float, float]], per_span: int = 3
 
 
 def tube(points: Points, knots: Knots) -> Array:
-    """Return the depth inside a tube around a path of (superior, anterior, right, radius)."""
+    """Return the depth inside a tube around a path of (superior, anterior, right, radius).
+
+    Values are exact down to REACH_MM outside the surface and -99 farther away.
+    """
     depth = np.full(points[0].shape, -99.0, dtype=np.float32)
-    for start, end in zip(knots[:-1], knots[1:], strict=True):
-        np.maximum(depth, _rod(points, start, end), out=depth)
+    spans = [_span(p, axis) for axis, p in enumerate(points)]
+    for start, end in pairwise(knots):
+        reach = max(start[3], end[3]) + REACH_MM
+        low, high = np.minimum(start, end) - reach, np.maximum(start, end) + reach
+        box = tuple(_touching(spans[i], low[i], high[i]) for i in range(3))
+        part = depth[box]
+        if part.size:
+            np.maximum(
+                part, _rod((points[0][box], points[1][box], points[2][box]), start, end), part
+            )
     return depth
 
 
-def _rod(
-    points: Points, start: Float[np.ndarray, "4"], end: Float[np.ndarray, "4"]
-) -> Array:
+def _span(values: Array, axis: int) -> tuple[Profile, Profile]:
+    """Return the least and greatest value of each plane across an axis."""
+    others = tuple(i for i in range(3) if i != axis)
+    return values.min(axis=others), values.max(axis=others)
+
+
+def _touching(span: tuple[Profile, Profile], low: float, high: float) -> slice:
+    """Return the planes that hold a value between two limits."""
+    hits = np.flatnonzero((span[1] >= low) & (span[0] <= high))
+    return slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 0)
+
+
+def _rod(points: Points, start: Float[np.ndarray, "4"], end: Float[np.ndarray, "4"]) -> Array:
     """Return the depth inside one straight piece whose radius changes linearly."""
     step = (end - start).astype(np.float32)
-    gaps = [p - np.float32(s) for p, s in zip(points, start[:3], strict=True)]
-    along = sum(g * c for g, c in zip(gaps, step[:3], strict=True))
-    t = np.clip(np.asarray(along) / np.float32(max(float(step[:3] @ step[:3]), 1e-6)), 0, 1)
-    squares = [(g - t * c) ** 2 for g, c in zip(gaps, step[:3], strict=True)]
-    return np.float32(start[3]) + t * step[3] - np.sqrt(squares[0] + squares[1] + squares[2])
+    d, h, w = (p - np.float32(s) for p, s in zip(points, start[:3], strict=True))
+    share = step[:3] / np.float32(max(float(step[:3] @ step[:3]), 1e-6))
+    t = np.clip(d * share[0] + h * share[1] + w * share[2], 0, 1)
+    d -= t * step[0]
+    h -= t * step[1]
+    w -= t * step[2]
+    return np.float32(start[3]) + t * step[3] - np.sqrt(d * d + h * h + w * w)
 
 
 def smooth_union(a: Array, b: Array, round_mm: float) -> Array:

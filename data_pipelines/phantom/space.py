@@ -32,7 +32,9 @@ class Pose:
     def matrix(self) -> Float[np.ndarray, "3 3"]:
         """Return the linear part, scanner from body."""
         turn = np.eye(3)
-        for angle, (i, j) in zip(np.radians(self.angles_deg), ((1, 2), (0, 1), (0, 2)), strict=True):
+        for angle, (i, j) in zip(
+            np.radians(self.angles_deg), ((1, 2), (0, 1), (0, 2)), strict=True
+        ):
             plane = np.eye(3)
             plane[[i, j], [i, j]] = np.cos(angle)
             plane[i, j], plane[j, i] = -np.sin(angle), np.sin(angle)

@@ -68,7 +68,9 @@ def trunk_fields(space: Space, habitus: Habitus) -> dict[str, Field]:
     h = habitus
     # Narrower at the waist, narrower again in the lower chest.
     taper = 1 - np.float32(0.035) * ((rise - 35) / 90) ** 2
-    cavity = _superellipse(front - h.centre_mm, side, h.half_depth_mm * taper, h.half_width_mm * taper)
+    cavity = _superellipse(
+        front - h.centre_mm, side, h.half_depth_mm * taper, h.half_width_mm * taper
+    )
     back_mm = h.centre_mm - h.wall_mm * 0.6
     depth, width = h.half_depth_mm + 1.6 * h.wall_mm, h.half_width_mm + h.wall_mm
     muscle = _superellipse(front - back_mm, side, depth * taper, width * taper)
@@ -84,10 +86,13 @@ def trunk_fields(space: Space, habitus: Habitus) -> dict[str, Field]:
         "fat": muscle + fat,
         "muscle": muscle,
         "visceral_fat": np.minimum(cavity, muscle - 4),
-        "back_muscle": _back_muscle(crop),
+        "back_muscle": np.minimum(_back_muscle(crop), muscle - 2),
         "diaphragm": np.minimum(cavity, lungs + DIAPHRAGM_MM),
         "lung": chest,
-        "heart": np.minimum(chest - 1, ellipsoid(crop.points_mm, (118, 88, -22), (44, 42, 62), -0.4)),
+        "mediastinum": np.minimum(chest, ellipsoid(crop.points_mm, (130, 36, -8), (900, 46, 25))),
+        "heart": np.minimum(
+            chest - 1, ellipsoid(crop.points_mm, (118, 88, -22), (44, 42, 62), -0.4)
+        ),
         "rib": _ribs(crop, cavity, muscle),
     }
     return {name: crop.field(values) for name, values in fields.items()} | _spine(space)

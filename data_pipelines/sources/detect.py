@@ -17,7 +17,7 @@ def read_source(path: Path) -> Manifest:
         reader = next((r for r in READERS if root.is_dir() and r.recognise(root)), None)
         if reader is not None:
             return reader.read(root)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"The data set cannot be opened ({type(error).__name__}).",
             where=str(path),

@@ -1,4 +1,4 @@
-"""A study as tracking leaves it, in a real MLflow store: small cases, scored by the real metrics."""
+"""A study as tracking leaves it, in a real MLflow store: small cases, scored for real."""
 
 import csv
 import json
@@ -135,7 +135,8 @@ def write_trial(client, folder, parent, trial, shape=SHAPE, epochs=6) -> str:
     log_json(client, run, "config/recipe.json", recipe.model_dump(mode="json"))
     if trial.status == "FINISHED":
         write_test_part(client, run, folder / run, trial, shape)
-    client.set_terminated(run, trial.status) if trial.status != "RUNNING" else None
+    if trial.status != "RUNNING":
+        client.set_terminated(run, trial.status)
     return run
 
 

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from voxsiam.losses.precision import at_least_float32
+
 EPSILON = 1e-4
 """Keeps a class that is in neither mask defined; the value of the authors' earlier code."""
 
@@ -21,7 +23,7 @@ def soft_dice_loss(
         A value in [0, k] per case, background included; a class absent from the labels counts 1
         and gives no gradient.
     """
-    probabilities = logits.float().softmax(dim=1).flatten(2)
+    probabilities = at_least_float32(logits).softmax(dim=1).flatten(2)
     index = labels.long().flatten(1).unsqueeze(1)
     shape = probabilities.shape[:2]
     overlap = probabilities.new_zeros(shape).scatter_add(

@@ -66,7 +66,8 @@ def sample_voxels(
 def _smallest(keys: Int[Tensor, " n"], budget: int) -> Int[Tensor, " budget"]:
     """Keep the smallest keys, padded with the largest number to a fixed length."""
     kept = keys.topk(min(budget, keys.numel()), largest=False).values
-    return torch.nn.functional.pad(kept, (0, budget - kept.numel()), value=_LARGEST)
+    # Not functional.pad: it takes the number through a double, and 2^63 - 1 does not fit.
+    return torch.cat([kept, kept.new_full((budget - kept.numel(),), _LARGEST)])
 
 
 def _limit(keys: Int[Tensor, " n"], budget: int) -> Int[Tensor, ""]:

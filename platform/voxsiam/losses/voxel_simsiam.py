@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from voxsiam.losses.precision import at_least_float32
+
 ClassWeights = Literal["inverse_frequency", "uniform"]
 
 
@@ -18,8 +20,7 @@ def class_sums(
 ) -> Float[Tensor, "k f"]:
     """Add the l2-normalised rows of each class; a class without rows sums to zero."""
     # Half precision loses the small angles that this loss lives on.
-    wide = vectors if vectors.dtype == torch.float64 else vectors.float()
-    unit = functional.normalize(wide, dim=1)
+    unit = functional.normalize(at_least_float32(vectors), dim=1)
     member = functional.one_hot(classes.long(), num_classes).to(unit.dtype)
     return member.T @ unit
 

@@ -1,5 +1,7 @@
 """The blocks that the networks share."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,7 +15,8 @@ class Unit(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        groups = NUM_GROUPS if in_channels >= NUM_GROUPS else 1
+        # Narrow presets have maps of 12 channels; every width of the paper divides by eight.
+        groups = math.gcd(NUM_GROUPS, in_channels) if in_channels >= NUM_GROUPS else 1
         self.norm = nn.GroupNorm(groups, in_channels)
         self.conv = nn.Conv3d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
 

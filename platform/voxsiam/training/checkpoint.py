@@ -2,7 +2,7 @@
 
 A checkpoint is a folder `epoch-0007` with `weights.safetensors` (network and heads),
 `optimiser.safetensors` (Adam's moments, the generator's state) and `state.json` (epochs done, the
-run's identity, the records so far, a SHA-256 of each file). It is written beside its place and
+run's identity, the records so far, a SHA-256 of each file and of itself). It is written beside its place and
 renamed into it, so a folder with its final name is whole.
 """
 
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -58,8 +57,9 @@ class CheckpointFolder:
         save_file(_contiguous(module.state_dict()), partial / "weights.safetensors")
         save_file(_optimiser_tensors(module, optimiser), partial / "optimiser.safetensors")
         sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
-        content = {**state.__dict__, "records": list(state.records), "sha256": sums}
-        (partial / "state.json").write_text(json.dumps(content))
+        content = {**state.__dict__, "records": list(state.records), "files": sums}
+        sealed = {"content": content, "sha256": _sha256_json(content)}
+        (partial / "state.json").write_text(json.dumps(sealed))
         for path in [*partial.iterdir(), partial]:
             _sync(path)
         shutil.rmtree(target, ignore_errors=True)
@@ -120,18 +120,25 @@ def _contiguous(tensors: dict[str, Any]) -> dict[str, Tensor]:
 
 def _read_state(path: Path) -> TrainingState | None:
     try:
-        content = json.loads((path / "state.json").read_text())
-        sums = content.pop("sha256")
+        sealed = json.loads((path / "state.json").read_text())
+        content = sealed["content"]
+        if _sha256_json(content) != sealed["sha256"]:
+            return None
+        sums = content.pop("files")
         if any(_sha256(path / name) != digest for name, digest in sums.items()):
             return None
         return TrainingState(**{**content, "records": tuple(content["records"])})
-    except (OSError, ValueError, TypeError, KeyError, SafetensorError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_json(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from voxsiam.collective import concatenate_over_ranks, sum_over_ranks, world_size
 from voxsiam.losses.dice import soft_dice_loss
+from voxsiam.losses.precision import at_least_float32
 from voxsiam.losses.voxel_sampling import sample_voxels, stream_seed, voxel_keys
 from voxsiam.losses.voxel_simsiam import (
     class_counts,
@@ -105,14 +106,13 @@ class Objective(nn.Module):
         config: FeatureLossConfig,
     ) -> Float[Tensor, ""]:
         with torch.autocast(voxels.device.type, enabled=False):
-            dtype = torch.float64 if voxels.dtype == torch.float64 else torch.float32
-            prediction, target = heads(voxels.to(dtype))
+            prediction, target = heads(at_least_float32(voxels))
             sums = class_sums(prediction, classes, self.num_classes)
             local_targets = class_sums(target.detach(), classes, self.num_classes)
-            local_counts = class_counts(classes, self.num_classes).to(dtype)
+            local_counts = class_counts(classes, self.num_classes).to(sums.dtype)
             # One small collective a layer: the counts ride along as a last column.
             both = torch.cat([local_targets, local_counts.unsqueeze(1)], dim=1).double()
-            both = sum_over_ranks(both).to(dtype)
+            both = sum_over_ranks(both).to(sums.dtype)
             targets, counts = both[:, :-1], both[:, -1]
             weights = class_weights(counts, config.class_weights)
             return voxel_simsiam_from_sums(sums, targets, counts, weights)

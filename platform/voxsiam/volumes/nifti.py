@@ -129,7 +129,7 @@ def _checked_shape(path: Path, header: Header) -> tuple[int, ...]:
         raise _refuse(path, f"Its header claims {shape} voxels.", "crop it below 2^30 voxels")
     if header.get_data_dtype().kind not in "iuf":
         raise _refuse(path, "Its voxels are not single numbers.", "export intensities, not colours")
-    _check_size(path, voxels * header.get_data_dtype().itemsize)
+    _check_size(path, header.get_data_offset() + voxels * header.get_data_dtype().itemsize)
     return shape
 
 
@@ -138,7 +138,7 @@ def _check_size(path: Path, needed_bytes: int) -> None:
     if path.stat().st_size * ratio < needed_bytes:
         raise _refuse(
             path,
-            f"It is too short for the {needed_bytes} bytes of voxels that its header claims.",
+            f"It is too short for the {needed_bytes} bytes that its header claims.",
             "it is damaged or was copied in part: copy or export it again",
         )
 

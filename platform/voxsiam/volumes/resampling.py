@@ -23,7 +23,7 @@ def resample_linear(
     # The axis that shrinks most goes first, so that the others have less to do.
     for axis in sorted(range(3), key=lambda a: shape[a] / array.shape[a]):
         result = _lerp(result, axis, shape[axis])
-    return np.ascontiguousarray(result, dtype=np.float32)
+    return np.array(result, dtype=np.float32, order="C")
 
 
 def resample_nearest(
@@ -31,7 +31,7 @@ def resample_nearest(
 ) -> Shaped[np.ndarray, "d2 h2 w2"]:
     """Take the old voxel in which each new voxel's centre lies ("nearest-exact" of torch)."""
     indices = (_nearest(n_in, n_out) for n_in, n_out in zip(array.shape, shape, strict=True))
-    return np.ascontiguousarray(array[np.ix_(*indices)])
+    return np.array(array[np.ix_(*indices)], order="C")
 
 
 def _positions(n_in: int, n_out: int) -> Float64[np.ndarray, " n_out"]:

@@ -1,0 +1,86 @@
+import io
+import math
+import pickle
+
+import numpy as np
+import pytest
+from voxsiam.errors import UserError
+
+from dashboards.trial_files import SCORE_COLUMNS, read_cases, read_object, read_overlay
+
+GOOD = {
+    "image": np.zeros((2, 3, 4), np.float16),
+    "label": np.zeros((2, 3, 4), np.uint8),
+    "prediction": np.zeros((2, 3, 4), np.uint8),
+    "spacing_mm": np.array([1.0, 2.0, 3.0]),
+    "case_id": np.array("a"),
+}
+
+
+class Gadget:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code ran')",))
+
+
+def test_names_that_look_like_numbers_or_gaps_stay_names(tmp_path):
+    file = tmp_path / "cases.csv"
+    lines = [",".join(SCORE_COLUMNS)]
+    lines += [f"{name},liver,0.5,,nan,1,1,10,0,True" for name in ("0012", "nan", "NA")]
+    file.write_text("\n".join(lines))
+    cases = read_cases(file)
+    assert list(cases["case_id"]) == ["0012", "nan", "NA"]
+    assert all(math.isnan(value) for value in [*cases["hd95_grid"], *cases["assd_grid"]])
+    assert list(cases["missed"]) == [True, True, True]
+
+
+@pytest.mark.parametrize("content", ["", "case_id,organ\na,liver\n", "\x00\xff"])
+def test_foreign_tables_are_refused(tmp_path, content):
+    file = tmp_path / "cases.csv"
+    file.write_text(content)
+    with pytest.raises(UserError, match=r"cases\.csv cannot be used"):
+        read_cases(file)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", "[" * 100_000, "\udcff"])
+def test_foreign_json_is_refused(tmp_path, content):
+    file = tmp_path / "plan.json"
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match=r"plan\.json cannot be used"):
+        read_object(file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": np.zeros((2, 3, 5), np.uint8)},
+        {"image": np.zeros((3, 4), np.float16)},
+        {"spacing_mm": np.array([1.0, 2.0])},
+        {"spacing_mm": np.array([1.0, 0.0, 2.0])},
+        {"spacing_mm": np.array([1.0, np.nan, 2.0])},
+        {"label": np.array([Gadget()], dtype=object)},
+    ],
+    ids=["shape", "flat", "two", "zero", "nan", "code"],
+)
+def test_overlays_that_do_not_fit_are_refused(tmp_path, change):
+    file = tmp_path / "overlay.npz"
+    np.savez(file, **(GOOD | change))
+    with pytest.raises(UserError, match=r"overlay\.npz cannot be used"):
+        read_overlay(file)
+
+
+def test_a_pickle_or_a_cut_off_overlay_is_refused(tmp_path):
+    file = tmp_path / "overlay.npz"
+    whole = io.BytesIO()
+    np.savez_compressed(whole, **GOOD)
+    cut, flipped = whole.getvalue()[:200], bytearray(whole.getvalue())
+    flipped[60] ^= 0xFF
+    for content in (pickle.dumps(Gadget()), cut, flipped, b""):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=r"overlay\.npz cannot be used"):
+            read_overlay(file)
+
+
+def test_a_good_overlay_is_read(tmp_path):
+    np.savez(tmp_path / "overlay.npz", **GOOD)
+    overlay = read_overlay(tmp_path / "overlay.npz")
+    assert (overlay.case_id, overlay.spacing_mm) == ("a", (1.0, 2.0, 3.0))

@@ -1,0 +1,39 @@
+import pytest
+from data_pipelines.sources.case_folders import read, recognise
+from voxsiam.errors import UserError
+
+from tests.nifti_files import phantom_ct, write_scan
+
+
+def test_reads_each_folder(case_folders):
+    (case_folders / "notes").mkdir()
+    (case_folders / ".hidden").mkdir()
+    manifest = read(case_folders)
+    assert [c.case_id for c in manifest.cases] == ["anna", "bert", "carl"]
+    assert manifest.cases[1].image == case_folders / "bert" / "image.nii.gz"
+    assert manifest.cases[1].source == "clinic"
+    assert manifest.label_values == {value: value for value in range(9)}
+
+
+def test_uncompressed_files(tmp_path):
+    image, label = phantom_ct()
+    write_scan(tmp_path / "a" / "image.nii", image)
+    write_scan(tmp_path / "a" / "label.nii", label)
+    assert recognise(tmp_path)
+    assert read(tmp_path).cases[0].label.name == "label.nii"
+
+
+@pytest.mark.parametrize("name", ["image", "label"])
+def test_half_a_case(case_folders, name):
+    (case_folders / "bert" / f"{name}.nii.gz").unlink()
+    with pytest.raises(UserError, match=f"no {name}") as caught:
+        read(case_folders)
+    assert caught.value.where == str(case_folders / "bert")
+
+
+def test_names_that_trouble(tmp_path):
+    names = ["-rf", "a b", "ünï", "<script>", "n" * 250]
+    for name in names:
+        for kind, array in zip(("image", "label"), phantom_ct(), strict=True):
+            write_scan(tmp_path / name / f"{kind}.nii.gz", array)
+    assert {c.case_id for c in read(tmp_path).cases} == set(names)

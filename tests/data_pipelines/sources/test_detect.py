@@ -1,0 +1,33 @@
+import pytest
+from data_pipelines.sources.detect import read_source
+from voxsiam.errors import UserError
+
+
+def test_chooses_the_reader(case_folders, nnunet_folder):
+    assert len(read_source(case_folders).cases) == 3
+    assert len(read_source(nnunet_folder).cases) == 2
+
+
+def test_paths_are_absolute(case_folders, monkeypatch):
+    monkeypatch.chdir(case_folders.parent)
+    manifest = read_source(case_folders.relative_to(case_folders.parent))
+    assert all(c.image.is_absolute() and c.label.is_absolute() for c in manifest.cases)
+
+
+def test_unknown_layout_says_which_are_known(tmp_path):
+    (tmp_path / "file.txt").write_text("x")
+    with pytest.raises(UserError, match="not a data set") as caught:
+        read_source(tmp_path)
+    assert "labelsTr" in caught.value.fix
+    assert "<case>/image.nii.gz" in caught.value.fix
+
+
+def test_absent_file_and_loop(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("x")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for path in (tmp_path / "absent", file, loop, tmp_path / "a\0b"):
+        with pytest.raises(UserError) as caught:
+            read_source(path)
+        assert caught.value.where == str(path)

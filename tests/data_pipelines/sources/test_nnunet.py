@@ -1,0 +1,141 @@
+import json
+
+import pytest
+from data_pipelines.sources.nnunet import read, read_label_values
+from voxsiam.errors import UserError
+
+from tests.data_pipelines.conftest import write_nnunet
+
+OURS = {value: value for value in range(9)}
+
+
+def describe(root, **changes):
+    path = root / "dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return root
+
+
+def test_nnunet_v2(nnunet_folder):
+    manifest = read(nnunet_folder)
+    assert manifest.label_values == OURS
+    assert [c.case_id for c in manifest.cases] == ["ct_001", "ct_002"]
+    first = manifest.cases[0]
+    assert first.image == nnunet_folder / "imagesTr" / "ct_001_0000.nii.gz"
+    assert first.label == nnunet_folder / "labelsTr" / "ct_001.nii.gz"
+    assert (first.patient_id, first.source) == ("ct_001", "Dataset001_Abdomen")
+
+
+def test_decathlon(tmp_path):
+    labels = {"0": "background", "1": "liver", "2": "cancer", "7": "spleen"}
+    root = write_nnunet(tmp_path / "Task03", suffix="", labels=labels)
+    describe(
+        root,
+        training=[{"image": "./imagesTr/ct_001.nii.gz", "label": "./labelsTr/ct_001.nii.gz"}],
+    )
+    (root / "imagesTr" / "._ct_001.nii.gz").write_bytes(b"left by another system")
+    manifest = read(root)
+    assert manifest.label_values == {0: 0, 1: 5, 2: 0, 7: 1}
+    assert [c.case_id for c in manifest.cases] == ["ct_001", "ct_002"]
+
+
+def test_case_number_of_four_digits_is_no_channel(tmp_path):
+    root = write_nnunet(tmp_path / "amos", ("amos_0001", "amos_0004"), suffix="")
+    assert [c.case_id for c in read(root).cases] == ["amos_0001", "amos_0004"]
+
+
+def test_background_need_not_be_named(tmp_path):
+    assert read_label_values(tmp_path, {"liver": 3}) == {3: 5, 0: 0}
+
+
+BAD_LABELS = {
+    "absent": (None, "no table"),
+    "a list": (["liver"], "no table"),
+    "empty": ({}, "None of its labels"),
+    "none of ours": ({"background": 0, "heart": 1}, "None of its labels"),
+    "regions": ({"liver": [1, 2]}, "not a name and one value"),
+    "true": ({"liver": True}, "not a name and one value"),
+    "fraction": ({"liver": 1.5}, "not a name and one value"),
+    "null": ({"liver": None}, "not a name and one value"),
+    "name for a name": ({"liver": "one"}, "not a name and one value"),
+    "huge number": ({"9" * 5000: "liver"}, "not a name and one value"),
+    "negative": ({"liver": -1}, "has value -1"),
+    "too large": ({"liver": 10**30}, "has value 1000"),
+    "ignore": ({"liver": 1, "ignore": 2}, "ignore"),
+    "organ at 0": ({"liver": 0}, "Value 0"),
+    "same value twice": ({"liver": 1, "spleen": 1}, "the same value"),
+    "same organ twice": ({"left kidney": 1, "kidney_left": 2}, "the same organ"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LABELS)
+def test_bad_labels(nnunet_folder, name):
+    labels, words = BAD_LABELS[name]
+    describe(nnunet_folder, labels=labels)
+    with pytest.raises(UserError, match=words) as caught:
+        read(nnunet_folder)
+    assert caught.value.where == str(nnunet_folder / "dataset.json")
+    assert len(str(caught.value)) < 600
+
+
+BAD_FILES = {
+    "not JSON": b"{",
+    "a list": b"[]",
+    "not text": b"\xff\xfe\x00",
+    "nested": b"[" * 100_000,
+    "huge": b" " * (16 * 2**20 + 1),
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_dataset_json(nnunet_folder, name):
+    (nnunet_folder / "dataset.json").write_bytes(BAD_FILES[name])
+    with pytest.raises(UserError) as caught:
+        read(nnunet_folder)
+    assert caught.value.where == str(nnunet_folder / "dataset.json")
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ([{"image": "../secret.nii.gz"}], "leads out"),
+        ([{"image": "imagesTr/../../secret.nii.gz"}], "leads out"),
+        ([{"image": "/etc/passwd"}], "leads out"),
+        ([{"image": "imagesTr/absent.nii.gz"}], "is absent"),
+        ([{"image": 3}], "not a path"),
+        (["a\0b"], "not a path"),
+        ("imagesTr", "not a list"),
+    ],
+)
+def test_bad_list_of_files(nnunet_folder, training, words):
+    with pytest.raises(UserError, match=words):
+        read(describe(nnunet_folder, training=training))
+
+
+def test_other_contradictions(nnunet_folder):
+    with pytest.raises(UserError, match="numTraining is 3, but imagesTr holds 2"):
+        read(describe(nnunet_folder, numTraining=3))
+    with pytest.raises(UserError, match="files of its own"):
+        read(describe(nnunet_folder, numTraining=2, dataset={}))
+
+
+def test_image_without_label(nnunet_folder):
+    (nnunet_folder / "labelsTr" / "ct_002.nii.gz").unlink()
+    with pytest.raises(UserError, match="no label map") as caught:
+        read(nnunet_folder)
+    assert "ct_002" in caught.value.where
+
+
+def test_second_channel(nnunet_folder):
+    image = nnunet_folder / "imagesTr" / "ct_001_0000.nii.gz"
+    image.with_name("ct_001_0001.nii.gz").write_bytes(image.read_bytes())
+    with pytest.raises(UserError, match="more than one image"):
+        read(nnunet_folder)
+
+
+def test_no_images(nnunet_folder):
+    for file in (nnunet_folder / "imagesTr").iterdir():
+        file.unlink()
+    describe(nnunet_folder, numTraining=0)
+    with pytest.raises(UserError, match="no cases"):
+        read(nnunet_folder)

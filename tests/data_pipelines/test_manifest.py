@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+from data_pipelines.manifest import Case, Manifest
+from voxsiam.errors import UserError
+
+
+def case(case_id):
+    return Case(case_id, "p", Path("i"), Path("l"), "s")
+
+
+def test_keeps_its_cases():
+    assert len(Manifest((case("a"), case("b")), {0: 0}, Path("x")).cases) == 2
+
+
+def test_no_cases():
+    with pytest.raises(UserError, match="no cases") as caught:
+        Manifest((), {0: 0}, Path("x"))
+    assert caught.value.where == "x"
+
+
+def test_duplicate_ids():
+    with pytest.raises(UserError, match="2 case ids occur more than once, first 'a'"):
+        Manifest((case("b"), case("a"), case("c"), case("a"), case("b")), {0: 0}, Path("x"))

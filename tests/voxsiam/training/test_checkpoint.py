@@ -1,0 +1,104 @@
+import json
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, restore
+
+FILES = ("weights.safetensors", "optimiser.safetensors", "state.json")
+
+
+def trained():
+    torch.manual_seed(0)
+    module = nn.Linear(3, 2)
+    optimiser = torch.optim.Adam(module.parameters())
+    module(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    return module, optimiser
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three epochs saved, of which the newest two are kept."""
+    checkpoints = CheckpointFolder(tmp_path)
+    for epoch in (1, 2, 3):
+        checkpoints.save(TrainingState(epoch, "run", ({"epoch": epoch},)), *trained())
+    return checkpoints
+
+
+def epochs_found(folder, run_id="run"):
+    found = folder.newest(run_id)
+    return None if found is None else found[1].epochs_done
+
+
+def test_the_newest_two_are_kept(folder):
+    assert sorted(p.name for p in folder.folder.iterdir()) == ["epoch-0002", "epoch-0003"]
+    assert epochs_found(folder) == 3
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["bit", "cut", "empty", "gone"])
+def test_a_damaged_file_means_the_one_before(folder, name, damage):
+    path = folder.folder / "epoch-0003" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    match damage:
+        case "bit":
+            path.write_bytes(content)
+        case "cut":
+            path.write_bytes(content[: len(content) // 2])
+        case "empty":
+            path.write_bytes(b"")
+        case _:
+            path.unlink()
+    assert epochs_found(folder) == 2
+
+
+@pytest.mark.parametrize("files", range(4))
+def test_a_kill_at_any_file_boundary_leaves_the_one_before(folder, files):
+    """A save that dies has only its partial folder, however many files are in it."""
+    partial = folder.folder / ".partial-1-epoch-0004"
+    partial.mkdir()
+    for name in FILES[:files]:
+        shutil.copy(folder.folder / "epoch-0003" / name, partial / name)
+    assert epochs_found(folder) == 3
+    folder.save(TrainingState(4, "run", ()), *trained())
+    assert not partial.exists()
+    assert epochs_found(folder) == 4
+
+
+def test_every_flipped_bit_of_the_state_is_noticed(folder):
+    path = folder.folder / "epoch-0003" / "state.json"
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 3):
+        content = bytearray(whole)
+        content[position] ^= 1 << position % 8
+        path.write_bytes(content)
+        # White space outside of strings is the one thing that may change without harm.
+        assert epochs_found(folder) == 2 or chr(whole[position]).isspace()
+
+
+def test_another_runs_checkpoint_is_not_continued(folder):
+    assert epochs_found(folder, "other") is None
+
+
+def test_restore_gives_back_weights_moments_and_generator(folder):
+    module, optimiser = trained()
+    path, _ = folder.newest("run")
+    expected = (torch.rand(3), {n: t.clone() for n, t in module.state_dict().items()})
+    torch.manual_seed(99)
+    other = nn.Linear(3, 2)
+    fresh = torch.optim.Adam(other.parameters())
+    restore(path, other, fresh)
+    assert torch.equal(torch.rand(3), expected[0])
+    assert all(torch.equal(t, expected[1][n]) for n, t in other.state_dict().items())
+    for ours, theirs in zip(fresh.state.values(), optimiser.state.values(), strict=True):
+        assert all(torch.equal(ours[key], theirs[key]) for key in ("step", "exp_avg", "exp_avg_sq"))
+
+
+def test_state_is_plain_json(folder):
+    content = json.loads((folder.folder / "epoch-0003" / "state.json").read_text())
+    assert content["content"]["epochs_done"] == 3
+    assert set(content["content"]["files"]) == set(FILES[:2])

@@ -1,0 +1,117 @@
+"""N gloo processes give the loss, the gradient and the sample of one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from torch import multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+from tests.voxsiam.training.toy import make_recipe, make_volume
+from voxsiam.training.batch import Batch, rank_part, read_batches
+from voxsiam.training.context import SingleProcess
+from voxsiam.training.loop import Training, build_objective, fit
+from voxsiam.training.objective import Moment, Objective
+from voxsiam.types import Split
+
+CASES = ("a", "b", "c", "d", "e")
+
+
+def double_batch(batch: Batch) -> Batch:
+    return Batch(batch.case_ids, batch.global_cases, batch.images.double(), batch.labels)
+
+
+def loss_and_gradient(rank, world_size, cases, layers):
+    """Return this rank's logged loss and, after DDP's mean, the gradient of every parameter."""
+    recipe = make_recipe(layers=layers)
+    objective = build_objective(recipe, 0, torch.device("cpu")).double()
+    module: torch.nn.Module = objective
+    if world_size > 1:
+        module = DistributedDataParallel(objective)
+    (batch,) = read_batches([cases], make_volume, rank, world_size)
+    if not batch.case_ids:
+        blank = torch.zeros(0, 1, 16, 16, 16)
+        batch = Batch((), len(cases), blank, blank[:, 0].byte())
+    terms = module(double_batch(batch), Moment(0, 0, 0))
+    terms["loss"].backward()
+    share = terms["loss"].detach().clone()
+    if world_size > 1:
+        dist.all_reduce(share)
+    gradient = torch.cat([p.grad.flatten() for p in objective.parameters() if p.grad is not None])
+    return share.item() / world_size, gradient.numpy()
+
+
+def start(rank, world_size, folder):
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world_size
+    )
+
+
+def compute(rank, world_size, folder, cases, layers):
+    start(rank, world_size, folder)
+    torch.set_num_threads(1)
+    loss, gradient = loss_and_gradient(rank, world_size, cases, layers)
+    np.savez(Path(folder) / f"rank{rank}.npz", loss=loss, gradient=gradient)
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("world_size", "cases"),
+    [
+        (2, CASES[:4]),
+        (2, CASES[:3]),  # 1 + 2 cases
+        (2, CASES[:1]),  # an empty rank
+        (3, CASES[:4]),
+    ],
+)
+def test_loss_and_gradient_of_the_global_batch(tmp_path, world_size, cases):
+    expected_loss, expected = loss_and_gradient(0, 1, cases, 3)
+    arguments = (world_size, str(tmp_path), cases, 3)
+    multiprocessing.spawn(compute, arguments, nprocs=world_size)
+    for rank in range(world_size):
+        found = np.load(tmp_path / f"rank{rank}.npz", allow_pickle=False)
+        assert found["loss"] == pytest.approx(expected_loss, rel=1e-12)
+        difference = np.abs(found["gradient"] - expected).max()
+        assert difference <= 1e-12 * max(1, np.abs(expected).max())
+
+
+class GlooWorker(SingleProcess):
+    """A rank of a DDP training without Ray."""
+
+    def __init__(self, rank, world_size, on_epoch):
+        super().__init__(on_epoch, torch.device("cpu"))
+        self.rank, self.world_size = rank, world_size
+
+    def distribute(self, module):
+        return DistributedDataParallel(module)
+
+
+def train(rank, world_size, folder):
+    start(rank, world_size, folder)
+    records = []
+    split = Split(train=CASES, validation=("v", "w", "x"), test=("t",))
+    training = Training("run", make_recipe(epochs=2), 0, split, Path(folder) / "checkpoints")
+    fit(training, make_volume, GlooWorker(rank, world_size, records.append))
+    if rank == 0:
+        (Path(folder) / "records.json").write_text(json.dumps(records))
+    dist.destroy_process_group()
+
+
+def test_a_whole_training_on_two_workers_follows_that_on_one(tmp_path):
+    split = Split(train=CASES, validation=("v", "w", "x"), test=("t",))
+    training = Training("run", make_recipe(epochs=2), 0, split, tmp_path / "one")
+    _, expected = fit(training, make_volume, SingleProcess(lambda _: None, torch.device("cpu")))
+    multiprocessing.spawn(train, (2, str(tmp_path)), nprocs=2)
+    found = json.loads((tmp_path / "records.json").read_text())
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert ours["train/loss"] == pytest.approx(theirs["train/loss"], rel=1e-4)
+        assert ours["validation/dsc"] == pytest.approx(theirs["validation/dsc"], abs=0.02)
+
+
+def test_an_objective_without_feature_loss_has_no_heads():
+    assert len(Objective(make_recipe(layers=0)).heads) == 0
+    assert rank_part(CASES, 0, 1) == CASES

@@ -1,0 +1,119 @@
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.voxsiam.training.toy import make_recipe, make_volume
+from voxsiam.errors import UserError
+from voxsiam.training.checkpoint import CheckpointFolder
+from voxsiam.training.config import NumericsConfig
+from voxsiam.training.context import SingleProcess
+from voxsiam.training.loop import Training, TrainingDiverged, build_objective, fit
+from voxsiam.types import ORGANS, Split, Volume
+
+SPLIT = Split(train=tuple("abcdef"), validation=("v",), test=("t",))
+
+
+def train(folder, recipe, load=make_volume, seed=0):
+    records = []
+    context = SingleProcess(records.append, torch.device("cpu"))
+    training = Training("run", recipe, seed, SPLIT, folder)
+    objective, history = fit(training, load, context)
+    return {n: t.clone() for n, t in objective.state_dict().items()}, records, history
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def without_times(records):
+    return [{n: v for n, v in record.items() if n != "seconds/epoch"} for record in records]
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(calls):
+    """Reads cases until a training is interrupted in the middle of an epoch."""
+    left = [calls]
+
+    def load(case_id):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Stopped
+        return make_volume(case_id)
+
+    return load
+
+
+def test_the_same_seed_gives_equal_bits_and_another_does_not(tmp_path):
+    first, *_ = train(tmp_path / "1", make_recipe())
+    again, *_ = train(tmp_path / "2", make_recipe())
+    other, *_ = train(tmp_path / "3", make_recipe(), seed=1)
+    assert equal(first, again)
+    assert not equal(first, other)
+
+
+def test_a_stopped_and_resumed_training_equals_the_unbroken_one(tmp_path):
+    whole, _, history = train(tmp_path / "whole", make_recipe(epochs=4))
+    with pytest.raises(Stopped):
+        train(tmp_path / "broken", make_recipe(epochs=4), stop_after(7 + 7 + 3))
+    resumed, records, resumed_history = train(tmp_path / "broken", make_recipe(epochs=4))
+    assert equal(whole, resumed)
+    assert without_times(resumed_history) == without_times(history)
+    # The last finished epoch is reported again, then the two that were missing.
+    assert [record["epoch"] for record in records] == [2, 3, 4]
+
+
+def test_the_loss_goes_down_and_records_are_complete(tmp_path):
+    _, records, _ = train(tmp_path, make_recipe(epochs=8))
+    assert records[-1]["train/loss"] < records[0]["train/loss"]
+    names = {"epoch", "learning_rate", "seconds/epoch", "train/loss", "train/dice_loss"}
+    names |= {"train/feature_loss", *(f"train/feature_loss/layer_{i}" for i in (1, 2, 3))}
+    assert names | {"train/dsc", "validation/dsc"} <= records[0].keys()
+    assert f"validation/dsc/{ORGANS[0]}" in records[0]
+    total = records[0]["train/dice_loss"] + 10 * records[0]["train/feature_loss"]
+    assert records[0]["train/loss"] == pytest.approx(total, rel=1e-6)
+
+
+def test_the_learning_rate_follows_the_polynomial(tmp_path):
+    _, records, _ = train(tmp_path, make_recipe(epochs=4, layers=0))
+    expected = [1e-3 * (1 - epoch / 4) ** 0.9 for epoch in range(4)]
+    assert [r["learning_rate"] for r in records] == pytest.approx(expected)
+
+
+def test_a_loss_that_is_no_number_stops_at_once_and_names_the_cases(tmp_path):
+    def spoiled(case_id):
+        volume = make_volume(case_id)
+        image = volume.image * float("nan") if case_id == "c" else volume.image
+        return Volume(case_id, image, volume.label, volume.spacing_mm)
+
+    with pytest.raises(TrainingDiverged, match=r"epoch 1.*\bc\b"):
+        train(tmp_path, make_recipe(), spoiled)
+    assert CheckpointFolder(tmp_path).newest("run") is None
+
+
+def test_no_test_case_is_read(tmp_path):
+    seen = set()
+
+    def load(case_id):
+        seen.add(case_id)
+        return make_volume(case_id)
+
+    train(tmp_path, make_recipe(), load)
+    assert seen == {*SPLIT.train, *SPLIT.validation}
+
+
+def test_unsettled_numerics_are_refused():
+    recipe = make_recipe().with_changes(numerics=NumericsConfig())
+    with pytest.raises(UserError, match="not settled"):
+        build_objective(recipe, 0, torch.device("cpu"))
+
+
+def test_heads_and_network_lie_in_one_file_without_pickle(tmp_path):
+    train(tmp_path, make_recipe(epochs=1))
+    path, state = CheckpointFolder(tmp_path).newest("run") or pytest.fail("no checkpoint")
+    names = load_file(path / "weights.safetensors").keys()
+    assert {name.split(".")[0] for name in names} == {"network", "heads"}
+    assert state.epochs_done == 1
+    assert sorted(p.suffix for p in path.iterdir()) == [".json", ".safetensors", ".safetensors"]
