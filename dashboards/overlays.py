@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -69,8 +69,8 @@ def busiest_slice(label: UInt8[np.ndarray, "d h w"], plane: Plane) -> int:
 
 
 def to_picture(
-    volume: Float[np.ndarray, "d h w"] | UInt8[np.ndarray, "d h w"], plane: Plane, index: int
-) -> np.ndarray:
+    volume: Shaped[np.ndarray, "d h w"], plane: Plane, index: int
+) -> Shaped[np.ndarray, "y x"]:
     """Cut a slice and turn it as a reader expects it: rows from the top, columns from the left."""
     cut = volume[index] if plane == "axial" else volume[:, index]
     # h runs to anterior, d to superior, w to the patient's right: all three end up reversed.

@@ -1,7 +1,7 @@
 """What MLflow holds about one study, read in bulk. The only reader of MLflow outside tracking."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -218,18 +218,27 @@ def _trial(client: MlflowClient, run: Run, notes: list[str]) -> TrialResult:
     )
 
 
-def _curves(client: MlflowClient, run: Run) -> pd.DataFrame:
-    """Read the metric histories; a resumed run may have logged a step twice: the newest counts."""
-    points = [
-        (point.step, point.key, point.value, point.timestamp)
-        for key in run.data.metrics
-        if key.startswith(_CURVES)
-        for point in client.get_metric_history(run.info.run_id, key)
-    ]
+def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame:
+    """Keep one value for each metric and step: a resumed run may have logged more.
+
+    The newest counts.
+
+    Args:
+        points: Step, metric, value and timestamp, in any order.
+    """
     curves = pd.DataFrame(points, columns=[*CURVE_COLUMNS, "timestamp"])
     curves = curves.sort_values(["metric", "step", "timestamp"], kind="stable")
     newest = curves.drop_duplicates(["metric", "step"], keep="last")
     return newest.loc[:, list(CURVE_COLUMNS)].reset_index(drop=True)
+
+
+def _curves(client: MlflowClient, run: Run) -> pd.DataFrame:
+    return newest_points(
+        (point.step, point.key, point.value, point.timestamp)
+        for key in run.data.metrics
+        if key.startswith(_CURVES)
+        for point in client.get_metric_history(run.info.run_id, key)
+    )
 
 
 def _artifact(

@@ -3,12 +3,13 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from voxsiam.errors import UserError
 from voxsiam.types import Split
 
 
+@runtime_checkable
 class Splittable(Protocol):
     """What a split needs to know of a case."""
 

@@ -13,8 +13,8 @@ from data_pipelines.phantom.neighbours import (
 )
 from data_pipelines.phantom.organs import Shaper, organ_fields
 
-TRUNK = ("table", "table_core", "skin", "fat", "muscle", "rib", "visceral_fat", "back_muscle",
-         "diaphragm", "lung", "mediastinum", "heart")  # fmt: skip
+TRUNK = ("table", "table_core", "skin", "fat", "muscle", "rib", "visceral_fat",
+         "diaphragm", "lung", "mediastinum", "back_muscle", "heart")  # fmt: skip
 SPINE = ("disc", "bone", "marrow", "canal")
 
 
@@ -34,10 +34,9 @@ class Anatomy:
 def drawn_anatomy(shaper: Shaper, trunk: dict[str, Field]) -> Anatomy:
     """Draw all organs and neighbours; where two overlap, the later one wins and they touch."""
     organs = organ_fields(shaper)
-    layers = trunk_layers(trunk)
+    layers = trunk_layers(trunk) + gut_layers(shaper)
     for name in ("liver", "spleen"):
         layers += organ_layers(name, organs[name], shaper)
-    layers += gut_layers(shaper)
     layers += organ_layers("stomach", organs["stomach"], shaper)
     layers += kidneys(shaper, organs["left_kidney"])
     layers += organ_layers("gallbladder", organs["gallbladder"], shaper)

@@ -103,10 +103,8 @@ def small_bowel(shaper: Shaper) -> Field:
     crop = shaper.space.crop((-135, 30, -105), (-12, 125, 90))
     depth = np.full(crop.shape, -99.0, dtype=np.float32)
     for level in (-118, -98, -78, -60, -42):
-        rows = shaper.rng.uniform(45, 105, 9)
         for front, back in ((62, 48), (98, 84)):
             depth = np.maximum(depth, tube(crop.points_mm, _loop(shaper, level, front, back)))
-        del rows
     depth = depth + np.float32(1.0) * crop.rough
     return crop.field(np.minimum(depth, crop.of(shaper.room)))
 

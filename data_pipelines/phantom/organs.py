@@ -63,22 +63,28 @@ class Shaper:
         low, high = knots[:, :3].min(0) - reach, knots[:, :3].max(0) + reach
         return self.space.crop((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
-    def grown(self, crop: Crop, depth_mm: Array, organ: str) -> Field:
-        """Grow a shape to the patient's volume of that organ, inside the room."""
+    def grown(
+        self, crop: Crop, depth_mm: Array, organ: str, blockers: tuple[Field, ...] = ()
+    ) -> Field:
+        """Grow a shape to the patient's volume of that organ, in the room that others leave."""
+        allowed = crop.of(self.room)
+        for blocker in blockers:
+            allowed = np.minimum(allowed, -crop.of(blocker))
         volume = self.patient.volumes_ml[organ]
-        step = self.space.lattice.step_mm
-        return crop.field(grown_to(depth_mm, crop.of(self.room), volume, step))
+        return crop.field(grown_to(depth_mm, allowed, volume, self.space.lattice.step_mm))
 
 
 def organ_fields(shaper: Shaper) -> dict[str, Field]:
     """Return the shapes of the eight organs by name, before neighbours cut into each other."""
     # The gut and the pancreas hang together, so they move together.
     gut = shaper.shift(4.0)
+    stomach = _stomach(shaper, gut)
+    left_kidney = kidney(shaper, side=-1, height_mm=-18.0)
     return {
         "liver": _liver(shaper),
-        "spleen": _spleen(shaper),
-        "stomach": _stomach(shaper, gut),
-        "left_kidney": kidney(shaper, side=-1, height_mm=-18.0),
+        "spleen": _spleen(shaper, (stomach, left_kidney)),
+        "stomach": stomach,
+        "left_kidney": left_kidney,
         "gallbladder": _gallbladder(shaper),
         "pancreas": _pancreas(shaper, gut),
         "duodenum": _duodenum(shaper, gut),
@@ -105,16 +111,16 @@ def _liver(shaper: Shaper) -> Field:
     return shaper.grown(crop, smooth_cut(whole, -hilum, 8) + crop.rough, "liver")
 
 
-def _spleen(shaper: Shaper) -> Field:
+def _spleen(shaper: Shaper, blockers: tuple[Field, ...]) -> Field:
     """A slice of melon against the left ribs, hollow towards stomach and kidney."""
     s, a, r = shaper.shift(5.0)
     crop = shaper.space.crop((-45, -60, -150), (110, 75, -40))
     lean = shaper.rng.normal(0.15, 0.12)
     long = shaper.rng.normal(50, 5)
-    outer = ellipsoid(crop.points_mm, (36 + s, -2 + a, -104 + r), (long, 46, 30), lean)
+    outer = ellipsoid(crop.points_mm, (36 + s, -2 + a, -102 + r), (long, 48, 34), lean)
     hollow = ellipsoid(crop.points_mm, (36 + s, 24 + a, -62 + r), (60, 38, 32), lean)
     depth = smooth_cut(outer, -hollow, 6) + np.float32(1.2) * crop.rough
-    return shaper.grown(crop, depth, "spleen")
+    return shaper.grown(crop, depth, "spleen", blockers)
 
 
 def _stomach(shaper: Shaper, gut_mm: Point) -> Field:

@@ -11,12 +11,13 @@ Phase = Literal["none", "arterial", "portal"]
 PHASES: tuple[Phase, ...] = ("none", "arterial", "portal")
 
 # Median, spread of the logarithm, least and most, in mL: 30 real label maps, without their extremes
-# of almost empty organs, which a coarse training grid could not hold.
+# of almost empty organs, which a coarse training grid could not hold, and with some more for what
+# vessels, fat and neighbours take away afterwards.
 ORGAN_ML = {
-    "spleen": (190.0, 0.38, 95.0, 390.0),
-    "left_kidney": (155.0, 0.20, 100.0, 240.0),
+    "spleen": (215.0, 0.38, 105.0, 400.0),
+    "left_kidney": (178.0, 0.18, 125.0, 260.0),
     "gallbladder": (22.0, 0.60, 5.0, 85.0),
-    "liver": (1300.0, 0.20, 900.0, 2100.0),
+    "liver": (1450.0, 0.20, 1000.0, 2300.0),
     "stomach": (360.0, 0.42, 160.0, 860.0),
     "pancreas": (78.0, 0.22, 50.0, 145.0),
     "duodenum": (68.0, 0.20, 42.0, 105.0),
@@ -56,7 +57,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
     size = rng.normal(1.03 if sex == "M" else 0.95, 0.04)
     scale = np.clip(size * rng.normal(1.0, 0.03, 3), 0.85, 1.15)
     fat_mm = float(np.clip(rng.gamma(4.0, 4.0 if sex == "M" else 5.0), 6, 38))
-    volumes = {name: _draw_ml(rng, *row) for name, row in ORGAN_ML.items()}
+    volumes = {name: _draw_ml(rng, float(np.prod(scale)), row) for name, row in ORGAN_ML.items()}
     return Patient(
         sex=sex,
         age=int(np.clip(rng.normal(58, 14), 20, 88)),
@@ -71,10 +72,11 @@ def draw_patient(rng: np.random.Generator) -> Patient:
 
 
 def _draw_ml(
-    rng: np.random.Generator, median: float, spread: float, least: float, most: float
+    rng: np.random.Generator, body: float, row: tuple[float, float, float, float]
 ) -> float:
-    """Draw a log-normal volume, drawn again while it lies outside its limits."""
+    """Draw a log-normal volume that goes with the body's, again while it is beyond its limits."""
+    median, spread, least, most = row
     while True:
-        volume = median * float(np.exp(rng.normal(0, spread)))
+        volume = body * median * float(np.exp(rng.normal(0, spread)))
         if least <= volume <= most:
             return volume

@@ -12,6 +12,7 @@ Points = tuple[Array, Array, Array]
 Knots = Float[np.ndarray, "n 4"]
 Profile = Float[np.ndarray, " n"]
 REACH_MM = 16.0
+GROWTH_MM = 14.0
 
 
 def ellipsoid(points: Points, centre: Point, radii: Point, lean: float = 0.0) -> Array:
@@ -104,11 +105,13 @@ def grown_to(depth_mm: Array, allowed_mm: Array, volume_ml: float, step_mm: floa
     """Move a surface in or out until the part inside the allowed region has the given volume.
 
     Returns:
-        min(depth + c, allowed), with c such that the positive nodes hold `volume_ml`; the whole
-        allowed region where that is smaller.
+        min(depth + c, allowed), with c <= GROWTH_MM such that the positive nodes hold `volume_ml`;
+        less where neighbours leave too little room, as an organ would look odd if it flowed around
+        them.
     """
     free = depth_mm[allowed_mm > 0]
     wanted = round(volume_ml * 1000 / step_mm**3)
+    surface = np.float32(-GROWTH_MM)
     if wanted < free.size:
-        depth_mm = depth_mm - np.partition(free, free.size - wanted)[free.size - wanted]
-    return np.minimum(depth_mm, allowed_mm)
+        surface = max(surface, np.partition(free, free.size - wanted)[free.size - wanted])
+    return np.minimum(depth_mm - surface, allowed_mm)

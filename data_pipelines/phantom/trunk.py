@@ -99,12 +99,13 @@ def trunk_fields(space: Space, habitus: Habitus) -> dict[str, Field]:
 
 
 def belly(space: Space, fields: dict[str, Field]) -> Field:
-    """Return the room that organs may fill: inside the wall and below the diaphragm."""
+    """Return the room that organs may fill: inside the wall, below the diaphragm."""
     crop = space.whole
     below = -crop.of(fields["diaphragm"])
     inside = crop.of(fields["visceral_fat"])
     # Outside the cavity the diaphragm has no depth of its own, the wall bounds the organs there.
-    return crop.field(np.minimum(inside - 1.5, below))
+    room = np.minimum(np.minimum(inside - 1.5, below), -crop.of(fields["back_muscle"]))
+    return crop.field(room)
 
 
 def _superellipse(front: Array, side: Array, depth: Array, width: Array) -> Array:
@@ -120,8 +121,10 @@ def _lungs(crop: Crop, habitus: Habitus) -> Array:
     width = habitus.half_width_mm / 129
     behind = np.where(front < 40, np.float32(1.0), np.float32(0.35))
     fall = behind * ((front - 40) / 84) ** 2
-    right = 94 - 62 * (fall + ((side / width - 62) / 66) ** 2 * np.where(side > 62, 1, 0.45))
-    left = 82 - 62 * (fall + ((side / width + 66) / 60) ** 2 * np.where(side < -66, 1, 0.45))
+    right = fall + ((side / width - 62) / 66) ** 2 * np.where(side > 62, 1, 0.45)
+    left = fall + ((side / width + 66) / 60) ** 2 * np.where(side < -66, 1, 0.45)
+    # Squared: flat on top, steep towards the recess between diaphragm and ribs.
+    right, left = 94 - 48 * right**2, 84 - 46 * left**2
     domes = smooth_union(right.astype(np.float32), left.astype(np.float32), 12)
     # The slope of the domes turns height into depth, roughly.
     return (rise - domes - np.float32(habitus.diaphragm_mm)) * np.float32(0.75)

@@ -73,3 +73,12 @@ def test_boxes_hold_a_point_for_each_case(report_table):
     assert len(boxes[0]["y"]) == 8 * 3
     assert set(boxes[0]["x"]) == set(layout["xaxis"]["categoryarray"])
     assert organ_boxes(dataclasses.replace(report_table, rows=report_table.rows[2:])) is None
+
+
+def test_boxes_show_labels_and_cases_as_text(report_table):
+    trial = report_table.rows[0].trials[0]
+    named = dataclasses.replace(trial, cases=trial.cases.assign(case_id="<b>"))
+    row = dataclasses.replace(report_table.rows[0], label="<i>", trials=(named,))
+    boxes, _ = drawn(organ_boxes(dataclasses.replace(report_table, rows=(row,))))
+    assert boxes[0]["name"] == "&lt;i&gt;"
+    assert set(boxes[0]["text"]) == {"&lt;b&gt;"}

@@ -1,9 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 from mlflow.entities import Metric
 from voxsiam.errors import UserError
 
-from dashboards.results import find_study, load_study
+from dashboards.results import find_study, load_study, newest_points
 from tests.dashboards.study_store import (
     EVIL,
     PLAN,
@@ -80,6 +82,13 @@ def test_the_newest_value_of_a_step_counts(store):
     curve = load_study(uri, parent).trials[0].curve("train/loss")
     assert curve[3] == -5.0
     assert list(curve) == [1, 2, 3, 4, 5, 6]
+
+
+def test_newest_is_by_time_whatever_the_order():
+    points = [(2, "a", 5.0, 30), (1, "a", 1.0, 10), (2, "a", 9.0, 20), (2, "b", 7.0, 5)]
+    for order in itertools.permutations(points):
+        kept = newest_points(order).itertuples(index=False, name=None)
+        assert list(kept) == [(1, "a", 1.0), (2, "a", 5.0), (2, "b", 7.0)]
 
 
 @pytest.mark.parametrize("first", ["FINISHED", "FAILED"])

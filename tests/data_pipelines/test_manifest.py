@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
-from data_pipelines.manifest import Case, Manifest
 from voxsiam.errors import UserError
+
+from data_pipelines.manifest import Case, Manifest
 
 
 def case(case_id):

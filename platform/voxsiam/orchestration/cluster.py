@@ -22,6 +22,7 @@ RAY_SETTINGS = {
     "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -40,10 +41,23 @@ TRIAL_RESOURCE = "trial"
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the cluster can run at a time."""
+    """What the cluster can run at a time.
+
+    Attributes:
+        driver: What Tune's driver of a trial holds: a token of our own where we started Ray, a
+            sliver of a CPU on a cluster that knows no such token.
+    """
 
     cpus: int
     gpus: int
+    driver: dict[str, float]
+
+    @classmethod
+    def of_cluster(cls) -> "Capacity":
+        """Ask the Ray instance that this process has joined."""
+        resources = ray.cluster_resources()
+        driver = {TRIAL_RESOURCE: 1.0} if TRIAL_RESOURCE in resources else {"CPU": 0.01}
+        return cls(int(resources.get("CPU", 0)), int(resources.get("GPU", 0)), driver)
 
     def trials_at_once(self, workers: int) -> int:
         """Count the trials of so many workers that fit side by side.
@@ -51,7 +65,8 @@ class Capacity:
         Raises:
             UserError: Not even one fits; Ray would wait for ever.
         """
-        slots = (self.gpus if self.gpus else self.cpus) // workers
+        per_trial = workers + self.driver.get("CPU", 0)
+        slots = self.gpus // workers if self.gpus else int(self.cpus // per_trial)
         if slots < 1:
             kind = f"{self.gpus} GPUs" if self.gpus else f"{self.cpus} CPUs"
             raise UserError(
@@ -75,8 +90,7 @@ def ray_instance(workspace: Workspace, object_store_bytes: int) -> Iterator[Capa
         _end_leftovers(workspace)
         _start_local(workspace, object_store_bytes)
     try:
-        resources = ray.cluster_resources()
-        yield Capacity(cpus=int(resources.get("CPU", 0)), gpus=int(resources.get("GPU", 0)))
+        yield Capacity.of_cluster()
     finally:
         ray.shutdown()
         _session_file(workspace).unlink(missing_ok=True)

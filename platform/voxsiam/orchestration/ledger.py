@@ -86,7 +86,7 @@ class Ledger:
             if content["version"] != LEDGER_VERSION:
                 raise ValueError(content["version"])
             return cls(path, StudyPlan.model_validate(content["plan"]), content["states"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 "the study's ledger cannot be read",
                 where=str(path),

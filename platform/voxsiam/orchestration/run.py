@@ -45,6 +45,15 @@ class RunPlan(Frozen):
         """Written last: where it exists, the run is finished."""
         return self.directory / "result.json"
 
+    @property
+    def error_file(self) -> Path:
+        """Says why the last attempt failed."""
+        return self.directory / "error.txt"
+
+    def failure(self) -> str | None:
+        """Read why the last attempt failed; None where it did not, or died without a word."""
+        return self.error_file.read_text() if self.error_file.exists() else None
+
 
 def run_identity(recipe: Recipe, seed: int, split: Split, data_fingerprint: str) -> str:
     """Hash recipe, data, split, seed and the method's version."""

@@ -11,10 +11,11 @@ from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.util.placement_group import PlacementGroup, PlacementGroupID, remove_placement_group
 
-from voxsiam.orchestration.cluster import TRIAL_RESOURCE, Capacity
+from voxsiam.orchestration.cluster import Capacity
 from voxsiam.orchestration.ledger import Ledger, TrialPlan, TrialState
 from voxsiam.orchestration.run import execute_run
-from voxsiam.orchestration.train_job import PLACEMENT_GROUP_KEY, train_on_workers
+from voxsiam.orchestration.train_job import train_on_workers
+from voxsiam.orchestration.train_worker import PLACEMENT_GROUP_KEY
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.batch import CaseLoader
 from voxsiam.training.context import Record, SingleProcess
@@ -58,7 +59,7 @@ def run_study(
         _run_trial, trials=trials, workers=plan.workers, in_process=in_process,
         use_gpu=capacity.gpus > 0, storage=workspace.ray, threads=max(1, capacity.cpus // slots),
     )  # fmt: skip
-    placed = PlacementGroupFactory([{"CPU": 1} if in_process else {TRIAL_RESOURCE: 1}])
+    placed = PlacementGroupFactory([{"CPU": 1} if in_process else capacity.driver])
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(trainable, load=load), placed),
         param_space={"index": tune.grid_search(list(range(len(trials))))},
@@ -87,13 +88,30 @@ def _run_trial(
     """Tune's function: the run of one trial, here or on Ray Train workers."""
     plan = trials[config["index"]].run
     plan.directory.mkdir(parents=True, exist_ok=True)
-    if in_process:
-        torch.set_num_threads(job["threads"])
-        execute_run(plan, load, SingleProcess(lambda record: tune.report(dict(record))))
-    else:
-        train_on_workers(
-            plan, load, workers=workers, use_gpu=job["use_gpu"], storage=job["storage"]
-        )
+    plan.error_file.unlink(missing_ok=True)
+    try:
+        if in_process:
+            torch.set_num_threads(job["threads"])
+            execute_run(plan, load, SingleProcess(lambda record: tune.report(dict(record))))
+        else:
+            train_on_workers(
+                plan, load, workers=workers, use_gpu=job["use_gpu"], storage=job["storage"]
+            )
+    except Exception as error:
+        plan.error_file.write_text(_cause(error))
+        raise
+
+
+def _cause(error: BaseException) -> str:
+    """Return what went wrong first, without the layers that Ray puts around it."""
+    failures = getattr(error, "worker_failures", None)
+    if failures:
+        return _cause(next(iter(failures.values())))
+    inner = getattr(error, "cause", None)
+    if isinstance(inner, BaseException):
+        return _cause(inner)
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[-1]}"
 
 
 class _LedgerKeeper:
@@ -123,6 +141,10 @@ class _TuneBridge(tune.Callback):
         self._trials, self._listeners = trials, listeners
         self._open: dict[str, TrialPlan] = {}
 
+    def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
+        # Tune pickles its callbacks for a restore that we never ask for; ours hold live things.
+        return tune.Callback, ()
+
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401, ARG002
         plan = self._plan_of(trial)
         self._open[plan.run.run_id] = plan
@@ -150,7 +172,8 @@ class _TuneBridge(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any  # noqa: ANN401, ARG002
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
-        self._end(self._plan_of(trial), "failed", _last_line(trial))
+        plan = self._plan_of(trial)
+        self._end(plan, "failed", plan.run.failure() or "its process died")
 
     def end_open_trials(self) -> None:
         """Mark what an interrupt cut off."""
@@ -174,10 +197,3 @@ def _free_placement_group(trial: Trial) -> None:
     group = (trial.last_result or {}).get(PLACEMENT_GROUP_KEY)
     if group:
         remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
-
-
-def _last_line(trial: Trial) -> str:
-    """Return the cause of a trial's failure, without Ray's layers of traceback."""
-    error = trial.get_pickled_error() or trial.get_error()
-    lines = [line for line in str(error or "unknown cause").strip().splitlines() if line.strip()]
-    return lines[-1].strip()

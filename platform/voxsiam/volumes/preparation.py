@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float16, Float32, Shaped, UInt8
@@ -56,9 +55,9 @@ class PreparationConfig(Frozen):
             raise ValueError("the window must ascend from a lower to an upper bound in HU")
         return window
 
-    def with_grid(self, grid_dhw: Shape) -> Self:
+    def with_grid(self, grid_dhw: Shape) -> "PreparationConfig":
         """Return a copy with another grid, validated."""
-        return type(self).model_validate(self.model_dump() | {"grid_dhw": grid_dhw})
+        return PreparationConfig(grid_dhw=grid_dhw, window_hu=self.window_hu)
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,11 @@ def apply_window(
 ) -> Float32[np.ndarray, "d h w"]:
     """Clip to the window and scale it to [0, 1]: (x - low) / (high - low)."""
     low, high = config.window_hu
-    clipped = np.clip(array.astype(np.float32), low, high)
-    return (clipped - np.float32(low)) / np.float32(high - low)
+    scaled = array.astype(np.float32)
+    np.clip(scaled, low, high, out=scaled)
+    scaled -= low
+    scaled /= high - low
+    return scaled
 
 
 def prepare_label(
@@ -202,9 +204,9 @@ def _check_label_values(scan: Scan, label_values: Mapping[int, int]) -> None:
         )
 
 
-def _count_values(array: Shaped[np.ndarray, "i j k"]) -> dict[float, int]:
+def _count_values(array: Shaped[np.ndarray, "i j k"]) -> dict[int | float, int]:
     flat = array.ravel("K")
-    counts: dict[float, int] = {}
+    counts: dict[int | float, int] = {}
     # Piece by piece: sorting a whole label map takes seconds and several times its memory.
     for start in range(0, flat.size, _PIECE):
         values, numbers = np.unique(flat[start : start + _PIECE], return_counts=True)

@@ -1,7 +1,7 @@
 import pytest
-from data_pipelines.sources.case_folders import read, recognise
 from voxsiam.errors import UserError
 
+from data_pipelines.sources.case_folders import read, recognise
 from tests.nifti_files import phantom_ct, write_scan
 
 

@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from data_pipelines.sources.nnunet import read, read_label_values
 from voxsiam.errors import UserError
 
+from data_pipelines.sources.nnunet import read, read_label_values
 from tests.data_pipelines.conftest import write_nnunet
 
 OURS = {value: value for value in range(9)}

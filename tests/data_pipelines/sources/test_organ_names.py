@@ -1,6 +1,7 @@
 import pytest
-from data_pipelines.sources.organ_names import organ_value
 from voxsiam.types import ORGANS
+
+from data_pipelines.sources.organ_names import organ_value
 
 
 @pytest.mark.parametrize(("value", "name"), list(enumerate(ORGANS, start=1)))

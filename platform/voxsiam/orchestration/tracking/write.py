@@ -28,6 +28,7 @@ STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 LIBRARIES = ("torch", "ray", "mlflow", "optuna", "numpy", "nibabel", "scipy")
 
 log = logging.getLogger(__name__)
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 
 class StudyTracker:

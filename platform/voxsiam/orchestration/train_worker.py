@@ -1,0 +1,50 @@
+"""What runs inside a Ray Train worker; imported by each of them, so it stays light."""
+
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from torch import nn
+
+from voxsiam.orchestration.run import RunPlan, execute_run
+from voxsiam.training.context import Record
+
+PLACEMENT_GROUP_KEY = "placement_group"
+"""Record entry that tells the study which placement group to free when Tune stops the trial."""
+
+
+class RayTrainWorker:
+    """The training's surroundings inside a Ray Train worker."""
+
+    @property
+    def rank(self) -> int:
+        """This worker's number."""
+        return ray.train.get_context().get_world_rank()
+
+    @property
+    def world_size(self) -> int:
+        """Number of workers."""
+        return ray.train.get_context().get_world_size()
+
+    @property
+    def device(self) -> torch.device:
+        """The GPU that Ray gave this worker, or the CPU."""
+        return ray.train.torch.get_device()
+
+    def distribute(self, module: nn.Module) -> nn.Module:
+        """Wrap the module for DDP where there are several workers."""
+        return ray.train.torch.prepare_model(
+            module, parallel_strategy_kwargs={"gradient_as_bucket_view": True}
+        )
+
+    def report(self, record: Record) -> None:
+        """Send the record to the trial; Ray Train forwards the first worker's."""
+        group = ray.util.get_current_placement_group()
+        extra = {PLACEMENT_GROUP_KEY: group.id.hex()} if group is not None else {}
+        ray.train.report({**record, **extra})
+
+
+def run_in_worker(config: dict[str, Any]) -> None:
+    execute_run(RunPlan.model_validate_json(config["plan"]), config["load"], RayTrainWorker())

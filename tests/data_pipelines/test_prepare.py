@@ -1,0 +1,226 @@
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import ray
+from voxsiam.errors import UserError
+
+import data_pipelines.prepare
+from data_pipelines.prepare import CaseReady, CaseRefused, CaseRequest, prepare, prepare_case
+from data_pipelines.prepared_set import open_prepared
+from tests.data_pipelines.conftest import write_case_folders
+from tests.nifti_files import phantom_ct, write_scan
+
+pytestmark = pytest.mark.usefixtures("ray_instance")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, ray_instance):
+    """One prepared set that tests copy instead of making their own."""
+    from tests.data_pipelines.conftest import SMALL
+
+    folder = tmp_path_factory.mktemp("finished")
+    source = write_case_folders(folder / "clinic")
+    steps = []
+    prepare(source, folder / "out", SMALL, on_case=lambda done, total: steps.append((done, total)))
+    return source, folder / "out", steps
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The finished set's own copy; shutil.copytree keeps times, so nothing has changed."""
+    _, out, _ = finished
+    return finished[0], shutil.copytree(out, tmp_path / "out")
+
+
+@pytest.fixture
+def no_tasks(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a Ray task was started")
+
+    monkeypatch.setattr(ray.data, "from_items", refuse)
+
+
+def stamps(root):
+    return {p: p.stat().st_mtime_ns for p in root.rglob("*") if p.is_file()}
+
+
+def test_prepares_every_case_and_reports(finished, small_config):
+    _, out, steps = finished
+    prepared = open_prepared(out)
+    assert [case.case_id for case in prepared.cases] == ["anna", "bert", "carl"]
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert prepared.config == small_config
+    assert len(list((out / "volumes").iterdir())) == 3
+    assert prepared.load("carl").image.shape == (16, 16, 16)
+
+
+def test_second_call_does_nothing(copied, small_config, no_tasks):
+    source, out = copied
+    before = stamps(out)
+    steps = []
+    prepared = prepare(source, out, small_config, on_case=lambda *step: steps.append(step))
+    assert stamps(out) == before
+    assert steps == [(3, 3)]
+    assert prepared == open_prepared(out)
+
+
+def test_changed_file_alone_is_redone(finished, tmp_path, small_config):
+    source = write_case_folders(tmp_path / "clinic")
+    out = tmp_path / "out"
+    first = prepare(source, out, small_config)
+    write_scan(source / "bert" / "image.nii.gz", phantom_ct(seed=9)[0])
+    before = stamps(out / "volumes")
+    steps = []
+    second = prepare(source, out, small_config, on_case=lambda *step: steps.append(step))
+    assert steps == [(2, 3), (3, 3)]
+    keys = [(a.key == b.key) for a, b in zip(first.cases, second.cases, strict=True)]
+    assert keys == [True, False, True]
+    assert first.fingerprint != second.fingerprint
+    after = stamps(out / "volumes")
+    assert all(after[path] == before[path] for path in before if path.name.endswith(".npy"))
+
+
+def test_other_grid_is_another_set(copied, small_config):
+    source, out = copied
+    config = small_config.with_grid((16, 16, 24))
+    prepared = prepare(source, out, config)
+    assert prepared.load("anna").image.shape == (16, 16, 24)
+    assert len(list((out / "volumes").iterdir())) == 6
+
+
+def test_damaged_volume_is_mended(copied, small_config):
+    source, out = copied
+    prepared = open_prepared(out)
+    path = out / "volumes" / prepared.case("bert").key / "image.npy"
+    raw = bytearray(path.read_bytes())
+    sound = bytes(raw)
+    raw[200] ^= 4
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UserError, match="damaged"):
+        prepared.load("bert")
+    assert prepare(source, out, small_config) == prepared
+    assert path.read_bytes() == sound
+
+
+def test_bad_cases_are_told_together_and_good_ones_kept(tmp_path, small_config):
+    source = write_case_folders(tmp_path / "clinic")
+    out = tmp_path / "out"
+    _, label = phantom_ct()
+    write_scan(source / "anna" / "label.nii.gz", label + 4)
+    (source / "carl" / "image.nii.gz").write_bytes(b"")
+    with pytest.raises(UserError, match=r"9 \(162 voxels\).*1 other case is bad") as caught:
+        prepare(source, out, small_config)
+    assert caught.value.where == str(source / "anna" / "label.nii.gz")
+    assert not (out / "prepared.json").exists()
+    assert len(list((out / "volumes").iterdir())) == 1
+    write_scan(source / "anna" / "label.nii.gz", label)
+    write_scan(source / "carl" / "image.nii.gz", phantom_ct(seed=5)[0])
+    steps = []
+    prepare(source, out, small_config, on_case=lambda *step: steps.append(step))
+    assert steps[0] == (1, 3)
+
+
+def test_leftovers_of_a_killed_call_go(copied, small_config, no_tasks):
+    source, out = copied
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    half = out / "volumes" / f".tmp-{os.uname().nodename}-{process.pid}-abc"
+    half.mkdir()
+    (half / "image.npy").write_bytes(b"half an array")
+    prepared = prepare(source, out, small_config)
+    assert not half.exists()
+    assert len(prepared.cases) == 3
+
+
+def test_lost_record_is_rebuilt(copied, small_config, no_tasks):
+    source, out = copied
+    text = (out / "prepared.json").read_text()
+    (out / "prepared.json").unlink()
+    prepare(source, out, small_config)
+    assert (out / "prepared.json").read_text() == text
+
+
+def test_lost_index_costs_reading_not_preparing(copied, small_config):
+    source, out = copied
+    (out / "index.json").unlink()
+    before = stamps(out / "volumes")
+    prepare(source, out, small_config)
+    assert stamps(out / "volumes") == before
+
+
+def test_same_scan_under_two_patients(tmp_path, small_config):
+    source = write_case_folders(tmp_path / "clinic", ("anna", "bert"))
+    shutil.rmtree(source / "bert")
+    image, label = phantom_ct()
+    write_scan(source / "zoe" / "image.nii", image)  # the same voxels in another file
+    write_scan(source / "zoe" / "label.nii", label)
+    with pytest.raises(UserError, match="'anna' and 'zoe' hold the same image"):
+        prepare(source, tmp_path / "out", small_config)
+    (source / "patients.csv").write_text("case_id,patient_id\nanna,p\nzoe,p\n")
+    assert len(prepare(source, tmp_path / "out", small_config).cases) == 2
+
+
+@pytest.mark.parametrize("below", ["file", "file/out"])
+def test_output_that_cannot_be_written(tmp_path, small_config, below):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="output folder"):
+        prepare(tmp_path / "no source either", tmp_path / below, small_config)
+
+
+def request(source, out, config, name="anna"):
+    (out / "volumes").mkdir(parents=True, exist_ok=True)
+    return CaseRequest(
+        case_id=name,
+        image=source / name / "image.nii.gz",
+        label=source / name / "label.nii.gz",
+        label_values={value: value for value in range(9)},
+        config=config,
+        volumes=out / "volumes",
+    )
+
+
+def test_one_case_told_as_values(case_folders, tmp_path, small_config):
+    asked = request(case_folders, tmp_path / "out", small_config)
+    outcome = prepare_case(CaseRequest.model_validate_json(asked.model_dump_json()))
+    assert isinstance(outcome, CaseReady)
+    assert len(outcome.files) == 2
+    asked.image.unlink()
+    refused = prepare_case(asked)
+    assert isinstance(refused, CaseRefused)
+    assert refused.where == str(asked.image)
+
+
+def test_case_in_the_cache_is_not_prepared_again(case_folders, tmp_path, small_config, monkeypatch):
+    asked = request(case_folders, tmp_path / "out", small_config)
+    first = prepare_case(asked)
+
+    def refuse(*args):
+        raise AssertionError("the volume was prepared again")
+
+    monkeypatch.setattr(data_pipelines.prepare, "prepare_volume", refuse)
+    assert prepare_case(asked) == first
+
+
+def test_arrays_do_not_travel(case_folders, tmp_path, small_config):
+    config = small_config.with_grid((64, 64, 64))
+    outcome = prepare_case(request(case_folders, tmp_path / "out", config))
+    assert len(outcome.model_dump_json()) < 2500
+
+
+@pytest.mark.shared_data
+def test_real_cts(shared_data, tmp_path):
+    from voxsiam.volumes.preparation import PreparationConfig
+
+    prepared = prepare(shared_data / "ct", tmp_path, PreparationConfig(grid_dhw=(32, 64, 64)))
+    example, s0009 = (case.organ_voxels for case in prepared.cases)
+    assert [organ for organ, count in example.items() if not count] == ["esophagus"]
+    assert min(s0009.values()) > 0
+    volume = prepared.load("ts_s0009")
+    # Liver parenchyma with contrast lies near 100 HU.
+    liver_hu = volume.image[volume.label == 5].mean() * 450 - 200
+    assert 50 < liver_hu < 150
+    assert np.isfinite(volume.image).all()

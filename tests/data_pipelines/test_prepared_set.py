@@ -1,0 +1,141 @@
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from voxsiam.errors import UserError
+from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
+
+from data_pipelines.prepare import CaseReady, CaseRequest, prepare_case
+from data_pipelines.prepared_set import (
+    PreparedCase,
+    PreparedRecord,
+    data_fingerprint,
+    open_prepared,
+)
+from data_pipelines.sources.detect import read_source
+
+
+@pytest.fixture
+def prepared(tmp_path, case_folders, small_config):
+    """Build a set without Ray, case by case."""
+    root = tmp_path / "prepared"
+    (root / "volumes").mkdir(parents=True)
+    manifest = read_source(case_folders)
+    cases = []
+    for case in manifest.cases:
+        outcome = prepare_case(
+            CaseRequest(
+                case_id=case.case_id,
+                image=case.image,
+                label=case.label,
+                label_values=dict(manifest.label_values),
+                config=small_config,
+                volumes=root / "volumes",
+            )
+        )
+        assert isinstance(outcome, CaseReady)
+        facts = outcome.facts.model_dump(exclude={"sha256"})
+        cases.append(
+            PreparedCase(
+                case_id=case.case_id,
+                patient_id=case.patient_id,
+                source=case.source,
+                key=outcome.key,
+                **facts,
+            )
+        )
+    record = PreparedRecord(
+        version=PREPARATION_VERSION,
+        fingerprint=data_fingerprint(small_config, cases),
+        config=small_config,
+        cases=tuple(cases),
+    )
+    (root / "prepared.json").write_text(record.model_dump_json())
+    return open_prepared(root)
+
+
+def test_loads_what_was_prepared(prepared, case_folders, small_config):
+    volume = prepared.load("bert")
+    folder = case_folders / "bert"
+    expected = prepare_volume(
+        folder / "image.nii.gz", folder / "label.nii.gz", {v: v for v in range(9)}, small_config
+    )
+    assert volume.case_id == "bert"
+    assert volume.image.dtype == np.float32
+    assert volume.label.dtype == np.uint8
+    np.testing.assert_array_equal(volume.image, expected.image.astype(np.float32))
+    np.testing.assert_array_equal(volume.label, expected.label)
+    assert volume.spacing_mm == expected.spacing_mm
+    with warnings.catch_warnings(action="error"):
+        torch.from_numpy(volume.label)  # warns of arrays that cannot be written to
+
+
+def test_describes_in_plain_values(prepared):
+    rows = prepared.describe()
+    assert json.loads(json.dumps(rows)) == rows
+    assert [row["case"] for row in rows] == ["anna", "bert", "carl"]
+    assert len(rows[0]["organs"]) == 8
+    assert rows[0]["shape"] == [16, 16, 16]
+
+
+def test_flipped_bit_is_told_and_can_be_ignored(prepared):
+    path = prepared.root / "volumes" / prepared.case("anna").key / "label.npy"
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UserError, match="'anna' is damaged") as caught:
+        prepared.load("anna")
+    assert caught.value.where == str(path)
+    assert prepared.load("anna", verify=False).label[-1, -1, -1] == 1
+    assert prepared.load("bert").case_id == "bert"
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY garbage", b"\x80\x04pickle"])
+def test_array_that_is_no_array(prepared, verify, content):
+    path = prepared.root / "volumes" / prepared.case("anna").key / "image.npy"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        prepared.load("anna", verify=verify)
+
+
+def test_unknown_case_suggests_a_name(prepared):
+    with pytest.raises(UserError, match="'ana'") as caught:
+        prepared.load("ana")
+    assert "'anna'" in caught.value.fix
+
+
+def test_absent_set_names_the_command(tmp_path):
+    with pytest.raises(UserError, match="not a prepared") as caught:
+        open_prepared(tmp_path)
+    assert "voxsiam data prepare SOURCE -o PREPARED" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda record: record | {"version": 0}, "by version 0"),
+        (lambda record: record | {"cases": record["cases"][:2]}, "altered"),
+        (lambda record: record | {"extra": 1}, "cannot be read"),
+        (lambda _: [], "cannot be read"),
+        (
+            lambda record: record | {"cases": [record["cases"][0] | {"key": "../../../../etc/x"}]},
+            "cannot be read",
+        ),
+    ],
+)
+def test_record_that_cannot_be_trusted(prepared, change, words):
+    path = prepared.root / "prepared.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(UserError, match=words) as caught:
+        open_prepared(prepared.root)
+    assert caught.value.where == str(path)
+
+
+def test_fingerprint_follows_the_volumes_only(prepared, small_config):
+    cases = prepared.cases
+    assert data_fingerprint(small_config, reversed(cases)) == prepared.fingerprint
+    assert data_fingerprint(small_config, cases[:2]) != prepared.fingerprint
+    assert data_fingerprint(small_config.with_grid((32, 32, 32)), cases) != prepared.fingerprint

@@ -1,0 +1,104 @@
+"""The house's rules that no linter knows."""
+
+import platform
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from voxsiam_cli.app import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {"data_pipelines", "experiments", "dashboards", "tests"}
+
+
+def tracked():
+    listed = ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"]
+    found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+    return [Path(line) for line in found.splitlines() if (ROOT / line).exists()]
+
+
+def test_platform_is_a_source_root_and_never_a_package():
+    assert not list((ROOT / "platform").glob("*.py"))
+    assert {p.name for p in (ROOT / "platform").iterdir() if (p / "__init__.py").exists()} == {
+        "voxsiam",
+        "voxsiam_cli",
+    }
+
+
+def test_the_standard_library_keeps_the_name_platform():
+    assert platform.system()
+    code = "import sys; sys.path.insert(0, '.'); import platform, torch, uuid; print(platform.system())"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == platform.system()
+
+
+def test_the_packages_at_the_root_are_the_known_ones():
+    found = {path.parts[0] for path in tracked() if path.name == "__init__.py" and len(path.parts) > 1}
+    assert found == PACKAGES | {"platform"}
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    wheel = set(built["targets"]["wheel"]["packages"])
+    assert wheel == (PACKAGES - {"tests"}) | {"platform/voxsiam", "platform/voxsiam_cli"}
+
+
+def test_no_file_is_called_a_utility():
+    names = {path.stem for path in tracked() if path.suffix == ".py"}
+    assert not names & {"utils", "util", "helpers", "common", "base", "manager", "misc"}
+
+
+def test_nothing_is_loaded_that_could_run():
+    for path in tracked():
+        if path.suffix == ".py" and path.parts[0] != "tests":
+            text = (ROOT / path).read_text()
+            for word in ("import pickle", "torch.load(", "weights_only=False", "allow_pickle=True"):
+                assert word not in text, f"{path}: {word}"
+
+
+def test_torch_is_pinned():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert "torch==2.13.0" in lines
+    assert not [line for line in lines if line.startswith(("nvidia", "triton"))]
+
+
+COMMANDS = {
+    "": {"--debug", "--help"},
+    "data describe": {"--json"},
+    "data phantom": {"--anatomy", "--cases", "--output", "--seed"},
+    "data prepare": {"--grid", "--output", "--workspace"},
+    "demo": {"--workspace"},
+    "doctor": {"--json", "--workspace"},
+    "models": {"--json"},
+    "study list": {"--json"},
+    "study report": {"--study-id", "--workspace"},
+    "study resume": {"--study-id", "--workspace"},
+    "study run": {"--data", "--preset", "--seeds", "--set", "--workers", "--workspace"},
+    "study status": {"--json", "--workspace"},
+    "ui": {"--port", "--workspace"},
+}
+
+
+def options_of(command, path=()):
+    for name, child in getattr(command, "commands", {}).items():
+        yield from options_of(child, (*path, name))
+    if not getattr(command, "commands", None):
+        yield " ".join(path), {o for p in command.params for o in p.opts if o.startswith("--")}
+
+
+def test_the_command_line_is_frozen():
+    """A new option is a decision: hyper-parameters go through --set."""
+    found = dict(options_of(typer.main.get_command(app)))
+    expected = {name: options - {"--help"} for name, options in COMMANDS.items() if name}
+    assert found == expected
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help(command):
+    run = subprocess.run(
+        [sys.executable, "-m", "voxsiam_cli", *command.split(), "--help"],
+        capture_output=True, text=True, check=False, cwd=ROOT / "platform",
+    )  # fmt: skip
+    assert run.returncode == 0
+    assert "Usage" in run.stdout

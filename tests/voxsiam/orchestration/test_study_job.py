@@ -1,0 +1,112 @@
+import json
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.voxsiam.orchestration.toy_study import (
+    DieOnce,
+    Recorder,
+    Spoiled,
+    make_plan,
+    make_run,
+)
+from tests.voxsiam.training.toy import make_volume
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.ledger import Ledger
+from voxsiam.orchestration.run import execute_run
+from voxsiam.orchestration.study_job import run_study
+from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.context import SingleProcess
+
+pytestmark = pytest.mark.usefixtures("ray_instance")
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "workspace")
+
+
+def unbroken_records(folder):
+    run = make_run(Workspace(folder), layers=1)
+    execute_run(run, make_volume, SingleProcess(lambda _: None))
+    return json.loads(run.result_file.read_text())["records"]
+
+
+def children(client, parent):
+    experiment = client.get_run(parent).info.experiment_id
+    return client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+
+
+def test_a_study_is_done_once_and_tracked_whole(workspace):
+    plan = make_plan(workspace)
+    ledger, tracker, recorder = Ledger.create(workspace, plan), StudyTracker(workspace, plan), Recorder()
+    assert run_study(ledger, make_volume, workspace, Capacity.of_cluster(), [tracker, recorder]) == []
+    assert ledger.unfinished() == []
+    assert sorted(recorder.events) == sorted((t.row, e) for t in plan.trials for e in ("started", "finished"))
+
+    client = MlflowClient(workspace.tracking_uri)
+    runs = children(client, tracker.parent)
+    assert sorted(run.data.tags["voxsiam.row"] for run in runs) == [t.row for t in plan.trials]
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert run.data.params["batch_size"] == "4"
+        assert run.data.metrics["test/dsc"] >= 0
+        assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
+        assert {a.path for a in client.list_artifacts(run.info.run_id)} == {"checkpoint", "config", "test"}
+        assert run.inputs.dataset_inputs[0].dataset.digest == "toy"
+
+    again = Recorder()
+    reopened = StudyTracker(workspace, plan)
+    assert reopened.parent == tracker.parent
+    assert run_study(Ledger.create(workspace, plan), make_volume, workspace, Capacity.of_cluster(), [again]) == []
+    assert again.events == []
+
+
+def test_a_killed_worker_is_replaced_and_the_result_is_that_of_the_unbroken_run(workspace, tmp_path):
+    plan = make_plan(workspace, workers=2, rows=1)
+    ledger, recorder = Ledger.create(workspace, plan), Recorder()
+    # The validation case is read once an epoch, always by the same worker: the third read falls
+    # into the third epoch, before its checkpoint.
+    load = DieOnce(tmp_path / "died", "v", reads=2)
+    assert run_study(ledger, load, workspace, Capacity.of_cluster(), [recorder]) == []
+    assert load.flag.exists()
+    found = json.loads(plan.trials[0].run.result_file.read_text())["records"]
+    expected = unbroken_records(tmp_path / "unbroken")
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours["train/loss"] == pytest.approx(theirs["train/loss"], rel=1e-5)
+    # No finished epoch is trained again: at most the last one is reported a second time.
+    assert recorder.epochs in ([1, 2, 3], [1, 2, 2, 3])
+
+
+def test_a_trial_that_diverges_fails_alone_with_its_cause(workspace):
+    plan = make_plan(workspace, rows=1)
+    ledger, tracker, recorder = Ledger.create(workspace, plan), StudyTracker(workspace, plan), Recorder()
+    failed = run_study(ledger, Spoiled(), workspace, Capacity.of_cluster(), [tracker, recorder])
+    assert failed == list(plan.trials)
+    assert ledger.state(plan.trials[0]) == "failed"
+    assert "the loss is nan at epoch 1" in (recorder.errors[0] or "")
+    (run,) = children(MlflowClient(workspace.tracking_uri), tracker.parent)
+    assert run.info.status == "FAILED"
+    assert "the loss is nan" in run.data.tags["voxsiam.error"]
+
+
+def test_figures_that_were_not_tracked_are_written_when_the_trial_ends(workspace):
+    plan = make_plan(workspace, rows=1)
+    (trial,) = plan.trials
+    trial.run.directory.mkdir(parents=True)
+    execute_run(trial.run, make_volume, SingleProcess(lambda _: None))
+    tracker = StudyTracker(workspace, plan)
+    tracker.complete_finished([trial])
+    (run,) = children(MlflowClient(workspace.tracking_uri), tracker.parent)
+    history = MlflowClient(workspace.tracking_uri).get_metric_history(run.info.run_id, "train/loss")
+    assert sorted(metric.step for metric in history) == [1, 2, 3]
+    assert run.info.status == "FINISHED"
+
+
+def test_too_many_workers_are_refused_before_anything_starts():
+    with pytest.raises(UserError, match="9 workers does not fit on 4 CPUs"):
+        Capacity(cpus=4, gpus=0, driver={"trial": 1.0}).trials_at_once(9)
+    assert Capacity(cpus=4, gpus=0, driver={"trial": 1.0}).trials_at_once(2) == 2
+    assert Capacity(cpus=4, gpus=0, driver={"CPU": 0.01}).trials_at_once(2) == 1

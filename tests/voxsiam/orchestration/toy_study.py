@@ -1,0 +1,93 @@
+"""A study of three rows on made-up volumes."""
+
+import os
+from pathlib import Path
+
+from tests.voxsiam.training.toy import make_recipe, make_volume
+from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
+from voxsiam.orchestration.run import RunPlan, run_identity
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.types import Split, Volume
+
+SPLIT = Split(train=tuple("abcdef"), validation=("v",), test=("t", "u"))
+
+
+def make_run(workspace: Workspace, *, layers: int = 1, epochs: int = 3, seed: int = 0) -> RunPlan:
+    """One run in a workspace."""
+    recipe = make_recipe(layers=layers, epochs=epochs)
+    identity = run_identity(recipe, seed, SPLIT, "toy")
+    return RunPlan(
+        recipe=recipe,
+        seed=seed,
+        split=SPLIT,
+        data_fingerprint="toy",
+        directory=workspace.run(identity),
+    )
+
+
+def make_plan(workspace: Workspace, *, workers: int = 1, rows: int = 3) -> StudyPlan:
+    """Rows of one, two and three layers, one seed."""
+    trials = tuple(
+        TrialPlan(row=f"feature ({layers})", run=make_run(workspace, layers=layers))
+        for layers in range(1, rows + 1)
+    )
+    return StudyPlan(
+        study="table3",
+        study_id="table3-toy",
+        preset="tiny",
+        prepared=Path("prepared"),
+        data_name="toy",
+        data_kind="phantom",
+        grid_dhw=(16, 16, 16),
+        workers=workers,
+        trials=trials,
+    )
+
+
+class DieOnce:
+    """Reads cases; ends the worker process, once, after so many reads of one case.
+
+    Args:
+        flag: File that remembers the death.
+    """
+
+    def __init__(self, flag: Path, case_id: str, reads: int) -> None:
+        self.flag, self.case_id, self.left = flag, case_id, reads
+
+    def __call__(self, case_id: str) -> Volume:
+        self.left -= case_id == self.case_id
+        if self.left < 0 and not self.flag.exists():
+            self.flag.touch()
+            os._exit(1)
+        return make_volume(case_id)
+
+
+class Spoiled:
+    """Reads cases; one of them holds what is no number."""
+
+    def __call__(self, case_id: str) -> Volume:
+        volume = make_volume(case_id)
+        if case_id != "c":
+            return volume
+        return Volume(case_id, volume.image * float("nan"), volume.label, volume.spacing_mm)
+
+
+class Recorder:
+    """A listener that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+        self.epochs: list[int] = []
+        self.errors: list[str | None] = []
+
+    def trial_started(self, trial):
+        self.events.append((trial.row, "started"))
+
+    def epoch_done(self, trial, record):
+        self.epochs.append(int(record["epoch"]))
+
+    def trial_ended(self, trial, state, error):
+        self.events.append((trial.row, state))
+        self.errors.append(error)
+
+
