@@ -7,10 +7,10 @@ from html import escape
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
-from voxsiam.types import ORGANS
 
 from dashboards.palette import organ_title, row_colour
 from dashboards.tables import ReportRow, ReportTable
+from voxsiam.types import ORGANS
 
 Curve = dict[int, float]
 """Value by epoch."""

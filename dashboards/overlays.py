@@ -17,12 +17,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
-from voxsiam.types import ORGANS, Spacing
 
 from dashboards.palette import ORGAN_COLOURS, organ_title
 from dashboards.results import TrialResult
 from dashboards.tables import ReportTable
 from dashboards.trial_files import Overlay
+from voxsiam.types import ORGANS, Spacing
 
 Plane = Literal["axial", "coronal"]
 LETTERS: dict[Plane, tuple[str, str, str, str]] = {

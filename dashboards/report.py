@@ -9,8 +9,6 @@ from urllib.parse import quote, urlsplit
 import plotly.graph_objects as go
 import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
 
 from dashboards.charts import learning_curves, organ_boxes
 from dashboards.comparability import data_kind, warnings
@@ -21,6 +19,8 @@ from dashboards.results import StudyResults
 from dashboards.table_files import to_csv, to_json, to_latex, to_markdown
 from dashboards.tables import MEASURES, ReportTable, build_table
 from experiments.table import Table
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
 
 PAGE = "index.html"
 OVERLAYS = "pictures/overlays.png"

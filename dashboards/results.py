@@ -11,9 +11,9 @@ import pandas as pd
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from voxsiam.errors import UserError, nearest_name
 
 from dashboards.trial_files import SCORE_COLUMNS, Overlay, read_cases, read_object, read_overlay
+from voxsiam.errors import UserError, nearest_name
 
 EXPERIMENT = "voxsiam"
 FINAL = "test/"

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from rich.table import Table as TerminalTable
 from rich.text import Text
-from voxsiam.types import ORGANS
 
 from dashboards.comparability import data_kind
 from dashboards.palette import organ_title
 from dashboards.tables import MEASURES, Cell, ReportRow, ReportTable
+from voxsiam.types import ORGANS
 
 _LATEX = {
     "\\": r"\textbackslash{}",

@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from voxsiam.types import ORGANS
-
 from dashboards.comparability import footnotes
 from dashboards.results import StudyResults, TrialResult
 from experiments.table import Row, Table
+from voxsiam.types import ORGANS
 
 
 @dataclass(frozen=True)

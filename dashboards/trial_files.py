@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
+
 from voxsiam.errors import UserError
 from voxsiam.metrics.case_scores import OrganScore
 from voxsiam.types import Spacing

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from pydantic import ValidationError
+
+from data_pipelines.durable_files import sha256_of, sync_folder, temporary_beside, write_synced
 from voxsiam.errors import UserError
 from voxsiam.training.config import fingerprint
 from voxsiam.types import NUM_CLASSES, ORGANS, Frozen, Shape, Spacing
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig, PreparedVolume
-
-from data_pipelines.durable_files import sha256_of, sync_folder, temporary_beside, write_synced
 
 ARRAYS = ("image.npy", "label.npy")
 _META = "meta.json"

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
-from voxsiam.errors import UserError
-from voxsiam.types import Frozen
 
 from data_pipelines.durable_files import sha256_of, write_text_atomically
+from voxsiam.errors import UserError
+from voxsiam.types import Frozen
 
 
 class KnownFile(Frozen):

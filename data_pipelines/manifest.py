@@ -4,8 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from voxsiam.errors import UserError
+
+DataKind = Literal["real", "semi-synthetic", "phantom"]
+"""Real scans; appearance painted on real anatomy; nothing of a patient."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,13 @@ class Manifest:
         cases: At least one; unique ids.
         label_values: Value in the label files -> 0 background, 1..8 organs.
         root: Folder of the data set.
+        kind: Reports say so wherever the scans are not real.
     """
 
     cases: tuple[Case, ...]
     label_values: Mapping[int, int]
     root: Path
+    kind: DataKind = "real"
 
     def __post_init__(self) -> None:
         if not self.cases:

@@ -12,9 +12,6 @@ from tempfile import TemporaryFile
 import ray
 import ray.data
 from pydantic import TypeAdapter
-from voxsiam.errors import UserError
-from voxsiam.types import Frozen
-from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig, prepare_volume
 
 from data_pipelines.durable_files import remove_abandoned, write_text_atomically
 from data_pipelines.entries import EntryFacts, entry_key, read_sound_entry, write_entry
@@ -30,6 +27,9 @@ from data_pipelines.prepared_set import (
     open_prepared,
 )
 from data_pipelines.sources.detect import read_source
+from voxsiam.errors import UserError
+from voxsiam.types import Frozen
+from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig, prepare_volume
 
 _INDEX = "index.json"
 
@@ -104,7 +104,7 @@ def prepare(
         report(len(outcomes), len(manifest.cases))
     ready = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseReady)]
     index.remember(file for outcome in ready for file in outcome.files)
-    _write_record(root / RECORD, config, _prepared_cases(manifest, outcomes))
+    _write_record(root / RECORD, manifest, config, _prepared_cases(manifest, outcomes))
     return open_prepared(root)
 
 
@@ -243,9 +243,13 @@ def _refuse_shared_images(ready: Iterable[tuple[Case, CaseReady]], source: Path)
             )
 
 
-def _write_record(path: Path, config: PreparationConfig, cases: Sequence[PreparedCase]) -> None:
+def _write_record(
+    path: Path, manifest: Manifest, config: PreparationConfig, cases: Sequence[PreparedCase]
+) -> None:
     record = PreparedRecord(
         version=PREPARATION_VERSION,
+        name=manifest.root.resolve().name,
+        kind=manifest.kind,
         fingerprint=data_fingerprint(config, cases),
         config=config,
         cases=tuple(cases),

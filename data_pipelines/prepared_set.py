@@ -7,12 +7,13 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import StringConstraints, ValidationError
+
+from data_pipelines.entries import ARRAYS, damaged_file
+from data_pipelines.manifest import DataKind
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.training.config import fingerprint
 from voxsiam.types import Frozen, Shape, Spacing, Volume
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig
-
-from data_pipelines.entries import ARRAYS, damaged_file
 
 RECORD = "prepared.json"
 VOLUMES = "volumes"
@@ -44,6 +45,8 @@ class PreparedRecord(Frozen):
     """What prepared.json holds; it is written last, so that its presence means completeness."""
 
     version: int
+    name: str
+    kind: DataKind
     fingerprint: str
     config: PreparationConfig
     cases: tuple[PreparedCase, ...]
@@ -61,12 +64,16 @@ class PreparedSet:
 
     Attributes:
         root: Folder of the set.
+        name: Folder name of the source.
+        kind: Real, semi-synthetic or phantom.
         fingerprint: Same fingerprint, same volumes.
         config: Grid and window.
         cases: In the order of the source.
     """
 
     root: Path
+    name: str
+    kind: DataKind
     fingerprint: str
     config: PreparationConfig
     cases: tuple[PreparedCase, ...]
@@ -142,7 +149,14 @@ def open_prepared(path: Path) -> PreparedSet:
         )
     if record.fingerprint != data_fingerprint(record.config, record.cases):
         raise _unusable(file, "The record was altered: its fingerprint does not fit its cases.")
-    return PreparedSet(path, record.fingerprint, record.config, record.cases)
+    return PreparedSet(
+        root=path.resolve(),
+        name=record.name,
+        kind=record.kind,
+        fingerprint=record.fingerprint,
+        config=record.config,
+        cases=record.cases,
+    )
 
 
 def _unusable(file: Path, what: str) -> UserError:

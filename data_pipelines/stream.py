@@ -32,7 +32,7 @@ class SharedVolumes:
     def __call__(self, case_id: str) -> Volume:
         """Return one case; its arrays are views of shared memory."""
         reference, row = self.blocks[case_id]
-        block = ray.get(reference)
+        block: dict[str, Any] = ray.get(reference)
         spacing = block["spacing_mm"][row]
         return Volume(
             case_id=case_id,
@@ -54,12 +54,18 @@ def share_volumes(prepared: PreparedSet) -> SharedVolumes:
     rows = [{"root": str(prepared.root), "case_id": case.case_id} for case in prepared.cases]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_read_row)
     references = dataset.materialize().to_numpy_refs()
-    blocks = {
-        str(case_id): (reference, row)
-        for reference in references
-        for row, case_id in enumerate(ray.get(reference)["case_id"])
-    }
-    return SharedVolumes(blocks)
+    return SharedVolumes(
+        {
+            case_id: (reference, row)
+            for reference in references
+            for row, case_id in enumerate(_case_ids(reference))
+        }
+    )
+
+
+def _case_ids(reference: Any) -> list[str]:  # noqa: ANN401
+    block: dict[str, Any] = ray.get(reference)
+    return [str(case_id) for case_id in block["case_id"]]
 
 
 def _read_row(row: dict[str, Any]) -> dict[str, Any]:

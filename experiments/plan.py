@@ -12,7 +12,7 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
 from voxsiam.orchestration.run import RunPlan, run_identity, split_fingerprint
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import Recipe, fingerprint
+from voxsiam.training.config import Recipe, SamplingConfig, fingerprint
 from voxsiam.training.numerics import resolve_numerics
 from voxsiam.training.overrides import override
 from voxsiam.types import Shape, Split
@@ -38,13 +38,14 @@ class Choices:
 
 def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> str:
     """Name a request before anything is measured: equal requests are one study."""
+    recipes = _recipes(table, preset, prepared, choices)
     request = {
-        "recipes": [recipe.model_dump(mode="json") for recipe in _recipes(table, preset, prepared, choices)],
+        "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
         "data": prepared.fingerprint,
         "split": split_fingerprint(_split(preset, prepared)),
         "seeds": choices.seeds or preset.seeds,
         "workers": choices.workers or preset.workers,
-    }  # fmt: skip
+    }
     return f"{table.name}-{preset.name}-{fingerprint(request)[:8]}"
 
 
@@ -79,9 +80,7 @@ def plan_study(
     )
 
 
-def _recipes(
-    table: Table, preset: Preset, prepared: PreparedSet, choices: Choices
-) -> list[Recipe]:
+def _recipes(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> list[Recipe]:
     grid = prepared.config.grid_dhw
     return [override(preset.apply(row.recipe(), grid), choices.overrides) for row in table.rows]
 
@@ -137,11 +136,12 @@ def _notes(table: Table, recipes: list[Recipe], grid_dhw: Shape) -> list[str]:
                 f"{row.label}: the deepest layer has {deepest} voxels a batch, so its budget of "
                 f"{sampling.max_voxels} limits nothing."
             )
-    budgets = {recipe.feature_loss.sampling for recipe in recipes if recipe.feature_loss}
-    notes += [
-        f"Voxel budgets scaled with the grid: {budget.max_voxels} a layer and batch, "
-        f"{budget.max_false_negatives} of them false negatives (the paper: 1700 and 1000)."
-        for budget in budgets
-        if budget.max_voxels != 1700  # noqa: PLR2004
-    ]
+    paper = SamplingConfig()
+    budgets = [recipe.feature_loss.sampling for recipe in recipes if recipe.feature_loss]
+    if budgets and budgets[0] != paper:
+        notes.append(
+            f"Voxel budgets are scaled with the grid: {budgets[0].max_voxels} a layer and batch, "
+            f"{budgets[0].max_false_negatives} of them false negatives (the paper: "
+            f"{paper.max_voxels} and {paper.max_false_negatives})."
+        )
     return notes

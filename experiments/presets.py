@@ -10,6 +10,10 @@ from voxsiam.types import Shape
 PAPER_GRID_DHW: Shape = (64, 128, 128)
 
 
+MEASURED = NumericsConfig()
+"""Whatever is fastest on the machine, measured once per study."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """How large a study is.
@@ -34,7 +38,7 @@ class Preset:
     test_fraction: float
     validation_fraction: float
     workers: int
-    numerics: NumericsConfig = NumericsConfig()
+    numerics: NumericsConfig = MEASURED
     scales_budgets: bool = True
 
     def apply(self, recipe: Recipe, grid_dhw: Shape) -> Recipe:

@@ -31,13 +31,17 @@ def test_platform_is_a_source_root_and_never_a_package():
 
 def test_the_standard_library_keeps_the_name_platform():
     assert platform.system()
-    code = "import sys; sys.path.insert(0, '.'); import platform, torch, uuid; print(platform.system())"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    code = "import sys; sys.path.insert(0, '.'); import platform, torch; print(platform.system())"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == platform.system()
 
 
 def test_the_packages_at_the_root_are_the_known_ones():
-    found = {path.parts[0] for path in tracked() if path.name == "__init__.py" and len(path.parts) > 1}
+    found = {
+        path.parts[0] for path in tracked() if path.name == "__init__.py" and len(path.parts) > 1
+    }
     assert found == PACKAGES | {"platform"}
     built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     wheel = set(built["targets"]["wheel"]["packages"])

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int16, UInt8
 from nibabel.orientations import axcodes2ornt, ornt_transform
 from scipy.ndimage import gaussian_filter1d
-from voxsiam.types import Shape
 
 from data_pipelines.phantom.lattice import Field, Point
 from data_pipelines.phantom.space import Space
+from voxsiam.types import Shape
 
 PIXEL_MM = (0.6, 1.0)
 NOISE_HU = (8.0, 26.0)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from voxsiam.types import ORGANS
 
 from data_pipelines.phantom.patient import PHASES, Patient
+from voxsiam.types import ORGANS
 
 Range = tuple[float, float]
 

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
-from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
 
 from data_pipelines.phantom.acquisition import stored
 from data_pipelines.phantom.case import Phantom, make_phantom
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
 
 # Raised whenever the same arguments give other voxels.
 VERSION = 1
@@ -181,6 +181,7 @@ def _description(cases: int, on_maps: bool) -> dict:
     kind = "painted on real label maps" if on_maps else "synthetic"
     return {
         "name": f"VoxSiam phantoms, {kind}",
+        "kind": "semi-synthetic" if on_maps else "phantom",
         "channel_names": {"0": "CT"},
         "labels": labels,
         "numTraining": cases,

@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float, UInt8
 from nibabel.filebasedimages import ImageFileError
 from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter
 from scipy.ndimage import label as connected
-from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
 
 from data_pipelines.phantom.lattice import Field, Lattice, Point, between
 from data_pipelines.phantom.space import Pose
 from data_pipelines.phantom.trunk import Habitus
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
 
 # Mean centroids in ten real maps, in the body coordinates of `organs` (superior, anterior, right).
 TEXTBOOK_MM = {

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+
 from voxsiam.types import Shape
 
 Point = tuple[float, float, float]
 Array = Float[np.ndarray, "d h w"]
+AnyArray = Float[np.ndarray, "_ _ _"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _spline_weights(size: int, knot_nodes: float) -> Float[np.ndarray, "n m"]:
     return np.where(gap < 1, near, np.where(gap < 2, far, 0.0)).astype(np.float32)
 
 
-def between(values: Array, axis: int, positions: Float[np.ndarray, " n"]) -> Array:
+def between(values: AnyArray, axis: int, positions: Float[np.ndarray, " n"]) -> AnyArray:
     """Interpolate linearly along one axis at fractional indices.
 
     Args:

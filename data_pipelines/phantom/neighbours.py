@@ -6,8 +6,8 @@ Numbers are body coordinates in mm (superior, anterior, right, radius), as in `o
 import numpy as np
 
 from data_pipelines.phantom.lattice import Array, Field
-from data_pipelines.phantom.organs import Path, Shaper, kidney
-from data_pipelines.phantom.shape import Knots, ellipsoid, spline, tube
+from data_pipelines.phantom.organs import Shaper, kidney
+from data_pipelines.phantom.shape import Knots, Path, ellipsoid, spline, tube
 
 AORTA: Path = ((150, 2, -17, 11.5), (100, 6, -14, 11), (50, 24, -11, 10.5), (0, 31, -9, 10),
                (-50, 30, -7, 9), (-120, 22, -6, 8.5))  # fmt: skip
@@ -61,7 +61,7 @@ def _branch(shaper: Shaper, root: tuple[float, float, float, float]) -> Knots:
     t = np.linspace(0, 1, 4)[:, None]
     path = np.asarray(root) * (1 - t) + goal * t
     path[1:-1, :3] += rng.normal(0, 7, (2, 3))
-    return spline([(s, a, r, radius) for s, a, r, radius in path], 2)
+    return spline(path, 2)
 
 
 def liver_lesions(shaper: Shaper, liver: Field) -> Field:
@@ -89,7 +89,7 @@ def colon_fields(shaper: Shaper) -> list[Field]:
         own = np.asarray(path)
         # Visceral fat pushes the colon outwards with the wall.
         own = own * np.array([1, shaper.patient.visceral, shaper.patient.visceral, 1])
-        knots = shaper.path(own.tolist(), shift, 4.0, shaper.rng.uniform(0.75, 1.2))
+        knots = shaper.path(own, shift, 4.0, shaper.rng.uniform(0.75, 1.2))
         waves = np.linspace(0, 2 * np.pi * len(path) * 0.9, len(knots))
         knots[:, 3] *= 1 + 0.12 * np.sin(waves + shaper.rng.uniform(0, 6))
         crop = shaper.crop_of(knots)
@@ -116,7 +116,7 @@ def _loop(shaper: Shaper, level_mm: float, front_mm: float, back_mm: float) -> K
     fronts = np.where(np.arange(8) % 2 == 0, front_mm, back_mm) + rng.normal(0, 6, 8)
     rises = level_mm + rng.normal(0, 6, 8)
     radius = np.clip(rng.normal(11.5, 2.0, 8), 7, 16)
-    return spline(np.stack([rises, fronts, sides, radius], 1).tolist())
+    return spline(np.stack([rises, fronts, sides, radius], 1))
 
 
 def perirenal_fat(kidney_field: Field, shaper: Shaper, thickness_mm: float) -> Field:

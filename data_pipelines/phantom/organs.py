@@ -4,7 +4,6 @@ Numbers are body coordinates in mm (superior, anterior, right, and a radius alon
 textbook adult, set by the mean places and extents measured in ten real label maps.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from data_pipelines.phantom.lattice import Array, Crop, Field, Point
 from data_pipelines.phantom.patient import Patient
 from data_pipelines.phantom.shape import (
     Knots,
+    Path,
     ellipsoid,
     grown_to,
     smooth_cut,
@@ -21,8 +21,6 @@ from data_pipelines.phantom.shape import (
     tube,
 )
 from data_pipelines.phantom.space import Space
-
-Path = Sequence[tuple[float, float, float, float]]
 
 ESOPHAGUS: Path = ((150, 30, -10, 8), (118, 31, -11, 8), (96, 33, -15, 8.5), (78, 36, -24, 9.5),
                    (66, 38, -36, 9))  # fmt: skip
@@ -50,12 +48,14 @@ class Shaper:
         s, a, r = self.rng.normal(0, size_mm, 3)
         return s, a, r
 
-    def path(self, knots: Path, shift_mm: Point, bend_mm: float, thick: float = 1.0) -> Knots:
+    def path(
+        self, knots: Path | Knots, shift_mm: Point, bend_mm: float, thick: float = 1.0
+    ) -> Knots:
         """Draw a patient's own course of a tube-like organ."""
         own = np.asarray(knots, dtype=np.float64)
         own[:, :3] += np.asarray(shift_mm) + self.rng.normal(0, bend_mm, (len(own), 3))
         own[:, 3] *= thick * np.exp(self.rng.normal(0, 0.08, len(own)))
-        return spline([(s, a, r, radius) for s, a, r, radius in own])
+        return spline(own)
 
     def crop_of(self, knots: Knots, margin_mm: float = 0.0) -> Crop:
         """Return the crop that holds a tube."""

@@ -9,7 +9,9 @@ from jaxtyping import Float
 from data_pipelines.phantom.lattice import Array, Point
 
 Points = tuple[Array, Array, Array]
-Knots = Float[np.ndarray, "n 4"]
+Knots = Float[np.ndarray, "_ 4"]
+Path = Sequence[tuple[float, float, float, float]]
+"""A course in body coordinates: superior, anterior, right, and the radius, in mm."""
 Profile = Float[np.ndarray, " n"]
 REACH_MM = 16.0
 GROWTH_MM = 14.0
@@ -33,7 +35,7 @@ def ellipsoid(points: Points, centre: Point, radii: Point, lean: float = 0.0) ->
     return length / ratio - length
 
 
-def spline(knots: Sequence[tuple[float, float, float, float]], per_span: int = 3) -> Knots:
+def spline(knots: Path | Knots, per_span: int = 3) -> Knots:
     """Refine a path (superior, anterior, right, radius) by a Catmull-Rom spline."""
     path = np.asarray(knots, dtype=np.float64)
     padded = np.vstack([2 * path[0] - path[1], path, 2 * path[-1] - path[-2]])
@@ -60,9 +62,8 @@ def tube(points: Points, knots: Knots) -> Array:
         box = tuple(_touching(spans[i], low[i], high[i]) for i in range(3))
         part = depth[box]
         if part.size:
-            np.maximum(
-                part, _rod((points[0][box], points[1][box], points[2][box]), start, end), part
-            )
+            here = (points[0][box], points[1][box], points[2][box])
+            np.maximum(part, _rod(here, start, end), out=part)
     return depth
 
 

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from voxsiam.errors import UserError
-from voxsiam.types import NUM_CLASSES
-
 from data_pipelines.manifest import Case, Manifest
 from data_pipelines.sources.patients import group_by_patient
+from voxsiam.errors import UserError
+from voxsiam.types import NUM_CLASSES
 
 LAYOUT = "case folders: <case>/image.nii.gz and <case>/label.nii.gz"
 _ENDINGS = (".nii.gz", ".nii")

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from voxsiam.errors import UserError
-
 from data_pipelines.manifest import Manifest
 from data_pipelines.sources import case_folders, nnunet
+from voxsiam.errors import UserError
 
 READERS = (nnunet, case_folders)
 

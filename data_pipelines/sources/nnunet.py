@@ -6,14 +6,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import get_args
 
-from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
-
-from data_pipelines.manifest import Case, Manifest
+from data_pipelines.manifest import Case, DataKind, Manifest
 from data_pipelines.sources.organ_names import organ_value
 from data_pipelines.sources.patients import group_by_patient
 from data_pipelines.sources.text_files import read_json_object
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
 
 LAYOUT = "nnU-Net v2 or Decathlon: dataset.json, imagesTr/, labelsTr/"
 _ENDINGS = (".nii.gz", ".nii")
@@ -34,7 +34,8 @@ def read(root: Path) -> Manifest:
     images = _images(root)
     _check_count(path, description.get("numTraining"), len(images))
     cases = tuple(_case(root, case_id, image) for case_id, image in images.items())
-    return Manifest(group_by_patient(cases, root), label_values, root)
+    kind = _kind(path, description.get("kind", "real"))
+    return Manifest(group_by_patient(cases, root), label_values, root, kind)
 
 
 def read_label_values(path: Path, labels: object) -> dict[int, int]:
@@ -57,6 +58,14 @@ def read_label_values(path: Path, labels: object) -> dict[int, int]:
     if len(set(organs)) < len(organs):
         raise _refuse(path, "Two labels name the same organ.", "merge them, or rename one")
     return result
+
+
+def _kind(path: Path, kind: object) -> DataKind:
+    """Read our own entry `kind`: generated data sets must not pass for scans."""
+    for known in get_args(DataKind):
+        if kind == known:
+            return known
+    raise _refuse(path, f"Its kind is {str(kind)[:40]!r}.", f"use one of {get_args(DataKind)}")
 
 
 def _refuse(path: Path, what: str, fix: str) -> UserError:

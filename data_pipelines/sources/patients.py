@@ -3,10 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from voxsiam.errors import UserError
-
 from data_pipelines.manifest import Case
 from data_pipelines.sources.text_files import read_csv_rows
+from voxsiam.errors import UserError
 
 FILE_NAME = "patients.csv"
 

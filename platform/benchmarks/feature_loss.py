@@ -54,7 +54,9 @@ def main() -> None:
             voxel_simsiam_loss(p, z, classes, CLASSES).backward()
 
         seconds = statistics.median(t for _, t in time_in_turn(lambda: None, step, ROUNDS))
-        print(f"  {voxels:7d} voxels: {seconds * 1e3:7.1f} ms, {seconds / voxels * 1e9:.0f} ns each")
+        print(
+            f"  {voxels:7d} voxels: {seconds * 1e3:7.1f} ms, {seconds / voxels * 1e9:.0f} ns each"
+        )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ def main() -> None:
     ours = resolve_numerics(recipe, preset.grid_dhw, CASES)
     plain = NumericsConfig(autocast="float32", memory_format="contiguous")
     baseline = recipe.with_changes(numerics=plain)
-    title = f"training step, width {preset.width}, {ours.numerics.autocast} {ours.numerics.memory_format}"
+    chosen = f"{ours.numerics.autocast} {ours.numerics.memory_format}"
+    title = f"training step, width {preset.width}, {chosen}"
     show(title, time_in_turn(Step(baseline, batch), Step(ours, batch), ROUNDS))
 
 

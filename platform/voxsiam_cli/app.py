@@ -76,4 +76,5 @@ def _show_unexpected(error: Exception) -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
     raise Terminated

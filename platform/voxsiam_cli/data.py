@@ -37,9 +37,13 @@ def phantom(
 
 @app.command()
 def prepare(
-    source: Annotated[Path, typer.Argument(help="nnU-Net/MSD folder, or folders case/{image,label}.nii.gz.")],
+    source: Annotated[
+        Path, typer.Argument(help="nnU-Net/MSD folder, or folders case/{image,label}.nii.gz.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Prepared set to write.")],
-    grid: Annotated[str, typer.Option(help="HxWxD that every volume is resampled to.")] = "128x128x64",
+    grid: Annotated[
+        str, typer.Option(help="HxWxD that every volume is resampled to.")
+    ] = "128x128x64",
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Read, orient, resample and window every case of SOURCE, as a Ray Data job.

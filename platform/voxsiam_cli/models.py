@@ -16,9 +16,7 @@ def models(as_json: AsJson = False) -> None:
         return
     table = Table("network", "all parameters", "as Table II counts", "Table II prints")
     for row in rows:
-        table.add_row(
-            row["name"], f"{row['parameters']:,}", f"{row['as_paper']:,}", row["printed"]
-        )
+        table.add_row(row["name"], f"{row['parameters']:,}", f"{row['as_paper']:,}", row["printed"])
     console.print(table)
     console.print("Table II leaves group normalisation out (docs/paper_map.md).", markup=False)
 

@@ -22,7 +22,7 @@ def parse_grid(text: str) -> Shape:
         UserError: Not three whole numbers.
     """
     parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):  # noqa: PLR2004
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
         raise UserError(
             f"'{text}' is not a grid", where="--grid", fix="give HxWxD, for example 128x128x64"
         )

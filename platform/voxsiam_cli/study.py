@@ -51,7 +51,6 @@ def run(  # noqa: PLR0913
     """Train every row and seed, then write the report. The same command again goes on.
 
     Examples:
-
     voxsiam study run table3 --preset tiny
 
     voxsiam study run table3 --preset paper --data prepared --workers 4

@@ -8,9 +8,10 @@ import typer
 
 from dashboards.report import write_report
 from dashboards.results import find_study, load_study
-from dashboards.tables import build_table, side_by_side
+from dashboards.table_files import side_by_side
+from dashboards.tables import build_table
 from data_pipelines.prepared_set import open_prepared
-from data_pipelines.stream import share_volumes, volume_bytes
+from data_pipelines.stream import share_volumes
 from experiments.plan import Choices, plan_study, request_id
 from experiments.presets import Preset
 from experiments.studies import STUDIES

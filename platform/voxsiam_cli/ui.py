@@ -33,7 +33,11 @@ def ui(
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", folder.tracking_uri, "--workers", "1"]
     command += ["--artifacts-destination", str(folder.artifacts)]
-    # MLflow's own switch: without it, it starts eight job processes that nothing here uses.
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    # MLflow's own switches: without them, it starts eight job processes that nothing here uses,
+    # and reports usage to its makers.
+    environment = os.environ | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     code = subprocess.run(command, env=environment, check=False).returncode
     raise typer.Exit(code)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
+
+from experiments.table import Printed, Row, Table
 from voxsiam.metrics.case_scores import OrganScore, score_case, summarise
 from voxsiam.training.config import FeatureLossConfig, Recipe
 from voxsiam.types import ORGANS
-
-from experiments.table import Printed, Row, Table
 
 EVIL = "=cmd|' /C'!A0 <script>alert(1)</script> 50% $x_1$ & {b}"
 STUDY_ID = "table3-mini-20260101"

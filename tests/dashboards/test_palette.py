@@ -3,9 +3,9 @@ import itertools
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from voxsiam.types import ORGANS
 
 from dashboards.palette import ORGAN_COLOURS, organ_title, row_colour
+from voxsiam.types import ORGANS
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 SIGHT = {

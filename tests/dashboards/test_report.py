@@ -3,10 +3,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from voxsiam.errors import UserError
 
 from dashboards.report import write_report
 from tests.dashboards.study_store import TABLE
+from voxsiam.errors import UserError
 
 UI = "http://mlflow.example:5000"
 

@@ -3,7 +3,6 @@ import itertools
 import numpy as np
 import pytest
 from mlflow.entities import Metric
-from voxsiam.errors import UserError
 
 from dashboards.results import find_study, load_study, newest_points
 from tests.dashboards.study_store import (
@@ -16,6 +15,7 @@ from tests.dashboards.study_store import (
     prefixed,
     write_trial,
 )
+from voxsiam.errors import UserError
 
 
 def new_study(store, study_id, plan=True):

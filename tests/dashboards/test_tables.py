@@ -2,10 +2,10 @@ import dataclasses
 import statistics
 
 import pytest
-from voxsiam.types import ORGANS
 
 from dashboards.tables import Cell, SeedValue, build_table
 from tests.dashboards.study_store import EVIL, TABLE
+from voxsiam.types import ORGANS
 
 
 def cell(*values):

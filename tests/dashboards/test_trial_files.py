@@ -4,9 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from voxsiam.errors import UserError
 
 from dashboards.trial_files import SCORE_COLUMNS, read_cases, read_object, read_overlay
+from voxsiam.errors import UserError
 
 GOOD = {
     "image": np.zeros((2, 3, 4), np.float16),

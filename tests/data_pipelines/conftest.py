@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-from voxsiam.types import ORGANS
-from voxsiam.volumes.preparation import PreparationConfig
 
 from tests.nifti_files import phantom_ct, write_scan
+from voxsiam.types import ORGANS
+from voxsiam.volumes.preparation import PreparationConfig
 
 SMALL = PreparationConfig(grid_dhw=(16, 16, 16))
 

@@ -3,10 +3,10 @@ import sys
 
 import numpy as np
 import pytest
-from voxsiam.errors import UserError
-from voxsiam.volumes.preparation import PreparationConfig, PreparedVolume
 
 from data_pipelines.entries import damaged_file, entry_key, read_sound_entry, write_entry
+from voxsiam.errors import UserError
+from voxsiam.volumes.preparation import PreparationConfig, PreparedVolume
 
 KEY = "0123456789abcdef"
 WRITE_MANY = """

@@ -1,9 +1,9 @@
 import os
 
 import pytest
-from voxsiam.errors import UserError
 
 from data_pipelines.file_index import FileIndex, known_file
+from voxsiam.errors import UserError
 
 
 @pytest.fixture

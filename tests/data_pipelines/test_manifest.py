@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from voxsiam.errors import UserError
 
 from data_pipelines.manifest import Case, Manifest
+from voxsiam.errors import UserError
 
 
 def case(case_id):

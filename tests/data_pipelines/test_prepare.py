@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 import ray
-from voxsiam.errors import UserError
 
 import data_pipelines.prepare
 from data_pipelines.prepare import CaseReady, CaseRefused, CaseRequest, prepare, prepare_case
 from data_pipelines.prepared_set import open_prepared
 from tests.data_pipelines.conftest import write_case_folders
 from tests.nifti_files import phantom_ct, write_scan
+from voxsiam.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
 

@@ -4,8 +4,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from voxsiam.errors import UserError
-from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
 
 from data_pipelines.prepare import CaseReady, CaseRequest, prepare_case
 from data_pipelines.prepared_set import (
@@ -15,6 +13,8 @@ from data_pipelines.prepared_set import (
     open_prepared,
 )
 from data_pipelines.sources.detect import read_source
+from voxsiam.errors import UserError
+from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
 
 
 @pytest.fixture
@@ -48,6 +48,8 @@ def prepared(tmp_path, case_folders, small_config):
         )
     record = PreparedRecord(
         version=PREPARATION_VERSION,
+        name="toy",
+        kind="real",
         fingerprint=data_fingerprint(small_config, cases),
         config=small_config,
         cases=tuple(cases),

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voxsiam.errors import UserError
 
 from data_pipelines.splits import split_cases
+from voxsiam.errors import UserError
 
 
 @dataclass(frozen=True)

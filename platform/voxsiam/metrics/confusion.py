@@ -1,12 +1,12 @@
 """Dice scores of whole batches on the device, for the scores of every epoch."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 
 def dice_per_class(
-    prediction: Int[Tensor, "b d h w"], reference: Int[Tensor, "b d h w"], num_classes: int
+    prediction: Integer[Tensor, "b d h w"], reference: Integer[Tensor, "b d h w"], num_classes: int
 ) -> Float[Tensor, "b k"]:
     """Return 2 |A and B| / (|A| + |B|) for each case and class; NaN where both are empty."""
     pairs = reference.long().flatten(1) * num_classes + prediction.long().flatten(1)

@@ -11,7 +11,7 @@ NUM_GROUPS = 8
 
 
 class Unit(nn.Module):
-    """Group normalisation, 3x3x3 convolution without bias, ReLU (pytorch-3dunet's default order)."""
+    """Group normalisation, 3x3x3 convolution without bias, ReLU, in this order."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -40,7 +40,9 @@ class DecoderLevel(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.units = nn.Sequential(Unit(in_channels, out_channels), Unit(out_channels, out_channels))
+        self.units = nn.Sequential(
+            Unit(in_channels, out_channels), Unit(out_channels, out_channels)
+        )
 
     def forward(
         self, x: Float[Tensor, "b c1 d1 h1 w1"], skip: Float[Tensor, "b c2 d h w"]

@@ -23,5 +23,3 @@ NETWORKS: Mapping[str, NetworkEntry] = {
 def build_network(name: str, width: int, num_classes: int) -> UNet3D:
     """Build a network by its name in `NETWORKS`."""
     return NETWORKS[name].build(width, num_classes)
-
-

@@ -1,6 +1,6 @@
 """What every network returns, and the way from a configuration to a network."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ class NetworkOutput(NamedTuple):
     features: tuple[Float[Tensor, "b c _d _h _w"], ...]
 
 
+@runtime_checkable
 class Network(Protocol):
     """A segmentation network to which the feature loss can be attached."""
 

@@ -113,8 +113,11 @@ def _start_local(workspace: Workspace, object_store_bytes: int) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
-    node = ray._private.worker._global_node  # noqa: SLF001  # pyright: ignore
-    write_json(_session_file(workspace), {"session": node.get_session_dir_path(), "pid": os.getpid()})
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    node = ray._private.worker._global_node  # pyright: ignore
+    write_json(
+        _session_file(workspace), {"session": node.get_session_dir_path(), "pid": os.getpid()}
+    )
 
 
 def _session_file(workspace: Workspace) -> Path:

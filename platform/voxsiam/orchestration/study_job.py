@@ -3,13 +3,13 @@
 import functools
 import logging
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from ray import tune
+from ray import PlacementGroupID, tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
-from ray.util.placement_group import PlacementGroup, PlacementGroupID, remove_placement_group
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from voxsiam.orchestration.cluster import Capacity
 from voxsiam.orchestration.ledger import Ledger, TrialPlan, TrialState
@@ -21,6 +21,7 @@ from voxsiam.training.batch import CaseLoader
 from voxsiam.training.context import Record, SingleProcess
 
 
+@runtime_checkable
 class StudyListener(Protocol):
     """Hears of everything that happens to the trials of a study, in the driver's process."""
 
@@ -83,7 +84,7 @@ def _run_trial(
     trials: Sequence[TrialPlan],
     workers: int,
     in_process: bool,
-    **job: Any,  # noqa: ANN401
+    **job: Any,
 ) -> None:
     """Tune's function: the run of one trial, here or on Ray Train workers."""
     plan = trials[config["index"]].run
@@ -126,7 +127,7 @@ class _LedgerKeeper:
     def epoch_done(self, trial: TrialPlan, record: Record) -> None:
         pass
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:  # noqa: ARG002
+    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
         self._ledger.mark(trial, state)
 
 
@@ -145,14 +146,16 @@ class _TuneBridge(tune.Callback):
         # Tune pickles its callbacks for a restore that we never ask for; ours hold live things.
         return tune.Callback, ()
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401, ARG002
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         plan = self._plan_of(trial)
         self._open[plan.run.run_id] = plan
         for listener in self._listeners:
             listener.trial_started(plan)
 
     def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any  # noqa: ANN401, ARG002
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:  # fmt: skip
         record = {name: v for name, v in result.items() if "/" in name or name in RECORD_NAMES}
         if "epoch" not in record:
@@ -161,7 +164,7 @@ class _TuneBridge(tune.Callback):
             listener.epoch_done(self._plan_of(trial), record)
 
     def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any  # noqa: ANN401, ARG002
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
         plan = self._plan_of(trial)
@@ -169,7 +172,7 @@ class _TuneBridge(tune.Callback):
         self._end(plan, "finished" if done else "failed", None if done else "left no result")
 
     def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any  # noqa: ANN401, ARG002
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
         plan = self._plan_of(trial)

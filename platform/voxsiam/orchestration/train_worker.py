@@ -47,4 +47,5 @@ class RayTrainWorker:
 
 
 def run_in_worker(config: dict[str, Any]) -> None:
+    """Execute the run of a train job; Ray Train calls this in each worker."""
     execute_run(RunPlan.model_validate_json(config["plan"]), config["load"], RayTrainWorker())

@@ -2,8 +2,8 @@
 
 A checkpoint is a folder `epoch-0007` with `weights.safetensors` (network and heads),
 `optimiser.safetensors` (Adam's moments, the generator's state) and `state.json` (epochs done, the
-run's identity, the records so far, a SHA-256 of each file and of itself). It is written beside its place and
-renamed into it, so a folder with its final name is whole.
+run's identity, the records so far, a SHA-256 of each file and of itself). It is written beside its
+place and renamed into it, so a folder with its final name is whole.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ A default stands here only where the paper states it or where `docs/paper_map.md
 
 import hashlib
 import json
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import Field
 
@@ -56,11 +56,15 @@ class OptimiserConfig(Frozen):
     schedule_power: float = Field(default=0.9, ge=0)
 
 
+Precision = Literal["float32", "bfloat16"]
+Layout = Literal["contiguous", "channels_last"]
+
+
 class NumericsConfig(Frozen):
     """Precision and memory layout; `auto` is measured once per study and then written here."""
 
-    autocast: Literal["auto", "float32", "bfloat16"] = "auto"
-    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    autocast: Literal["auto"] | Precision = "auto"
+    memory_format: Literal["auto"] | Layout = "auto"
 
     @property
     def resolved(self) -> bool:
@@ -87,10 +91,10 @@ class Recipe(Frozen):
         """Name this recipe by the hash of its canonical JSON."""
         return fingerprint(self.model_dump(mode="json"))
 
-    def with_changes(self, **changes: object) -> Self:
+    def with_changes(self, **changes: object) -> "Recipe":
         """Return a copy with fields replaced, validated again."""
-        unchanged = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self).model_validate(unchanged | changes)
+        unchanged = {name: getattr(self, name) for name in Recipe.model_fields}
+        return Recipe.model_validate(unchanged | changes)
 
 
 def fingerprint(value: object) -> str:

@@ -1,7 +1,7 @@
 """The seam between the training loop and what runs it: one process, or workers of a cluster."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -9,7 +9,10 @@ from torch import nn
 Record = Mapping[str, float]
 """The figures of one epoch by name."""
 
+ReportRecord = Callable[[Record], None]
 
+
+@runtime_checkable
 class TrainContext(Protocol):
     """What the loop needs to know of its surroundings; sums over ranks are in `collective`."""
 
@@ -48,7 +51,7 @@ class SingleProcess:
     rank = 0
     world_size = 1
 
-    def __init__(self, on_epoch: "ReportRecord", device: torch.device | None = None) -> None:
+    def __init__(self, on_epoch: ReportRecord, device: torch.device | None = None) -> None:
         self._on_epoch = on_epoch
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -59,11 +62,3 @@ class SingleProcess:
     def report(self, record: Record) -> None:
         """Hand the record to the caller."""
         self._on_epoch(record)
-
-
-class ReportRecord(Protocol):
-    """Receives an epoch's record."""
-
-    def __call__(self, record: Record) -> None:
-        """Take the record."""
-        ...

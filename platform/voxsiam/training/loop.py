@@ -19,11 +19,10 @@ from voxsiam.training.context import TrainContext
 from voxsiam.training.objective import Moment, Objective, run_network
 from voxsiam.types import ORGANS, Split
 
-
 Records = tuple[dict[str, float], ...]
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDivergedError(RuntimeError):
     """The loss is no longer a number."""
 
 
@@ -53,7 +52,7 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
         The trained module on the context's device, and the figures of every epoch.
 
     Raises:
-        TrainingDiverged: The loss of a step is not finite; the message names its cases.
+        TrainingDivergedError: The loss of a step is not finite; the message names its cases.
     """
     recipe, folder = training.recipe, CheckpointFolder(training.checkpoints)
     objective = build_objective(recipe, training.seed, context.device)
@@ -159,7 +158,7 @@ def _global_values(terms: dict[str, Tensor], world_size: int) -> dict[str, float
 
 def _require_finite(loss: float, cases: tuple[str, ...], epoch: int, step: int) -> None:
     if not math.isfinite(loss):
-        raise TrainingDiverged(
+        raise TrainingDivergedError(
             f"the loss is {loss} at epoch {epoch + 1}, step {step + 1}, cases {', '.join(cases)}"
         )
 

@@ -3,11 +3,12 @@
 import statistics
 import time
 from itertools import product
+from typing import get_args
 
 import torch
 
 from voxsiam.training.batch import Batch
-from voxsiam.training.config import NumericsConfig, Recipe
+from voxsiam.training.config import Layout, NumericsConfig, Precision, Recipe
 from voxsiam.training.loop import build_objective, build_optimiser
 from voxsiam.training.objective import Moment
 from voxsiam.types import Shape
@@ -25,15 +26,8 @@ def resolve_numerics(recipe: Recipe, grid_dhw: Shape, cases: int) -> Recipe:
     """
     if recipe.numerics.resolved:
         return recipe
-    timed = {
-        (candidate.autocast, candidate.memory_format): step_seconds(
-            recipe.with_changes(numerics=candidate), grid_dhw, cases
-        )
-        for candidate in _candidates(recipe.numerics)
-    }
-    autocast, memory_format = min(timed, key=lambda candidate: timed[candidate])
-    best = NumericsConfig(autocast=autocast, memory_format=memory_format)
-    return recipe.with_changes(numerics=best)
+    settled = [recipe.with_changes(numerics=numerics) for numerics in _candidates(recipe.numerics)]
+    return min(settled, key=lambda candidate: step_seconds(candidate, grid_dhw, cases))
 
 
 def step_seconds(recipe: Recipe, grid_dhw: Shape, cases: int, steps: int = STEPS) -> float:
@@ -58,10 +52,9 @@ def step_seconds(recipe: Recipe, grid_dhw: Shape, cases: int, steps: int = STEPS
 
 
 def _candidates(given: NumericsConfig) -> list[NumericsConfig]:
-    precisions = ("float32", "bfloat16") if given.autocast == "auto" else (given.autocast,)
-    layouts = ("contiguous", "channels_last")
-    formats = layouts if given.memory_format == "auto" else (given.memory_format,)
+    precisions = get_args(Precision) if given.autocast == "auto" else (given.autocast,)
+    layouts = get_args(Layout) if given.memory_format == "auto" else (given.memory_format,)
     return [
         NumericsConfig(autocast=precision, memory_format=layout)
-        for precision, layout in product(precisions, formats)
+        for precision, layout in product(precisions, layouts)
     ]

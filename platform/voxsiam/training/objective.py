@@ -67,7 +67,9 @@ class Objective(nn.Module):
             by_layer = self._feature_terms(logits, features, batch, moment, self.feature_loss)
             feature = scale * torch.stack(by_layer).sum()
             total = total + self.feature_loss.weight * feature
-            terms |= {f"feature_loss/layer_{i + 1}": scale * t.detach() for i, t in enumerate(by_layer)}
+            terms |= {
+                f"feature_loss/layer_{i + 1}": scale * t.detach() for i, t in enumerate(by_layer)
+            }
             terms["feature_loss"] = feature.detach()
         with torch.no_grad():
             dsc = dice_per_class(logits.argmax(1), labels, self.num_classes)

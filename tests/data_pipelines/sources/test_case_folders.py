@@ -1,8 +1,8 @@
 import pytest
-from voxsiam.errors import UserError
 
 from data_pipelines.sources.case_folders import read, recognise
 from tests.nifti_files import phantom_ct, write_scan
+from voxsiam.errors import UserError
 
 
 def test_reads_each_folder(case_folders):

@@ -1,10 +1,10 @@
 import json
 
 import pytest
-from voxsiam.errors import UserError
 
 from data_pipelines.sources.nnunet import read, read_label_values
 from tests.data_pipelines.conftest import write_nnunet
+from voxsiam.errors import UserError
 
 OURS = {value: value for value in range(9)}
 

@@ -1,7 +1,7 @@
 import pytest
-from voxsiam.types import ORGANS
 
 from data_pipelines.sources.organ_names import organ_value
+from voxsiam.types import ORGANS
 
 
 @pytest.mark.parametrize(("value", "name"), list(enumerate(ORGANS, start=1)))

@@ -1,7 +1,7 @@
 import pytest
-from voxsiam.errors import UserError
 
 from data_pipelines.sources.detect import read_source
+from voxsiam.errors import UserError
 
 
 def patients(root):

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -38,8 +40,8 @@ def test_everything_wrong_draws_only_the_false_negative_budget():
 def test_the_draw_is_the_same_however_the_voxels_lie_on_ranks(ranks):
     keys, wrong = draw(400, 0.4)
     expected = sample_voxels(keys, wrong, 90, 50).tolist()
-    bounds = [0, 10, 10, 300, 400][: ranks] + [400]
-    parts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    bounds = [*(0, 10, 10, 300, 400)[:ranks], 400]
+    parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
 
     sent = []
     for part in parts:
@@ -59,7 +61,8 @@ def test_keys_are_splitmix64():
 
 
 def test_streams_differ_and_keys_look_uniform():
-    seeds = {stream_seed(s, e, t, l, c) for s in (0, 1) for e in (0, 1) for t in (0, 1) for l in (0, 1) for c in "ab"}  # noqa: E501, E741
+    names = itertools.product((0, 1), (0, 1), (0, 1), (0, 1), "ab")
+    seeds = {stream_seed(*name) for name in names}
     assert len(seeds) == 32
     unit = voxel_keys(stream_seed("uniform"), 100_000).double() / 2**63
     counts = torch.histc(unit, bins=50, min=0, max=1)

@@ -37,9 +37,7 @@ def test_gradient_equals_the_pair_loops_by_finite_differences():
             shifted = [p.detach().numpy().copy() for _ in range(2)]
             shifted[0][i, j] += step
             shifted[1][i, j] -= step
-            up, down = (
-                reference.voxel_simsiam(s, z.numpy(), classes.tolist()) for s in shifted
-            )
+            up, down = (reference.voxel_simsiam(s, z.numpy(), classes.tolist()) for s in shifted)
             assert p.grad[i, j].item() == pytest.approx((up - down) / (2 * step), abs=1e-7)
 
 

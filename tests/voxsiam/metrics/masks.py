@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+
 from voxsiam.types import Spacing
 
 

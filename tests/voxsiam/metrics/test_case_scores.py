@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+
 from voxsiam.errors import UserError
 from voxsiam.metrics.case_scores import OrganScore, score_case, summarise
 from voxsiam.metrics.surface import hd95

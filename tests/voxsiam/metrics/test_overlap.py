@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from voxsiam.metrics.overlap import dice
 
 from tests.voxsiam.metrics.masks import random_mask_pairs
+from voxsiam.metrics.overlap import dice
 
 
 def counted_dice(prediction, reference):

@@ -5,9 +5,9 @@ import pytest
 import torch
 from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from monai.metrics.surface_distance import compute_average_surface_distance
-from voxsiam.metrics.surface import assd, hd95, surface, surface_distances
 
 from tests.voxsiam.metrics.masks import random_mask_pairs
+from voxsiam.metrics.surface import assd, hd95, surface, surface_distances
 
 CROSS = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 

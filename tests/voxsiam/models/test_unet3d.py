@@ -8,8 +8,9 @@ from voxsiam.models.unet3d import UNet3D
 
 
 @pytest.mark.parametrize(
-    ("classes", "all_parameters", "as_paper"), [(9, 16_319_211, 16_313_769), (2, 16_318_756, 16_313_314)]
-)  # fmt: skip
+    ("classes", "all_parameters", "as_paper"),
+    [(9, 16_319_211, 16_313_769), (2, 16_318_756, 16_313_314)],
+)
 def test_parameter_counts_of_table_two(classes, all_parameters, as_paper):
     with torch.device("meta"):
         network = UNet3D(64, classes)
@@ -21,8 +22,12 @@ def test_parameter_counts_of_table_two(classes, all_parameters, as_paper):
 
 @pytest.mark.parametrize(
     ("hidden", "counts"),
-    [(64, (49_600, 33_216, 25_024)), (128, (131_968, 99_200, 82_816)), (256, (395_008, 329_472, 296_704))],
-)  # fmt: skip
+    [
+        (64, (49_600, 33_216, 25_024)),
+        (128, (131_968, 99_200, 82_816)),
+        (256, (395_008, 329_472, 296_704)),
+    ],
+)
 def test_head_parameters(hidden, counts):
     found = tuple(count_parameters(VoxelHeads(c, hidden)) for c in (512, 256, 128))
     assert found == counts

@@ -34,7 +34,9 @@ def test_a_result_on_disk_outweighs_the_ledger(workspace):
 
 
 def hold(plan_json, root, holding, release):
-    ledger = Ledger.create(Workspace(root), type(make_plan(Workspace(root))).model_validate_json(plan_json))
+    ledger = Ledger.create(
+        Workspace(root), type(make_plan(Workspace(root))).model_validate_json(plan_json)
+    )
     with ledger.held():
         holding.set()
         release.wait()
@@ -45,7 +47,9 @@ def test_a_second_driver_is_refused_until_the_first_is_gone(workspace):
     ledger = Ledger.create(workspace, plan)
     context = multiprocessing.get_context("spawn")
     holding, release = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(plan.model_dump_json(), workspace.root, holding, release))
+    other = context.Process(
+        target=hold, args=(plan.model_dump_json(), workspace.root, holding, release)
+    )
     other.start()
     try:
         assert holding.wait(timeout=60)
@@ -76,7 +80,9 @@ def test_the_identity_of_a_run_knows_all_that_matters(workspace):
         run_identity(run.recipe, run.seed, run.split, "other"),
     ]
     assert len({run.run_id, *changed}) == 5
-    reordered = Split(train=run.split.train[::-1], validation=run.split.validation, test=run.split.test)
+    reordered = Split(
+        train=run.split.train[::-1], validation=run.split.validation, test=run.split.test
+    )
     assert run_identity(run.recipe, run.seed, reordered, "toy") == run.run_id
 
 

@@ -41,10 +41,18 @@ def children(client, parent):
 
 def test_a_study_is_done_once_and_tracked_whole(workspace):
     plan = make_plan(workspace)
-    ledger, tracker, recorder = Ledger.create(workspace, plan), StudyTracker(workspace, plan), Recorder()
-    assert run_study(ledger, make_volume, workspace, Capacity.of_cluster(), [tracker, recorder]) == []
+    ledger, tracker, recorder = (
+        Ledger.create(workspace, plan),
+        StudyTracker(workspace, plan),
+        Recorder(),
+    )
+    assert (
+        run_study(ledger, make_volume, workspace, Capacity.of_cluster(), [tracker, recorder]) == []
+    )
     assert ledger.unfinished() == []
-    assert sorted(recorder.events) == sorted((t.row, e) for t in plan.trials for e in ("started", "finished"))
+    assert sorted(recorder.events) == sorted(
+        (t.row, e) for t in plan.trials for e in ("started", "finished")
+    )
 
     client = MlflowClient(workspace.tracking_uri)
     runs = children(client, tracker.parent)
@@ -54,17 +62,29 @@ def test_a_study_is_done_once_and_tracked_whole(workspace):
         assert run.data.params["batch_size"] == "4"
         assert run.data.metrics["test/dsc"] >= 0
         assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
-        assert {a.path for a in client.list_artifacts(run.info.run_id)} == {"checkpoint", "config", "test"}
+        assert {a.path for a in client.list_artifacts(run.info.run_id)} == {
+            "checkpoint",
+            "config",
+            "test",
+        }
+        assert run.inputs is not None
         assert run.inputs.dataset_inputs[0].dataset.digest == "toy"
 
     again = Recorder()
     reopened = StudyTracker(workspace, plan)
     assert reopened.parent == tracker.parent
-    assert run_study(Ledger.create(workspace, plan), make_volume, workspace, Capacity.of_cluster(), [again]) == []
+    assert (
+        run_study(
+            Ledger.create(workspace, plan), make_volume, workspace, Capacity.of_cluster(), [again]
+        )
+        == []
+    )
     assert again.events == []
 
 
-def test_a_killed_worker_is_replaced_and_the_result_is_that_of_the_unbroken_run(workspace, tmp_path):
+def test_a_killed_worker_is_replaced_and_the_result_is_that_of_the_unbroken_run(
+    workspace, tmp_path
+):
     plan = make_plan(workspace, workers=2, rows=1)
     ledger, recorder = Ledger.create(workspace, plan), Recorder()
     # The validation case is read once an epoch, always by the same worker: the third read falls
@@ -82,7 +102,11 @@ def test_a_killed_worker_is_replaced_and_the_result_is_that_of_the_unbroken_run(
 
 def test_a_trial_that_diverges_fails_alone_with_its_cause(workspace):
     plan = make_plan(workspace, rows=1)
-    ledger, tracker, recorder = Ledger.create(workspace, plan), StudyTracker(workspace, plan), Recorder()
+    ledger, tracker, recorder = (
+        Ledger.create(workspace, plan),
+        StudyTracker(workspace, plan),
+        Recorder(),
+    )
     failed = run_study(ledger, Spoiled(), workspace, Capacity.of_cluster(), [tracker, recorder])
     assert failed == list(plan.trials)
     assert ledger.state(plan.trials[0]) == "failed"

@@ -89,5 +89,3 @@ class Recorder:
     def trial_ended(self, trial, state, error):
         self.events.append((trial.row, state))
         self.errors.append(error)
-
-

@@ -24,7 +24,7 @@ def folder(tmp_path):
     """Three epochs saved, of which the newest two are kept."""
     checkpoints = CheckpointFolder(tmp_path)
     for epoch in (1, 2, 3):
-        checkpoints.save(TrainingState(epoch, "run", ({"epoch": epoch},)), *trained())
+        checkpoints.save(TrainingState(epoch, "run", ({"epoch": float(epoch)},)), *trained())
     return checkpoints
 
 

@@ -7,7 +7,7 @@ from voxsiam.errors import UserError
 from voxsiam.training.checkpoint import CheckpointFolder
 from voxsiam.training.config import NumericsConfig
 from voxsiam.training.context import SingleProcess
-from voxsiam.training.loop import Training, TrainingDiverged, build_objective, fit
+from voxsiam.training.loop import Training, TrainingDivergedError, build_objective, fit
 from voxsiam.types import ORGANS, Split, Volume
 
 SPLIT = Split(train=tuple("abcdef"), validation=("v",), test=("t",))
@@ -29,7 +29,7 @@ def without_times(records):
     return [{n: v for n, v in record.items() if n != "seconds/epoch"} for record in records]
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -40,7 +40,7 @@ def stop_after(calls):
     def load(case_id):
         left[0] -= 1
         if left[0] < 0:
-            raise Stopped
+            raise StoppedError
         return make_volume(case_id)
 
     return load
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_equal_bits_and_another_does_not(tmp_path):
 
 def test_a_stopped_and_resumed_training_equals_the_unbroken_one(tmp_path):
     whole, _, history = train(tmp_path / "whole", make_recipe(epochs=4))
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(tmp_path / "broken", make_recipe(epochs=4), stop_after(7 + 7 + 3))
     resumed, records, resumed_history = train(tmp_path / "broken", make_recipe(epochs=4))
     assert equal(whole, resumed)
@@ -88,7 +88,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_names_the_cases(tmp_path):
         image = volume.image * float("nan") if case_id == "c" else volume.image
         return Volume(case_id, image, volume.label, volume.spacing_mm)
 
-    with pytest.raises(TrainingDiverged, match=r"epoch 1.*\bc\b"):
+    with pytest.raises(TrainingDivergedError, match=r"epoch 1.*\bc\b"):
         train(tmp_path, make_recipe(), spoiled)
     assert CheckpointFolder(tmp_path).newest("run") is None
 

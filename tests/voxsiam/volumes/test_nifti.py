@@ -3,8 +3,6 @@ import math
 
 import numpy as np
 import pytest
-from voxsiam.errors import UserError
-from voxsiam.volumes.nifti import read_nifti, write_nifti
 
 from tests.nifti_files import (
     DIM,
@@ -18,6 +16,8 @@ from tests.nifti_files import (
     ras_affine,
     write_scan,
 )
+from voxsiam.errors import UserError
+from voxsiam.volumes.nifti import read_nifti, write_nifti
 
 ARRAY = np.arange(6 * 5 * 4, dtype=np.int16).reshape(6, 5, 4)
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+
+from tests.nifti_files import ALL_AXES, ras_affine, reoriented
 from voxsiam.volumes.orientation import (
     axis_order,
     from_canonical,
@@ -7,8 +9,6 @@ from voxsiam.volumes.orientation import (
     spacing_dhw,
     to_canonical,
 )
-
-from tests.nifti_files import ALL_AXES, ras_affine, reoriented
 
 XYZ = np.arange(3 * 4 * 5).reshape(3, 4, 5)
 AFFINE = ras_affine((0.7, 0.8, 2.5), (-10, 20, 30))

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
+
+from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented, write_scan
 from voxsiam.errors import UserError
 from voxsiam.volumes.nifti import read_nifti
 from voxsiam.volumes.preparation import (
@@ -12,8 +14,6 @@ from voxsiam.volumes.preparation import (
     restore_label,
 )
 from voxsiam.volumes.resampling import resample_linear
-
-from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented, write_scan
 
 SMALL = PreparationConfig(grid_dhw=(16, 24, 32))
 OURS = {value: value for value in range(9)}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import interpolate
+
 from voxsiam.volumes.resampling import resample_linear, resample_nearest
 
 SHAPES = [

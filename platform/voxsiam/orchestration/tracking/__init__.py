@@ -1,1 +1,8 @@
 """MLflow: write runs, find runs."""
+
+import os
+
+# MLflow's own settings, read when it is imported: no usage reports to its makers, and no look-up of
+# package versions over the network when artifacts are logged.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")

@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 import subprocess
 import time
@@ -11,18 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.tracking import MlflowClient  # noqa: E402
-
-from voxsiam.orchestration.ledger import StudyPlan, TrialPlan, TrialState  # noqa: E402
-from voxsiam.orchestration.run import split_fingerprint  # noqa: E402
-from voxsiam.orchestration.tracking.find import EXPERIMENT, find_run  # noqa: E402
-from voxsiam.orchestration.workspace import Workspace  # noqa: E402
-from voxsiam.training.config import METHOD_VERSION  # noqa: E402
-from voxsiam.training.context import Record  # noqa: E402
+from voxsiam.orchestration.ledger import StudyPlan, TrialPlan, TrialState
+from voxsiam.orchestration.run import split_fingerprint
+from voxsiam.orchestration.tracking.find import EXPERIMENT, find_run
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.config import METHOD_VERSION
+from voxsiam.training.context import Record
 
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 LIBRARIES = ("torch", "ray", "mlflow", "optuna", "numpy", "nibabel", "scipy")
@@ -119,16 +116,20 @@ class StudyTracker:
 
     def _create_run(self, trial: TrialPlan, tags: dict[str, str]) -> str:
         run, recipe = trial.run, trial.run.recipe
-        tags = tags | {
-            "voxsiam.kind": "trial",
-            "voxsiam.study": self._plan.study,
-            "voxsiam.row": trial.row,
-            "voxsiam.seed": str(run.seed),
-            "voxsiam.recipe": recipe.fingerprint(),
-            "voxsiam.data": run.data_fingerprint,
-            "voxsiam.split": split_fingerprint(run.split),
-            "voxsiam.method_version": str(METHOD_VERSION),
-        } | _source_tags()
+        tags = (
+            tags
+            | {
+                "voxsiam.kind": "trial",
+                "voxsiam.study": self._plan.study,
+                "voxsiam.row": trial.row,
+                "voxsiam.seed": str(run.seed),
+                "voxsiam.recipe": recipe.fingerprint(),
+                "voxsiam.data": run.data_fingerprint,
+                "voxsiam.split": split_fingerprint(run.split),
+                "voxsiam.method_version": str(METHOD_VERSION),
+            }
+            | _source_tags()
+        )
         name = f"{self._plan.study} {trial.row} s{run.seed}"
         run_id = self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
         params = flatten(recipe.model_dump(mode="json")) | {"seed": run.seed, "row": trial.row}
@@ -226,5 +227,3 @@ def _source_tags() -> dict[str, str]:
     command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}
-
-
