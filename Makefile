@@ -3,15 +3,19 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 WORKSPACE ?= voxsiam-workspace
+# Address of PyTorch's CPU index, for Linux machines without a GPU (README). Empty: the usual index.
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: install demo check format test test-all clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip==26.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) "pip==26.1"
+	$(PIP) --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(PIP) --constraint constraints.txt --group dev --editable .
 	touch $@
 
 demo: install  ## the main job: Table III on phantoms, end to end
@@ -24,8 +28,8 @@ check: install  ## format, lint, types, direction of imports
 	$(BIN)/lint-imports
 
 format: install
-	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 test: install  ## within 12 minutes on 2 cores
 	$(BIN)/pytest -m "not slow"

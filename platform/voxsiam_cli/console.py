@@ -1,6 +1,7 @@
 """The one place that writes to the terminal."""
 
 import json
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -8,7 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from voxsiam.errors import UserError
 
-console = Console(highlight=False)
+# Tables keep their columns in a log file: 80 columns are too few for them.
+PLAIN_WIDTH = 120
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 errors = Console(stderr=True, highlight=False)
 
 

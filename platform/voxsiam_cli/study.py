@@ -1,7 +1,7 @@
 """voxsiam study: the paper's tables, one command each."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table as Grid
@@ -94,19 +94,18 @@ def status(
     if name is not None:
         find_table(name)
     ledgers = find_ledgers(Folder(workspace), name)
-    states = {
-        ledger.plan.study_id: {trial.name: ledger.state(trial) for trial in ledger.plan.trials}
-        for ledger in ledgers
-    }
+    found = {ledger.plan.study_id: _trial_states(ledger) for ledger in ledgers}
     if as_json:
-        print_json(states)
+        print_json(found)
         return
-    if not states:
+    if not found:
         raise _no_study(name or "table3", workspace)
-    for study_id, trials in states.items():
-        grid = Grid("trial", "state", title=study_id)
-        for trial, state in trials.items():
-            grid.add_row(trial, state)
+    for study_id, trials in found.items():
+        grid = Grid("trial", "state", "epochs", title=study_id)
+        for trial in trials:
+            grid.add_row(
+                trial["trial"], trial["state"], f"{trial['epochs_done']}/{trial['epochs']}"
+            )
         console.print(grid)
 
 
@@ -157,6 +156,26 @@ def _find_ledger(folder: "Folder", name: str, study_id: str | None) -> "Ledger":
     if not chosen:
         raise _no_study(name, folder.root)
     return chosen[0]
+
+
+def _trial_states(ledger: "Ledger") -> list[dict[str, Any]]:
+    """Read each trial's state from the ledger and its epochs from its newest checkpoint."""
+    from voxsiam.training.checkpoint import CheckpointFolder
+
+    rows: list[dict[str, Any]] = []
+    for trial in ledger.plan.trials:
+        run, state = trial.run, ledger.state(trial)
+        found = CheckpointFolder(run.checkpoints).newest(run.run_id)
+        rows.append(
+            {
+                "trial": trial.name,
+                "state": state,
+                "epochs_done": found[1].epochs_done if found else 0,
+                "epochs": run.recipe.epochs,
+                "run": run.run_id,
+            }
+        )
+    return rows
 
 
 def _no_study(name: str, workspace: Path) -> UserError:

@@ -1,6 +1,6 @@
 """One study from plan to report: what `voxsiam study run` and `resume` do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from experiments.presets import Preset
 from experiments.studies import STUDIES
 from experiments.table import Table
 from voxsiam.orchestration.cluster import Capacity, ray_instance
-from voxsiam.orchestration.ledger import Ledger, find_ledgers
+from voxsiam.orchestration.ledger import Ledger, TrialPlan, find_ledgers
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
@@ -37,19 +37,21 @@ def start_study(
         capacity.trials_at_once(choices.workers or preset.workers)
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
         plan = known.plan if known else plan_study(table, preset, prepared, choices, workspace)
-        run_ledger(known or Ledger.create(workspace, plan), workspace, capacity)
+        failed = run_ledger(known or Ledger.create(workspace, plan), workspace, capacity)
     report_study(table, workspace, plan.study_id)
+    _exit_on_failure(failed, plan.study, workspace)
 
 
 def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
     with ray_instance(workspace, STORE_BYTES) as capacity:
-        run_ledger(ledger, workspace, capacity)
+        failed = run_ledger(ledger, workspace, capacity)
     report_study(STUDIES[ledger.plan.study], workspace, ledger.plan.study_id)
+    _exit_on_failure(failed, ledger.plan.study, workspace)
 
 
-def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> None:
-    """Run what a ledger still asks for, tracked and shown; exit 1 when a trial failed."""
+def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> list[TrialPlan]:
+    """Run what a ledger still asks for, tracked and shown; return the trials that failed."""
     plan = ledger.plan
     with ExitStack() as held:
         held.enter_context(ledger.held())
@@ -57,7 +59,7 @@ def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> None
         todo = ledger.unfinished()
         tracker.complete_finished([trial for trial in plan.trials if trial not in todo])
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
-        held.enter_context(_resumable(ledger, tracker))
+        held.enter_context(_resumable(plan.study, workspace, tracker))
         prepared = open_prepared(plan.prepared)
         load = share_volumes(prepared)
         slots = capacity.trials_at_once(plan.workers)
@@ -65,10 +67,7 @@ def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> None
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])
         tracker.study_ended("failed" if failed else "finished")
     _print_start_up(live)
-    if failed:
-        say(f"{len(failed)} trials failed: {', '.join(trial.name for trial in failed)}", "red")
-        say(f"try them again: voxsiam study resume {plan.study} --workspace {workspace.root}")
-        raise typer.Exit(1)
+    return failed
 
 
 def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
@@ -83,15 +82,27 @@ def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
 
 
 @contextmanager
-def _resumable(ledger: Ledger, tracker: StudyTracker) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM say how to go on, and end the parent run as stopped."""
+def _resumable(study: str, workspace: Workspace, tracker: StudyTracker) -> Iterator[None]:
+    """Whatever ends the study early, end the parent run too; after Ctrl-C say how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        say("\nstopped; finished epochs are kept.", "yellow")
-        say(f"go on with: voxsiam study resume {ledger.plan.study}")
+        say("stopped; finished epochs are kept.", "yellow")
+        say(f"go on with: voxsiam study resume {study} --workspace {workspace.root}")
         tracker.study_ended("interrupted")
         raise
+    except BaseException:
+        tracker.study_ended("failed")
+        raise
+
+
+def _exit_on_failure(failed: Sequence[TrialPlan], study: str, workspace: Workspace) -> None:
+    if not failed:
+        return
+    for trial in failed:
+        say(f"failed: {trial.name}: {trial.run.failure() or 'its process died'}", "red")
+    say(f"try them again: voxsiam study resume {study} --workspace {workspace.root}")
+    raise typer.Exit(1)
 
 
 def _ledger_of(workspace: Workspace, study_id: str) -> Ledger | None:

@@ -1,7 +1,6 @@
 """Small data sets made by hand, in the layouts that the readers know."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -45,11 +44,3 @@ def case_folders(tmp_path) -> Path:
 @pytest.fixture
 def nnunet_folder(tmp_path) -> Path:
     return write_nnunet(tmp_path / "Dataset001_Abdomen")
-
-
-@pytest.fixture
-def python_path() -> dict[str, str]:
-    """Environment in which a child process finds the packages of this checkout."""
-    repository = Path(__file__).resolve().parents[2]
-    paths = os.pathsep.join((str(repository), str(repository / "platform")))
-    return {**os.environ, "PYTHONPATH": paths}

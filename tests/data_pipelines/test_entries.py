@@ -75,9 +75,9 @@ def test_second_writer_drops_his_own(tmp_path):
     assert names(tmp_path) == [KEY]
 
 
-def test_two_processes_leave_one_sound_entry_each(tmp_path, python_path):
+def test_two_processes_leave_one_sound_entry_each(tmp_path, child_environment):
     command = [sys.executable, "-c", WRITE_MANY, str(tmp_path)]
-    writers = [subprocess.Popen(command, env=python_path) for _ in range(2)]
+    writers = [subprocess.Popen(command, env=child_environment) for _ in range(2)]
     assert [writer.wait() for writer in writers] == [0, 0]
     assert names(tmp_path) == [f"{i:016x}" for i in range(30)]
     assert all(read_sound_entry(folder) for folder in tmp_path.iterdir())

@@ -41,6 +41,11 @@ class RunPlan(Frozen):
         return run_identity(self.recipe, self.seed, self.split, self.data_fingerprint)
 
     @property
+    def checkpoints(self) -> Path:
+        """Folder of the run's checkpoints."""
+        return self.directory / "checkpoints"
+
+    @property
     def result_file(self) -> Path:
         """Written last: where it exists, the run is finished."""
         return self.directory / "result.json"
@@ -87,7 +92,7 @@ def execute_run(plan: RunPlan, load: CaseLoader, context: TrainContext) -> None:
         recipe=plan.recipe,
         seed=plan.seed,
         split=plan.split,
-        checkpoints=plan.directory / "checkpoints",
+        checkpoints=plan.checkpoints,
     )
     objective, records = fit(training, load, context)
     scores = _test(objective, plan, load, context)

@@ -63,8 +63,8 @@ Layout = Literal["contiguous", "channels_last"]
 class NumericsConfig(Frozen):
     """Precision and memory layout; `auto` is measured once per study and then written here."""
 
-    autocast: Literal["auto"] | Precision = "auto"
-    memory_format: Literal["auto"] | Layout = "auto"
+    autocast: Literal["auto", Precision] = "auto"
+    memory_format: Literal["auto", Layout] = "auto"
 
     @property
     def resolved(self) -> bool:

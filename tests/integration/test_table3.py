@@ -1,0 +1,137 @@
+"""The whole way as a user goes it: volumes, study, interruptions, resume, report."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+import ray
+from mlflow.tracking import MlflowClient
+
+from voxsiam.orchestration.ledger import find_ledgers
+from voxsiam.orchestration.workspace import Workspace
+
+
+@pytest.fixture
+def program(ray_instance, child_environment, tmp_path):
+    """Start the command line beside the test session's Ray instance, never a second one."""
+    environment = child_environment | {
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        "PYTHONUNBUFFERED": "1",
+    }
+    started = []
+
+    def start(*arguments):
+        command = [sys.executable, "-m", "voxsiam_cli", *arguments]
+        process = subprocess.Popen(
+            [*command, "--workspace", str(tmp_path / "w")],
+            env=environment, cwd=tmp_path, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def read_until(process, text):
+    """Read a program's output up to a line that holds the text."""
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return "".join(seen)
+    pytest.fail(f"never said {text!r}:\n{''.join(seen)}")
+
+
+def test_interrupted_killed_and_resumed_it_ends_as_one_study(program, tmp_path):
+    workspace = Workspace(tmp_path / "w")
+    # Longer than tiny, so that an interruption finds something to interrupt.
+    first = program("study", "run", "table3", "--preset", "tiny", "--set", "epochs=4")
+    read_until(first, "epoch 1/4")
+    first.send_signal(signal.SIGINT)
+    said = first.stdout.read()
+    assert first.wait() == 130
+    assert "voxsiam study resume table3 --workspace" in said
+
+    second = program("study", "resume", "table3")
+    read_until(second, ": finished")
+    second.kill()
+    assert second.wait() == -signal.SIGKILL
+    (ledger,) = find_ledgers(workspace)
+    finished = [
+        trial.run.result_file for trial in ledger.plan.trials if trial.run.result_file.exists()
+    ]
+    assert finished
+    written = {path: path.stat().st_mtime_ns for path in finished}
+
+    third = program("study", "resume", "table3")
+    said = third.stdout.read()
+    assert third.wait() == 0, said
+    assert {path: path.stat().st_mtime_ns for path in finished} == written
+    assert_one_whole_study(workspace)
+    assert_report(workspace.report("table3"), said)
+
+    status = program("study", "status", "--json")
+    states = json.loads(status.stdout.read())
+    (trials,) = states.values()
+    assert {trial["state"] for trial in trials} == {"finished"}
+
+    again = program("study", "run", "table3", "--preset", "tiny", "--set", "epochs=4")
+    said = again.stdout.read()
+    assert again.wait() == 0, said
+    assert "0 of 3 trials to do" in said
+    assert {path: path.stat().st_mtime_ns for path in finished} == written
+
+
+def assert_one_whole_study(workspace):
+    client = MlflowClient(workspace.tracking_uri)
+    experiment = client.get_experiment_by_name("voxsiam")
+    runs = client.search_runs([experiment.experiment_id])
+    kinds = [run.data.tags["voxsiam.kind"] for run in runs]
+    assert (kinds.count("study"), kinds.count("trial")) == (1, 3)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in runs:
+        if run.data.tags["voxsiam.kind"] == "trial":
+            history = client.get_metric_history(run.info.run_id, "train/loss")
+            assert {metric.step for metric in history} == {1, 2, 3, 4}
+
+
+def assert_report(folder, said):
+    names = {"index.html", "table.csv", "table.md", "table.tex", "table.json"}
+    assert names <= {path.name for path in folder.iterdir()}
+    page = (folder / "index.html").read_text()
+    assert "0.806" in page
+    assert "feature (3)" in page
+    assert str(folder / "index.html") in said
+    assert "0.806" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("study", "run", "tabel3"), "did you mean 'table3'"),
+        (("study", "run", "table3", "--preset", "minni"), "did you mean 'mini'"),
+        (("study", "run", "table3", "--pressure", "1"), "No such option"),
+        (("study", "run", "table3", "--data", "nowhere", "--preset", "tiny"), "data prepare"),
+        (("study", "run", "table3", "--preset", "paper"), "needs data"),
+        (("study", "run", "table3", "--preset", "tiny", "--workers", "9"), "fewer workers"),
+        (("study", "resume", "table3"), "study run table3"),
+        (("data", "prepare", "nowhere", "-o", "out"), "nowhere"),
+        (("data", "prepare", "nowhere", "-o", "out", "--grid", "big"), "128x128x64"),
+    ],
+)
+def test_bad_input_is_refused_in_three_lines(program, arguments, words):
+    process = program(*arguments)
+    said = process.stdout.read()
+    assert process.wait() == 2, said
+    what, where, fix = said.strip().splitlines()[-3:]
+    assert what.startswith("error: ")
+    assert where.startswith("  where: ")
+    assert fix.startswith("  fix:   ")
+    assert words in said
+    assert "Traceback" not in said
