@@ -2,13 +2,34 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PYTHON_PATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "platform")))
+
+
+MAY_SKIP = {"gpu", "shared_data"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    """Fail a test that is skipped for any other reason than a missing GPU or missing real data."""
+    report = yield
+    if report.skipped and not MAY_SKIP & {mark.name for mark in item.iter_markers()}:
+        report.outcome = "failed"
+    return report
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    """The first GPU; tests that need one are marked gpu."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return torch.device("cuda")
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +48,7 @@ def ray_instance() -> Iterator[None]:
         logging_level=logging.ERROR,
         runtime_env={"env_vars": {"PYTHONPATH": PYTHON_PATH}},
     )
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     yield
     ray.shutdown()
 

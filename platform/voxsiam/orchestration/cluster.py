@@ -113,7 +113,7 @@ def _start_local(workspace: Workspace, object_store_bytes: int) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     node = ray._private.worker._global_node  # pyright: ignore
     write_json(
         _session_file(workspace), {"session": node.get_session_dir_path(), "pid": os.getpid()}

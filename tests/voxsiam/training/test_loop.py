@@ -117,3 +117,13 @@ def test_heads_and_network_lie_in_one_file_without_pickle(tmp_path):
     assert {name.split(".")[0] for name in names} == {"network", "heads"}
     assert state.epochs_done == 1
     assert sorted(p.suffix for p in path.iterdir()) == [".json", ".safetensors", ".safetensors"]
+
+
+@pytest.mark.gpu
+def test_a_gpu_follows_the_cpu(tmp_path, cuda):
+    records = []
+    training = Training("run", make_recipe(epochs=2), 0, SPLIT, tmp_path / "gpu")
+    fit(training, make_volume, SingleProcess(records.append, cuda))
+    _, expected, _ = train(tmp_path / "cpu", make_recipe(epochs=2))
+    for ours, theirs in zip(records, expected, strict=True):
+        assert ours["train/loss"] == pytest.approx(theirs["train/loss"], rel=1e-3)
