@@ -36,9 +36,18 @@ class Choices:
     overrides: Sequence[str] = field(default_factory=tuple)
 
 
+def check_choices(table: Table, preset: Preset, choices: Choices) -> None:
+    """Refuse overrides that fit no row before anything is made or started.
+
+    Raises:
+        UserError: An override names no field, or its value does not fit.
+    """
+    _recipes(table, preset, preset.grid_dhw, choices)
+
+
 def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> str:
     """Name a request before anything is measured: equal requests are one study."""
-    recipes = _recipes(table, preset, prepared, choices)
+    recipes = _recipes(table, preset, prepared.config.grid_dhw, choices)
     request = {
         "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
         "data": prepared.fingerprint,
@@ -60,7 +69,7 @@ def plan_study(
     workers = choices.workers or preset.workers
     split, grid = _split(preset, prepared), prepared.config.grid_dhw
     _require_cases(split, workers)
-    recipes = _settle_numerics(_recipes(table, preset, prepared, choices), grid, workers)
+    recipes = _settle_numerics(_recipes(table, preset, grid, choices), grid, workers)
     trials = [
         TrialPlan(row=row.label, run=_run(recipe, seed, split, prepared, workspace))
         for row, recipe in zip(table.rows, recipes, strict=True)
@@ -80,9 +89,9 @@ def plan_study(
     )
 
 
-def _recipes(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> list[Recipe]:
-    grid = prepared.config.grid_dhw
-    return [override(preset.apply(row.recipe(), grid), choices.overrides) for row in table.rows]
+def _recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choices) -> list[Recipe]:
+    recipes = [preset.apply(row.recipe(), grid_dhw) for row in table.rows]
+    return [override(recipe, choices.overrides) for recipe in recipes]
 
 
 def _settle_numerics(recipes: list[Recipe], grid_dhw: Shape, workers: int) -> list[Recipe]:

@@ -16,7 +16,9 @@ MAY_SKIP = {"gpu", "shared_data"}
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that is skipped for any other reason than a missing GPU or missing real data."""
     report = yield
     if report.skipped and not MAY_SKIP & {mark.name for mark in item.iter_markers()}:

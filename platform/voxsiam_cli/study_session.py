@@ -12,7 +12,7 @@ from dashboards.table_files import side_by_side
 from dashboards.tables import build_table
 from data_pipelines.prepared_set import open_prepared
 from data_pipelines.stream import share_volumes
-from experiments.plan import Choices, plan_study, request_id
+from experiments.plan import Choices, check_choices, plan_study, request_id
 from experiments.presets import Preset
 from experiments.studies import STUDIES
 from experiments.table import Table
@@ -32,9 +32,10 @@ def start_study(
     table: Table, preset: Preset, data: Path | None, choices: Choices, workspace: Workspace
 ) -> None:
     """Plan a study and run it; a request that was made before goes on where it stopped."""
+    check_choices(table, preset, choices)
     with ray_instance(workspace, STORE_BYTES) as capacity:
-        prepared = require_prepared(data, preset, workspace)
         capacity.trials_at_once(choices.workers or preset.workers)
+        prepared = require_prepared(data, preset, workspace)
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
         plan = known.plan if known else plan_study(table, preset, prepared, choices, workspace)
         failed = run_ledger(known or Ledger.create(workspace, plan), workspace, capacity)

@@ -18,6 +18,8 @@ def program(ray_instance, child_environment, tmp_path):
     """Start the command line beside the test session's Ray instance, never a second one."""
     environment = child_environment | {
         "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        # A local Ray asks for its token; a process that joins must say that it has one.
+        "RAY_AUTH_MODE": "token",
         "PYTHONUNBUFFERED": "1",
     }
     started = []
@@ -91,6 +93,7 @@ def test_interrupted_killed_and_resumed_it_ends_as_one_study(program, tmp_path):
 def assert_one_whole_study(workspace):
     client = MlflowClient(workspace.tracking_uri)
     experiment = client.get_experiment_by_name("voxsiam")
+    assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     kinds = [run.data.tags["voxsiam.kind"] for run in runs]
     assert (kinds.count("study"), kinds.count("trial")) == (1, 3)

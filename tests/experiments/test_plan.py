@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from data_pipelines.prepared_set import PreparedCase, PreparedSet
+from experiments.plan import Choices, plan_study, request_id
+from experiments.presets import PRESETS
+from experiments.table3 import TABLE
+from voxsiam.errors import UserError
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.types import ORGANS
+from voxsiam.volumes.preparation import PreparationConfig
+
+TINY = PRESETS["tiny"]
+
+
+def prepared_set(cases):
+    """A prepared set as planning sees it; no volume is read."""
+    grid = (32, 32, 32)
+    described = tuple(
+        PreparedCase(
+            case_id=f"case{i}", patient_id=f"patient{i // 2}", source="toy", key=f"{i:016x}",
+            shape=grid, spacing_mm=(3.0, 2.0, 2.0), native_shape=grid,
+            native_spacing_mm=(3.0, 2.0, 2.0), organ_voxels=dict.fromkeys(ORGANS, 9),
+        )
+        for i in range(cases)
+    )  # fmt: skip
+    config = PreparationConfig(grid_dhw=grid)
+    return PreparedSet(Path("prepared"), "toy", "phantom", f"{cases:016x}", config, described)
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def make(cases=8, preset=TINY, **choices):
+        prepared = prepared_set(cases)
+        return plan_study(TABLE, preset, prepared, Choices(**choices), Workspace(tmp_path))
+
+    return make
+
+
+def test_every_row_and_seed_on_one_split(plan):
+    study = plan(seeds=3)
+    assert [(t.row, t.run.seed) for t in study.trials] == [
+        (row.label, seed) for row in TABLE.rows for seed in range(3)
+    ]
+    assert len({trial.run.run_id for trial in study.trials}) == 9
+    assert len({trial.run.split for trial in study.trials}) == 1
+    split = study.trials[0].run.split
+    assert split.disjoint()
+    assert len(split.train + split.validation + split.test) == 8
+
+
+def test_numerics_are_settled_once_for_all_rows(plan):
+    numerics = {
+        (t.run.recipe.numerics.autocast, t.run.recipe.numerics.memory_format) for t in plan().trials
+    }
+    assert numerics == {("float32", "contiguous")}
+
+
+def test_equal_requests_are_one_study_and_others_are_not():
+    def name(cases=8, **choices):
+        return request_id(TABLE, TINY, prepared_set(cases), Choices(**choices))
+
+    assert name() == name(seeds=1, workers=1)
+    others = [name(9), name(seeds=2), name(workers=2), name(overrides=["epochs=3"])]
+    assert len({name(), *others}) == 5
+
+
+def test_fewer_training_cases_than_workers_are_refused(plan):
+    with pytest.raises(UserError, match="1 training cases cannot feed 2 workers"):
+        plan(cases=2, workers=2)
+
+
+def test_settings_that_change_or_limit_nothing_are_said(plan):
+    assert any("53 a layer and batch, 31 of them" in note for note in plan().notes)
+    inactive = plan(overrides=["feature_loss.sampling.max_voxels=100000"]).notes
+    assert any("the deepest layer has 256 voxels a batch" in note for note in inactive)
