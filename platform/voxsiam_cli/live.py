@@ -100,6 +100,8 @@ class LiveStudy:
         if self.first_step_s is None:
             self.first_step_s = first_step - self._begin
             return
+        if self._slots > 1:
+            return
         ends = [p.ended for p in self._progress.values() if 0 < p.ended <= progress.started + 1]
         if ends:
             self.gaps_s.append(first_step - max(ends))

@@ -51,9 +51,8 @@ def test_every_row_and_seed_on_one_split(plan):
 
 
 def test_numerics_are_settled_once_for_all_rows(plan):
-    numerics = {
-        (t.run.recipe.numerics.autocast, t.run.recipe.numerics.memory_format) for t in plan().trials
-    }
+    settled = [trial.run.recipe.numerics for trial in plan().trials]
+    numerics = {(each.autocast, each.memory_format) for each in settled}
     assert numerics == {("float32", "contiguous")}
 
 
@@ -67,8 +66,8 @@ def test_equal_requests_are_one_study_and_others_are_not():
 
 
 def test_fewer_training_cases_than_workers_are_refused(plan):
-    with pytest.raises(UserError, match="1 training cases cannot feed 2 workers"):
-        plan(cases=2, workers=2)
+    with pytest.raises(UserError, match="2 training cases cannot feed 3 workers"):
+        plan(cases=4, workers=3)
 
 
 def test_settings_that_change_or_limit_nothing_are_said(plan):
