@@ -115,9 +115,13 @@ def _start_local(workspace: Workspace, object_store_bytes: int) -> None:
     )
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     node = ray._private.worker._global_node  # pyright: ignore
-    write_json(
-        _session_file(workspace), {"session": node.get_session_dir_path(), "pid": os.getpid()}
-    )
+    owner = psutil.Process()
+    session = {
+        "folder": node.get_session_dir_path(),
+        "pid": owner.pid,
+        "started": owner.create_time(),
+    }
+    write_json(_session_file(workspace), session)
 
 
 def _session_file(workspace: Workspace) -> Path:
@@ -130,9 +134,17 @@ def _end_leftovers(workspace: Workspace) -> None:
         session = json.loads(_session_file(workspace).read_text())
     except (OSError, ValueError):
         return
-    if psutil.pid_exists(session["pid"]):
+    if _is_running(session["pid"], session["started"]):
         return
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if any(session["session"] in word for word in words):
+        if any(session["folder"] in word for word in words):
             process.send_signal(signal.SIGKILL)
+
+
+def _is_running(pid: int, started: float) -> bool:
+    """Tell whether the very process still runs: its number may belong to another by now."""
+    try:
+        return psutil.Process(pid).create_time() == started
+    except psutil.NoSuchProcess:
+        return False

@@ -20,6 +20,9 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.batch import CaseLoader
 from voxsiam.training.context import Record, SingleProcess
 
+RECORD_NAMES = ("epoch", "learning_rate")
+"""Figures of an epoch whose names have no slash; the rest of a Tune result is Tune's."""
+
 
 @runtime_checkable
 class StudyListener(Protocol):
@@ -191,9 +194,6 @@ class _TuneBridge(tune.Callback):
 
     def _plan_of(self, trial: Trial) -> TrialPlan:
         return self._trials[trial.config["index"]]
-
-
-RECORD_NAMES = ("epoch", "learning_rate")
 
 
 def _free_placement_group(trial: Trial) -> None:

@@ -35,6 +35,8 @@ class RayTrainWorker:
 
     def distribute(self, module: nn.Module) -> nn.Module:
         """Wrap the module for DDP where there are several workers."""
+        # From here on the study knows the placement group, even if no epoch is ever finished.
+        self.report({})
         return ray.train.torch.prepare_model(
             module, parallel_strategy_kwargs={"gradient_as_bucket_view": True}
         )
