@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
+
 from data_pipelines.prepared_set import PreparedSet
 from data_pipelines.splits import split_cases
 from experiments.presets import Preset
@@ -97,7 +99,8 @@ def _recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choices) ->
 def _settle_numerics(recipes: list[Recipe], grid_dhw: Shape, workers: int) -> list[Recipe]:
     """Measure once, on the row with the most layers, and give all rows the same numerics."""
     per_worker = math.ceil(recipes[-1].batch_size / workers)
-    numerics = resolve_numerics(recipes[-1], grid_dhw, per_worker).numerics
+    threads = max(1, torch.get_num_threads() // workers)
+    numerics = resolve_numerics(recipes[-1], grid_dhw, per_worker, threads).numerics
     return [recipe.with_changes(numerics=numerics) for recipe in recipes]
 
 

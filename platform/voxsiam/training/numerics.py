@@ -1,6 +1,5 @@
 """Which precision and memory layout is fastest here: measured once per study, then written down."""
 
-import statistics
 import time
 from itertools import product
 from typing import get_args
@@ -13,42 +12,59 @@ from voxsiam.training.loop import build_objective, build_optimiser
 from voxsiam.training.objective import Moment
 from voxsiam.types import Shape
 
-STEPS = 3
+ROUNDS = 3
 
 
-def resolve_numerics(recipe: Recipe, grid_dhw: Shape, cases: int) -> Recipe:
+def resolve_numerics(recipe: Recipe, grid_dhw: Shape, cases: int, threads: int) -> Recipe:
     """Replace `auto` in a recipe by the fastest candidate on this machine.
+
+    Candidates take turns, and the best of each one's rounds counts: other work on the machine
+    slows all of them and makes none of them faster.
 
     Args:
         recipe: Fields that are not `auto` are kept.
         grid_dhw: Of the prepared volumes.
         cases: That one worker holds in a step.
+        threads: That one worker computes with.
     """
     if recipe.numerics.resolved:
         return recipe
     settled = [recipe.with_changes(numerics=numerics) for numerics in _candidates(recipe.numerics)]
-    return min(settled, key=lambda candidate: step_seconds(candidate, grid_dhw, cases))
+    steps = [TrainingStep(candidate, grid_dhw, cases) for candidate in settled]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        rounds = [[step.seconds() for step in steps] for _ in range(1 + ROUNDS)]
+    finally:
+        torch.set_num_threads(before)
+    best = [min(times) for times in zip(*rounds[1:], strict=True)]
+    return settled[best.index(min(best))]
 
 
-def step_seconds(recipe: Recipe, grid_dhw: Shape, cases: int, steps: int = STEPS) -> float:
-    """Return the median time of a training step on random input, after one warm-up step."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    objective = build_objective(recipe, 0, device)
-    optimiser = build_optimiser(objective, recipe.optimiser)
-    generator = torch.Generator().manual_seed(0)
-    images = torch.rand(cases, 1, *grid_dhw, generator=generator)
-    labels = (images[:, 0] * recipe.network.num_classes).long().byte()
-    batch = Batch(tuple(map(str, range(cases))), cases, images, labels).to(device)
-    times = []
-    for step in range(steps + 1):
-        start = time.perf_counter()
-        objective(batch, Moment(0, 0, step))["loss"].backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        if device.type == "cuda":
+class TrainingStep:
+    """One optimiser step of a recipe on random input, again and again."""
+
+    def __init__(self, recipe: Recipe, grid_dhw: Shape, cases: int) -> None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._objective = build_objective(recipe, 0, device)
+        self._optimiser = build_optimiser(self._objective, recipe.optimiser)
+        images = torch.rand(cases, 1, *grid_dhw, generator=torch.Generator().manual_seed(0))
+        labels = (images[:, 0] * recipe.network.num_classes).byte()
+        self._batch = Batch(tuple(map(str, range(cases))), cases, images, labels).to(device)
+
+    def __call__(self) -> None:
+        """Forward, backward, update; back when the device has finished."""
+        self._optimiser.zero_grad(set_to_none=True)
+        self._objective(self._batch, Moment(0, 0, 0))["loss"].backward()
+        self._optimiser.step()
+        if self._batch.images.is_cuda:
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
+
+    def seconds(self) -> float:
+        """Time one step."""
+        start = time.perf_counter()
+        self()
+        return time.perf_counter() - start
 
 
 def _candidates(given: NumericsConfig) -> list[NumericsConfig]:

@@ -8,7 +8,7 @@ from voxsiam.training.numerics import resolve_numerics
 
 def test_what_is_left_open_is_settled_and_the_rest_is_kept():
     recipe = make_recipe().with_changes(numerics=NumericsConfig(autocast="float32"))
-    settled = resolve_numerics(recipe, SHAPE, cases=1)
+    settled = resolve_numerics(recipe, SHAPE, cases=1, threads=1)
     assert settled.numerics.resolved
     assert settled.numerics.autocast == "float32"
     assert settled.with_changes(numerics=recipe.numerics) == recipe
@@ -16,7 +16,7 @@ def test_what_is_left_open_is_settled_and_the_rest_is_kept():
 
 def test_settled_numerics_are_not_measured_again():
     recipe = make_recipe()
-    assert resolve_numerics(recipe, SHAPE, cases=1) is recipe
+    assert resolve_numerics(recipe, SHAPE, cases=1, threads=1) is recipe
 
 
 def test_the_layout_reaches_the_weights():
