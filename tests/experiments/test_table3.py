@@ -47,6 +47,12 @@ def test_budgets_stay_the_same_share_of_smaller_grids(preset, budgets):
     assert (loss.sampling.max_voxels, loss.sampling.max_false_negatives) == budgets
 
 
+def test_the_paper_preset_keeps_its_budgets_on_any_grid():
+    loss = PRESETS["paper"].apply(TABLE.rows[0].recipe(), (32, 48, 48)).feature_loss
+    assert loss is not None
+    assert loss.sampling == SamplingConfig()
+
+
 @pytest.mark.parametrize("study", STUDIES.values(), ids=list(STUDIES))
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_every_row_is_a_recipe_of_its_own_at_every_size(study, preset):

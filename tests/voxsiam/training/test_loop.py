@@ -4,6 +4,7 @@ from safetensors.torch import load_file
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.errors import UserError
+from voxsiam.training.batch import epoch_plan
 from voxsiam.training.checkpoint import CheckpointFolder
 from voxsiam.training.config import NumericsConfig
 from voxsiam.training.context import SingleProcess
@@ -102,6 +103,20 @@ def test_no_test_case_is_read(tmp_path):
 
     train(tmp_path, make_recipe(), load)
     assert seen == {*SPLIT.train, *SPLIT.validation}
+
+
+def test_each_epoch_reads_the_cases_of_its_own_plan(tmp_path):
+    seen = []
+
+    def load(case_id):
+        seen.append(case_id)
+        return make_volume(case_id)
+
+    train(tmp_path, make_recipe(epochs=2), load)
+    plans = [epoch_plan(SPLIT.train, seed=0, epoch=epoch, batch_size=4) for epoch in (0, 1)]
+    expected = [[case for batch in plan for case in batch] for plan in plans]
+    assert seen == [*expected[0], "v", *expected[1], "v"]
+    assert expected[0] != expected[1]
 
 
 def test_unsettled_numerics_are_refused():

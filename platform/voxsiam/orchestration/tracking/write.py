@@ -130,7 +130,7 @@ class StudyTracker:
             }
             | _source_tags()
         )
-        name = f"{self._plan.study} {trial.row} s{run.seed}"
+        name = f"{trial.row} s{run.seed}"
         run_id = self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
         params = flatten(recipe.model_dump(mode="json")) | {"seed": run.seed, "row": trial.row}
         params["workers"] = self._plan.workers
@@ -174,7 +174,9 @@ def _experiment_id(client: MlflowClient, workspace: Workspace) -> str:
         return found.experiment_id
     local = workspace.tracking_uri.startswith("sqlite:")
     location = workspace.artifacts.as_uri() if local else None
-    return client.create_experiment(EXPERIMENT, artifact_location=location)
+    # MLflow's pages then show what belongs to training, not to language models.
+    tags = {"mlflow.experimentKind": "custom_model_development"}
+    return client.create_experiment(EXPERIMENT, artifact_location=location, tags=tags)
 
 
 def _plan_summary(plan: StudyPlan) -> dict[str, Any]:
