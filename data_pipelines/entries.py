@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from pydantic import ValidationError
 
-from data_pipelines.durable_files import sha256_of, sync_folder, temporary_beside, write_synced
+from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_synced
 from voxsiam.errors import UserError
 from voxsiam.training.config import fingerprint
 from voxsiam.types import NUM_CLASSES, ORGANS, Frozen, Shape, Spacing
@@ -65,7 +65,7 @@ def write_entry(volumes: Path, key: str, volume: PreparedVolume) -> EntryFacts:
         temporary.mkdir()
         facts = _write_files(temporary, volume)
         _move_into_place(temporary, volumes / key)
-        sync_folder(volumes)
+        sync(volumes)
     except OSError as error:
         raise UserError(
             f"A prepared volume cannot be written ({error.strerror}).",
@@ -119,7 +119,7 @@ def _write_files(folder: Path, volume: PreparedVolume) -> EntryFacts:
         sha256={name: sha256_of(folder / name) for name in ARRAYS},
     )
     write_synced(folder / _META, facts.model_dump_json(indent=1).encode())
-    sync_folder(folder)
+    sync(folder)
     return facts
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from data_pipelines.durable_files import sha256_of, write_text_atomically
+from voxsiam.durable_files import sha256_of, write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.types import Frozen
 

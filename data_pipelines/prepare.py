@@ -13,7 +13,6 @@ import ray
 import ray.data
 from pydantic import TypeAdapter
 
-from data_pipelines.durable_files import remove_abandoned, write_text_atomically
 from data_pipelines.entries import EntryFacts, entry_key, read_sound_entry, write_entry
 from data_pipelines.file_index import FileIndex, KnownFile, known_file
 from data_pipelines.manifest import Case, Manifest
@@ -27,6 +26,7 @@ from data_pipelines.prepared_set import (
     open_prepared,
 )
 from data_pipelines.sources.detect import read_source
+from voxsiam.durable_files import remove_abandoned, write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.types import Frozen
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig, prepare_volume

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import psutil
 from rich.live import Live
 from rich.table import Table
 
@@ -35,6 +36,7 @@ class LiveStudy:
         self._begin = time.monotonic()
         self._live = Live(console=console, refresh_per_second=2, get_renderable=self.table)
         self.first_step_s: float | None = None
+        self.first_step_after_command_s = 0.0
         self.gaps_s: list[float] = []
 
     def __enter__(self) -> "LiveStudy":
@@ -99,6 +101,7 @@ class LiveStudy:
     def _note_start_up(self, progress: _Progress, first_step: float) -> None:
         if self.first_step_s is None:
             self.first_step_s = first_step - self._begin
+            self.first_step_after_command_s = self.first_step_s + self._begin - _command_start()
             return
         if self._slots > 1:
             return
@@ -113,6 +116,11 @@ class LiveStudy:
     def _line(self, text: str) -> None:
         if not console.is_terminal:
             say(f"[{_clock(time.monotonic() - self._begin)}] {text}")
+
+
+def _command_start() -> float:
+    """Return when this process began, on the monotonic clock."""
+    return time.monotonic() - (time.time() - psutil.Process().create_time())
 
 
 def _cells(progress: _Progress, epochs: int) -> Sequence[str]:

@@ -1,7 +1,8 @@
 """voxsiam study: the paper's tables, one command each."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table as Grid
@@ -16,6 +17,8 @@ from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 if TYPE_CHECKING:
     from voxsiam.orchestration.ledger import Ledger
     from voxsiam.orchestration.workspace import Workspace as Folder
+
+Entry = TypeVar("Entry")
 
 app = typer.Typer(help="The paper's tables: run, watch, resume, report.", no_args_is_help=True)
 
@@ -128,24 +131,20 @@ def report(
 
 def find_table(name: str) -> Table:
     """Return a study by its name, or say which name was meant."""
-    if name not in STUDIES:
-        raise UserError(
-            f"there is no study '{name}'",
-            where="voxsiam study",
-            fix=nearest_name(name, tuple(STUDIES)),
-        )
-    return STUDIES[name]
+    return _named("study", name, STUDIES, "voxsiam study")
 
 
 def find_preset(name: str) -> Preset:
     """Return a preset by its name, or say which name was meant."""
-    if name not in PRESETS:
+    return _named("preset", name, PRESETS, "--preset")
+
+
+def _named(kind: str, name: str, known: Mapping[str, Entry], where: str) -> Entry:
+    if name not in known:
         raise UserError(
-            f"there is no preset '{name}'",
-            where="--preset",
-            fix=nearest_name(name, tuple(PRESETS)),
+            f"there is no {kind} '{name}'", where=where, fix=nearest_name(name, tuple(known))
         )
-    return PRESETS[name]
+    return known[name]
 
 
 def _find_ledger(folder: "Folder", name: str, study_id: str | None) -> "Ledger":

@@ -113,7 +113,11 @@ def _ledger_of(workspace: Workspace, study_id: str) -> Ledger | None:
 
 def _print_start_up(live: LiveStudy) -> None:
     if live.first_step_s is not None:
-        say(f"first optimiser step after {live.first_step_s:.1f} s", "dim")
+        say(
+            f"first optimiser step {live.first_step_s:.1f} s after the trials were started, "
+            f"{live.first_step_after_command_s:.1f} s after the command",
+            "dim",
+        )
     if live.gaps_s:
         mean = sum(live.gaps_s) / len(live.gaps_s)
         say(f"between two trials {mean:.1f} s on average", "dim")

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 
 
@@ -68,9 +69,4 @@ class Workspace:
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
     """Replace a JSON file in one step: a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_text_atomically(path, json.dumps(content, indent=1))

@@ -8,7 +8,6 @@ place and renamed into it, so a folder with its final name is whole.
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from voxsiam.durable_files import remove_abandoned, sha256_of, sync, temporary_beside
 
 KEEP = 2
 
@@ -51,20 +52,19 @@ class CheckpointFolder:
     ) -> Path:
         """Write a checkpoint, then drop all but the newest two."""
         target = self.folder / f"epoch-{state.epochs_done:04d}"
-        partial = self.folder / f".partial-{os.getpid()}-{target.name}"
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = temporary_beside(target)
         partial.mkdir(parents=True)
         save_file(_contiguous(module.state_dict()), partial / "weights.safetensors")
         save_file(_optimiser_tensors(module, optimiser), partial / "optimiser.safetensors")
-        sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+        sums = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
         content = {**state.__dict__, "records": list(state.records), "files": sums}
         sealed = {"content": content, "sha256": _sha256_json(content)}
         (partial / "state.json").write_text(json.dumps(sealed))
         for path in [*partial.iterdir(), partial]:
-            _sync(path)
+            sync(path)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
-        _sync(self.folder)
+        sync(self.folder)
         self._drop_old()
         return target
 
@@ -79,8 +79,7 @@ class CheckpointFolder:
     def _drop_old(self) -> None:
         for path in sorted(self.folder.glob("epoch-*"))[:-KEEP]:
             shutil.rmtree(path, ignore_errors=True)
-        for path in self.folder.glob(".partial-*"):
-            shutil.rmtree(path, ignore_errors=True)
+        remove_abandoned(self.folder)
 
 
 def restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
@@ -125,25 +124,12 @@ def _read_state(path: Path) -> TrainingState | None:
         if _sha256_json(content) != sealed["sha256"]:
             return None
         sums = content.pop("files")
-        if any(_sha256(path / name) != digest for name, digest in sums.items()):
+        if any(sha256_of(path / name) != digest for name, digest in sums.items()):
             return None
         return TrainingState(**{**content, "records": tuple(content["records"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _sha256_json(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,5 +1,8 @@
 import json
 import shutil
+import socket
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -26,6 +29,12 @@ def folder(tmp_path):
     for epoch in (1, 2, 3):
         checkpoints.save(TrainingState(epoch, "run", ({"epoch": float(epoch)},)), *trained())
     return checkpoints
+
+
+def dead_process_id():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 def epochs_found(folder, run_id="run"):
@@ -59,7 +68,7 @@ def test_a_damaged_file_means_the_one_before(folder, name, damage):
 @pytest.mark.parametrize("files", range(4))
 def test_a_kill_at_any_file_boundary_leaves_the_one_before(folder, files):
     """A save that dies has only its partial folder, however many files are in it."""
-    partial = folder.folder / ".partial-1-epoch-0004"
+    partial = folder.folder / f".tmp-{socket.gethostname()}-{dead_process_id()}-0"
     partial.mkdir()
     for name in FILES[:files]:
         shutil.copy(folder.folder / "epoch-0003" / name, partial / name)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import uuid
 
-from data_pipelines.durable_files import remove_abandoned, temporary_beside, write_text_atomically
+from voxsiam.durable_files import remove_abandoned, temporary_beside, write_text_atomically
 
 
 def dead_pid():

@@ -22,7 +22,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     temporary = temporary_beside(path)
     write_synced(temporary, text.encode())
     temporary.replace(path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -33,8 +33,8 @@ def write_synced(path: Path, content: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def sync_folder(path: Path) -> None:
-    """Wait until the disk has the names in a folder."""
+def sync(path: Path) -> None:
+    """Wait until the disk has a file's content, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
