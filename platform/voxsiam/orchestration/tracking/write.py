@@ -174,9 +174,7 @@ def _experiment_id(client: MlflowClient, workspace: Workspace) -> str:
         return found.experiment_id
     local = workspace.tracking_uri.startswith("sqlite:")
     location = workspace.artifacts.as_uri() if local else None
-    # MLflow's pages then show what belongs to training, not to language models.
-    tags = {"mlflow.experimentKind": "custom_model_development"}
-    return client.create_experiment(EXPERIMENT, artifact_location=location, tags=tags)
+    return client.create_experiment(EXPERIMENT, artifact_location=location)
 
 
 def _plan_summary(plan: StudyPlan) -> dict[str, Any]:
