@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.small_data_sets import SMALL, write_case_folders, write_nnunet
+from voxsiam.volumes.preparation import PreparationConfig
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PYTHON_PATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "platform")))
 
@@ -68,3 +71,21 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/data beside the checkout")
     return folder
+
+
+@pytest.fixture
+def small_config() -> PreparationConfig:
+    """A grid that is quick to prepare."""
+    return SMALL
+
+
+@pytest.fixture
+def case_folders(tmp_path: Path) -> Path:
+    """Three cases in plain folders."""
+    return write_case_folders(tmp_path / "clinic")
+
+
+@pytest.fixture
+def nnunet_folder(tmp_path: Path) -> Path:
+    """Two cases in nnU-Net's layout."""
+    return write_nnunet(tmp_path / "Dataset001_Abdomen")

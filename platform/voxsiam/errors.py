@@ -22,6 +22,13 @@ class UserError(Exception):
         return _rebuild, (self.what, self.where, self.fix)
 
 
+class Terminated(BaseException):
+    """SIGTERM: like Ctrl-C it keeps the work, and the exit code tells the difference.
+
+    Not a KeyboardInterrupt, which the command line library answers on its own.
+    """
+
+
 def _rebuild(what: str, where: str, fix: str) -> UserError:
     return UserError(what, where=where, fix=fix)
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from voxsiam.errors import UserError
+from voxsiam.errors import Terminated, UserError
 from voxsiam_cli import data, demo, doctor, models, study, ui
 from voxsiam_cli.console import errors, show_error
 
@@ -28,10 +28,6 @@ app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(models.models)
 app.command()(ui.ui)
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, taken like Ctrl-C: work is kept, and the exit code tells the difference."""
 
 
 @app.callback()
@@ -54,7 +50,7 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:
-        if debug:
+        if debug and not hasattr(error, "format_message"):
             raise
         code = _show_unexpected(error)
     sys.exit(code)
@@ -66,6 +62,9 @@ def _show_unexpected(error: Exception) -> int:
     if message is not None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "voxsiam"
+        if not message():
+            # Called without a command: the help has been printed.
+            return 2
         what, _, hint = message().partition(" Did you mean ")
         fix = f"did you mean {hint}" if hint else f"see: {command} --help"
         show_error(UserError(what, where=command, fix=fix))

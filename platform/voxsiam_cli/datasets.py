@@ -16,14 +16,12 @@ PHANTOM_SEED = 0
 PHANTOM_SLICE_MM = (3.0, 5.0)
 """Thick slices only: thin ones cost minutes to write and vanish on the small grids."""
 
-PREPARE_STORE_BYTES = 512 * 2**20
-
 
 def prepare_source(
     source: Path, output: Path, config: PreparationConfig, workspace: Path
 ) -> PreparedSet:
     """Prepare a data set in a Ray instance of its own."""
-    with ray_instance(Workspace(workspace), PREPARE_STORE_BYTES), Steps("prepare") as steps:
+    with ray_instance(Workspace(workspace)), Steps("prepare") as steps:
         return prepare(source, output, config, on_case=steps)
 
 

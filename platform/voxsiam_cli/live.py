@@ -99,6 +99,8 @@ class LiveStudy:
         return int(self._progress[trial.run.run_id].record.get("epoch", 0))
 
     def _note_start_up(self, progress: _Progress, first_step: float) -> None:
+        if first_step < progress.started:
+            return  # A resumed trial reports its last epoch again, at once.
         if self.first_step_s is None:
             self.first_step_s = first_step - self._begin
             self.first_step_after_command_s = self.first_step_s + self._begin - _command_start()

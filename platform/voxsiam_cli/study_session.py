@@ -10,14 +10,15 @@ from dashboards.report import write_report
 from dashboards.results import find_study, load_study
 from dashboards.table_files import side_by_side
 from dashboards.tables import build_table
-from data_pipelines.prepared_set import open_prepared
+from data_pipelines.prepared_set import PreparedSet, open_prepared
 from data_pipelines.stream import share_volumes
 from experiments.plan import Choices, check_choices, plan_study, request_id
 from experiments.presets import Preset
 from experiments.studies import STUDIES
 from experiments.table import Table
+from voxsiam.errors import Terminated, UserError
 from voxsiam.orchestration.cluster import Capacity, ray_instance
-from voxsiam.orchestration.ledger import Ledger, TrialPlan, find_ledgers
+from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
@@ -25,15 +26,13 @@ from voxsiam_cli.console import console, say
 from voxsiam_cli.datasets import require_prepared
 from voxsiam_cli.live import LiveStudy
 
-STORE_BYTES = 1500 * 2**20
-
 
 def start_study(
     table: Table, preset: Preset, data: Path | None, choices: Choices, workspace: Workspace
 ) -> None:
     """Plan a study and run it; a request that was made before goes on where it stopped."""
     check_choices(table, preset, choices)
-    with ray_instance(workspace, STORE_BYTES) as capacity:
+    with ray_instance(workspace) as capacity:
         capacity.trials_at_once(choices.workers or preset.workers)
         prepared = require_prepared(data, preset, workspace)
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
@@ -45,7 +44,7 @@ def start_study(
 
 def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
-    with ray_instance(workspace, STORE_BYTES) as capacity:
+    with ray_instance(workspace) as capacity:
         failed = run_ledger(ledger, workspace, capacity)
     report_study(STUDIES[ledger.plan.study], workspace, ledger.plan.study_id)
     _exit_on_failure(failed, ledger.plan.study, workspace)
@@ -61,14 +60,30 @@ def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> list
         tracker.complete_finished([trial for trial in plan.trials if trial not in todo])
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
         held.enter_context(_resumable(plan.study, workspace, tracker))
-        prepared = open_prepared(plan.prepared)
-        load = share_volumes(prepared)
+        load = share_volumes(_open_planned(plan))
         slots = capacity.trials_at_once(plan.workers)
         live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])
+        tracker.complete_finished([trial for trial in plan.trials if trial not in failed])
         tracker.study_ended("failed" if failed else "finished")
     _print_start_up(live)
     return failed
+
+
+def _open_planned(plan: StudyPlan) -> PreparedSet:
+    """Open the volumes that the study was planned on.
+
+    Raises:
+        UserError: The prepared set is gone or was made anew otherwise: results would mix.
+    """
+    prepared = open_prepared(plan.prepared)
+    if prepared.fingerprint != plan.trials[0].run.data_fingerprint:
+        raise UserError(
+            "the prepared set has changed since this study was planned",
+            where=str(plan.prepared),
+            fix=f"prepare it again as it was, or start anew: voxsiam study run {plan.study}",
+        )
+    return prepared
 
 
 def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
@@ -87,7 +102,7 @@ def _resumable(study: str, workspace: Workspace, tracker: StudyTracker) -> Itera
     """Whatever ends the study early, end the parent run too; after Ctrl-C say how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         say("stopped; finished epochs are kept.", "yellow")
         say(f"go on with: voxsiam study resume {study} --workspace {workspace.root}")
         tracker.study_ended("interrupted")

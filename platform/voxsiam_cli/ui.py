@@ -29,6 +29,9 @@ def ui(
             fix="run a study first: voxsiam demo",
         )
     folder = Folder(workspace)
+    if folder.tracking_uri.startswith(("http:", "https:")):
+        say(f"MLflow UI: {folder.tracking_uri} (MLFLOW_TRACKING_URI)")
+        return
     say(f"MLflow UI: http://127.0.0.1:{port}   (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", folder.tracking_uri, "--workers", "1"]

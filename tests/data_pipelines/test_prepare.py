@@ -10,8 +10,8 @@ import ray
 import data_pipelines.prepare
 from data_pipelines.prepare import CaseReady, CaseRefused, CaseRequest, prepare, prepare_case
 from data_pipelines.prepared_set import open_prepared
-from tests.data_pipelines.conftest import write_case_folders
 from tests.nifti_files import phantom_ct, write_scan
+from tests.small_data_sets import SMALL, write_case_folders
 from voxsiam.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
@@ -20,8 +20,6 @@ pytestmark = pytest.mark.usefixtures("ray_instance")
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, ray_instance):
     """One prepared set that tests copy instead of making their own."""
-    from tests.data_pipelines.conftest import SMALL
-
     folder = tmp_path_factory.mktemp("finished")
     source = write_case_folders(folder / "clinic")
     steps = []

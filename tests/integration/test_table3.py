@@ -12,6 +12,14 @@ from mlflow.tracking import MlflowClient
 from voxsiam.orchestration.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
 
+# A shell starts background jobs with Ctrl-C ignored, and their children inherit that.
+START = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from voxsiam_cli.app import main
+main()
+"""
+
 
 @pytest.fixture
 def program(ray_instance, child_environment, tmp_path):
@@ -25,7 +33,7 @@ def program(ray_instance, child_environment, tmp_path):
     started = []
 
     def start(*arguments):
-        command = [sys.executable, "-m", "voxsiam_cli", *arguments]
+        command = [sys.executable, "-c", START, *arguments]
         process = subprocess.Popen(
             [*command, "--workspace", str(tmp_path / "w")],
             env=environment, cwd=tmp_path, text=True,
@@ -58,6 +66,13 @@ def test_interrupted_killed_and_resumed_it_ends_as_one_study(program, tmp_path):
     first.send_signal(signal.SIGINT)
     said = first.stdout.read()
     assert first.wait() == 130
+    assert "voxsiam study resume table3 --workspace" in said
+
+    terminated = program("study", "resume", "table3")
+    read_until(terminated, ": starting")
+    terminated.send_signal(signal.SIGTERM)
+    said = terminated.stdout.read()
+    assert terminated.wait() == 143, said
     assert "voxsiam study resume table3 --workspace" in said
 
     second = program("study", "resume", "table3")

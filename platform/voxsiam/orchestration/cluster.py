@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,22 +79,30 @@ class Capacity:
 
 
 @contextmanager
-def ray_instance(workspace: Workspace, object_store_bytes: int) -> Iterator[Capacity]:
+def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
     """Join the cluster at RAY_ADDRESS, or start Ray on this machine and stop it at the end.
 
     A local instance is private (`address="local"`). What a killed command of this workspace left
     running is ended first: two instances on one host hang each other.
+
+    Raises:
+        UserError: Another command has a local Ray in this workspace now.
     """
-    if os.environ.get("RAY_ADDRESS"):
+    joins = bool(os.environ.get("RAY_ADDRESS"))
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    if joins:
         ray.init(logging_level=logging.ERROR, log_to_driver=False)
     else:
         _end_leftovers(workspace)
-        _start_local(workspace, object_store_bytes)
+        _start_local(workspace)
+    # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
+    signal.signal(signal.SIGTERM, on_sigterm)
     try:
         yield Capacity.of_cluster()
     finally:
         ray.shutdown()
-        _session_file(workspace).unlink(missing_ok=True)
+        if not joins:
+            _session_file(workspace).unlink(missing_ok=True)
 
 
 def local_cpus() -> int:
@@ -101,7 +110,18 @@ def local_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start_local(workspace: Workspace, object_store_bytes: int) -> None:
+def object_store_bytes() -> int:
+    """Return the shared memory that volumes may take: a third of the machine's, if it is free.
+
+    It is taken only as it is used.
+    """
+    wanted = psutil.virtual_memory().total // 3
+    shared = Path("/dev/shm")  # noqa: S108
+    free = shutil.disk_usage(shared).free * 9 // 10 if shared.exists() else wanted
+    return max(min(wanted, free), 256 * 2**20)
+
+
+def _start_local(workspace: Workspace) -> None:
     # At least two, so that two workers run on a one-core machine too: CPUs are only tokens.
     cpus = max(2, local_cpus())
     ray.init(
@@ -109,7 +129,7 @@ def _start_local(workspace: Workspace, object_store_bytes: int) -> None:
         num_cpus=cpus,
         resources={TRIAL_RESOURCE: float(cpus)},
         include_dashboard=False,
-        object_store_memory=max(object_store_bytes, 256 * 2**20),
+        object_store_memory=object_store_bytes(),
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
@@ -135,7 +155,11 @@ def _end_leftovers(workspace: Workspace) -> None:
     except (OSError, ValueError):
         return
     if _is_running(session["pid"], session["started"]):
-        return
+        raise UserError(
+            "another command is using this workspace now",
+            where=str(workspace.root),
+            fix="wait for it (voxsiam study status), or use another --workspace",
+        )
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if any(session["folder"] in word for word in words):

@@ -111,11 +111,12 @@ def _cause(error: BaseException) -> str:
     failures = getattr(error, "worker_failures", None)
     if failures:
         return _cause(next(iter(failures.values())))
-    inner = getattr(error, "cause", None)
+    inner = getattr(error, "cause", None) or getattr(error, "_base_exc", None)
     if isinstance(inner, BaseException):
         return _cause(inner)
     lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[-1]}"
+    told = lines[-1] if "Traceback" in str(error) else lines[0]
+    return f"{type(error).__name__}: {told}"
 
 
 class _LedgerKeeper:

@@ -62,7 +62,10 @@ class CheckpointFolder:
         (partial / "state.json").write_text(json.dumps(sealed))
         for path in [*partial.iterdir(), partial]:
             sync(path)
-        shutil.rmtree(target, ignore_errors=True)
+        for path in self._by_epoch():
+            if _epoch_of(path) >= state.epochs_done:
+                # Damaged, or of another training: `newest` passed it over.
+                shutil.rmtree(path, ignore_errors=True)
         partial.rename(target)
         sync(self.folder)
         self._drop_old()
@@ -70,16 +73,23 @@ class CheckpointFolder:
 
     def newest(self, run_id: str) -> tuple[Path, TrainingState] | None:
         """Find the newest whole checkpoint of this run; damaged ones are passed over."""
-        for path in sorted(self.folder.glob("epoch-*"), reverse=True):
+        for path in reversed(self._by_epoch()):
             state = _read_state(path)
             if state is not None and state.run_id == run_id:
                 return path, state
         return None
 
     def _drop_old(self) -> None:
-        for path in sorted(self.folder.glob("epoch-*"))[:-KEEP]:
+        for path in self._by_epoch()[:-KEEP]:
             shutil.rmtree(path, ignore_errors=True)
         remove_abandoned(self.folder)
+
+    def _by_epoch(self) -> list[Path]:
+        return sorted(self.folder.glob("epoch-*"), key=_epoch_of)
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.name.removeprefix("epoch-"))
 
 
 def restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:

@@ -23,7 +23,7 @@ Records = tuple[dict[str, float], ...]
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss is no longer a number."""
+    """The loss or its gradient is no longer a number."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
         The trained module on the context's device, and the figures of every epoch.
 
     Raises:
-        TrainingDivergedError: The loss of a step is not finite; the message names its cases.
+        TrainingDivergedError: The loss of a step or its gradient is not finite; the message names
+            its cases.
     """
     recipe, folder = training.recipe, CheckpointFolder(training.checkpoints)
     objective = build_objective(recipe, training.seed, context.device)
@@ -140,6 +141,8 @@ def _train_epoch(
         _require_finite(values["loss"], plan[step], epoch, step)
         optimiser.zero_grad(set_to_none=True)
         terms["loss"].backward()
+        # DDP has made the gradients equal on all ranks: all stop, or none.
+        _require_finite(_gradient_norm(module), plan[step], epoch, step)
         optimiser.step()
         sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
     record = {f"train/{name}": value / len(plan) for name, value in sums.items()}
@@ -156,10 +159,16 @@ def _global_values(terms: dict[str, Tensor], world_size: int) -> dict[str, float
     return dict(zip(names, (sum_over_ranks(shares) / world_size).tolist(), strict=True))
 
 
-def _require_finite(loss: float, cases: tuple[str, ...], epoch: int, step: int) -> None:
-    if not math.isfinite(loss):
+def _gradient_norm(module: nn.Module) -> float:
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    return nn.utils.get_total_norm(gradients).item()
+
+
+def _require_finite(value: float, cases: tuple[str, ...], epoch: int, step: int) -> None:
+    if not math.isfinite(value):
         raise TrainingDivergedError(
-            f"the loss is {loss} at epoch {epoch + 1}, step {step + 1}, cases {', '.join(cases)}"
+            f"the loss or its gradient is {value} at epoch {epoch + 1}, step {step + 1}, "
+            f"cases {', '.join(cases)}"
         )
 
 

@@ -37,6 +37,10 @@ def resolve_numerics(recipe: Recipe, grid_dhw: Shape, cases: int, threads: int) 
         rounds = [[step.seconds() for step in steps] for _ in range(1 + ROUNDS)]
     finally:
         torch.set_num_threads(before)
+    del steps
+    if torch.cuda.is_available():
+        # The trials want this memory, in other processes.
+        torch.cuda.empty_cache()
     best = [min(times) for times in zip(*rounds[1:], strict=True)]
     return settled[best.index(min(best))]
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from data_pipelines.sources.nnunet import read, read_label_values
-from tests.data_pipelines.conftest import write_nnunet
+from tests.small_data_sets import write_nnunet
 from voxsiam.errors import UserError
 
 OURS = {value: value for value in range(9)}

@@ -4,6 +4,7 @@ import sys
 import psutil
 import pytest
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import _end_leftovers, _is_running
 from voxsiam.orchestration.workspace import Workspace, write_json
 
@@ -38,7 +39,8 @@ def test_a_living_drivers_processes_and_other_sessions_are_left_alone(sleeper, t
     workspace = Workspace(tmp_path / "w")
     me = psutil.Process()
     record(workspace, tmp_path / "session_1", me.pid, me.create_time())
-    _end_leftovers(workspace)
+    with pytest.raises(UserError, match="another command"):
+        _end_leftovers(workspace)
     record(workspace, tmp_path / "session_2", me.pid, 1.0)
     _end_leftovers(workspace)
     assert sleeper.poll() is None

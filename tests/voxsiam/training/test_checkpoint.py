@@ -89,6 +89,20 @@ def test_every_flipped_bit_of_the_state_is_noticed(folder):
         assert epochs_found(folder) == 2 or chr(whole[position]).isspace()
 
 
+def test_what_is_damaged_never_outlives_what_is_saved_after_it(folder):
+    for path in folder.folder.iterdir():
+        (path / "state.json").write_bytes(b"")
+    assert epochs_found(folder) is None
+    folder.save(TrainingState(1, "run", ()), *trained())
+    assert epochs_found(folder) == 1
+
+
+def test_epochs_are_ordered_as_numbers(folder):
+    for epoch in (9999, 10000, 10001):
+        folder.save(TrainingState(epoch, "run", ()), *trained())
+    assert epochs_found(folder) == 10001
+
+
 def test_another_runs_checkpoint_is_not_continued(folder):
     assert epochs_found(folder, "other") is None
 

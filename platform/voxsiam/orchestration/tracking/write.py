@@ -6,7 +6,8 @@ import logging
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,36 +49,38 @@ class StudyTracker:
 
     def trial_started(self, trial: TrialPlan) -> None:
         """Open the trial's run, or its run of an earlier attempt."""
-        self._run_of(trial)
+        with _put_off("trial's start"):
+            self._run_of(trial)
 
     def epoch_done(self, trial: TrialPlan, record: Record) -> None:
         """Write one epoch's figures in one batch."""
-        try:
+        with _put_off("epoch"):
             self._log(self._run_of(trial), record, int(record["epoch"]))
-        except MlflowException as error:
-            log.warning("epoch not tracked yet (%s); it is written when the trial ends", error)
 
     def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
         """Complete the run from the trial's files and end it."""
-        run = self._run_of(trial)
-        if state == "finished":
-            self._complete(run, trial)
-        if error is not None:
-            self._client.set_tag(run, "voxsiam.error", error[:500])
-        self._client.set_tag(run, "voxsiam.state", state)
-        self._client.set_terminated(run, STATUS[state])
+        with _put_off("trial's end"):
+            run = self._run_of(trial)
+            if state == "finished":
+                self._complete(run, trial)
+            if error is not None:
+                self._client.set_tag(run, "voxsiam.error", error[:500])
+            self._client.set_tag(run, "voxsiam.state", state)
+            self._client.set_terminated(run, STATUS[state])
 
     def complete_finished(self, finished: list[TrialPlan]) -> None:
         """Make sure that trials which finished while nobody listened are in the store."""
         for trial in finished:
-            run = self._client.get_run(self._run_of(trial, reopen=False))
-            if run.info.status != "FINISHED":
-                self.trial_ended(trial, "finished", None)
+            with _put_off("finished trial"):
+                run = self._client.get_run(self._run_of(trial, reopen=False))
+                if run.info.status != "FINISHED":
+                    self.trial_ended(trial, "finished", None)
 
     def study_ended(self, state: TrialState) -> None:
         """End the parent run."""
-        self._client.set_tag(self.parent, "voxsiam.state", state)
-        self._client.set_terminated(self.parent, STATUS[state])
+        with _put_off("study's end"):
+            self._client.set_tag(self.parent, "voxsiam.state", state)
+            self._client.set_terminated(self.parent, STATUS[state])
 
     def _open_parent(self) -> str:
         plan = self._plan
@@ -157,6 +160,15 @@ class StudyTracker:
         now = int(time.time() * 1000)
         metrics = [Metric(name, float(value), now, step) for name, value in record.items()]
         self._client.log_batch(run_id, metrics=metrics)
+
+
+@contextmanager
+def _put_off(what: str) -> Iterator[None]:
+    """Let the study go on without its tracking; what is missing is written later."""
+    try:
+        yield
+    except MlflowException as error:
+        log.warning("%s not tracked now, it is written later: %s", what, error)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

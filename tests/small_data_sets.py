@@ -3,18 +3,11 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.nifti_files import phantom_ct, write_scan
 from voxsiam.types import ORGANS
 from voxsiam.volumes.preparation import PreparationConfig
 
 SMALL = PreparationConfig(grid_dhw=(16, 16, 16))
-
-
-@pytest.fixture
-def small_config() -> PreparationConfig:
-    return SMALL
 
 
 def write_case_folders(root: Path, names=("anna", "bert", "carl")) -> Path:
@@ -34,13 +27,3 @@ def write_nnunet(root: Path, names=("ct_001", "ct_002"), *, suffix="_0000", labe
     description = {"labels": labels, "numTraining": len(names), "file_ending": ".nii.gz"}
     (root / "dataset.json").write_text(json.dumps(description))
     return root
-
-
-@pytest.fixture
-def case_folders(tmp_path) -> Path:
-    return write_case_folders(tmp_path / "clinic")
-
-
-@pytest.fixture
-def nnunet_folder(tmp_path) -> Path:
-    return write_nnunet(tmp_path / "Dataset001_Abdomen")
