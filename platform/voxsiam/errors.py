@@ -22,11 +22,15 @@ class UserError(Exception):
         return _rebuild, (self.what, self.where, self.fix)
 
 
-class Terminated(BaseException):
-    """SIGTERM: like Ctrl-C it keeps the work, and the exit code tells the difference.
+def is_stop(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C (or SIGTERM) is behind an error.
 
-    Not a KeyboardInterrupt, which the command line library answers on its own.
+    A signal that arrives inside a library's C code can come out as an error of that library, with
+    the KeyboardInterrupt as its cause or context.
     """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _rebuild(what: str, where: str, fix: str) -> UserError:

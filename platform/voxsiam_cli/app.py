@@ -10,9 +10,12 @@ from typing import NoReturn
 
 import typer
 
-from voxsiam.errors import Terminated, UserError
+from voxsiam.errors import UserError, is_stop
 from voxsiam_cli import data, demo, doctor, models, study, ui
 from voxsiam_cli.console import errors, show_error
+
+STOPPED, TERMINATED = 130, 143
+_sigterm_seen: list[bool] = []
 
 app = typer.Typer(
     name="voxsiam",
@@ -39,21 +42,24 @@ def options(debug: bool = typer.Option(False, help="Show tracebacks.")) -> None:
 def main() -> NoReturn:
     """Run the program and turn every outcome into its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    debug = "--debug" in sys.argv
+    code = _run(debug="--debug" in sys.argv)
+    sys.exit(TERMINATED if code == STOPPED and _sigterm_seen else code)
+
+
+def _run(*, debug: bool) -> int:
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        return app(standalone_mode=False) or 0
     except UserError as error:
         show_error(error)
-        code = 2
-    except Terminated:
-        code = 143
+        return 2
     except (KeyboardInterrupt, typer.Abort):
-        code = 130
+        return STOPPED
     except Exception as error:
+        if is_stop(error):
+            return STOPPED
         if debug and not hasattr(error, "format_message"):
             raise
-        code = _show_unexpected(error)
-    sys.exit(code)
+        return _show_unexpected(error)
 
 
 def _show_unexpected(error: Exception) -> int:
@@ -75,5 +81,7 @@ def _show_unexpected(error: Exception) -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """Take SIGTERM like Ctrl-C, which every library knows; only the exit code differs."""
     del number, frame
-    raise Terminated
+    _sigterm_seen.append(True)
+    raise KeyboardInterrupt

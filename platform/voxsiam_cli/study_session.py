@@ -16,7 +16,7 @@ from experiments.plan import Choices, check_choices, plan_study, request_id
 from experiments.presets import Preset
 from experiments.studies import STUDIES
 from experiments.table import Table
-from voxsiam.errors import Terminated, UserError
+from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.cluster import Capacity, ray_instance
 from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
 from voxsiam.orchestration.study_job import run_study
@@ -102,13 +102,12 @@ def _resumable(study: str, workspace: Workspace, tracker: StudyTracker) -> Itera
     """Whatever ends the study early, end the parent run too; after Ctrl-C say how to go on."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated):
-        say("stopped; finished epochs are kept.", "yellow")
-        say(f"go on with: voxsiam study resume {study} --workspace {workspace.root}")
-        tracker.study_ended("interrupted")
-        raise
-    except BaseException:
-        tracker.study_ended("failed")
+    except BaseException as error:
+        stopped = is_stop(error)
+        if stopped:
+            say("stopped; finished epochs are kept.", "yellow")
+            say(f"go on with: voxsiam study resume {study} --workspace {workspace.root}")
+        tracker.study_ended("interrupted" if stopped else "failed")
         raise
 
 
