@@ -21,7 +21,6 @@ class _Progress:
     state: TrialState = "pending"
     started: float = 0.0
     ended: float = 0.0
-    first_epoch: float = 0.0
     record: Record = field(default_factory=dict)
     error: str | None = None
 
@@ -57,7 +56,6 @@ class LiveStudy:
         progress = self._progress[trial.run.run_id]
         now = time.monotonic()
         if not progress.record:
-            progress.first_epoch = now
             self._note_start_up(progress, now - record.get("seconds/epoch", 0.0))
         progress.record = record
         epoch, epochs = int(record["epoch"]), trial.run.recipe.epochs

@@ -1,7 +1,7 @@
 import pytest
 
 from experiments.presets import PAPER_GRID_DHW, PRESETS
-from experiments.recipes import LAMBDA
+from experiments.recipes import LAMBDA, unet3d, voxel_simsiam
 from experiments.studies import STUDIES
 from experiments.table3 import TABLE
 from voxsiam.training.config import SamplingConfig
@@ -26,6 +26,10 @@ def test_the_rows_differ_in_layers_and_lambda_alone():
     assert [loss.weight for loss in losses if loss] == [100, 10, 10]
     assert LAMBDA == {1: 100, 2: 10, 3: 10}
     assert len({recipe.with_changes(feature_loss=None).fingerprint() for recipe in recipes}) == 1
+
+
+def test_the_baseline_is_the_method_without_its_loss():
+    assert voxel_simsiam(layers=3).with_changes(feature_loss=None) == unet3d()
 
 
 def test_the_paper_preset_is_the_papers_training():

@@ -1,6 +1,6 @@
-"""What every network returns, and the way from a configuration to a network."""
+"""What every network returns, and how its parameters are counted."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,17 +11,6 @@ class NetworkOutput(NamedTuple):
 
     logits: Float[Tensor, "b k d h w"]
     features: tuple[Float[Tensor, "b c _d _h _w"], ...]
-
-
-@runtime_checkable
-class Network(Protocol):
-    """A segmentation network to which the feature loss can be attached."""
-
-    feature_channels: tuple[int, ...]
-
-    def __call__(self, image: Float[Tensor, "b 1 d h w"]) -> NetworkOutput:
-        """Segment a batch."""
-        ...
 
 
 def count_parameters(module: nn.Module) -> int:

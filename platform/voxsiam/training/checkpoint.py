@@ -105,15 +105,6 @@ def restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> 
     optimiser.load_state_dict(groups)
 
 
-def load_network(path: Path, network: nn.Module) -> None:
-    """Load only the base network of a checkpoint: inference never needs the heads."""
-    weights = load_file(path / "weights.safetensors")
-    prefix = "network."
-    network.load_state_dict(
-        {name[len(prefix) :]: t for name, t in weights.items() if name.startswith(prefix)}
-    )
-
-
 def _optimiser_tensors(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = optimiser.state_dict()["state"]
     tensors = {"rng": torch.get_rng_state()}
