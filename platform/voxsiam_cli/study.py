@@ -23,6 +23,7 @@ Entry = TypeVar("Entry")
 app = typer.Typer(help="The paper's tables: run, watch, resume, report.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
+StudyId = Annotated[str | None, typer.Option(help="Which one, if there are several; see status.")]
 
 
 @app.command("list")
@@ -70,9 +71,7 @@ def run(  # noqa: PLR0913
 @app.command()
 def resume(
     name: Name,
-    study_id: Annotated[
-        str | None, typer.Option(help="Which one, if there are several; see status.")
-    ] = None,
+    study_id: StudyId = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Go on with the study that was touched last; no finished trial is repeated."""
@@ -115,9 +114,7 @@ def status(
 @app.command()
 def report(
     name: Name,
-    study_id: Annotated[
-        str | None, typer.Option(help="Which one, if there are several; see status.")
-    ] = None,
+    study_id: StudyId = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Write reports/NAME from MLflow: HTML, CSV, Markdown, LaTeX and JSON."""

@@ -56,10 +56,10 @@ def test_the_new_replaces_the_old_whole(old, monkeypatch, exchange):
 def test_linux_swaps_in_one_step(old, tmp_path):
     other = tmp_path / "other"
     write_folder(other, page("other"))
-    if not folder_swap._exchange(old, other):
-        pytest.skip("this file system knows no exchange of folders")
-    assert (old / "index.html").read_text() == "other"
-    assert (other / "index.html").read_text() == "old"
+    swapped = folder_swap._exchange(old, other)
+    # Where a file system knows no exchange, nothing may have moved.
+    expected = ("other", "old") if swapped else ("old", "other")
+    assert ((old / "index.html").read_text(), (other / "index.html").read_text()) == expected
 
 
 def test_a_failure_leaves_the_old_one(old):

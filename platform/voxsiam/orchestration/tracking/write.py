@@ -222,10 +222,7 @@ def _dataset_inputs(plan: StudyPlan, data_fingerprint: str) -> list[DatasetInput
         source='{"kind": "prepared set"}',
         profile=f'{{"kind": "{plan.data_kind}"}}',
     )
-    return [
-        DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
-        for context in ("training",)
-    ]
+    return [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
 
 
 def _environment() -> dict[str, str]:
