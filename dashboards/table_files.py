@@ -58,7 +58,7 @@ def to_csv(table: ReportTable) -> str:
 
 def to_markdown(table: ReportTable) -> str:
     """Write both tables and the footnotes as GitHub's Markdown."""
-    lines = [f"# Table {table.number}: {table.title.translate(_MARKDOWN)}", ""]
+    lines = [f"# {table.heading.translate(_MARKDOWN)}", ""]
     for header, body in (_main_table(table), _organ_table(table)):
         lines += [_markdown_line(header), "|" + " --- |" * len(header)]
         lines += [_markdown_line(line) for line in body] + [""]
@@ -102,7 +102,7 @@ def to_json(table: ReportTable) -> str:
 
 def side_by_side(table: ReportTable) -> TerminalTable:
     """Show ours and the paper's for the terminal."""
-    title = f"Table {table.number}: {table.title} (preset {table.results.preset})"
+    title = f"{table.heading} (preset {table.results.preset})"
     shown = TerminalTable(title=Text(title), title_justify="left")
     header, body = _main_table(table)
     for index, name in enumerate(header):

@@ -131,6 +131,7 @@ class ReportTable:
     name: str
     number: str
     title: str
+    heading: str
     rows: tuple[ReportRow, ...]
     footnotes: tuple[str, ...]
     results: StudyResults
@@ -146,6 +147,7 @@ def build_table(table: Table, results: StudyResults) -> ReportTable:
         name=table.name,
         number=table.number,
         title=table.title,
+        heading=table.heading,
         rows=rows,
         footnotes=footnotes(table, results, known, strangers),
         results=results,

@@ -3,7 +3,7 @@
 import json
 import math
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -12,10 +12,13 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 
 from voxsiam.errors import UserError
-from voxsiam.metrics.case_scores import OrganScore
+from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.types import Spacing
 
 SCORE_COLUMNS = tuple(field.name for field in fields(OrganScore))
+_LATER_COLUMNS = {f.name: f.default for f in fields(OrganScore) if f.default is not MISSING}
+"""Absent from the files of runs before there were native scores."""
+
 _TEXT_COLUMNS = ("case_id", "organ")
 _MISSING = ["", "nan", "NaN"]
 _NO_OVERLAY = (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error)
@@ -54,7 +57,8 @@ def read_object(path: Path) -> dict:
 def read_cases(path: Path) -> pd.DataFrame:
     """Read the scores of the test cases, one line for each OrganScore.
 
-    A case called `0012` or `nan` keeps its name; an empty number is NaN.
+    A case called `0012` or `nan` keeps its name; an empty number is NaN. A file from before there
+    were scores on the scan's own grid has none there.
     """
     numbers = [name for name in SCORE_COLUMNS if name not in _TEXT_COLUMNS]
     try:
@@ -67,8 +71,9 @@ def read_cases(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise _unreadable(path, f"it is not a readable CSV ({error})") from error
     absent = [name for name in SCORE_COLUMNS if name not in cases.columns]
-    if absent:
+    if not _LATER_COLUMNS.keys() >= set(absent):
         raise _unreadable(path, f"the columns {', '.join(absent)} are missing")
+    cases = cases.assign(**{name: _LATER_COLUMNS[name] for name in absent})
     return cases.loc[:, list(SCORE_COLUMNS)]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from voxsiam.errors import UserError
+from voxsiam.types import CropBox
 
 DataKind = Literal["real", "semi-synthetic", "phantom"]
 """Real scans; appearance painted on real anatomy; nothing of a patient."""
@@ -22,6 +23,8 @@ class Case:
         image: CT in HU.
         label: Label map on the same grid.
         source: Data set or hospital; splits are stratified by it.
+        crop_box: Half-open voxel ranges along the axes of the image file, counted from 0: the
+            part that `crop="box"` keeps. None keeps the whole scan.
     """
 
     case_id: str
@@ -29,6 +32,7 @@ class Case:
     image: Path
     label: Path
     source: str
+    crop_box: CropBox | None = None
 
 
 @dataclass(frozen=True)

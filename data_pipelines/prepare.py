@@ -25,11 +25,13 @@ from data_pipelines.prepared_set import (
     data_fingerprint,
     open_prepared,
 )
+from data_pipelines.sources import crop_boxes
 from data_pipelines.sources.detect import read_source
 from voxsiam.durable_files import remove_abandoned, write_text_atomically
 from voxsiam.errors import UserError
-from voxsiam.types import Frozen
-from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig, prepare_volume
+from voxsiam.types import CropBox, Frozen
+from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
+from voxsiam.volumes.preparation_config import PreparationConfig
 
 _INDEX = "index.json"
 
@@ -43,6 +45,7 @@ class CaseRequest(Frozen):
     label_values: dict[int, int]
     config: PreparationConfig
     volumes: Path
+    crop: CropBox | None = None
 
 
 class CaseReady(Frozen):
@@ -83,7 +86,7 @@ def prepare(
     Args:
         source: Data set in a layout that `sources.detect` knows.
         output: Folder of the prepared set; it may hold other preparations of the same data.
-        config: Grid and window.
+        config: Grid, window and readings.
         on_case: Told (cases done, cases in all) whenever a case is done.
 
     Raises:
@@ -92,6 +95,7 @@ def prepare(
     """
     root = _open_output(output)
     manifest = read_source(source)
+    _require_boxes(manifest, config)
     remove_abandoned(root)
     remove_abandoned(root / VOLUMES)
     index = FileIndex(root / _INDEX)
@@ -112,12 +116,11 @@ def prepare_case(request: CaseRequest) -> CaseOutcome:
     """Prepare one case into the cache, unless it is there; a bad case is told, not raised."""
     try:
         image, label = known_file(request.image), known_file(request.label)
-        key = entry_key(image.sha256, label.sha256, request.label_values, request.config)
+        label_values, config, crop = request.label_values, request.config, request.crop
+        key = entry_key(image.sha256, label.sha256, label_values, config, crop)
         facts = read_sound_entry(request.volumes / key)
         if facts is None:
-            volume = prepare_volume(
-                request.image, request.label, request.label_values, request.config
-            )
+            volume = prepare_volume(request.image, request.label, label_values, config, crop)
             _check_unchanged(request, (image, label))
             facts = write_entry(request.volumes, key, volume)
     except UserError as error:
@@ -143,6 +146,20 @@ def _open_output(output: Path) -> Path:
     return root
 
 
+def _require_boxes(manifest: Manifest, config: PreparationConfig) -> None:
+    if config.crop == "box" and not any(case.crop_box for case in manifest.cases):
+        raise UserError(
+            "The cases are to be cropped to their boxes, but none of them has one.",
+            where=str(manifest.root / crop_boxes.FILE_NAME),
+            fix=f"write the boxes there ({', '.join(crop_boxes.COLUMNS)}), or set another crop",
+        )
+
+
+def _crop(case: Case, config: PreparationConfig) -> CropBox | None:
+    """Leave out a box that is not used: it must not name the volume."""
+    return case.crop_box if config.crop == "box" else None
+
+
 def _finished(
     manifest: Manifest, index: FileIndex, volumes: Path, config: PreparationConfig
 ) -> dict[str, CaseOutcome]:
@@ -152,7 +169,7 @@ def _finished(
         image, label = _known_sha256(index, case)
         if image is None or label is None:
             return None
-        key = entry_key(image, label, manifest.label_values, config)
+        key = entry_key(image, label, manifest.label_values, config, _crop(case, config))
         facts = read_sound_entry(volumes / key)
         return facts and CaseReady(case_id=case.case_id, key=key, facts=facts)
 
@@ -176,6 +193,7 @@ def _request(case: Case, manifest: Manifest, config: PreparationConfig, root: Pa
         label_values=dict(manifest.label_values),
         config=config,
         volumes=root / VOLUMES,
+        crop=_crop(case, config),
     )
 
 

@@ -1,5 +1,6 @@
 """A prepared data set, opened for reading."""
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import StringConstraints, ValidationError
 
-from data_pipelines.entries import ARRAYS, damaged_file
+from data_pipelines.entries import ARRAYS, NATIVE_LABEL, damaged_file, read_native_label
 from data_pipelines.manifest import DataKind
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.training.config import fingerprint
-from voxsiam.types import Frozen, Shape, Spacing, Volume
-from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparationConfig
+from voxsiam.types import CropBox, Frozen, NativeReference, Shape, Spacing, Volume
+from voxsiam.volumes.placement import box_of, whole_box
+from voxsiam.volumes.preparation import PREPARATION_VERSION
+from voxsiam.volumes.preparation_config import PreparationConfig
 
 RECORD = "prepared.json"
 VOLUMES = "volumes"
@@ -27,6 +30,9 @@ class PreparedCase(Frozen):
         key: Names its arrays: `volumes/<key>/`.
         shape: The training grid.
         spacing_mm: Size of a grid voxel.
+        native_shape: Shape of the scan along d, h, w.
+        native_spacing_mm: Its voxel size.
+        box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
         organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
     """
 
@@ -38,6 +44,7 @@ class PreparedCase(Frozen):
     spacing_mm: Spacing
     native_shape: Shape
     native_spacing_mm: Spacing
+    box_dhw: CropBox | None = None
     organ_voxels: dict[str, int]
 
 
@@ -67,7 +74,7 @@ class PreparedSet:
         name: Folder name of the source.
         kind: Real, semi-synthetic or phantom.
         fingerprint: Same fingerprint, same volumes.
-        config: Grid and window.
+        config: How they were prepared.
         cases: In the order of the source.
     """
 
@@ -101,8 +108,8 @@ class PreparedSet:
         """
         case = self.case(case_id)
         folder = self.root / VOLUMES / case.key
-        if verify and (damaged := damaged_file(folder)):
-            raise _damaged(folder / damaged, case_id)
+        if verify:
+            _require_sound(folder, case_id)
         try:
             image, label = (
                 np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ARRAYS
@@ -110,6 +117,22 @@ class PreparedSet:
         except (OSError, ValueError, EOFError) as error:
             raise _damaged(folder, case_id) from error
         return Volume(case_id, image.astype(np.float32), np.array(label), case.spacing_mm)
+
+    def load_native(self, case_id: str) -> NativeReference:
+        """Load the label map of one case on its scan's own grid.
+
+        Raises:
+            UserError: The case is unknown, or its files are damaged or gone.
+        """
+        case = self.case(case_id)
+        folder = self.root / VOLUMES / case.key
+        _require_sound(folder, case_id)
+        try:
+            label = read_native_label(folder, case.native_shape)
+        except (OSError, ValueError, EOFError, zlib.error) as error:
+            raise _damaged(folder / NATIVE_LABEL, case_id) from error
+        box = box_of(case.box_dhw) if case.box_dhw else whole_box(case.native_shape)
+        return NativeReference(label, case.native_spacing_mm, box)
 
     def describe(self) -> list[dict[str, object]]:
         """Describe each case in plain values, for a table."""
@@ -120,6 +143,7 @@ class PreparedSet:
                 "source": case.source,
                 "native_shape": list(case.native_shape),
                 "native_spacing_mm": list(case.native_spacing_mm),
+                "box": case.box_dhw and [list(extent) for extent in case.box_dhw],
                 "shape": list(case.shape),
                 "spacing_mm": list(case.spacing_mm),
                 "organs": [organ for organ, count in case.organ_voxels.items() if count],
@@ -161,6 +185,11 @@ def open_prepared(path: Path) -> PreparedSet:
 
 def _unusable(file: Path, what: str) -> UserError:
     return UserError(what, where=str(file), fix=f"prepare it again: {_COMMAND}")
+
+
+def _require_sound(folder: Path, case_id: str) -> None:
+    if damaged := damaged_file(folder):
+        raise _damaged(folder / damaged, case_id)
 
 
 def _damaged(file: Path, case_id: str) -> UserError:

@@ -15,7 +15,7 @@ import ray.data
 
 from data_pipelines.prepared_set import PreparedSet, open_prepared
 from voxsiam.errors import UserError
-from voxsiam.types import Volume
+from voxsiam.types import NativeReference, Volume
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,12 @@ class SharedVolumes:
     """Reads a case from the object store; it travels to workers by reference.
 
     Attributes:
+        prepared: The set on disk, which must be visible wherever `native` is called.
         blocks: For each case, the block that holds it and its row there. The materialised
             dataset's owner must live as long as they are read.
     """
 
+    prepared: PreparedSet
     blocks: Mapping[str, tuple[Any, int]]
 
     def __call__(self, case_id: str) -> Volume:
@@ -41,6 +43,10 @@ class SharedVolumes:
             spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
         )
 
+    def native(self, case_id: str) -> NativeReference:
+        """Read a case's label map on the scan's own grid, from disk: only scoring needs it."""
+        return self.prepared.load_native(case_id)
+
 
 def share_volumes(prepared: PreparedSet) -> SharedVolumes:
     """Read every case of a prepared set once, as a Ray Data job, and keep it in memory.
@@ -54,13 +60,12 @@ def share_volumes(prepared: PreparedSet) -> SharedVolumes:
     rows = [{"root": str(prepared.root), "case_id": case.case_id} for case in prepared.cases]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_read_row)
     references = dataset.materialize().to_numpy_refs()
-    return SharedVolumes(
-        {
-            case_id: (reference, row)
-            for reference in references
-            for row, case_id in enumerate(_case_ids(reference))
-        }
-    )
+    blocks = {
+        case_id: (reference, row)
+        for reference in references
+        for row, case_id in enumerate(_case_ids(reference))
+    }
+    return SharedVolumes(prepared, blocks)
 
 
 def _case_ids(reference: Any) -> list[str]:  # noqa: ANN401

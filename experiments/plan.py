@@ -11,13 +11,14 @@ from data_pipelines.splits import split_cases
 from experiments.presets import Preset
 from experiments.table import Table
 from voxsiam.errors import UserError
+from voxsiam.losses.config import SamplingConfig
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
-from voxsiam.orchestration.run import RunPlan, run_identity, split_fingerprint
+from voxsiam.orchestration.run import RunData, RunPlan, run_identity, split_fingerprint
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import Recipe, SamplingConfig, fingerprint
+from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.training.numerics import resolve_numerics
 from voxsiam.training.overrides import override
-from voxsiam.types import Shape, Split
+from voxsiam.types import NUM_CLASSES, Shape, Split
 
 SPLIT_SEED = 0
 """All rows and seeds of a study share one split: seeds vary the training, not the test cases."""
@@ -56,6 +57,7 @@ def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Cho
         "split": split_fingerprint(_split(preset, prepared)),
         "seeds": choices.seeds or preset.seeds,
         "workers": choices.workers or preset.workers,
+        "method_version": METHOD_VERSION,
     }
     return f"{table.name}-{preset.name}-{fingerprint(request)[:8]}"
 
@@ -92,8 +94,23 @@ def plan_study(
 
 
 def _recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choices) -> list[Recipe]:
-    recipes = [preset.apply(row.recipe(), grid_dhw) for row in table.rows]
-    return [override(recipe, choices.overrides) for recipe in recipes]
+    """Bring each row to size; what the user sets is final, except for what an object leaves out."""
+    objects = [s for s in choices.overrides if s.partition("=")[2].lstrip().startswith("{")]
+    values = [s for s in choices.overrides if s not in objects]
+    unsized = [override(row.recipe(), objects) for row in table.rows]
+    recipes = [override(preset.apply(recipe, grid_dhw), values) for recipe in unsized]
+    for recipe in recipes:
+        _require_our_classes(recipe)
+    return recipes
+
+
+def _require_our_classes(recipe: Recipe) -> None:
+    if recipe.network.num_classes != NUM_CLASSES:
+        raise UserError(
+            f"prepared volumes hold {NUM_CLASSES} classes, not {recipe.network.num_classes}",
+            where="--set network.num_classes",
+            fix=f"leave it at {NUM_CLASSES}",
+        )
 
 
 def _settle_numerics(recipes: list[Recipe], grid_dhw: Shape, workers: int) -> list[Recipe]:
@@ -112,7 +129,12 @@ def _run(
         recipe=recipe,
         seed=seed,
         split=split,
-        data_fingerprint=prepared.fingerprint,
+        data=RunData(
+            fingerprint=prepared.fingerprint,
+            name=prepared.name,
+            kind=prepared.kind,
+            preparation=prepared.config,
+        ),
         directory=workspace.run(identity),
     )
 
@@ -142,15 +164,19 @@ def _notes(table: Table, recipes: list[Recipe], grid_dhw: Shape) -> list[str]:
         if recipe.feature_loss is None:
             continue
         sampling = recipe.feature_loss.sampling
-        deepest = recipe.batch_size * math.prod(axis // 8 for axis in grid_dhw)
+        coarsest = 2 ** (recipe.network.levels - 1)
+        if sampling.plan == "every_voxel":
+            continue
+        cases = recipe.batch_size if sampling.scope == "batch" else 1
+        deepest = cases * math.prod(axis // coarsest for axis in grid_dhw)
         if sampling.max_voxels >= deepest:
             notes.append(
-                f"{row.label}: the deepest layer has {deepest} voxels a batch, so its budget of "
-                f"{sampling.max_voxels} limits nothing."
+                f"{row.label}: the deepest layer has {deepest} voxels a {sampling.scope}, so its "
+                f"budget of {sampling.max_voxels} limits nothing."
             )
     paper = SamplingConfig()
     budgets = [recipe.feature_loss.sampling for recipe in recipes if recipe.feature_loss]
-    if budgets and budgets[0] != paper:
+    if budgets and budgets[0].max_voxels != paper.max_voxels:
         notes.append(
             f"Voxel budgets are scaled with the grid: {budgets[0].max_voxels} a layer and batch, "
             f"{budgets[0].max_false_negatives} of them false negatives (the paper: "

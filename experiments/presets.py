@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from voxsiam.training.config import FeatureLossConfig, NumericsConfig, Recipe, SamplingConfig
+from voxsiam.losses.config import FeatureLossConfig
+from voxsiam.models.network_config import PAPER_WIDTH, NetworkConfig
+from voxsiam.training.config import NumericsConfig, Recipe
 from voxsiam.types import Shape
 
 PAPER_GRID_DHW: Shape = (64, 128, 128)
@@ -20,7 +22,7 @@ class Preset:
 
     Attributes:
         grid_dhw: Of the phantoms that are prepared where no data are given.
-        width: Channels of the finest encoder level.
+        width: Channels of the finest level of a network that has 64 there in the paper.
         seeds: Trainings of each row.
         cases: Phantoms to make where no data are given; None asks for data.
         test_fraction: Of all cases.
@@ -47,21 +49,30 @@ class Preset:
         if feature_loss is not None and self.scales_budgets:
             feature_loss = _with_scaled_budgets(feature_loss, grid_dhw)
         return recipe.with_changes(
-            network=recipe.network.model_copy(update={"width": self.width}),
+            network=self._resized(recipe.network),
             feature_loss=feature_loss,
             numerics=self.numerics,
             epochs=self.epochs,
         )
 
+    def _resized(self, network: NetworkConfig) -> NetworkConfig:
+        width = max(1, network.width * self.width // PAPER_WIDTH["unet3d"])
+        return network.model_copy(update={"width": width})
+
 
 def _with_scaled_budgets(config: FeatureLossConfig, grid_dhw: Shape) -> FeatureLossConfig:
     """Scale 1700 and 1000 with the number of grid voxels: the same share of each layer."""
     share = math.prod(grid_dhw) / math.prod(PAPER_GRID_DHW)
-    sampling = SamplingConfig(
-        max_voxels=max(1, round(config.sampling.max_voxels * share)),
-        max_false_negatives=round(config.sampling.max_false_negatives * share),
-    )
-    return config.model_copy(update={"sampling": sampling})
+    sampling, relation = config.sampling, config.relation
+    budgets = {
+        "max_voxels": max(1, round(sampling.max_voxels * share)),
+        "max_false_negatives": round(sampling.max_false_negatives * share),
+    }
+    if relation.name == "contrastive":
+        negatives = max(1, round(relation.max_negatives * share))
+        relation = relation.model_copy(update={"max_negatives": negatives})
+    scaled = sampling.model_copy(update=budgets)
+    return config.model_copy(update={"sampling": scaled, "relation": relation})
 
 
 PRESETS: Mapping[str, Preset] = {

@@ -36,7 +36,7 @@ class Table:
 
     Attributes:
         name: Its name on the command line.
-        number: Its number in the paper.
+        number: Its number in the paper; empty for a training that is no table.
         title: The paper's caption, in short.
         rows: In the paper's order.
         footnotes: What a reader must know before comparing with the printed numbers.
@@ -47,3 +47,8 @@ class Table:
     title: str
     rows: tuple[Row, ...]
     footnotes: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """What stands above it."""
+        return f"Table {self.number}: {self.title}" if self.number else self.title

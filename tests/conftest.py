@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,36 @@ def pytest_runtest_makereport(
     if report.skipped and not MAY_SKIP & {mark.name for mark in item.iter_markers()}:
         report.outcome = "failed"
     return report
+
+
+Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+TABLES = pytest.StashKey[list[Table]]()
+
+
+@pytest.fixture
+def add_table(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Print a table of measured figures at the end of the test run."""
+
+    def add(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+        request.config.stash.setdefault(TABLES, []).append((title, header, rows))
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests measured."""
+    for title, header, rows in terminalreporter.config.stash.get(TABLES, []):
+        terminalreporter.section(title)
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        for row in (header, *rows):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            terminalreporter.line("  ".join(cells).rstrip())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tensors are tiny here: on a busy machine waiting threads cost ten times what they save."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

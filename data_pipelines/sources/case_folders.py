@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data_pipelines.manifest import Case, Manifest
+from data_pipelines.sources.crop_boxes import with_crop_boxes
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
 from voxsiam.types import NUM_CLASSES
@@ -21,7 +22,8 @@ def read(root: Path) -> Manifest:
     folders = [f for f in _folders(root) if _find(f, "image") or _find(f, "label")]
     cases = tuple(_case(folder, root.name) for folder in folders)
     label_values = {value: value for value in range(NUM_CLASSES)}
-    return Manifest(group_by_patient(cases, root), label_values, root)
+    cases = with_crop_boxes(group_by_patient(cases, root), root)
+    return Manifest(cases, label_values, root)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from data_pipelines.manifest import Case, DataKind, Manifest
+from data_pipelines.sources.crop_boxes import with_crop_boxes
 from data_pipelines.sources.organ_names import organ_value
 from data_pipelines.sources.patients import group_by_patient
 from data_pipelines.sources.text_files import read_json_object
@@ -35,7 +36,8 @@ def read(root: Path) -> Manifest:
     _check_count(path, description.get("numTraining"), len(images))
     cases = tuple(_case(root, case_id, image) for case_id, image in images.items())
     kind = _kind(path, description.get("kind", "real"))
-    return Manifest(group_by_patient(cases, root), label_values, root, kind)
+    cases = with_crop_boxes(group_by_patient(cases, root), root)
+    return Manifest(cases, label_values, root, kind)
 
 
 def read_label_values(path: Path, labels: object) -> dict[int, int]:

@@ -18,7 +18,8 @@ VOXELS, DIMENSIONS, CLASSES, ROUNDS = 32_768, 256, 9, 5
 def pairwise_loss(p: Tensor, z: Tensor, classes: Tensor) -> Tensor:
     """Form the matrix of cosines of each class and average it."""
     unit_p, unit_z = functional.normalize(p, dim=1), functional.normalize(z, dim=1)
-    weights = class_weights(torch.bincount(classes, minlength=CLASSES).float())
+    counts = torch.bincount(classes, minlength=CLASSES).float()
+    weights = class_weights(counts, counts > 0)
     total = p.new_zeros(())
     for c in range(CLASSES):
         members = classes == c

@@ -55,6 +55,44 @@ def concatenate_over_ranks(tensor: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+class _GatherRows(torch.autograd.Function):
+    """Stack rows of all ranks; what flows back is summed over ranks and cut to this rank's."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: list[int]) -> Tensor:  # noqa: ANN401
+        ctx.start = sum(counts[: dist.get_rank()])
+        ctx.count = len(rows)
+        padded = rows.new_zeros((max(counts), *rows.shape[1:]))
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # noqa: ANN401
+        total = grad_outputs[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total[ctx.start : ctx.start + ctx.count], None
+
+
+def row_counts(rows: Tensor) -> list[int]:
+    """Count the rows of every rank, in rank order."""
+    ours = torch.tensor([len(rows)], device=rows.device)
+    return concatenate_over_ranks(ours).tolist()
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """Stack the rows of all ranks in rank order, however many each has; differentiable."""
+    if not is_distributed():
+        return rows
+    return _GatherRows.apply(rows, row_counts(rows))  # pyright: ignore[reportReturnType]
+
+
+def rank() -> int:
+    """Return this process's number; 0 in a single process."""
+    return dist.get_rank() if is_distributed() else 0
+
+
 def gather_objects(value: object) -> list[Any]:
     """Collect one plain object from every rank, on every rank, in rank order."""
     if not is_distributed():

@@ -29,12 +29,19 @@ NUM_CLASSES = len(ORGANS) + 1
 
 Shape = tuple[int, int, int]
 Spacing = tuple[float, float, float]
+Box = tuple[slice, slice, slice]
+"""A part of a scan along d, h, w: start (included) and stop (excluded) of each axis."""
+
+CropBox = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""The same as plain numbers: (start, stop) in voxels of three axes, counted from 0.
+
+For a case that is still to be read these are the axes of its image file, i j k."""
 
 
 class Frozen(BaseModel):
-    """Validated data that never changes: unknown fields are refused, not ignored."""
+    """Validated data that never changes: unknown fields and what is no number are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Volume:
 
     Attributes:
         case_id: Name of the case.
-        image: Intensities in [0, 1].
+        image: Intensities in [0, 1], or standard scores where the preparation asks for them.
         label: 0 background, 1..8 organs.
         spacing_mm: Size of a grid voxel along d, h, w; it differs from case to case.
     """
@@ -52,6 +59,21 @@ class Volume:
     image: Float[np.ndarray, "d h w"]
     label: UInt8[np.ndarray, "d h w"]
     spacing_mm: Spacing
+
+
+@dataclass(frozen=True)
+class NativeReference:
+    """What a prediction is compared with at the scan's own resolution.
+
+    Attributes:
+        label: 0 background, 1..8 organs, on the whole scan.
+        spacing_mm: Voxel size of the scan along d, h, w.
+        placement_box: The part of the scan that was stretched to the training grid.
+    """
+
+    label: UInt8[np.ndarray, "d h w"]
+    spacing_mm: Spacing
+    placement_box: Box
 
 
 class Split(Frozen):

@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam_cli import data, demo, doctor, models, study, ui
+from voxsiam_cli import data, demo, doctor, evaluate, models, predict, study, train, ui
 from voxsiam_cli.console import errors, show_error
 
 STOPPED, TERMINATED = 130, 143
@@ -30,6 +30,9 @@ app.add_typer(study.app, name="study")
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(models.models)
+app.command()(predict.predict)
+app.command()(evaluate.evaluate)
+app.command()(train.train)
 app.command()(ui.ui)
 
 

@@ -44,22 +44,28 @@ def prepare(
     grid: Annotated[
         str, typer.Option(help="HxWxD that every volume is resampled to.")
     ] = "128x128x64",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override, e.g. interpolation=cubic.")
+    ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
-    """Read, orient, resample and window every case of SOURCE, as a Ray Data job.
+    """Read, orient, window and resample every case of SOURCE, as a Ray Data job.
 
     A second call does nothing. Examples:
 
     voxsiam data prepare phantoms -o prepared
 
-    voxsiam data prepare Task07 -o prepared-small --grid 64x64x32
+    voxsiam data prepare Task07 -o prepared-small --grid 64x64x32 --set crop=body
     """  # fmt: skip
-    from voxsiam.volumes.preparation import PreparationConfig
-    from voxsiam_cli.datasets import prepare_source
+    from voxsiam_cli.datasets import choose_preparation, prepare_source
 
-    config = PreparationConfig(grid_dhw=parse_grid(grid))
+    config = choose_preparation(parse_grid(grid), settings or ())
     prepared = prepare_source(source, output, config, workspace)
-    say(f"{len(prepared.cases)} cases on {grid} in {output} (fingerprint {prepared.fingerprint})")
+    d, h, w = config.grid_dhw
+    say(
+        f"{len(prepared.cases)} cases on {h}x{w}x{d} in {output} "
+        f"(fingerprint {prepared.fingerprint})"
+    )
     say(f"next: voxsiam study run table3 --preset tiny --data {output}")
 
 
@@ -72,11 +78,15 @@ def describe(
 
     from data_pipelines.prepared_set import open_prepared
 
-    rows = open_prepared(prepared).describe()
+    opened = open_prepared(prepared)
+    rows = opened.describe()
     if as_json:
         print_json(rows)
         return
-    table = Table(*rows[0], title=str(prepared))
+    for name, value in opened.config.changed_fields().items():
+        say(f"{name} = {value}")
+    shown = [name for name in rows[0] if name != "box" or any(row["box"] for row in rows)]
+    table = Table(*shown, title=str(prepared))
     for row in rows:
-        table.add_row(*map(str, row.values()))
+        table.add_row(*(str(row[name]) for name in shown))
     console.print(table)

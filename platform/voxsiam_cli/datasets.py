@@ -1,6 +1,9 @@
 """The prepared set that a command works on: given, or phantoms made for the preset."""
 
+from collections.abc import Iterable
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from data_pipelines.phantom.dataset import write_phantoms
 from data_pipelines.prepare import prepare
@@ -9,12 +12,31 @@ from experiments.presets import Preset
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.volumes.preparation import PreparationConfig
+from voxsiam.training.overrides import override
+from voxsiam.types import Shape
+from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_cli.console import Steps
 
 PHANTOM_SEED = 0
 PHANTOM_SLICE_MM = (3.0, 5.0)
 """Thick slices only: thin ones cost minutes to write and vanish on the small grids."""
+
+
+def choose_preparation(grid_dhw: Shape, settings: Iterable[str]) -> PreparationConfig:
+    """Read the options that say how scans become training volumes.
+
+    Raises:
+        UserError: The grid is none the networks can halve, or a setting does not fit.
+    """
+    try:
+        config = PreparationConfig(grid_dhw=grid_dhw)
+    except ValidationError as error:
+        raise UserError(
+            error.errors()[0]["msg"].removeprefix("Value error, "),
+            where="--grid",
+            fix="for example: --grid 128x128x64",
+        ) from None
+    return override(config, settings, example="interpolation=cubic")
 
 
 def prepare_source(

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table as Grid
 
 from experiments.presets import PRESETS, Preset
-from experiments.studies import STUDIES
+from experiments.studies import STUDIES, TABLES
 from experiments.table import Table
 from voxsiam.errors import UserError, nearest_name
 from voxsiam_cli.console import console, print_json
@@ -23,6 +23,14 @@ Entry = TypeVar("Entry")
 app = typer.Typer(help="The paper's tables: run, watch, resume, report.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
+PresetName = Annotated[str, typer.Option("--preset", help="tiny, mini or paper.")]
+Data = Annotated[Path | None, typer.Option(help="A prepared set; phantoms where none is given.")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="DDP workers of a trial.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override, e.g. optimiser.learning_rate=0.01."),
+]
 StudyId = Annotated[str | None, typer.Option(help="Which one, if there are several; see status.")]
 
 
@@ -30,10 +38,10 @@ StudyId = Annotated[str | None, typer.Option(help="Which one, if there are sever
 def list_studies(as_json: AsJson = False) -> None:
     """List the studies and their rows."""
     if as_json:
-        print_json({name: [row.label for row in t.rows] for name, t in STUDIES.items()})
+        print_json({name: [row.label for row in t.rows] for name, t in TABLES.items()})
         return
     grid = Grid("name", "table", "what", "rows")
-    for name, table in STUDIES.items():
+    for name, table in TABLES.items():
         grid.add_row(name, table.number, table.title, ", ".join(row.label for row in table.rows))
     console.print(grid)
 
@@ -41,15 +49,11 @@ def list_studies(as_json: AsJson = False) -> None:
 @app.command()
 def run(  # noqa: PLR0913
     name: Name,
-    preset: Annotated[str, typer.Option(help="tiny, mini or paper.")] = "mini",
-    data: Annotated[
-        Path | None, typer.Option(help="A prepared set; phantoms where none is given.")
-    ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="DDP workers of a trial.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Override, e.g. optimiser.learning_rate=0.01.")
-    ] = None,
+    preset: PresetName = "mini",
+    data: Data = None,
+    seeds: Seeds = None,
+    workers: Workers = None,
+    settings: Settings = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Train every row and seed, then write the report. The same command again goes on.
@@ -128,15 +132,16 @@ def report(
 
 def find_table(name: str) -> Table:
     """Return a study by its name, or say which name was meant."""
-    return _named("study", name, STUDIES, "voxsiam study")
+    return find_named("study", name, STUDIES, "voxsiam study")
 
 
 def find_preset(name: str) -> Preset:
     """Return a preset by its name, or say which name was meant."""
-    return _named("preset", name, PRESETS, "--preset")
+    return find_named("preset", name, PRESETS, "--preset")
 
 
-def _named(kind: str, name: str, known: Mapping[str, Entry], where: str) -> Entry:
+def find_named(kind: str, name: str, known: Mapping[str, Entry], where: str) -> Entry:
+    """Return an entry by its name, or say which name was meant."""
     if name not in known:
         raise UserError(
             f"there is no {kind} '{name}'", where=where, fix=nearest_name(name, tuple(known))

@@ -53,6 +53,7 @@ def resume_study(ledger: Ledger, workspace: Workspace) -> None:
 def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> list[TrialPlan]:
     """Run what a ledger still asks for, tracked and shown; return the trials that failed."""
     plan = ledger.plan
+    _require_this_method(plan)
     with ExitStack() as held:
         held.enter_context(ledger.held())
         tracker = StudyTracker(workspace, plan)
@@ -70,6 +71,16 @@ def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> list
     return failed
 
 
+def _require_this_method(plan: StudyPlan) -> None:
+    """Refuse to go on with what another version of the method began: results would mix."""
+    if any(trial.run.directory.name != trial.run.run_id for trial in plan.trials):
+        raise UserError(
+            "this study was planned by another version of the method",
+            where=plan.study_id,
+            fix=f"start it anew: voxsiam study run {plan.study}, or use the version that began it",
+        )
+
+
 def _open_planned(plan: StudyPlan) -> PreparedSet:
     """Open the volumes that the study was planned on.
 
@@ -77,7 +88,7 @@ def _open_planned(plan: StudyPlan) -> PreparedSet:
         UserError: The prepared set is gone or was made anew otherwise: results would mix.
     """
     prepared = open_prepared(plan.prepared)
-    if prepared.fingerprint != plan.trials[0].run.data_fingerprint:
+    if prepared.fingerprint != plan.trials[0].run.data.fingerprint:
         raise UserError(
             "the prepared set has changed since this study was planned",
             where=str(plan.prepared),

@@ -10,8 +10,10 @@ from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
 from experiments.table import Printed, Row, Table
-from voxsiam.metrics.case_scores import OrganScore, score_case, summarise
-from voxsiam.training.config import FeatureLossConfig, Recipe
+from voxsiam.losses.config import FeatureLossConfig
+from voxsiam.metrics.case_scores import NativePair, score_case, summarise
+from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.training.config import Recipe
 from voxsiam.types import ORGANS
 
 EVIL = "=cmd|' /C'!A0 <script>alert(1)</script> 50% $x_1$ & {b}"
@@ -162,7 +164,8 @@ def write_test_part(client, run, folder, trial, shape) -> None:
         growth = (1 + 0.1 * number) * (1 + trial.error * rng.uniform(0.5, 1.0))
         shift, leave_out = 0.1 * trial.error, trial.missed if number == 1 else ()
         guess = ellipsoids(shape, growth, shift, leave_out)
-        scores += score_case(case_id, guess, truth, SPACING_MM)
+        native = NativePair(guess, truth, SPACING_MM)
+        scores += score_case(case_id, guess, truth, SPACING_MM, native)
         if number == 0:
             np.savez_compressed(
                 folder / "overlay.npz",

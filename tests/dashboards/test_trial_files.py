@@ -25,15 +25,34 @@ class Gadget:
 def test_names_that_look_like_numbers_or_gaps_stay_names(tmp_path):
     file = tmp_path / "cases.csv"
     lines = [",".join(SCORE_COLUMNS)]
-    lines += [f"{name},liver,0.5,,nan,1,1,10,0,True" for name in ("0012", "nan", "NA")]
+    names = ("0012", "nan", "NA")
+    lines += [f"{name},liver,0.5,,nan,1,1,10,0,True,0.25,nan,,20,5,False" for name in names]
     file.write_text("\n".join(lines))
     cases = read_cases(file)
+    assert tuple(cases.columns) == SCORE_COLUMNS
     assert list(cases["case_id"]) == ["0012", "nan", "NA"]
-    assert all(math.isnan(value) for value in [*cases["hd95_grid"], *cases["assd_grid"]])
+    for empty in ("hd95_grid", "assd_grid", "hd95_mm_native", "assd_mm_native"):
+        assert all(math.isnan(value) for value in cases[empty])
     assert list(cases["missed"]) == [True, True, True]
+    assert list(cases["dsc_native"]) == [0.25] * 3
+    assert list(cases["missed_native"]) == [False] * 3
 
 
-@pytest.mark.parametrize("content", ["", "case_id,organ\na,liver\n", "\x00\xff"])
+def test_a_file_from_before_native_scores_has_none(tmp_path):
+    file = tmp_path / "cases.csv"
+    older = [name for name in SCORE_COLUMNS if "native" not in name]
+    file.write_text(",".join(older) + "\na,liver,0.5,1,1,2,2,10,9,False\n")
+    cases = read_cases(file)
+    assert tuple(cases.columns) == SCORE_COLUMNS
+    assert cases["dsc"].tolist() == [0.5]
+    assert all(math.isnan(value) for value in cases["dsc_native"])
+    assert cases["reference_voxels_native"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "case_id,organ\na,liver\n", "\x00\xff", ",".join(SCORE_COLUMNS[1:])],
+)
 def test_foreign_tables_are_refused(tmp_path, content):
     file = tmp_path / "cases.csv"
     file.write_text(content)

@@ -4,9 +4,18 @@ import sys
 import numpy as np
 import pytest
 
-from data_pipelines.entries import damaged_file, entry_key, read_sound_entry, write_entry
+from data_pipelines.entries import (
+    damaged_file,
+    entry_key,
+    read_native_label,
+    read_sound_entry,
+    write_entry,
+)
 from voxsiam.errors import UserError
-from voxsiam.volumes.preparation import PreparationConfig, PreparedVolume
+from voxsiam.volumes.orientation import AxisOrder
+from voxsiam.volumes.placement import Placement, box_of
+from voxsiam.volumes.preparation import PreparedVolume
+from voxsiam.volumes.preparation_config import PreparationConfig
 
 KEY = "0123456789abcdef"
 WRITE_MANY = """
@@ -19,11 +28,18 @@ for i in range(30):
 """
 
 
-def volume(seed=0):
+FILES = ["image.npy", "label.npy", "meta.json", "native_label.npy.gz"]
+WHOLE = ((0, 32), (0, 48), (0, 64))
+
+
+def volume(seed=0, box=WHOLE):
     generator = np.random.default_rng(seed)
     image = generator.random((16, 24, 32)).astype(np.float16)
     label = generator.integers(0, 8, image.shape).astype(np.uint8)
-    return PreparedVolume(image, label, (1.0, 2.0, 3.0), (32, 48, 64), (0.5, 1.0, 1.5))
+    native = label.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    order = AxisOrder((2, 1, 0), (False, False, False))
+    placement = Placement(order, (32, 48, 64), (0.5, 1.0, 1.5), box_of(box))
+    return PreparedVolume(image, label, native, placement, (1.0, 2.0, 3.0))
 
 
 def names(folder):
@@ -33,7 +49,7 @@ def names(folder):
 def test_writes_arrays_and_facts(tmp_path):
     facts = write_entry(tmp_path, KEY, volume())
     assert names(tmp_path) == [KEY]
-    assert names(tmp_path / KEY) == ["image.npy", "label.npy", "meta.json"]
+    assert names(tmp_path / KEY) == FILES
     assert read_sound_entry(tmp_path / KEY) == facts
     image = np.load(tmp_path / KEY / "image.npy", allow_pickle=False)
     np.testing.assert_array_equal(image, volume().image)
@@ -41,9 +57,35 @@ def test_writes_arrays_and_facts(tmp_path):
     assert facts.organ_voxels["duodenum"] == 0
     assert (facts.shape, facts.native_shape) == ((16, 24, 32), (32, 48, 64))
     assert (facts.spacing_mm, facts.native_spacing_mm) == ((1.0, 2.0, 3.0), (0.5, 1.0, 1.5))
+    assert facts.box_dhw is None
 
 
-@pytest.mark.parametrize("name", ["image.npy", "label.npy"])
+def test_keeps_the_native_label_small_and_the_box_of_a_crop(tmp_path):
+    box = ((1, 31), (0, 48), (5, 60))
+    facts = write_entry(tmp_path, KEY, volume(box=box))
+    assert facts.box_dhw == box
+    assert read_sound_entry(tmp_path / KEY) == facts
+    native = read_native_label(tmp_path / KEY, (32, 48, 64))
+    assert native.dtype == np.uint8
+    np.testing.assert_array_equal(native, volume().native_label)
+    assert (tmp_path / KEY / "native_label.npy.gz").stat().st_size < native.size / 4
+
+
+def test_native_label_of_another_shape(tmp_path):
+    write_entry(tmp_path, KEY, volume())
+    with pytest.raises(ValueError, match="32, 48, 64"):
+        read_native_label(tmp_path / KEY, (48, 32, 64))
+
+
+def test_equal_volumes_are_equal_files(tmp_path, monkeypatch):
+    write_entry(tmp_path, KEY, volume())
+    monkeypatch.setattr("time.time", lambda: 1.0)
+    write_entry(tmp_path, KEY[::-1], volume())
+    for name in FILES:
+        assert (tmp_path / KEY / name).read_bytes() == (tmp_path / KEY[::-1] / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["image.npy", "label.npy", "native_label.npy.gz"])
 def test_one_flipped_bit_is_found(tmp_path, name):
     write_entry(tmp_path, KEY, volume())
     path = tmp_path / KEY / name
@@ -54,7 +96,7 @@ def test_one_flipped_bit_is_found(tmp_path, name):
     assert read_sound_entry(tmp_path / KEY) is None
 
 
-@pytest.mark.parametrize("name", ["image.npy", "label.npy", "meta.json"])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["absent", "empty"])
 def test_lost_file_is_found_and_a_second_write_mends_it(tmp_path, name, damage):
     facts = write_entry(tmp_path, KEY, volume())
@@ -97,6 +139,9 @@ def test_key_depends_on_each_part():
         entry_key("a", "b", {0: 0, 1: 6}, config),
         entry_key("a", "b", {0: 0, 1: 5}, config.with_grid((32, 32, 32))),
         entry_key("a", "b", {0: 0, 1: 5}, PreparationConfig(window_hu=(-200, 251))),
+        entry_key("a", "b", {0: 0, 1: 5}, PreparationConfig(interpolation="cubic")),
+        entry_key("a", "b", {0: 0, 1: 5}, config, ((0, 1), (0, 2), (0, 3))),
+        entry_key("a", "b", {0: 0, 1: 5}, config, ((0, 1), (0, 2), (1, 3))),
     }
-    assert len(keys) == 6
+    assert len(keys) == 9
     assert entry_key("a", "b", {1: 5, 0: 0}, config) in keys

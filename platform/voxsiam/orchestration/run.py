@@ -4,41 +4,76 @@ import csv
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
-from safetensors.torch import save_file
+from jaxtyping import Float32, UInt8
+from torch import Tensor
 
 from voxsiam.collective import gather_objects
-from voxsiam.inference.segment import segment
-from voxsiam.metrics.case_scores import OrganScore, score_case, summarise
+from voxsiam.inference.model_description import ModelDescription, TrainedOn
+from voxsiam.inference.model_folder import write_model
+from voxsiam.inference.segment import class_scores
+from voxsiam.metrics.case_scores import NativePair, score_case, summarise
+from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.workspace import write_json
-from voxsiam.training.batch import CaseLoader, rank_part
+from voxsiam.training.batch import rank_part
 from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.training.context import TrainContext
 from voxsiam.training.loop import Training, fit
 from voxsiam.training.objective import Objective
-from voxsiam.types import ORGANS, Frozen, Split, Volume
+from voxsiam.types import Frozen, NativeReference, Split, Volume
+from voxsiam.volumes.placement import placement_of
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.volumes.restoration import restore_classes
+
+
+@runtime_checkable
+class CaseSource(Protocol):
+    """Where a run's cases come from; it travels to the workers."""
+
+    def __call__(self, case_id: str) -> Volume:
+        """Return a case on the training grid."""
+        ...
+
+    def native(self, case_id: str) -> NativeReference:
+        """Return its label map on the scan's own grid."""
+        ...
+
+
+class RunData(Frozen):
+    """The prepared volumes that a run sees.
+
+    Attributes:
+        fingerprint: Of the prepared set; it names the volumes and their preparation.
+        name: How people call them.
+        kind: phantom, semi-synthetic or real.
+        preparation: How a scan became a volume; a model needs it to be applied.
+    """
+
+    fingerprint: str
+    name: str
+    kind: str
+    preparation: PreparationConfig
 
 
 class RunPlan(Frozen):
     """What a run is, exactly.
 
     Attributes:
-        data_fingerprint: Of the prepared set.
         directory: Where the run's files are kept, on storage that all workers see.
     """
 
     recipe: Recipe
     seed: int
     split: Split
-    data_fingerprint: str
+    data: RunData
     directory: Path
 
     @property
     def run_id(self) -> str:
         """Name the run by all that could change its result."""
-        return run_identity(self.recipe, self.seed, self.split, self.data_fingerprint)
+        return run_identity(self.recipe, self.seed, self.split, self.data.fingerprint)
 
     @property
     def checkpoints(self) -> Path:
@@ -54,6 +89,11 @@ class RunPlan(Frozen):
     def error_file(self) -> Path:
         """Says why the last attempt failed."""
         return self.directory / "error.txt"
+
+    @property
+    def divergence_file(self) -> Path:
+        """Says that the last attempt diverged: another would end alike."""
+        return self.directory / "diverged.txt"
 
     def failure(self) -> str | None:
         """Read why the last attempt failed; None where it did not, or died without a word."""
@@ -78,7 +118,7 @@ def split_fingerprint(split: Split) -> str:
     return fingerprint({side: sorted(ids) for side, ids in split.model_dump().items()})
 
 
-def execute_run(plan: RunPlan, load: CaseLoader, context: TrainContext) -> None:
+def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None:
     """Train and test one run; a finished one is left as it is.
 
     Writes `cases.csv` (every organ of every test case), `overlay.npz` (one test case),
@@ -94,28 +134,36 @@ def execute_run(plan: RunPlan, load: CaseLoader, context: TrainContext) -> None:
         split=plan.split,
         checkpoints=plan.checkpoints,
     )
-    objective, records = fit(training, load, context)
-    scores = _test(objective, plan, load, context)
+    objective, records = fit(training, cases, context)
+    scores = _test(objective, plan, cases, context)
     if context.rank == 0:
         _write_results(plan, objective, scores, list(records), time.monotonic() - start)
     gather_objects(None)
 
 
 def _test(
-    objective: Objective, plan: RunPlan, load: CaseLoader, context: TrainContext
+    objective: Objective, plan: RunPlan, cases: CaseSource, context: TrainContext
 ) -> list[OrganScore]:
     """Score the test cases, shared out over ranks; the first one's volumes are kept to look at."""
     mine: list[OrganScore] = []
     autocast = plan.recipe.numerics.autocast == "bfloat16"
     for case_id in rank_part(plan.split.test, context.rank, context.world_size):
-        volume = load(case_id)
-        predicted = segment(
+        volume = cases(case_id)
+        scores = class_scores(
             objective.network, volume.image, autocast=autocast, device=context.device
         )
-        mine += score_case(case_id, predicted, volume.label, volume.spacing_mm)
+        predicted = scores.argmax(0).byte().cpu().numpy()
+        native = _native_pair(scores, cases.native(case_id))
+        mine += score_case(case_id, predicted, volume.label, volume.spacing_mm, native)
         if case_id == plan.split.test[0]:
             _write_overlay(plan.directory / "overlay.npz", volume, predicted)
     return [score for part in gather_objects(mine) for score in part]
+
+
+def _native_pair(scores: Float32[Tensor, "k d h w"], reference: NativeReference) -> NativePair:
+    """Bring a prediction to the scan's own grid, as `voxsiam predict` does."""
+    predicted = restore_classes(scores, placement_of(reference))
+    return NativePair(predicted, reference.label, reference.spacing_mm)
 
 
 def _write_results(
@@ -129,25 +177,28 @@ def _write_results(
         writer = csv.DictWriter(file, [field.name for field in fields(OrganScore)])
         writer.writeheader()
         writer.writerows(asdict(score) for score in scores)
-    _write_model(plan.directory / "model", plan.recipe, objective)
+    # The base network alone: the heads have no part in inference.
+    write_model(plan.directory / "model", _description(plan), objective.network)
     summary = {name: value for name, value in summarise(scores).items() if value == value}
     content = {"run_id": plan.run_id, "summary": summary, "records": records, "seconds": seconds}
     write_json(plan.result_file, content)
 
 
-def _write_model(folder: Path, recipe: Recipe, objective: Objective) -> None:
-    """Keep the base network alone: the heads have no part in inference."""
-    folder.mkdir(exist_ok=True)
-    weights = objective.network.state_dict()
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    save_file(tensors, folder / "model.safetensors")
-    description = {
-        "network": recipe.network.model_dump(),
-        "numerics": recipe.numerics.model_dump(),
-        "classes": ["background", *ORGANS],
-        "method_version": METHOD_VERSION,
-    }
-    write_json(folder / "model.json", description)
+def _description(plan: RunPlan) -> ModelDescription:
+    recipe, data = plan.recipe, plan.data
+    return ModelDescription(
+        network=recipe.network,
+        autocast="bfloat16" if recipe.numerics.autocast == "bfloat16" else "float32",
+        preparation=data.preparation,
+        method_version=METHOD_VERSION,
+        trained=TrainedOn(
+            run_id=plan.run_id,
+            data_name=data.name,
+            data_kind=data.kind,
+            epochs=recipe.epochs,
+            seed=plan.seed,
+        ),
+    )
 
 
 def _write_overlay(path: Path, volume: Volume, predicted: UInt8[np.ndarray, "d h w"]) -> None:

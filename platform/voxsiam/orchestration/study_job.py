@@ -13,11 +13,10 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from voxsiam.orchestration.cluster import Capacity
 from voxsiam.orchestration.ledger import Ledger, TrialPlan, TrialState
-from voxsiam.orchestration.run import execute_run
+from voxsiam.orchestration.run import CaseSource, execute_run
 from voxsiam.orchestration.train_job import train_on_workers
 from voxsiam.orchestration.train_worker import PLACEMENT_GROUP_KEY
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.batch import CaseLoader
 from voxsiam.training.context import Record, SingleProcess
 
 RECORD_NAMES = ("epoch", "learning_rate")
@@ -43,7 +42,7 @@ class StudyListener(Protocol):
 
 def run_study(
     ledger: Ledger,
-    load: CaseLoader,
+    load: CaseSource,
     workspace: Workspace,
     capacity: Capacity,
     listeners: Sequence[StudyListener],
@@ -83,7 +82,7 @@ def run_study(
 def _run_trial(
     config: dict[str, Any],
     *,
-    load: CaseLoader,
+    load: CaseSource,
     trials: Sequence[TrialPlan],
     workers: int,
     in_process: bool,

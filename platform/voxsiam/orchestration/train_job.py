@@ -8,9 +8,9 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.callback import RayTrainCallback
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from voxsiam.orchestration.run import RunPlan
+from voxsiam.orchestration.run import CaseSource, RunPlan
 from voxsiam.orchestration.train_worker import run_in_worker
-from voxsiam.training.batch import CaseLoader
+from voxsiam.training.divergence import TrainingDivergedError
 
 MAX_WORKER_FAILURES = 3
 COLLECTIVE_TIMEOUT_S = 600
@@ -30,7 +30,7 @@ class _LeanTrainer(TorchTrainer):
 
 
 def train_on_workers(
-    plan: RunPlan, load: CaseLoader, *, workers: int, use_gpu: bool, storage: Path
+    plan: RunPlan, load: CaseSource, *, workers: int, use_gpu: bool, storage: Path
 ) -> None:
     """Execute a run on Ray Train workers, inside a Tune trial.
 
@@ -38,7 +38,9 @@ def train_on_workers(
 
     Raises:
         ray.train.WorkerGroupError: The workers failed more often than that is worth.
+        TrainingDivergedError: The loss is no longer a number.
     """
+    plan.divergence_file.unlink(missing_ok=True)
     trainer = _LeanTrainer(
         run_in_worker,
         train_loop_config={"plan": plan.model_dump_json(), "load": load},
@@ -57,6 +59,8 @@ def train_on_workers(
         ),
     )
     trainer.fit()
+    if plan.divergence_file.exists():
+        raise TrainingDivergedError(plan.divergence_file.read_text())
 
 
 def worker_resources(use_gpu: bool) -> dict[str, float]:

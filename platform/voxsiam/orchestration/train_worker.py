@@ -10,6 +10,7 @@ from torch import nn
 
 from voxsiam.orchestration.run import RunPlan, execute_run
 from voxsiam.training.context import Record
+from voxsiam.training.divergence import TrainingDivergedError
 
 PLACEMENT_GROUP_KEY = "placement_group"
 """Record entry that tells the study which placement group to free when Tune stops the trial."""
@@ -38,7 +39,8 @@ class RayTrainWorker:
         # From here on the study knows the placement group, even if no epoch is ever finished.
         self.report({})
         return ray.train.torch.prepare_model(
-            module, parallel_strategy_kwargs={"gradient_as_bucket_view": True}
+            module,
+            parallel_strategy_kwargs={"gradient_as_bucket_view": True, "broadcast_buffers": False},
         )
 
     def report(self, record: Record) -> None:
@@ -50,4 +52,10 @@ class RayTrainWorker:
 
 def run_in_worker(config: dict[str, Any]) -> None:
     """Execute the run of a train job; Ray Train calls this in each worker."""
-    execute_run(RunPlan.model_validate_json(config["plan"]), config["load"], RayTrainWorker())
+    plan, worker = RunPlan.model_validate_json(config["plan"]), RayTrainWorker()
+    try:
+        execute_run(plan, config["load"], worker)
+    except TrainingDivergedError as error:
+        # All ranks raise it in the same step. Raised further, Ray Train would try again.
+        if worker.rank == 0:
+            plan.divergence_file.write_text(str(error))

@@ -40,19 +40,21 @@ class Batch:
 
 
 def epoch_plan(
-    case_ids: Sequence[str], *, seed: int, epoch: int, batch_size: int
+    case_ids: Sequence[str], *, seed: int, epoch: int, batch_size: int, drop_last: bool = False
 ) -> list[tuple[str, ...]]:
     """Return the global batches of one epoch: every case once, in an order of (seed, epoch).
 
-    The order does not depend on the order of the input, on ranks or on loaders; the last batch
-    may be short.
+    The order does not depend on the order of the input, on ranks or on loaders. The last batch
+    may be short; `drop_last` leaves it out then, unless it is the only one.
     """
 
     def place(case_id: str) -> bytes:
         return hashlib.blake2b(f"{seed}/{epoch}/{case_id}".encode(), digest_size=16).digest()
 
     order = sorted(case_ids, key=place)
-    return [tuple(order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
+    batches = [tuple(order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
+    short = drop_last and len(batches) > 1 and len(batches[-1]) < batch_size
+    return batches[:-1] if short else batches
 
 
 def rank_part(cases: Sequence[str], rank: int, world_size: int) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from voxsiam.durable_files import remove_abandoned, sha256_of, sync, temporary_beside
 
 KEEP = 2
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,14 @@ def restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> 
     torch.set_rng_state(tensors.pop("rng"))
     groups = optimiser.state_dict()
     parameters = dict(module.named_parameters())
-    for index, name in enumerate(parameters):
-        entries = {key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        groups["state"][index] = entries
+    for index, (name, parameter) in enumerate(parameters.items()):
+        if f"step/{name}" not in tensors:
+            continue  # it has had no gradient yet
+        # Fused Adam walks weights and moments side by side: they must lie alike in memory.
+        moments = {
+            key: torch.empty_like(parameter).copy_(tensors[f"{key}/{name}"]) for key in MOMENTS
+        }
+        groups["state"][index] = {"step": tensors[f"step/{name}"], **moments}
     optimiser.load_state_dict(groups)
 
 
@@ -109,7 +115,7 @@ def _optimiser_tensors(module: nn.Module, optimiser: torch.optim.Optimizer) -> d
     state = optimiser.state_dict()["state"]
     tensors = {"rng": torch.get_rng_state()}
     for index, (name, _) in enumerate(module.named_parameters()):
-        for key, value in state[index].items():
+        for key, value in state.get(index, {}).items():
             tensors[f"{key}/{name}"] = value
     return _contiguous(tensors)
 

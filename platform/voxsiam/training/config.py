@@ -1,59 +1,53 @@
 """What is trained, as validated data: a recipe holds everything but data, split and seed.
 
-A default stands here only where the paper states it or where `docs/paper_map.md` names the reading.
+A default stands here only where the paper states it or where docs/readings.md names the reading.
+Importing it loads no PyTorch.
 """
 
 import hashlib
 import json
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from voxsiam.types import NUM_CLASSES, Frozen
+from voxsiam.losses.config import DiceConfig, FeatureLossConfig
+from voxsiam.models.network_config import NetworkConfig
+from voxsiam.types import Frozen
 
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 """Raised whenever the golden trace of 100 steps changes: runs on both sides are not comparable."""
 
 
-class NetworkConfig(Frozen):
-    """Which network, and how wide. 64 channels at full resolution is the 16.3 M of Table II."""
-
-    name: Literal["unet3d"] = "unet3d"
-    width: int = Field(default=64, ge=1)
-    num_classes: int = Field(default=NUM_CLASSES, ge=2)
-
-
-class SamplingConfig(Frozen):
-    """How many voxels enter the feature loss, per layer and global batch (section IV-B)."""
-
-    max_voxels: int = Field(default=1700, ge=1)
-    max_false_negatives: int = Field(default=1000, ge=0)
-
-
-class FeatureLossConfig(Frozen):
-    """The voxel SimSiam loss of Eq. 7.
+class OptimiserConfig(Frozen):
+    """Adam with the polynomial schedule lr * (1 - epoch / epochs) ** power (section IV-B).
 
     Attributes:
-        layers: |F|, how many encoder levels it covers, counted from the deepest.
-        weight: lambda of Eq. 8: 100 for one layer, 10 for three (section IV-B).
-        hidden_dim: Width of every layer of both heads (64, section IV-B; Table V).
-        class_weights: w_c of Eq. 6, or the same weight for every present class (Table IV).
-        sampling: The voxel budgets.
+        name: `adam` adds the weight decay to the gradient (L2), `adamw` decays apart from it.
+        schedule_unit: Whether the learning rate falls once an epoch, as printed, or every step.
     """
 
-    layers: int = Field(ge=1, le=3)
-    weight: float = Field(ge=0)
-    hidden_dim: int = Field(default=64, ge=1)
-    class_weights: Literal["inverse_frequency", "uniform"] = "inverse_frequency"
-    sampling: SamplingConfig = SamplingConfig()
-
-
-class OptimiserConfig(Frozen):
-    """Adam with the polynomial schedule lr * (1 - epoch / epochs) ** power (section IV-B)."""
-
+    name: Literal["adam", "adamw"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-5, ge=0)
     schedule_power: float = Field(default=0.9, ge=0)
+    schedule_unit: Literal["epoch", "step"] = "epoch"
+
+
+class AugmentationConfig(Frozen):
+    """Random changes of the training cases; the paper names none.
+
+    Attributes:
+        probability: That a case is rotated (0.8 in the authors' earlier code).
+        rotations_degrees: In the axial plane; one is drawn (10 and 30 either way in that code).
+        noise: Standard deviation of Gaussian noise on intensities in [0, 1].
+        flip_axes: Axes that are mirrored with probability 1/2. Mirroring w swaps the patient's
+            sides while the labels stay: the left kidney would lie on the right.
+    """
+
+    probability: float = Field(default=0.8, ge=0, le=1)
+    rotations_degrees: tuple[float, ...] = (-30.0, -10.0, 10.0, 30.0)
+    noise: float = Field(default=0.0, ge=0)
+    flip_axes: tuple[Literal["d", "h", "w"], ...] = ()
 
 
 Precision = Literal["float32", "bfloat16"]
@@ -77,15 +71,34 @@ class Recipe(Frozen):
 
     Attributes:
         feature_loss: None trains the base network on Dice alone.
+        augmentation: None shows every case as it is.
         batch_size: Of the global batch, whatever the number of workers.
+        drop_last: Whether an epoch leaves out its last batch where that is short.
     """
 
     network: NetworkConfig = NetworkConfig()
+    dice: DiceConfig = DiceConfig()
     feature_loss: FeatureLossConfig | None = None
     optimiser: OptimiserConfig = OptimiserConfig()
+    augmentation: AugmentationConfig | None = None
     numerics: NumericsConfig = NumericsConfig()
     epochs: int = Field(default=500, ge=1)
     batch_size: int = Field(default=4, ge=1)
+    drop_last: bool = False
+
+    @model_validator(mode="after")
+    def _levels_exist(self) -> "Recipe":
+        levels = self.network.levels
+        if self.feature_loss is not None and self.feature_loss.layers > levels:
+            raise ValueError(
+                f"{self.network.name} has {levels} encoder levels: "
+                f"feature_loss.layers must be at most {levels}"
+            )
+        return self
+
+    def warms_up(self, epoch: int) -> bool:
+        """Tell whether the feature loss counts nothing yet."""
+        return self.feature_loss is not None and epoch < self.feature_loss.warm_up_epochs
 
     def fingerprint(self) -> str:
         """Name this recipe by the hash of its canonical JSON."""

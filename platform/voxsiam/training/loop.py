@@ -1,29 +1,29 @@
 """The training loop: plain PyTorch, the same on one process and on many."""
 
-import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from voxsiam.collective import gather_objects, sum_over_ranks
+from voxsiam.collective import gather_objects
 from voxsiam.errors import UserError
 from voxsiam.metrics.confusion import dice_per_class
+from voxsiam.training.augmentation import augmented
 from voxsiam.training.batch import CaseLoader, epoch_plan, rank_part, read_batches
 from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, restore
 from voxsiam.training.config import OptimiserConfig, Recipe
 from voxsiam.training.context import TrainContext
-from voxsiam.training.objective import Moment, Objective, run_network
-from voxsiam.types import ORGANS, Split
+from voxsiam.training.divergence import require_finite_gradient, require_finite_loss
+from voxsiam.training.objective import Objective, run_network
+from voxsiam.training.record import EpochRecord, gradient_norms, organ_means
+from voxsiam.training.voxel_draw import Moment
+from voxsiam.types import Split
 
 Records = tuple[dict[str, float], ...]
-
-
-class TrainingDivergedError(RuntimeError):
-    """The loss or its gradient is no longer a number."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
         The trained module on the context's device, and the figures of every epoch.
 
     Raises:
-        TrainingDivergedError: The loss of a step or its gradient is not finite; the message names
-            its cases.
+        TrainingDivergedError: The loss of a step or its gradient is not finite, on whichever rank;
+            all ranks raise it, it names the cases, and that epoch leaves no checkpoint.
     """
     recipe, folder = training.recipe, CheckpointFolder(training.checkpoints)
     objective = build_objective(recipe, training.seed, context.device)
@@ -68,7 +68,6 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
         # A worker group that was restarted must report at least once, or its run ends without.
         context.report(record)
     for epoch in range(state.epochs_done, recipe.epochs):
-        _set_learning_rate(optimiser, recipe.optimiser, epoch, recipe.epochs)
         record = _train_epoch(training, module, optimiser, load, context, epoch)
         record |= score_cases(objective, training.split.validation, load, context)
         state = TrainingState(epoch + 1, training.run_id, (*state.records, record))
@@ -93,11 +92,25 @@ def build_objective(recipe: Recipe, seed: int, device: torch.device) -> Objectiv
     return objective
 
 
-def build_optimiser(objective: nn.Module, config: OptimiserConfig) -> torch.optim.Adam:
+def build_optimiser(objective: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
     """Build Adam; its weight decay is the L2 term, as the paper's framework had it."""
-    return torch.optim.Adam(
-        objective.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    build = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    return build(
+        objective.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
+
+
+def learning_rate(config: OptimiserConfig, done: float) -> float:
+    """Return lr * (1 - done) ** power (section IV-B).
+
+    Args:
+        config: Start and power.
+        done: Share of the training that is over, in [0, 1).
+    """
+    return config.learning_rate * (1 - done) ** config.schedule_power
 
 
 def score_cases(
@@ -108,15 +121,27 @@ def score_cases(
     if not cases:
         return {}
     mine = []
-    for case_id in rank_part(cases, context.rank, context.world_size):
-        volume = load(case_id)
-        image = torch.from_numpy(volume.image)[None, None].float().to(context.device)
-        label = torch.from_numpy(volume.label)[None].to(context.device)
-        with torch.inference_mode():
-            logits, _ = run_network(objective.network, image, objective.numerics)
-            mine.append(dice_per_class(logits.argmax(1), label, objective.num_classes)[0].tolist())
+    with _evaluating(objective.network):
+        for case_id in rank_part(cases, context.rank, context.world_size):
+            volume = load(case_id)
+            image = torch.from_numpy(volume.image)[None, None].float().to(context.device)
+            label = torch.from_numpy(volume.label)[None].to(context.device)
+            with torch.inference_mode():
+                logits, _ = run_network(objective.network, image, objective.numerics)
+                dsc = dice_per_class(logits.argmax(1), label, objective.num_classes)
+            mine.append(dsc[0].tolist())
     rows = [row for part in gather_objects(mine) for row in part]
-    return _organ_means("validation/dsc", torch.tensor(rows, dtype=torch.float64))
+    return organ_means("validation/dsc", rows)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Use running statistics instead of the batch's, and go back to training."""
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train()
 
 
 def _train_epoch(
@@ -128,62 +153,46 @@ def _train_epoch(
     epoch: int,
 ) -> dict[str, float]:
     start = time.monotonic()
-    recipe = training.recipe
+    recipe, seed = training.recipe, training.seed
     plan = epoch_plan(
-        training.split.train, seed=training.seed, epoch=epoch, batch_size=recipe.batch_size
+        training.split.train,
+        seed=seed,
+        epoch=epoch,
+        batch_size=recipe.batch_size,
+        drop_last=recipe.drop_last,
     )
-    sums: dict[str, float] = {}
-    scores: list[list[float]] = []
+    load = augmented(load, recipe.augmentation, seed, epoch)
+    record = EpochRecord(context.world_size)
     for step, batch in enumerate(read_batches(plan, load, context.rank, context.world_size)):
-        terms = module(batch.to(context.device), Moment(training.seed, epoch, step))
-        scores += terms.pop("dsc").tolist()
-        values = _global_values(terms, context.world_size)
-        _require_finite(values["loss"], plan[step], epoch, step)
+        _set_learning_rate(optimiser, recipe, epoch, step / len(plan))
+        moment = Moment(seed, epoch, step)
+        outcome = module(batch.to(context.device), moment)
+        values = record.global_values(outcome)
+        require_finite_loss(values["loss"], outcome, batch, plan[step], moment)
         optimiser.zero_grad(set_to_none=True)
-        terms["loss"].backward()
+        outcome.loss.backward()
+        if recipe.warms_up(epoch):
+            _leave_heads_alone(module)
+        norms = gradient_norms(module)
         # DDP has made the gradients equal on all ranks: all stop, or none.
-        _require_finite(_gradient_norm(module), plan[step], epoch, step)
+        require_finite_gradient(norms["gradient_norm"], plan[step], moment)
         optimiser.step()
-        sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
-    record = {f"train/{name}": value / len(plan) for name, value in sums.items()}
-    rows = [row for part in gather_objects(scores) for row in part]
-    record["train/dsc"] = _organ_means("", torch.tensor(rows, dtype=torch.float64))[""]
-    record["learning_rate"] = optimiser.param_groups[0]["lr"]
-    return record | {"epoch": float(epoch + 1), "seconds/epoch": time.monotonic() - start}
+        record.add(values | norms, outcome)
+    figures = record.means() | {"learning_rate": optimiser.param_groups[0]["lr"]}
+    return figures | {"epoch": float(epoch + 1), "seconds/epoch": time.monotonic() - start}
 
 
-def _global_values(terms: dict[str, Tensor], world_size: int) -> dict[str, float]:
-    """Turn this rank's scaled shares into the values of the global batch."""
-    names = sorted(terms)
-    shares = torch.stack([terms[name].detach().double() for name in names])
-    return dict(zip(names, (sum_over_ranks(shares) / world_size).tolist(), strict=True))
-
-
-def _gradient_norm(module: nn.Module) -> float:
-    gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    return nn.utils.get_total_norm(gradients).item()
-
-
-def _require_finite(value: float, cases: tuple[str, ...], epoch: int, step: int) -> None:
-    if not math.isfinite(value):
-        raise TrainingDivergedError(
-            f"the loss or its gradient is {value} at epoch {epoch + 1}, step {step + 1}, "
-            f"cases {', '.join(cases)}"
-        )
+def _leave_heads_alone(module: nn.Module) -> None:
+    """Drop a gradient of zeros: weight decay would shrink heads that learn nothing yet."""
+    for name, parameter in module.named_parameters():
+        if "heads." in name:
+            parameter.grad = None
 
 
 def _set_learning_rate(
-    optimiser: torch.optim.Optimizer, config: OptimiserConfig, epoch: int, epochs: int
+    optimiser: torch.optim.Optimizer, recipe: Recipe, epoch: int, share_of_epoch: float
 ) -> None:
-    """Apply lr * (1 - epoch / epochs) ** power, once per epoch (section IV-B)."""
+    within = share_of_epoch if recipe.optimiser.schedule_unit == "step" else 0.0
+    rate = learning_rate(recipe.optimiser, (epoch + within) / recipe.epochs)
     for group in optimiser.param_groups:
-        group["lr"] = config.learning_rate * (1 - epoch / epochs) ** config.schedule_power
-
-
-def _organ_means(prefix: str, rows: Tensor) -> dict[str, float]:
-    """Average over cases per organ, then over organs; organs absent everywhere are left out."""
-    organs = rows[:, 1:].nanmean(0).tolist()
-    named = dict(zip(ORGANS, organs, strict=False))
-    present = {organ: value for organ, value in named.items() if math.isfinite(value)}
-    mean = sum(present.values()) / max(len(present), 1)
-    return {prefix: mean} | {f"{prefix}/{organ}": value for organ, value in present.items()}
+        group["lr"] = rate

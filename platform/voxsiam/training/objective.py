@@ -5,36 +5,47 @@ ranks: DDP's mean over ranks is then the gradient of the global batch, however u
 lie.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from voxsiam.collective import concatenate_over_ranks, sum_over_ranks, world_size
-from voxsiam.losses.dice import soft_dice_loss
-from voxsiam.losses.precision import at_least_float32
-from voxsiam.losses.voxel_sampling import sample_voxels, stream_seed, voxel_keys
-from voxsiam.losses.voxel_simsiam import (
-    class_counts,
-    class_sums,
-    class_weights,
-    voxel_simsiam_from_sums,
-)
+from voxsiam.collective import sum_over_ranks, world_size
+from voxsiam.losses.config import DiceConfig
+from voxsiam.losses.dice import dice_loss_from_sums, dice_sums
 from voxsiam.metrics.confusion import dice_per_class
 from voxsiam.models.catalogue import build_network
-from voxsiam.models.heads import VoxelHeads
+from voxsiam.models.global_batch_norm import uncounted
 from voxsiam.training.batch import Batch
-from voxsiam.training.config import FeatureLossConfig, NumericsConfig, Recipe
+from voxsiam.training.config import NumericsConfig, Recipe
+from voxsiam.training.contrastive_relation import ContrastiveRelation
+from voxsiam.training.feature_terms import FeatureTerms
+from voxsiam.training.simsiam_relation import SimSiamRelation
+from voxsiam.training.voxel_draw import Moment, VoxelDraw
+
+FeatureRelation = SimSiamRelation | ContrastiveRelation
 
 
 @dataclass(frozen=True)
-class Moment:
-    """When a batch is seen; together with the layer and the case it names a random stream."""
+class Outcome:
+    """What a batch gives on one rank.
 
-    seed: int
-    epoch: int
-    step: int
+    Attributes:
+        loss: To differentiate: this rank's share of the total loss, times the number of ranks.
+        terms: Each part of it in the same scale, detached; their mean over ranks is the global
+            value.
+        figures: Global values already, to be logged.
+        dsc: Dice score of the current prediction, per case and class.
+        finite: Whether a case's logits and Dice loss are numbers.
+    """
+
+    loss: Float[Tensor, ""]
+    terms: Mapping[str, Float[Tensor, ""]]
+    figures: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    dsc: Float[Tensor, "b k"] = field(default_factory=lambda: torch.zeros(0, 0).double())
+    finite: Bool[Tensor, " b"] = field(default_factory=lambda: torch.zeros(0).bool())
 
 
 class Objective(nn.Module):
@@ -42,82 +53,47 @@ class Objective(nn.Module):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        net = recipe.network
-        self.network = build_network(net.name, net.width, net.num_classes)
-        self.num_classes = net.num_classes
-        self.feature_loss = recipe.feature_loss
+        self.network = build_network(recipe.network)
+        self.num_classes = recipe.network.num_classes
+        self.dice = recipe.dice
         self.numerics = recipe.numerics
-        self.heads = nn.ModuleList(_build_heads(self.network.feature_channels, recipe.feature_loss))
+        self.heads = _build_relation(self.network.feature_channels, recipe)
 
-    def forward(self, batch: Batch, moment: Moment) -> dict[str, Float[Tensor, "..."]]:
-        """Return this rank's share of each term, times the number of ranks.
-
-        Returns:
-            `loss` to differentiate; `dice_loss`, `feature_loss/layer_i` and `feature_loss`
-            detached; `dsc`, the Dice score per case and class of the current prediction.
-        """
+    def forward(self, batch: Batch, moment: Moment) -> Outcome:
+        """Run the network on this rank's cases and compare with their labels."""
         logits, features = run_network(self.network, batch.images, self.numerics)
         labels = batch.labels.long()
-        scale = world_size()
-        # sum() of no rows still ties an empty rank's parameters to the loss.
-        dice = scale * soft_dice_loss(logits, labels).sum() / batch.global_cases
-        terms = {"dice_loss": dice.detach()}
-        total = dice
-        if self.feature_loss is not None:
-            by_layer = self._feature_terms(logits, features, batch, moment, self.feature_loss)
-            feature = scale * torch.stack(by_layer).sum()
-            total = total + self.feature_loss.weight * feature
+        dice, by_case = _dice_term(logits, labels, batch.global_cases, self.dice)
+        terms, figures, total = {"dice_loss": dice.detach()}, {}, dice
+        if self.heads is not None:
+            config = self.heads.config
+            draw = VoxelDraw(batch, logits, moment, config)
+            found = self._feature_terms(self.heads, draw, features)
+            feature = world_size() * found.total()
+            counts = moment.epoch >= config.warm_up_epochs
+            total = total + (config.weight if counts else 0.0) * feature
             terms |= {
-                f"feature_loss/layer_{i + 1}": scale * t.detach() for i, t in enumerate(by_layer)
+                f"feature_loss/{name}": world_size() * share.detach()
+                for name, share in found.shares.items()
             }
             terms["feature_loss"] = feature.detach()
+            figures = found.figures
         with torch.no_grad():
             dsc = dice_per_class(logits.argmax(1), labels, self.num_classes)
-        return terms | {"loss": total, "dsc": dsc}
+            # A sum is not finite where a term is not, and needs one pass.
+            finite = by_case & logits.sum((1, 2, 3, 4)).isfinite()
+        return Outcome(total, terms | {"loss": total.detach()}, figures, dsc, finite)
 
     def _feature_terms(
-        self,
-        logits: Tensor,
-        features: tuple[Tensor, ...],
-        batch: Batch,
-        moment: Moment,
-        config: FeatureLossConfig,
-    ) -> list[Float[Tensor, ""]]:
-        terms: list[Tensor] = []
-        for layer, heads in enumerate(self.heads):
-            feature = features[layer]
-            labels = strided_labels(batch.labels, feature.shape[2:])
-            predicted = strided_labels(logits.detach(), feature.shape[2:]).argmax(1)
-            keys = _layer_keys(batch, moment, layer, labels[0].numel() if len(labels) else 0)
-            chosen = sample_voxels(
-                keys.to(labels.device),
-                (predicted != labels).flatten(),
-                config.sampling.max_voxels,
-                config.sampling.max_false_negatives,
-                concatenate_over_ranks,
-            )
-            voxels = feature.permute(0, 2, 3, 4, 1).flatten(0, 3)[chosen]
-            terms.append(self._layer_term(heads, voxels, labels.flatten()[chosen], config))
-        return terms
-
-    def _layer_term(
-        self,
-        heads: nn.Module,
-        voxels: Float[Tensor, "n c"],
-        classes: Int[Tensor, " n"],
-        config: FeatureLossConfig,
-    ) -> Float[Tensor, ""]:
-        with torch.autocast(voxels.device.type, enabled=False):
-            prediction, target = heads(at_least_float32(voxels))
-            sums = class_sums(prediction, classes, self.num_classes)
-            local_targets = class_sums(target.detach(), classes, self.num_classes)
-            local_counts = class_counts(classes, self.num_classes).to(sums.dtype)
-            # One small collective a layer: the counts ride along as a last column.
-            both = torch.cat([local_targets, local_counts.unsqueeze(1)], dim=1).double()
-            both = sum_over_ranks(both).to(sums.dtype)
-            targets, counts = both[:, :-1], both[:, -1]
-            weights = class_weights(counts, config.class_weights)
-            return voxel_simsiam_from_sums(sums, targets, counts, weights)
+        self, heads: FeatureRelation, draw: VoxelDraw, features: tuple[Tensor, ...]
+    ) -> FeatureTerms:
+        strides = self.network.feature_strides
+        levels = [
+            draw.level(layer, features[layer], strides[layer])
+            for layer in range(draw.config.layers)
+        ]
+        with torch.autocast(draw.logits.device.type, enabled=False):
+            return heads(levels)
 
 
 def run_network(
@@ -125,40 +101,41 @@ def run_network(
 ) -> tuple[Float[Tensor, "b k d h w"], tuple[Tensor, ...]]:
     """Run the network in the recipe's precision; a rank without cases runs it on a blank.
 
-    The blank's outputs are cut to no rows, so that they count nowhere, yet every parameter takes
-    part in the backward pass and in DDP's sums.
+    The blank's outputs are cut to no rows and its statistics are not counted, so that it shows
+    nowhere, yet every parameter takes part in the backward pass and in DDP's sums.
     """
-    cases = len(images)
-    padded = images if cases else images.new_zeros((1, *images.shape[1:]))
     bfloat16 = numerics.autocast == "bfloat16"
     with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-        output = network(padded)
-    return output.logits[:cases], tuple(feature[:cases] for feature in output.features)
+        if len(images):
+            output = network(images)
+            return output.logits, output.features
+        with uncounted():
+            output = network(images.new_zeros((1, *images.shape[1:])))
+    return output.logits[:0], tuple(feature[:0] for feature in output.features)
 
 
-def strided_labels(grid: Tensor, size: torch.Size) -> Tensor:
-    """Bring labels (b d h w) or logits (b k d h w) to a coarser level by nearest neighbour.
-
-    Encoder levels halve and round down, so the nearest voxel is every 2nd, 4th or 8th.
-    """
-    steps = [fine // coarse for fine, coarse in zip(grid.shape[-3:], size, strict=True)]
-    d, h, w = (slice(0, step * n, step) for step, n in zip(steps, size, strict=True))
-    picked = grid[..., d, h, w]
-    return picked if picked.is_floating_point() else picked.long()
-
-
-def _layer_keys(batch: Batch, moment: Moment, layer: int, voxels: int) -> Int[Tensor, " n"]:
-    streams = [
-        stream_seed(moment.seed, moment.epoch, moment.step, layer, case_id)
-        for case_id in batch.case_ids
-    ]
-    keys = [voxel_keys(stream, voxels) for stream in streams]
-    return torch.cat(keys) if keys else torch.zeros(0, dtype=torch.int64)
+def _dice_term(
+    logits: Float[Tensor, "b k d h w"],
+    labels: Int[Tensor, "b d h w"],
+    global_cases: int,
+    config: DiceConfig,
+) -> tuple[Float[Tensor, ""], Bool[Tensor, " b"]]:
+    """Return this rank's share times the number of ranks, and which cases are finite."""
+    sums = dice_sums(logits, labels, config)
+    finite = sums.detach().isfinite().all(0).all(1)
+    if config.sums_over == "batch":
+        # Every rank holds the whole loss; the sum's gradient over ranks is W times its share.
+        return dice_loss_from_sums(sum_over_ranks(sums.sum(1)), config), finite
+    # sum() of no rows still ties an empty rank's parameters to the loss.
+    share = dice_loss_from_sums(sums, config).sum() / global_cases
+    return world_size() * share, finite
 
 
-def _build_heads(
-    feature_channels: tuple[int, ...], config: FeatureLossConfig | None
-) -> list[VoxelHeads]:
+def _build_relation(channels: tuple[int, ...], recipe: Recipe) -> FeatureRelation | None:
+    config, num_classes = recipe.feature_loss, recipe.network.num_classes
     if config is None:
-        return []
-    return [VoxelHeads(c, config.hidden_dim) for c in feature_channels[: config.layers]]
+        return None
+    covered, relation = channels[: config.layers], config.relation
+    if relation.name == "contrastive":
+        return ContrastiveRelation(covered, config, relation, num_classes)
+    return SimSiamRelation(covered, config, relation, num_classes)

@@ -1,70 +1,87 @@
-"""Typed overrides of a recipe: `--set optimiser.learning_rate=0.01`."""
+"""Typed overrides of a configuration: `--set optimiser.learning_rate=0.01`."""
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from voxsiam.errors import UserError, nearest_name
-from voxsiam.training.config import Recipe
+
+Config = TypeVar("Config", bound=BaseModel)
 
 
-def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """Set fields of a recipe by their dotted names; every value is checked by its field's type.
+def override(config: Config, settings: Iterable[str], example: str = "") -> Config:
+    """Set fields by their dotted names; every value is checked by its field's type.
+
+    The result is validated once all are set, so that fields which need each other can be given in
+    any order.
+
+    Args:
+        config: What is changed: a recipe, or how data are prepared.
+        settings: Each of the form name=value; of two with one name the later counts.
+        example: A setting that fits this configuration, to show what the form is.
 
     Raises:
-        UserError: Not of the form name=value, an unknown field, or a value of the wrong type.
+        UserError: Not of the form name=value, an unknown field, a value of the wrong type, or
+            fields that contradict each other.
     """
-    for setting in settings:
+    asked = tuple(settings)
+    tree = config.model_dump()
+    for setting in asked:
         path, equals, text = setting.partition("=")
         if not equals:
             raise UserError(
                 f"'{setting}' is not of the form name=value",
                 where="--set",
-                fix="for example: --set optimiser.learning_rate=0.001",
+                fix=f"for example: --set {example or 'optimiser.learning_rate=0.001'}",
             )
-        tree = _with(recipe, path.strip().split("."), _value(text.strip()), path)
-        recipe = _validated(tree, setting)
-    return recipe
-
-
-def _with(model: BaseModel, path: list[str], value: Any, whole: str) -> dict[str, Any]:  # noqa: ANN401
-    name, rest = path[0], path[1:]
-    fields = tuple(type(model).model_fields)
-    if name not in fields:
-        raise UserError(
-            f"a recipe has no field '{whole}'",
-            where=f"--set {whole}",
-            fix=nearest_name(name, fields),
-        )
-    tree = model.model_dump()
-    child = getattr(model, name)
-    if not rest:
-        tree[name] = value
-    elif isinstance(child, BaseModel):
-        tree[name] = _with(child, rest, value, whole)
-    else:
-        raise UserError(
-            f"'{name}' has no fields of its own here",
-            where=f"--set {whole}",
-            fix=f"set {name} itself, or choose a row that has it",
-        )
-    return tree
-
-
-def _validated(tree: dict[str, Any], setting: str) -> Recipe:
+        _set(tree, path.strip(), _value(text.strip()))
     try:
-        return Recipe.model_validate(tree)
+        return type(config).model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
+        raise _refused(error, asked) from None
+
+
+def _set(tree: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN401
+    *parents, last = path.split(".")
+    for name in parents:
+        _require_field(tree, name, path)
+        child = tree[name]
+        if not isinstance(child, dict):
+            raise UserError(
+                f"'{name}' has no fields of its own here",
+                where=f"--set {path}",
+                fix=f"set {name} itself, or choose a row that has it",
+            )
+        tree = child
+    _require_field(tree, last, path)
+    tree[last] = value
+
+
+def _require_field(tree: dict[str, Any], name: str, path: str) -> None:
+    if name not in tree:
         raise UserError(
-            f"{first['msg'].lower()}", where=f"--set {setting}", fix="give a value that fits"
-        ) from None
+            f"there is no field '{path}'",
+            where=f"--set {path}",
+            fix=nearest_name(name, tuple(tree)),
+        )
+
+
+def _refused(error: ValidationError, settings: Sequence[str]) -> UserError:
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    # A contradiction between fields has no location: then all settings are named.
+    blamed = [s for s in settings if {*s.partition("=")[0].strip().split(".")} <= {*first["loc"]}]
+    return UserError(
+        message[:1].lower() + message[1:],
+        where=f"--set {' '.join(blamed or settings)}",
+        fix="give values that fit",
+    )
 
 
 def _value(text: str) -> Any:  # noqa: ANN401
-    """Read a number, true, false or null; anything else is a string."""
+    """Read a number, true, false, null or a list; anything else is a string."""
     try:
         return json.loads(text)
     except ValueError:

@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from voxsiam.types import Shape, Spacing
+from voxsiam.types import CropBox, Shape, Spacing
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,26 @@ def shape_dhw(shape: Shape, order: AxisOrder) -> Shape:
     """Shape of a file's array along d, h, w."""
     d, h, w = (shape[axis] for axis in order.file_axis)
     return d, h, w
+
+
+def ranges_dhw(ranges: CropBox, shape: Shape, order: AxisOrder) -> CropBox:
+    """Turn half-open voxel ranges along the axes of a file into ranges along d, h, w.
+
+    Args:
+        ranges: (start, stop) along i, j, k.
+        shape: Shape of the file's array.
+        order: How its axes lie in the patient.
+    """
+    d, h, w = (
+        _range(ranges[axis], shape[axis], flipped)
+        for axis, flipped in zip(order.file_axis, order.flipped, strict=True)
+    )
+    return d, h, w
+
+
+def _range(part: tuple[int, int], length: int, flipped: bool) -> tuple[int, int]:
+    start, stop = part
+    return (length - stop, length - start) if flipped else part
 
 
 def _flip(array: np.ndarray, order: AxisOrder) -> np.ndarray:

@@ -1,82 +1,46 @@
-"""One CT and its label map -> the training grid: window, scale, stretch (method: section IV-A)."""
+"""One CT and its label map -> the training grid: crop, window, stretch (method: section IV-A)."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float16, Float32, Shaped, UInt8
-from pydantic import field_validator
 
 from voxsiam.errors import UserError
-from voxsiam.types import Frozen, Shape, Spacing
+from voxsiam.types import CropBox, Spacing
 from voxsiam.volumes.geometry_check import check_same_grid
+from voxsiam.volumes.intensity import apply_window, check_intensities, standardise
+from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import Scan, read_nifti
-from voxsiam.volumes.orientation import (
-    axis_order,
-    from_canonical,
-    shape_dhw,
-    spacing_dhw,
-    to_canonical,
-)
-from voxsiam.volumes.resampling import resample_linear, resample_nearest
+from voxsiam.volumes.orientation import to_canonical
+from voxsiam.volumes.placement import Placement, place
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.volumes.resampling import resample_cubic, resample_linear, resample_nearest
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Raised whenever the same files and configuration would give other arrays."""
 
-_PIECE = 2**18
-
-
-class PreparationConfig(Frozen):
-    """How a scan becomes a training volume.
-
-    Attributes:
-        grid_dhw: Every scan is stretched to this grid (section IV-A; the paper writes 128x128x64
-            as H x W x D), so the voxel size differs from case to case. Multiples of 8, because
-            the networks halve the grid three times.
-        window_hu: Intensities are clipped here and scaled to [0, 1] (section IV-A).
-    """
-
-    grid_dhw: Shape = (64, 128, 128)
-    window_hu: tuple[float, float] = (-200.0, 250.0)
-
-    @field_validator("grid_dhw")
-    @classmethod
-    def _divisible(cls, grid: Shape) -> Shape:
-        if any(n < 16 or n % 8 for n in grid):
-            raise ValueError("each axis of the grid must be a multiple of 8 and at least 16")
-        return grid
-
-    @field_validator("window_hu")
-    @classmethod
-    def _ascending(cls, window: tuple[float, float]) -> tuple[float, float]:
-        if not -np.inf < window[0] < window[1] < np.inf:
-            raise ValueError("the window must ascend from a lower to an upper bound in HU")
-        return window
-
-    def with_grid(self, grid_dhw: Shape) -> "PreparationConfig":
-        """Return a copy with another grid, validated."""
-        return PreparationConfig(grid_dhw=grid_dhw, window_hu=self.window_hu)
+_RESAMPLE = {"linear": resample_linear, "cubic": resample_cubic}
 
 
 @dataclass(frozen=True)
 class PreparedVolume:
-    """A scan on the training grid.
+    """A scan on the training grid, and its label map as it was.
 
     Attributes:
-        image: Windowed intensities in [0, 1].
+        image: Windowed intensities, scaled as the configuration says.
         label: 0 background, 1..8 organs; None for a scan without label map.
-        spacing_mm: Size of a grid voxel: the scan's extent / grid.
-        native_shape: Shape of the scan, already in d h w.
-        native_spacing_mm: Voxel size of the scan along d, h, w.
+        native_label: The same organs on the whole scan; None likewise.
+        placement: Where the grid lies in the scan.
+        spacing_mm: Size of a grid voxel: the extent of the placement's box / grid.
     """
 
     image: Float16[np.ndarray, "d h w"]
     label: UInt8[np.ndarray, "d h w"] | None
+    native_label: UInt8[np.ndarray, "d0 h0 w0"] | None
+    placement: Placement
     spacing_mm: Spacing
-    native_shape: Shape
-    native_spacing_mm: Spacing
 
 
 def prepare_volume(
@@ -84,6 +48,7 @@ def prepare_volume(
     label_path: Path | None,
     label_values: Mapping[int, int],
     config: PreparationConfig,
+    crop: CropBox | None = None,
 ) -> PreparedVolume:
     """Read, check and prepare one case.
 
@@ -91,131 +56,78 @@ def prepare_volume(
         image_path: CT in HU.
         label_path: Label map on the grid of the image, if there is one.
         label_values: Value in the label file -> 0 background, 1..8 organs.
-        config: Grid and window.
+        config: Grid, window and readings.
+        crop: Box of the case in the axes of its files, for `config.crop="box"`.
 
     Raises:
-        UserError: A file is unusable, or the two do not belong together.
+        UserError: A file is unusable, the two do not belong together, or the box does not fit.
     """
     scan = read_nifti(image_path)
+    native = None if label_path is None else _native_label(scan, label_path, label_values)
+    placement = place(scan, config, crop)
     label = None
-    if label_path is not None:
-        label_scan = read_nifti(label_path)
-        check_same_grid(scan, label_scan)
-        label = prepare_label(label_scan, label_values, config)
-    return _prepared(scan, label, config)
+    if label_path is not None and native is not None:
+        label = _label_on_grid(native, config, placement, label_path)
+    image = prepare_image(scan, config, placement)
+    spacing_mm = placement.grid_spacing_mm(config.grid_dhw)
+    return PreparedVolume(image, label, native, placement, spacing_mm)
 
 
-def prepare_image(scan: Scan, config: PreparationConfig) -> Float16[np.ndarray, "d h w"]:
-    """Window, scale to [0, 1], then stretch to the grid (in this order: reading 17).
+def prepare_image(
+    scan: Scan, config: PreparationConfig, placement: Placement
+) -> Float16[np.ndarray, "d h w"]:
+    """Crop, window and stretch an image to the grid, in the order of the configuration.
 
-    Float16 resolves 0.2 HU at the upper end of the default window.
+    Float16 resolves 0.2 HU at the upper end of the default window, and 0.002 standard deviations
+    for scores between 2 and 4. Scores of a volume of n voxels stay below sqrt(n), far from the
+    65504 where float16 ends.
+
+    Raises:
+        UserError: The image is not finite, or constant where it is looked at.
     """
-    _check_intensities(scan, config)
-    canonical = to_canonical(scan.array, axis_order(scan.affine))
-    return resample_linear(apply_window(canonical, config), config.grid_dhw).astype(np.float16)
-
-
-def apply_window(
-    array: Shaped[np.ndarray, "d h w"], config: PreparationConfig
-) -> Float32[np.ndarray, "d h w"]:
-    """Clip to the window and scale it to [0, 1]: (x - low) / (high - low)."""
-    low, high = config.window_hu
-    scaled = array.astype(np.float32)
-    np.clip(scaled, low, high, out=scaled)
-    scaled -= low
-    scaled /= high - low
-    return scaled
+    part = to_canonical(scan.array, placement.order)[placement.box]
+    check_intensities(scan, part, config)
+    return standardise(_window_on_grid(part, config), config, str(scan.path)).astype(np.float16)
 
 
 def prepare_label(
-    scan: Scan, label_values: Mapping[int, int], config: PreparationConfig
+    scan: Scan, label_values: Mapping[int, int], config: PreparationConfig, placement: Placement
 ) -> UInt8[np.ndarray, "d h w"]:
-    """Check the values of a label map, bring it to the grid and rename its values to ours."""
-    _check_label_values(scan, label_values)
-    canonical = to_canonical(scan.array, axis_order(scan.affine))
-    on_grid = resample_nearest(canonical, config.grid_dhw)
-    renamed = np.zeros(on_grid.shape, dtype=np.uint8)
-    for source_value, value in label_values.items():
-        renamed[on_grid == source_value] = value
-    return renamed
+    """Check the values of a label map, rename them to ours and bring it to the grid."""
+    return _label_on_grid(renamed_label(scan, label_values), config, placement, scan.path)
 
 
-def restore_label(label: UInt8[np.ndarray, "d h w"], scan: Scan) -> UInt8[np.ndarray, "i j k"]:
-    """Bring a label map from the training grid back to the grid of its scan."""
-    order = axis_order(scan.affine)
-    i, j, k = scan.array.shape
-    native = resample_nearest(label, shape_dhw((i, j, k), order))
-    return np.ascontiguousarray(from_canonical(native, order))
+def _window_on_grid(
+    part: Shaped[np.ndarray, "d0 h0 w0"], config: PreparationConfig
+) -> Float32[np.ndarray, "d h w"]:
+    resample = _RESAMPLE[config.interpolation]
+    if config.order == "resample_then_window":
+        return apply_window(resample(part, config.grid_dhw, anti_alias=config.anti_alias), config)
+    windowed = apply_window(part, config)
+    unit = resample(windowed, config.grid_dhw, anti_alias=config.anti_alias)
+    # Splines overshoot the window that was just cut; the authors' code for the liver clips too.
+    return np.clip(unit, 0, 1) if config.interpolation == "cubic" else unit
 
 
-def _prepared(
-    scan: Scan, label: UInt8[np.ndarray, "d h w"] | None, config: PreparationConfig
-) -> PreparedVolume:
-    order = axis_order(scan.affine)
-    i, j, k = scan.array.shape
-    native_shape = shape_dhw((i, j, k), order)
-    native_spacing_mm = spacing_dhw(scan.affine, order)
-    d, h, w = (
-        spacing * native / grid
-        for spacing, native, grid in zip(
-            native_spacing_mm, native_shape, config.grid_dhw, strict=True
-        )
-    )
-    image = prepare_image(scan, config)
-    return PreparedVolume(image, label, (d, h, w), native_shape, native_spacing_mm)
+def _native_label(
+    image: Scan, label_path: Path, label_values: Mapping[int, int]
+) -> UInt8[np.ndarray, "d h w"]:
+    scan = read_nifti(label_path)
+    check_same_grid(image, scan)
+    return renamed_label(scan, label_values)
 
 
-def _check_intensities(scan: Scan, config: PreparationConfig) -> None:
-    array = scan.array
-    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+def _label_on_grid(
+    native: UInt8[np.ndarray, "d0 h0 w0"],
+    config: PreparationConfig,
+    placement: Placement,
+    path: Path,
+) -> UInt8[np.ndarray, "d h w"]:
+    part = native[placement.box]
+    if not part.any():
         raise UserError(
-            f"{array.size - np.count_nonzero(finite)} intensities are NaN or infinite.",
-            where=str(scan.path),
-            fix="export the scan again, with air (-1000 HU) where nothing was measured",
+            "None of the eight organs lies in the part of the scan that is kept.",
+            where=str(path),
+            fix="correct the crop box of this case: voxels along the axes of its image file",
         )
-    low, high = config.window_hu
-    darkest, brightest = float(array.min()), float(array.max())
-    if min(max(darkest, low), high) == min(max(brightest, low), high):
-        raise UserError(
-            f"The image is constant between {low:g} and {high:g} HU: "
-            f"its intensities run from {darkest:g} to {brightest:g}.",
-            where=str(scan.path),
-            fix="give a CT in Hounsfield units, or set a window that fits its intensities",
-        )
-
-
-def _check_label_values(scan: Scan, label_values: Mapping[int, int]) -> None:
-    counts = _count_values(scan.array)
-    unknown = {value: count for value, count in counts.items() if value not in label_values}
-    if unknown:
-        first = list(unknown.items())[:5]
-        listed = ", ".join(f"{value:.9g} ({count} voxels)" for value, count in first)
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise UserError(
-            f"Unknown label values: {listed}{more}.",
-            where=str(scan.path),
-            fix=f"known are the whole numbers {_ranges(label_values)}: declare or remap the others",
-        )
-    if not any(label_values[int(value)] for value in counts):
-        raise UserError(
-            "The label map holds none of the eight organs.",
-            where=str(scan.path),
-            fix="give the label map of this scan, or leave the case out",
-        )
-
-
-def _count_values(array: Shaped[np.ndarray, "i j k"]) -> dict[int | float, int]:
-    flat = array.ravel("K")
-    counts: dict[int | float, int] = {}
-    # Piece by piece: sorting a whole label map takes seconds and several times its memory.
-    for start in range(0, flat.size, _PIECE):
-        values, numbers = np.unique(flat[start : start + _PIECE], return_counts=True)
-        for value, number in zip(values.tolist(), numbers.tolist(), strict=True):
-            key = value if value == value else math.nan  # one key for every NaN
-            counts[key] = counts.get(key, 0) + number
-    return counts
-
-
-def _ranges(label_values: Mapping[int, int]) -> str:
-    values = sorted(label_values)
-    return ", ".join(map(str, values)) if len(values) <= 12 else f"{values[0]} to {values[-1]}"
+    return resample_nearest(part, config.grid_dhw)

@@ -1,25 +1,56 @@
+import numpy as np
+import pytest
 import torch
 
-from tests.voxsiam.training.toy import make_volume
-from voxsiam.inference.segment import segment
-from voxsiam.models.unet3d import UNet3D
+from tests.voxsiam.inference.small_models import CPU, describe, random_network
+from voxsiam.inference.segment import class_scores, segment
 
-CPU = torch.device("cpu")
+IMAGE = np.random.default_rng(0).random((16, 24, 11)).astype(np.float16)
 
 
-def test_labels_lie_on_the_images_grid_and_repeat():
-    torch.manual_seed(0)
-    network = UNet3D(4, 9)
-    image = make_volume("a").image[:, :, :11]
-    labels = segment(network, image, autocast=False, device=CPU)
-    assert labels.shape == image.shape
+@pytest.fixture(params=["unet3d", "attention_unet3d"])
+def network(request):
+    return random_network(describe(request.param).network)
+
+
+def test_labels_lie_on_the_images_grid_and_repeat(network):
+    labels = segment(network, IMAGE, autocast=False, device=CPU)
+    assert labels.shape == IMAGE.shape
     assert labels.dtype == "uint8"
-    assert (labels == segment(network, image, autocast=False, device=CPU)).all()
-    expected = network(torch.from_numpy(image.copy())[None, None]).logits.argmax(1)[0]
+    assert (labels == segment(network, IMAGE, autocast=False, device=CPU)).all()
+    tensor = torch.from_numpy(IMAGE.astype(np.float32))[None, None]
+    expected = network.eval()(tensor).logits.argmax(1)[0]
     assert (torch.from_numpy(labels) == expected).all()
 
 
-def test_views_of_shared_memory_are_read_without_being_written():
-    image = make_volume("a").image
+def test_scores_are_the_softmax_of_the_logits(network):
+    scores = class_scores(network, IMAGE, autocast=False, device=CPU)
+    tensor = torch.from_numpy(IMAGE.astype(np.float32))[None, None]
+    logits = network.eval()(tensor).logits[0]
+    expected = logits.exp() / logits.exp().sum(0)
+    torch.testing.assert_close(scores, expected)
+    assert (scores.argmax(0).numpy() == segment(network, IMAGE, autocast=False, device=CPU)).all()
+
+
+def test_half_precision_stays_close_and_gives_float32(network):
+    exact = class_scores(network, IMAGE, autocast=False, device=CPU)
+    rounded = class_scores(network, IMAGE, autocast=True, device=CPU)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded.sum(0), torch.ones(IMAGE.shape), rtol=0, atol=1e-5)
+    assert 0 < (rounded - exact).abs().mean() < 0.01
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_running_statistics_are_used_and_kept_and_the_mode_is_put_back(network, training):
+    network.train(training)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    segment(network, IMAGE, autocast=False, device=CPU)
+    assert network.training is training
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_views_of_shared_memory_are_read_without_being_written(network):
+    image = IMAGE.copy()
     image.flags.writeable = False
-    segment(UNet3D(4, 9), image, autocast=True, device=CPU)
+    segment(network, image, autocast=True, device=CPU)

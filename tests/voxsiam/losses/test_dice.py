@@ -2,18 +2,65 @@ import pytest
 import torch
 
 from tests import reference
-from voxsiam.losses.dice import EPSILON, soft_dice_loss
+from voxsiam.losses.config import DiceConfig
+from voxsiam.losses.dice import soft_dice_loss
+
+EPSILON = DiceConfig().epsilon
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_value_equals_the_loop(seed):
+READINGS = {
+    "as printed": (DiceConfig(), {}),
+    "linear denominators": (DiceConfig(denominators="linear"), {"power": 1}),
+    "organs only": (DiceConfig(include_background=False), {"first_class": 1}),
+    "batch": (DiceConfig(sums_over="batch"), {"together": True}),
+    "epsilon": (DiceConfig(epsilon=0.5), {"epsilon": 0.5}),
+}
+
+
+def example(seed):
     generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(2, 4, 2, 3, 2, generator=generator)
-    labels = torch.randint(0, 4, (2, 2, 3, 2), generator=generator)
+    logits = torch.randn(2, 4, 2, 3, 2, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(0, 4, (2, 2, 3, 2), generator=generator)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("seed", range(3))
+def test_value_equals_the_loop(seed, reading):
+    (logits, labels), (config, options) = example(seed), READINGS[reading]
+    options = {"epsilon": EPSILON} | options
     expected = reference.soft_dice_loss(
-        logits.flatten(2).double().numpy(), labels.flatten(1).numpy(), EPSILON
+        logits.flatten(2).numpy(), labels.flatten(1).numpy(), **options
     )
-    assert soft_dice_loss(logits, labels).tolist() == pytest.approx(expected, abs=1e-5)
+    found = soft_dice_loss(logits, labels, config)
+    assert found.flatten().tolist() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("confident", [False, True])
+def test_sums_over_a_million_voxels_are_those_of_float64(confident):
+    shape = (1, 9, 64, 128, 128)
+    logits = torch.zeros(shape)
+    labels = torch.zeros(1, *shape[2:], dtype=torch.long)
+    logits[:, 0] = 4.0 if confident else 0.0
+    exact = soft_dice_loss(logits.double(), labels)
+    assert soft_dice_loss(logits, labels).item() == pytest.approx(exact.item(), rel=1e-6)
+
+
+def test_the_score_itself_is_the_number_of_classes_lower_with_the_same_gradient():
+    logits, labels = example(0)
+    gradients, values = [], []
+    for form in ("one_minus_score", "negative_score"):
+        leaf = logits.clone().requires_grad_()
+        loss = soft_dice_loss(leaf, labels, DiceConfig(form=form)).sum()
+        gradients.append(torch.autograd.grad(loss, leaf)[0])
+        values.append(loss.item())
+    assert values[0] - values[1] == pytest.approx(2 * 4)
+    assert torch.allclose(gradients[0], gradients[1], rtol=0, atol=1e-15)
+
+
+def test_the_mean_over_classes_is_the_sum_divided():
+    logits, labels = example(1)
+    mean = soft_dice_loss(logits, labels, DiceConfig(over_classes="mean"))
+    assert torch.allclose(4 * mean, soft_dice_loss(logits, labels), rtol=0, atol=1e-14)
 
 
 def test_perfect_prediction_of_present_classes_costs_one_for_each_absent_one():

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from tests import reference
-from voxsiam.losses.voxel_sampling import sample_voxels, stream_seed, voxel_keys
+from voxsiam.losses.config import SamplingConfig
+from voxsiam.losses.voxel_sampling import (
+    Candidates,
+    draw_voxels,
+    sample_voxels,
+    stream_seed,
+    voxel_keys,
+)
 
 CASES = [
     # voxels, share of false negatives, budget, of which false negatives
@@ -17,6 +24,8 @@ CASES = [
     (50, 0.9, 4, 9),
     (0, 0.5, 20, 8),
 ]
+
+PLANS = ["false_negatives_first", "uniform", "class_balanced", "every_voxel"]
 
 
 def draw(voxels, share, seed=0):
@@ -68,3 +77,64 @@ def test_streams_differ_and_keys_look_uniform():
     counts = torch.histc(unit, bins=50, min=0, max=1)
     # Chi-square with 49 degrees of freedom stays below 85 in 99.9 % of draws; this one is fixed.
     assert ((counts - 2000).square() / 2000).sum() < 85
+
+
+def candidates(n=60, k=4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return Candidates(
+        keys=voxel_keys(seed, n),
+        classes=torch.randint(0, k, (n,), generator=generator),
+        false_negative=torch.rand(n, generator=generator) < 0.5,
+        eligible=torch.rand(n, generator=generator) < 0.8,
+    )
+
+
+def expected_draw(voxels, config, k):
+    """Each plan by sorting all keys."""
+    order = [i for i in voxels.keys.argsort().tolist() if voxels.eligible[i]]
+    if config.plan == "every_voxel":
+        return sorted(order)
+    if config.plan == "uniform":
+        return sorted(order[: config.max_voxels])
+    if config.plan == "class_balanced":
+        by_class = [[i for i in order if voxels.classes[i] == c] for c in range(k)]
+        return sorted(i for own in by_class for i in own[: max(1, config.max_voxels // k)])
+    wrong = [i for i in order if voxels.false_negative[i]][: config.max_false_negatives]
+    right = [i for i in order if not voxels.false_negative[i]]
+    return sorted(wrong + right[: config.max_voxels - len(wrong)])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("budget", [9, 13, 30, 500])
+def test_a_plan_draws_what_sorting_all_keys_gives(plan, budget):
+    config = SamplingConfig(plan=plan, max_voxels=budget, max_false_negatives=budget // 2)
+    voxels = candidates()
+    found = draw_voxels(voxels, 4, config).tolist()
+    assert found == expected_draw(voxels, config, 4)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_plan_draws_nothing_from_nothing(plan):
+    nobody = candidates().subset(torch.zeros(0, dtype=torch.long))
+    assert draw_voxels(nobody, 4, SamplingConfig(plan=plan)).tolist() == []
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_parts_that_gather_their_keys_draw_what_the_whole_draws(plan):
+    config = SamplingConfig(plan=plan, max_voxels=20, max_false_negatives=9)
+    voxels = candidates()
+    whole = draw_voxels(voxels, 4, config).tolist()
+    parts = [voxels.subset(torch.arange(*bounds)) for bounds in ((0, 23), (23, 23), (23, 60))]
+    sent = []
+
+    def send(keys):
+        sent.append(keys)
+        return keys
+
+    for part in parts:
+        draw_voxels(part, 4, config, send)
+    found = []
+    for start, part in zip((0, 23, 23), parts, strict=True):
+        chosen = draw_voxels(part, 4, config, lambda _: torch.cat(sent))
+        found += [start + i for i in chosen.tolist()]
+    assert found == whole

@@ -1,21 +1,25 @@
 import numpy as np
 import pytest
+import torch
+from monai.metrics.meandice import compute_dice
 
+from tests.voxsiam.metrics.definitions import literal_dice
 from tests.voxsiam.metrics.masks import random_mask_pairs
 from voxsiam.metrics.overlap import dice
 
 
-def counted_dice(prediction, reference):
-    ours = {tuple(voxel) for voxel in np.argwhere(prediction)}
-    theirs = {tuple(voxel) for voxel in np.argwhere(reference)}
-    return 2 * len(ours & theirs) / (len(ours) + len(theirs))
-
-
 def test_equals_counting_the_voxels_of_both_sets():
-    for prediction, reference, _ in random_mask_pairs(100):
-        assert dice(prediction, reference) == pytest.approx(
-            counted_dice(prediction, reference), abs=1e-12
-        )
+    for prediction, reference, _ in random_mask_pairs(500):
+        literal = literal_dice(prediction, reference)
+        assert dice(prediction, reference) == pytest.approx(literal, abs=1e-12)
+
+
+def test_equals_monai():
+    for prediction, reference, _ in random_mask_pairs(500):
+        ours, theirs = (torch.from_numpy(mask)[None, None] for mask in (prediction, reference))
+        # MONAI answers in float32.
+        expected = compute_dice(ours, theirs).item()
+        assert dice(prediction, reference) == pytest.approx(expected, abs=6e-8)
 
 
 def test_closed_forms():

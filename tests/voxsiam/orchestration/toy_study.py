@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
-from voxsiam.orchestration.run import RunPlan, run_identity
+from voxsiam.orchestration.run import RunData, RunPlan, run_identity
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.types import Split, Volume
+from voxsiam.types import NativeReference, Split, Volume
+from voxsiam.volumes.preparation_config import PreparationConfig
 
 SPLIT = Split(train=tuple("abcdef"), validation=("v",), test=("t", "u"))
 
@@ -20,7 +21,12 @@ def make_run(workspace: Workspace, *, layers: int = 1, epochs: int = 3, seed: in
         recipe=recipe,
         seed=seed,
         split=SPLIT,
-        data_fingerprint="toy",
+        data=RunData(
+            fingerprint="toy",
+            name="toy",
+            kind="phantom",
+            preparation=PreparationConfig(grid_dhw=(16, 16, 16)),
+        ),
         directory=workspace.run(identity),
     )
 
@@ -44,7 +50,20 @@ def make_plan(workspace: Workspace, *, workers: int = 1, rows: int = 3) -> Study
     )
 
 
-class DieOnce:
+class ToyCases:
+    """Made-up volumes; the scan's own grid has twice the slices."""
+
+    def __call__(self, case_id: str) -> Volume:
+        return make_volume(case_id)
+
+    def native(self, case_id: str) -> NativeReference:
+        volume = make_volume(case_id)
+        d, h, w = volume.spacing_mm
+        label = volume.label.repeat(2, axis=0)
+        return NativeReference(label, (d / 2, h, w), (slice(0, 32), slice(0, 16), slice(0, 16)))
+
+
+class DieOnce(ToyCases):
     """Reads cases; ends the worker process, once, after so many reads of one case.
 
     Args:
@@ -62,7 +81,7 @@ class DieOnce:
         return make_volume(case_id)
 
 
-class Spoiled:
+class Spoiled(ToyCases):
     """Reads cases; one of them holds what is no number."""
 
     def __call__(self, case_id: str) -> Volume:

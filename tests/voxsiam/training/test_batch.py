@@ -42,3 +42,14 @@ def test_an_error_while_reading_reaches_the_loop():
 
     with pytest.raises(OSError, match="case9"):
         list(read_batches([("case9",)], broken, rank=0, world_size=1))
+
+
+def test_a_short_last_batch_can_be_left_out():
+    def sizes(cases, drop_last):
+        plan = epoch_plan(cases, seed=0, epoch=0, batch_size=4, drop_last=drop_last)
+        return [len(batch) for batch in plan]
+
+    assert sizes("abcdef", drop_last=False) == [4, 2]
+    assert sizes("abcdef", drop_last=True) == [4]
+    assert sizes("abcdefgh", drop_last=True) == [4, 4]
+    assert sizes("ab", drop_last=True) == [2]  # better than no step at all

@@ -2,13 +2,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.voxsiam.training.toy import make_recipe, make_volume
+from tests.voxsiam.training.toy import make_recipe, make_volume, system, volume_of
 from voxsiam.errors import UserError
+from voxsiam.models.network_config import NetworkName
 from voxsiam.training.batch import epoch_plan
 from voxsiam.training.checkpoint import CheckpointFolder
-from voxsiam.training.config import NumericsConfig
+from voxsiam.training.config import NumericsConfig, OptimiserConfig
 from voxsiam.training.context import SingleProcess
-from voxsiam.training.loop import Training, TrainingDivergedError, build_objective, fit
+from voxsiam.training.divergence import TrainingDivergedError
+from voxsiam.training.loop import Training, build_objective, fit
 from voxsiam.types import ORGANS, Split, Volume
 
 SPLIT = Split(train=tuple("abcdef"), validation=("v",), test=("t",))
@@ -34,7 +36,12 @@ class StoppedError(Exception):
     pass
 
 
-def stop_after(calls):
+def make_high_volume(case_id):
+    """Two voxels along d at the deepest level are too few for bfloat16 (numerics.py)."""
+    return volume_of(case_id, (32, 16, 16))
+
+
+def stop_after(calls, load_case=make_volume):
     """Reads cases until a training is interrupted in the middle of an epoch."""
     left = [calls]
 
@@ -42,7 +49,7 @@ def stop_after(calls):
         left[0] -= 1
         if left[0] < 0:
             raise StoppedError
-        return make_volume(case_id)
+        return load_case(case_id)
 
     return load
 
@@ -55,15 +62,95 @@ def test_the_same_seed_gives_equal_bits_and_another_does_not(tmp_path):
     assert not equal(first, other)
 
 
-def test_a_stopped_and_resumed_training_equals_the_unbroken_one(tmp_path):
-    whole, _, history = train(tmp_path / "whole", make_recipe(epochs=4))
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_stopped_and_resumed_training_equals_the_unbroken_one(tmp_path, layout, precision):
+    numerics = NumericsConfig(autocast=precision, memory_format=layout)
+    recipe = make_recipe(epochs=4).with_changes(numerics=numerics)
+    whole, _, history = train(tmp_path / "whole", recipe, make_high_volume)
     with pytest.raises(StoppedError):
-        train(tmp_path / "broken", make_recipe(epochs=4), stop_after(7 + 7 + 3))
-    resumed, records, resumed_history = train(tmp_path / "broken", make_recipe(epochs=4))
+        train(tmp_path / "broken", recipe, stop_after(7 + 7 + 3, make_high_volume))
+    resumed, records, resumed_history = train(tmp_path / "broken", recipe, make_high_volume)
     assert equal(whole, resumed)
     assert without_times(resumed_history) == without_times(history)
     # The last finished epoch is reported again, then the two that were missing.
     assert [record["epoch"] for record in records] == [2, 3, 4]
+
+
+SYSTEMS: list[tuple[NetworkName, str]] = [
+    ("unet3d", "contrastive"),
+    ("residual_unet3d", "simsiam"),
+    ("vnet", "simsiam"),
+    ("attention_unet3d", "contrastive"),
+]
+
+
+@pytest.mark.parametrize(("network", "loss"), SYSTEMS)
+def test_every_system_repeats_and_resumes_bit_for_bit(tmp_path, network, loss):
+    recipe = system(network, loss, epochs=3)
+    whole, _, history = train(tmp_path / "whole", recipe)
+    with pytest.raises(StoppedError):
+        train(tmp_path / "broken", recipe, stop_after(7 + 3))
+    resumed, _, resumed_history = train(tmp_path / "broken", recipe)
+    assert equal(whole, resumed)
+    assert without_times(resumed_history) == without_times(history)
+
+
+def test_fifty_steps_give_equal_bits_twice(tmp_path):
+    recipe = make_recipe(epochs=25)  # two steps an epoch
+    first, *_ = train(tmp_path / "1", recipe)
+    again, *_ = train(tmp_path / "2", recipe)
+    assert equal(first, again)
+
+
+def test_adamw_decays_apart_from_the_gradient_and_resumes(tmp_path):
+    adamw = OptimiserConfig(name="adamw", weight_decay=0.1)
+    recipe = make_recipe(epochs=2, layers=0).with_changes(optimiser=adamw)
+    l2 = recipe.with_changes(optimiser=adamw.model_copy(update={"name": "adam"}))
+    whole, *_ = train(tmp_path / "whole", recipe)
+    other, *_ = train(tmp_path / "l2", l2)
+    assert not equal(whole, other)
+    with pytest.raises(StoppedError):
+        train(tmp_path / "broken", recipe, stop_after(7 + 3))
+    resumed, *_ = train(tmp_path / "broken", recipe)
+    assert equal(whole, resumed)
+
+
+def test_evaluation_leaves_the_training_as_it_is(tmp_path):
+    """Validation uses running statistics and must not touch them."""
+    recipe = system("vnet", "dice", epochs=2)
+    with_validation, *_ = train(tmp_path / "1", recipe)
+    split = SPLIT.model_copy(update={"validation": ()})
+    training = Training("run", recipe, 0, split, tmp_path / "2")
+    objective, _ = fit(training, make_volume, SingleProcess(lambda _: None, torch.device("cpu")))
+    assert equal(with_validation, objective.state_dict())
+    assert objective.training
+
+
+def test_the_feature_loss_counts_nothing_while_it_warms_up(tmp_path):
+    recipe = make_recipe(epochs=2, layers=1)
+    assert recipe.feature_loss is not None
+    warm = recipe.feature_loss.model_dump() | {"warm_up_epochs": 1}
+    _, records, _ = train(tmp_path, recipe.with_changes(feature_loss=warm))
+    assert records[0]["train/loss"] == pytest.approx(records[0]["train/dice_loss"])
+    assert records[1]["train/loss"] != pytest.approx(records[1]["train/dice_loss"])
+    assert "train/gradient_norm/heads" not in records[0]
+
+
+def test_heads_are_as_they_were_drawn_until_the_feature_loss_counts(tmp_path):
+    recipe = make_recipe(epochs=3, layers=1)
+    assert recipe.feature_loss is not None
+    cold = recipe.feature_loss.model_dump() | {"warm_up_epochs": 2}
+    recipe = recipe.with_changes(feature_loss=cold)
+    drawn = build_objective(recipe, 0, torch.device("cpu")).state_dict()
+    with pytest.raises(StoppedError):
+        train(tmp_path, recipe, stop_after(7 + 7))  # the third epoch is not reached
+    path, _ = CheckpointFolder(tmp_path).newest("run") or pytest.fail("no checkpoint")
+    kept = load_file(path / "weights.safetensors")
+    assert all(torch.equal(kept[n], drawn[n]) for n in drawn if n.startswith("heads."))
+    whole, *_ = train(tmp_path / "whole", recipe)
+    resumed, *_ = train(tmp_path, recipe)
+    assert equal(whole, resumed)
 
 
 def test_the_loss_goes_down_and_records_are_complete(tmp_path):
@@ -73,6 +160,17 @@ def test_the_loss_goes_down_and_records_are_complete(tmp_path):
     names |= {"train/feature_loss", *(f"train/feature_loss/layer_{i}" for i in (1, 2, 3))}
     assert names | {"train/dsc", "validation/dsc"} <= records[0].keys()
     assert f"validation/dsc/{ORGANS[0]}" in records[0]
+    layers = [f"layer_{i}" for i in (1, 2, 3)]
+    names = {
+        f"train/cosine_{kind}/{layer}"
+        for layer in layers
+        for kind in ("within_class", "between_classes")
+    }
+    names |= {f"train/sampled/{layer}/{c}" for layer in layers for c in ("background", *ORGANS)}
+    names |= {"train/gradient_norm", "train/gradient_norm/network", "train/gradient_norm/heads"}
+    assert names <= records[0].keys()
+    drawn = sum(records[0][f"train/sampled/layer_3/{c}"] for c in ("background", *ORGANS))
+    assert 0 < drawn <= 60
     total = records[0]["train/dice_loss"] + 10 * records[0]["train/feature_loss"]
     assert records[0]["train/loss"] == pytest.approx(total, rel=1e-6)
 
@@ -83,13 +181,23 @@ def test_the_learning_rate_follows_the_polynomial(tmp_path):
     assert [r["learning_rate"] for r in records] == pytest.approx(expected)
 
 
+def test_the_learning_rate_can_fall_every_step(tmp_path):
+    optimiser = OptimiserConfig(schedule_unit="step")
+    recipe = make_recipe(epochs=2, layers=0).with_changes(optimiser=optimiser)
+    _, records, _ = train(tmp_path, recipe)
+    # Two steps an epoch: the record holds the rate of the epoch's last step.
+    assert [r["learning_rate"] for r in records] == pytest.approx(
+        [1e-3 * (1 - done) ** 0.9 for done in (1 / 4, 3 / 4)]
+    )
+
+
 def test_a_loss_that_is_no_number_stops_at_once_and_names_the_cases(tmp_path):
     def spoiled(case_id):
         volume = make_volume(case_id)
         image = volume.image * float("nan") if case_id == "c" else volume.image
         return Volume(case_id, image, volume.label, volume.spacing_mm)
 
-    with pytest.raises(TrainingDivergedError, match=r"epoch 1.*\bc\b"):
+    with pytest.raises(TrainingDivergedError, match=r"epoch 1.*look at c \(batch: .*c"):
         train(tmp_path, make_recipe(), spoiled)
     assert CheckpointFolder(tmp_path).newest("run") is None
 

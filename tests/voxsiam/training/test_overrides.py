@@ -3,6 +3,7 @@ import pytest
 from tests.voxsiam.training.toy import make_recipe
 from voxsiam.errors import UserError
 from voxsiam.training.overrides import override
+from voxsiam.volumes.preparation_config import PreparationConfig
 
 
 def test_a_field_is_set_with_its_own_type():
@@ -31,7 +32,7 @@ def test_an_override_changes_the_identity():
         ("epochs=0", "greater than or equal to 1"),
         ("epochs.deep=1", "has no fields of its own"),
         ("network.name=unet4d", "unet3d"),
-        ("feature_loss.layers=4", "less than or equal to 3"),
+        ("feature_loss.layers=5", "unet3d has 4 encoder levels"),
         ("numerics.autocast=float16", "bfloat16"),
         ("=1", "no field"),
     ],
@@ -41,6 +42,40 @@ def test_what_does_not_fit_is_refused_with_the_way_out(setting, message):
         override(make_recipe(), [setting])
     assert message in str(refused.value)
     assert "--set" in refused.value.where
+
+
+def test_fields_that_need_each_other_come_in_any_order():
+    settings = ["std_hu=90", "intensity=standard", "mean_hu=40"]
+    for order in (settings, settings[::-1]):
+        config = override(PreparationConfig(), order)
+        assert (config.intensity, config.mean_hu, config.std_hu) == ("standard", 40, 90)
+
+
+def test_of_two_settings_the_later_counts():
+    config = override(PreparationConfig(), ["crop=box", "grid_dhw=[16, 24, 32]", "crop=body"])
+    assert config == PreparationConfig(crop="body", grid_dhw=(16, 24, 32))
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "message"),
+    [
+        (["crop=body", "std_hu=0"], "--set std_hu=0", "greater than 0"),
+        (["crop=body", "mean_hu=4"], "--set crop=body mean_hu=4", "for intensity=standard only"),
+        (["crop=body", "window_hu=[1,0]"], "--set window_hu=[1,0]", "the window must ascend"),
+    ],
+)
+def test_the_setting_to_blame_is_named(settings, where, message):
+    with pytest.raises(UserError) as refused:
+        override(PreparationConfig(), settings)
+    assert refused.value.where == where
+    assert message in refused.value.what
+    assert "value error" not in refused.value.what.lower()
+
+
+def test_the_example_fits_what_is_set():
+    with pytest.raises(UserError) as refused:
+        override(PreparationConfig(), ["crop"], example="crop=body")
+    assert refused.value.fix == "for example: --set crop=body"
 
 
 def test_a_setting_of_a_row_without_the_part_is_refused():

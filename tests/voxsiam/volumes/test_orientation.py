@@ -5,6 +5,7 @@ from tests.nifti_files import ALL_AXES, ras_affine, reoriented
 from voxsiam.volumes.orientation import (
     axis_order,
     from_canonical,
+    ranges_dhw,
     shape_dhw,
     spacing_dhw,
     to_canonical,
@@ -27,6 +28,17 @@ def test_every_orientation_gives_the_same_array_and_goes_back(axes, signs):
     np.testing.assert_array_equal(from_canonical(canonical, order), stored)
     assert spacing_dhw(affine, order) == pytest.approx((2.5, 0.8, 0.7))
     assert shape_dhw(stored.shape, order) == (5, 4, 3)
+
+
+@pytest.mark.parametrize(("axes", "signs"), ALL_AXES)
+def test_voxel_ranges_of_the_file_cut_the_same_part(axes, signs):
+    stored, affine = reoriented(XYZ, AFFINE, axes, signs)
+    order = axis_order(affine)
+    i, j, k = stored.shape
+    ranges = ((1, i), (0, j - 2), (1, k - 1))
+    cut = stored[1:, : j - 2, 1 : k - 1]
+    there = tuple(slice(*part) for part in ranges_dhw(ranges, stored.shape, order))
+    np.testing.assert_array_equal(to_canonical(stored, order)[there], to_canonical(cut, order))
 
 
 def test_first_voxel_lies_inferior_posterior_left():

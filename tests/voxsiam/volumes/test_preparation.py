@@ -1,19 +1,21 @@
+from itertools import product
+
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented, write_scan
 from voxsiam.errors import UserError
+from voxsiam.volumes.intensity import apply_window
 from voxsiam.volumes.nifti import read_nifti
-from voxsiam.volumes.preparation import (
-    PreparationConfig,
-    apply_window,
-    prepare_image,
-    prepare_label,
-    prepare_volume,
-    restore_label,
+from voxsiam.volumes.placement import place
+from voxsiam.volumes.preparation import prepare_image, prepare_label, prepare_volume
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.volumes.resampling import (
+    low_pass,
+    resample_cubic,
+    resample_linear,
+    resample_nearest,
 )
-from voxsiam.volumes.resampling import resample_linear
 
 SMALL = PreparationConfig(grid_dhw=(16, 24, 32))
 OURS = {value: value for value in range(9)}
@@ -34,90 +36,234 @@ def prepare_small(pair, label_values=OURS):
     return prepare_volume(image, label, label_values, SMALL)
 
 
-def test_paper_defaults():
-    assert PreparationConfig().grid_dhw == (64, 128, 128)
-    assert PreparationConfig().window_hu == (-200, 250)
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"grid_dhw": (64, 128, 100)},
-        {"grid_dhw": (8, 128, 128)},
-        {"grid_dhw": (0, 16, 16)},
-        {"grid_dhw": (-16, 16, 16)},
-        {"window_hu": (250, -200)},
-        {"window_hu": (1, 1)},
-        {"window_hu": (float("nan"), 1)},
-        {"window_hu": (0, float("inf"))},
-        {"windw_hu": (0, 1)},
-    ],
-)
-def test_config_refuses(bad):
-    with pytest.raises(ValidationError):
-        PreparationConfig(**bad)
-
-
-def test_with_grid_is_validated():
-    assert SMALL.with_grid((32, 32, 32)).grid_dhw == (32, 32, 32)
-    with pytest.raises(ValidationError):
-        SMALL.with_grid((33, 32, 32))
-
-
-def test_window_closed_form():
-    hu = np.array([-1000, -200, -199, 25, 250, 3000], dtype=np.int16).reshape(1, 2, 3)
-    expected = [0, 0, 1 / 450, 0.5, 1, 1]
-    np.testing.assert_allclose(apply_window(hu, SMALL).ravel(), expected, atol=1e-7)
-
-
 def test_prepared_volume(pair):
     prepared = prepare_small(pair)
     assert prepared.image.dtype == np.float16
     assert prepared.label is not None
     assert prepared.label.dtype == np.uint8
     assert prepared.image.shape == prepared.label.shape == (16, 24, 32)
-    assert prepared.native_shape == (16, 18, 20)
-    assert prepared.native_spacing_mm == pytest.approx((2.5, 0.8, 0.7))
+    assert prepared.native_label is not None
+    np.testing.assert_array_equal(prepared.native_label, phantom_ct()[1].T)
+    assert prepared.placement.native_shape == (16, 18, 20)
+    assert prepared.placement.native_spacing_mm == pytest.approx((2.5, 0.8, 0.7))
     # The extent stays: 16 x 2.5 mm over 16, 18 x 0.8 mm over 24, 20 x 0.7 mm over 32.
     assert prepared.spacing_mm == pytest.approx((2.5, 0.6, 0.4375))
     assert set(np.unique(prepared.label)) == set(range(9))
 
 
-def test_window_comes_before_interpolation(pair):
+def test_default_is_clip_scale_then_trilinear(pair):
+    """Written out: the arrays of version 1, whose cases other people may have trained on."""
     scan = read_nifti(pair[0])
-    scan.array[:] = np.where(np.indices(scan.array.shape).sum(0) % 2, -1000, 1000)
-    order = scan.array.transpose(2, 1, 0)
-    windowed_first = resample_linear(apply_window(order, SMALL), SMALL.grid_dhw)
-    windowed_last = apply_window(resample_linear(order, SMALL.grid_dhw), SMALL)
-    ours = prepare_image(scan, SMALL)
-    np.testing.assert_array_equal(ours, windowed_first.astype(np.float16))
-    assert np.abs(ours - windowed_last).max() > 0.1
+    windowed = (np.clip(scan.array.T, -200, 250).astype(np.float32) + 200) / 450
+    expected = resample_linear(windowed, SMALL.grid_dhw).astype(np.float16)
+    np.testing.assert_array_equal(prepare_small(pair).image, expected)
+
+
+def metal_and_air(scan):
+    """Where clipping and interpolating differ most, with edges at which splines overshoot."""
+    scan.array[:] = np.random.default_rng(0).choice((-1000, 1000), scan.array.shape)
+    return scan
+
+
+def with_options(**options):
+    return PreparationConfig.model_validate({"grid_dhw": SMALL.grid_dhw, **options})
+
+
+@pytest.mark.parametrize(("interpolation", "resample"), [("linear", resample_linear),
+                                                         ("cubic", resample_cubic)])  # fmt: skip
+def test_order_of_windowing_and_resampling(pair, interpolation, resample):
+    scan = metal_and_air(read_nifti(pair[0]))
+    placement = place(scan, SMALL)
+    before = with_options(interpolation=interpolation)
+    after = with_options(interpolation=interpolation, order="resample_then_window")
+    canonical = scan.array.T
+    # Splines overshoot the window; what lies outside is cut off again.
+    windowed_first = np.clip(resample(apply_window(canonical, before), before.grid_dhw), 0, 1)
+    windowed_last = apply_window(resample(canonical, after.grid_dhw), after)
+    first, last = (prepare_image(scan, config, placement) for config in (before, after))
+    np.testing.assert_array_equal(first, windowed_first.astype(np.float16))
+    np.testing.assert_array_equal(last, windowed_last.astype(np.float16))
+    assert np.abs(first - last).max() > 0.1
+    assert first.min() >= 0
+    assert first.max() <= 1
+
+
+def test_anti_alias_goes_before_resampling_in_both_orders(tmp_path):
+    image, _ = phantom_ct((40, 48, 64))
+    scan = metal_and_air(read_nifti(write_scan(tmp_path / "image.nii", image)))
+    before = with_options(anti_alias=True)
+    after = with_options(anti_alias=True, order="resample_then_window")
+    canonical, grid = scan.array.T, SMALL.grid_dhw
+    unit, hu = apply_window(canonical, before), canonical
+    for axis, n in enumerate(grid):
+        unit, hu = low_pass(unit, axis, n), low_pass(hu, axis, n)
+    first, last = (prepare_image(scan, c, place(scan, c)) for c in (before, after))
+    np.testing.assert_allclose(first, resample_linear(unit, grid), atol=1e-3)
+    np.testing.assert_allclose(last, apply_window(resample_linear(hu, grid), after), atol=1e-3)
+    assert first.std() < prepare_image(scan, SMALL, place(scan, SMALL)).std() * 0.7
+
+
+@pytest.mark.parametrize("order", ["window_then_resample", "resample_then_window"])
+def test_scores_are_taken_on_the_grid(pair, order):
+    scan = read_nifti(pair[0])
+    placement = place(scan, SMALL)
+    unit, zscore, standard = (
+        prepare_image(scan, with_options(order=order, **fields), placement).astype(np.float64)
+        for fields in (
+            {},
+            {"intensity": "zscore_volume"},
+            {"intensity": "standard", "mean_hu": 40, "std_hu": 90},
+        )
+    )
+    assert zscore.mean() == pytest.approx(0, abs=1e-4)
+    assert zscore.std() == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(standard, (unit * 450 - 200 - 40) / 90, atol=5e-3)
+    np.testing.assert_allclose(zscore, (unit - unit.mean()) / unit.std(), atol=5e-3)
+
+
+def test_a_box_prepares_like_a_scan_that_was_cut(tmp_path, pair):
+    crop = ((1, 18), (2, 17), (3, 14))
+    inside = tuple(slice(*part) for part in crop)
+    config = with_options(crop="box")
+    ours = prepare_volume(pair[0], pair[1], OURS, config, crop)
+    cut = [
+        write_scan(tmp_path / f"cut-{path.name}", read_nifti(path).array[inside], AFFINE)
+        for path in pair
+    ]
+    expected = prepare_volume(cut[0], cut[1], OURS, SMALL)
+    np.testing.assert_array_equal(ours.image, expected.image)
+    np.testing.assert_array_equal(ours.label, expected.label)
+    assert ours.spacing_mm == pytest.approx(expected.spacing_mm)
+    # The way back needs the whole scan.
+    assert ours.native_label is not None
+    np.testing.assert_array_equal(ours.native_label, phantom_ct()[1].T)
+    assert ours.placement.native_shape == (16, 18, 20)
+    assert ours.placement.is_cropped
+
+
+def test_a_box_beside_the_organs_is_refused(pair):
+    with pytest.raises(UserError, match="None of the eight organs lies") as caught:
+        prepare_volume(
+            pair[0], pair[1], OURS, with_options(crop="box"), ((0, 20), (0, 18), (13, 16))
+        )
+    assert caught.value.where == str(pair[1])
 
 
 def test_scan_without_label(pair):
-    assert prepare_volume(pair[0], None, {}, SMALL).label is None
+    prepared = prepare_volume(pair[0], None, {}, SMALL)
+    assert prepared.label is None
+    assert prepared.native_label is None
 
 
-@pytest.mark.parametrize(("axes", "signs"), ALL_AXES)
-def test_every_orientation_prepares_alike_and_goes_back(tmp_path, axes, signs):
-    image, label = phantom_ct((16, 17, 18))
-    expected = prepare_volume(
-        write_scan(tmp_path / "i.nii", image, AFFINE),
-        write_scan(tmp_path / "l.nii", label, AFFINE),
-        OURS,
-        SMALL,
+EVERY_OPTION = [
+    with_options(
+        order=order, interpolation=interpolation, anti_alias=anti_alias, crop=crop, **intensity
     )
-    stored_label, affine = reoriented(label, AFFINE, axes, signs)
+    for order, interpolation, anti_alias, crop, intensity in product(
+        ("window_then_resample", "resample_then_window"),
+        ("linear", "cubic"),
+        (False, True),
+        ("none", "body", "box"),
+        (
+            {"intensity": "unit"},
+            {"intensity": "zscore_volume"},
+            {"intensity": "standard", "mean_hu": 40, "std_hu": 90},
+        ),
+    )
+]
+
+
+def padded_phantom():
+    """A body in air, so that there is something to crop."""
+    image, label = phantom_ct((32, 20, 18))
+    around = np.full((50, 44, 24), -1000, dtype=np.int16)
+    around[12:44, 10:30, 3:21] = image
+    labels = np.zeros(around.shape, dtype=np.uint8)
+    labels[12:44, 10:30, 3:21] = label
+    return around, labels
+
+
+@pytest.fixture(scope="module")
+def in_every_orientation(tmp_path_factory):
+    """The same case in the 48 ways, with the same box in each file's axes."""
+    folder = tmp_path_factory.mktemp("axes")
+    image, label = padded_phantom()
+    crop = ((12, 40), (9, 32), (2, 20))
+    cases = []
+    for number, (axes, signs) in enumerate(ALL_AXES):
+        paths = []
+        for name, array in (("image", image), ("label", label)):
+            stored, affine = reoriented(array, AFFINE, axes, signs)
+            paths.append(write_scan(folder / f"{number}-{name}.nii", stored, affine))
+        box = tuple(
+            crop[a] if sign > 0 else (image.shape[a] - crop[a][1], image.shape[a] - crop[a][0])
+            for a, sign in zip(axes, signs, strict=True)
+        )
+        cases.append((*paths, box))
+    return cases
+
+
+@pytest.mark.parametrize(
+    "config", EVERY_OPTION, ids=lambda c: "-".join(map(str, c.changed_fields().values()))
+)
+def test_some_orientations_prepare_alike_with_every_option(in_every_orientation, config):
+    """All 48 are compared at the defaults; here each option meets eight that differ in all ways."""
+    require_alike(in_every_orientation[::6], config)
+
+
+MOST_OPTIONS = PreparationConfig(
+    grid_dhw=(16, 24, 32),
+    order="resample_then_window",
+    interpolation="cubic",
+    anti_alias=True,
+    intensity="zscore_volume",
+    crop="box",
+)
+
+
+@pytest.mark.parametrize(
+    "config", [SMALL, MOST_OPTIONS, MOST_OPTIONS.model_copy(update={"crop": "body"})]
+)
+def test_all_48_orientations_prepare_alike(in_every_orientation, config):
+    require_alike(in_every_orientation, config)
+
+
+def require_alike(cases, config):
+    expected = None
+    for image, label, box in cases:
+        prepared = prepare_volume(image, label, OURS, config, box)
+        expected = expected or prepared
+        np.testing.assert_array_equal(prepared.image, expected.image)
+        np.testing.assert_array_equal(prepared.label, expected.label)
+        np.testing.assert_array_equal(prepared.native_label, expected.native_label)
+        assert prepared.placement.box == expected.placement.box
+        assert prepared.spacing_mm == pytest.approx(expected.spacing_mm)
+    assert expected is not None
+    assert expected.placement.is_cropped == (config.crop != "none")
+
+
+@pytest.mark.parametrize("config", EVERY_OPTION[::5])
+def test_image_and_label_lie_on_the_same_grid(tmp_path, config):
+    """Bone painted where the label is: their centres must agree on the grid."""
+    label = np.zeros((40, 44, 36), dtype=np.uint8)
+    label[14:30, 8:24, 10:26] = 5
+    image = np.where(label == 5, 200, -150).astype(np.int16)
     paths = (
-        write_scan(tmp_path / "image.nii", *reoriented(image, AFFINE, axes, signs)),
-        write_scan(tmp_path / "label.nii", stored_label, affine),
+        write_scan(tmp_path / "image.nii", image),
+        write_scan(tmp_path / "label.nii", label),
     )
-    prepared = prepare_volume(*paths, OURS, SMALL)
-    np.testing.assert_array_equal(prepared.image, expected.image)
-    np.testing.assert_array_equal(prepared.label, expected.label)
-    assert prepared.spacing_mm == pytest.approx(expected.spacing_mm)
-    grown = prepare_label(read_nifti(paths[1]), OURS, PreparationConfig(grid_dhw=(48, 48, 48)))
-    np.testing.assert_array_equal(restore_label(grown, read_nifti(paths[0])), stored_label)
+    prepared = prepare_volume(*paths, OURS, config, ((4, 38), (2, 40), (5, 36)))
+    bright = prepared.image > (float(prepared.image.max()) + float(prepared.image.min())) / 2
+    assert prepared.label is not None
+    for axis in range(3):
+        centres = (np.argwhere(mask).mean(0)[axis] for mask in (bright, prepared.label == 5))
+        assert abs(next(centres) - next(centres)) < 0.51
+
+
+def test_prepared_label_is_the_native_one_at_the_nearest_voxel(pair):
+    scan = read_nifti(pair[1])
+    ours = prepare_label(scan, OURS, SMALL, place(scan, SMALL))
+    np.testing.assert_array_equal(ours, resample_nearest(scan.array.T, SMALL.grid_dhw))
 
 
 def test_label_values_are_renamed(pair):

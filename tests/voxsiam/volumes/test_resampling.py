@@ -3,9 +3,15 @@ from math import floor
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
 from torch.nn.functional import interpolate
 
-from voxsiam.volumes.resampling import resample_linear, resample_nearest
+from voxsiam.volumes.resampling import (
+    low_pass,
+    resample_cubic,
+    resample_linear,
+    resample_nearest,
+)
 
 SHAPES = [
     ((4, 5, 6), (8, 3, 6)),
@@ -30,6 +36,34 @@ def slow_linear(array, shape):
                     value += weight_d * weight_h * weight_w * array[d, h, w]
         result[target] = value
     return result
+
+
+def slow_cubic(array, shape):
+    """The spline through all old voxels, evaluated by SciPy at positions written out here."""
+    positions = [
+        np.clip([(i + 0.5) * n_in / n_out - 0.5 for i in range(n_out)], 0, n_in - 1)
+        for n_in, n_out in zip(array.shape, shape, strict=True)
+    ]
+    coordinates = np.meshgrid(*positions, indexing="ij")
+    return map_coordinates(array.astype(np.float64), coordinates, order=3, mode="mirror")
+
+
+def slow_low_pass(line, n_out):
+    """A Gaussian cut at 4 sigma, over a line mirrored at its first and last voxel."""
+    n = len(line)
+    sigma = max((n / n_out - 1) / 2, 0)
+    if sigma == 0:
+        return line
+    reach = int(4 * sigma + 0.5)
+    weights = [np.exp(-0.5 * (k / sigma) ** 2) for k in range(-reach, reach + 1)]
+    result = []
+    for i in range(n):
+        total = 0.0
+        for k, weight in zip(range(-reach, reach + 1), weights, strict=True):
+            place = (i + k) % (2 * n - 2)
+            total += weight * line[min(place, 2 * n - 2 - place)]
+        result.append(total / sum(weights))
+    return np.array(result)
 
 
 def slow_nearest(array, shape):
@@ -59,6 +93,92 @@ def test_linear_equals_the_slow_copy_and_torch(old, new):
         torch.from_numpy(array)[None, None], new, mode="trilinear", align_corners=False
     )
     np.testing.assert_allclose(ours, theirs[0, 0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("old", "new"), SHAPES)
+def test_cubic_equals_the_spline_at_the_same_positions(old, new):
+    array = some(old)
+    ours = resample_cubic(array, new)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, slow_cubic(array, new), atol=2e-6)
+
+
+def test_cubic_of_whole_numbers_keeps_its_fractions():
+    array = np.random.default_rng(2).integers(-1000, 1000, (9, 7, 8)).astype(np.int16)
+    np.testing.assert_allclose(
+        resample_cubic(array, (16, 6, 24)), slow_cubic(array, (16, 6, 24)), atol=2e-3
+    )
+
+
+def test_cubic_is_exact_for_parabolas_away_from_the_border_where_linear_is_not():
+    line = np.arange(40.0) ** 2 / 100
+    array = np.broadcast_to(line.reshape(-1, 1, 1), (40, 2, 2))
+    places = (np.arange(64) + 0.5) * 40 / 64 - 0.5
+    inside = slice(16, 48)
+    cubic = resample_cubic(array, (64, 2, 2))[:, 0, 0] - places**2 / 100
+    linear = resample_linear(array, (64, 2, 2))[:, 0, 0] - places**2 / 100
+    assert np.abs(cubic[inside]).max() < 1e-5
+    assert np.abs(linear[inside]).max() > 1e-3
+
+
+def test_cubic_overshoots_at_an_edge():
+    edge = np.repeat([0.0, 1.0], 5).reshape(-1, 1, 1).repeat(2, 1).repeat(2, 2)
+    ours = resample_cubic(edge, (32, 2, 2))
+    assert ours.min() < -0.01
+    assert ours.max() > 1.01
+
+
+@pytest.mark.parametrize("n_out", [3, 5, 9, 10, 11, 30])
+@pytest.mark.parametrize("axis", range(3))
+def test_low_pass_equals_the_slow_copy(axis, n_out):
+    array = np.moveaxis(some((10, 3, 4)), 0, axis)
+    expected = np.apply_along_axis(slow_low_pass, axis, array, n_out)
+    np.testing.assert_allclose(low_pass(array, axis, n_out), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("resample", [resample_linear, resample_cubic])
+def test_anti_alias_blurs_before_each_axis_that_shrinks(resample):
+    array, shape = some((20, 12, 9)), (8, 16, 4)
+    blurred = low_pass(low_pass(array, 0, 8), 2, 4)
+    # Blurring one axis and interpolating another commute.
+    np.testing.assert_allclose(
+        resample(array, shape, anti_alias=True), resample(blurred, shape), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("resample", [resample_linear, resample_cubic])
+def test_anti_alias_removes_stripes_that_would_alias(resample):
+    stripes = np.broadcast_to(np.arange(64) % 2, (4, 4, 64)).astype(np.float32)
+    aliased = resample(stripes, (4, 4, 24))
+    smooth = resample(stripes, (4, 4, 24), anti_alias=True)
+    np.testing.assert_allclose(smooth[..., 2:-2], 0.5, atol=0.05)
+    assert np.abs(aliased[..., 2:-2] - 0.5).max() > 0.2
+
+
+@pytest.mark.parametrize("anti_alias", [False, True])
+@pytest.mark.parametrize("resample", [resample_linear, resample_cubic])
+def test_every_form_keeps_constants_the_same_grid_and_its_input(resample, anti_alias):
+    constant = resample(np.full((5, 30, 7), 3.0), (16, 8, 24), anti_alias=anti_alias)
+    np.testing.assert_allclose(constant, 3.0, rtol=1e-6)
+    array = some((5, 6, 7))
+    before = array.copy()
+    same = resample(array, (5, 6, 7), anti_alias=anti_alias)
+    np.testing.assert_array_equal(same, before)
+    same += 1
+    np.testing.assert_array_equal(array, before)
+
+
+def test_cubic_of_a_single_voxel_is_constant():
+    array = np.full((1, 1, 1), 7.0)
+    np.testing.assert_array_equal(resample_cubic(array, (4, 3, 2)), np.full((4, 3, 2), 7.0))
+
+
+@pytest.mark.parametrize("resample", [resample_linear, resample_cubic])
+def test_a_mirrored_volume_gives_the_mirrored_result(resample):
+    array, shape = some((9, 20, 6)), (16, 8, 8)
+    mirrored = resample(array[::-1, ::-1, ::-1], shape, anti_alias=True)
+    ours = resample(array, shape, anti_alias=True)
+    np.testing.assert_allclose(mirrored[::-1, ::-1, ::-1], ours, atol=1e-5)
 
 
 @pytest.mark.parametrize(("old", "new"), SHAPES)

@@ -93,7 +93,7 @@ class StudyTracker:
         tags |= {
             "voxsiam.study": plan.study,
             "voxsiam.preset": plan.preset,
-            "voxsiam.data": first.data_fingerprint,
+            "voxsiam.data": first.data.fingerprint,
             "voxsiam.data_name": plan.data_name,
             "voxsiam.split": split_fingerprint(first.split),
             "mlflow.note.content": _description(plan),
@@ -127,7 +127,7 @@ class StudyTracker:
                 "voxsiam.row": trial.row,
                 "voxsiam.seed": str(run.seed),
                 "voxsiam.recipe": recipe.fingerprint(),
-                "voxsiam.data": run.data_fingerprint,
+                "voxsiam.data": run.data.fingerprint,
                 "voxsiam.split": split_fingerprint(run.split),
                 "voxsiam.method_version": str(METHOD_VERSION),
             }
@@ -141,7 +141,7 @@ class StudyTracker:
         self._client.log_dict(run_id, recipe.model_dump(mode="json"), "config/recipe.json")
         self._client.log_dict(run_id, _environment(), "config/environment.json")
         self._client.log_dict(run_id, run.split.model_dump(mode="json"), "config/split.json")
-        self._client.log_inputs(run_id, _dataset_inputs(self._plan, run.data_fingerprint))
+        self._client.log_inputs(run_id, _dataset_inputs(self._plan, run.data.fingerprint))
         return run_id
 
     def _complete(self, run_id: str, trial: TrialPlan) -> None:

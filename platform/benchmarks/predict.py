@@ -1,0 +1,194 @@
+"""Predicting one CT of 512x512x129 end to end against a pipeline of MONAI transforms.
+
+Both read the .nii.gz, prepare it, run the same network with the same weights, bring its
+probabilities back to the scan by linear interpolation, take the most probable class and write a
+.nii.gz. MONAI computes in float32, VoxSiam in the precision that the processor is best at.
+
+Run: .venv/bin/python platform/benchmarks/predict.py [--width 16] [--rounds 5]
+"""
+
+import argparse
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms.compose import Compose
+from monai.transforms.intensity.dictionary import ScaleIntensityRanged
+from monai.transforms.io.dictionary import LoadImaged, SaveImaged
+from monai.transforms.post.dictionary import AsDiscreted, Invertd
+from monai.transforms.spatial.dictionary import Orientationd, Resized
+from monai.transforms.utility.dictionary import EnsureChannelFirstd
+from pairs import show, time_in_turn
+from torch import nn
+from torch.nn import functional
+
+from voxsiam.inference.cases import ResultFiles, ScanSource
+from voxsiam.inference.device import has_bfloat16
+from voxsiam.inference.model_description import ModelDescription, TrainedOn
+from voxsiam.inference.model_folder import LoadedModel, load_model, write_model
+from voxsiam.inference.predict import predict_case
+from voxsiam.models.catalogue import build_network
+from voxsiam.models.network_config import NetworkConfig
+from voxsiam.types import ORGANS
+from voxsiam.volumes.nifti import Scan, read_nifti, write_nifti
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.volumes.resampling import resample_linear, resample_nearest
+
+SHAPE_XYZ = (512, 512, 129)
+SPACING_MM = (0.75, 0.75, 3.0)
+GRID_DHW = (64, 128, 128)
+CROP, STEPS = (32, 48, 48), 60
+CPU = torch.device("cpu")
+Precision = Literal["float32", "bfloat16"]
+ORGAN_HU = (150, 220, 10, -60, 110, 60, 85, 35)
+
+
+def phantom() -> tuple[np.ndarray, np.ndarray]:
+    """Draw a body with eight organs of different density as ellipsoids, with noise."""
+    rng = np.random.default_rng(0)
+    axes = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in SHAPE_XYZ), sparse=True)
+    x, y, z = axes[1], axes[0], axes[2]
+    image = np.where((x / 0.8) ** 2 + (y / 0.6) ** 2 < 1, -80, -1000).astype(np.int16)
+    image = np.broadcast_to(image, SHAPE_XYZ).copy()
+    label = np.zeros(SHAPE_XYZ, dtype=np.uint8)
+    for value, density in enumerate(ORGAN_HU, start=1):
+        angle = 2 * np.pi * value / len(ORGAN_HU)
+        centre = 0.4 * np.cos(angle), 0.33 * np.sin(angle), 0.4 * (-1) ** value
+        radius = rng.uniform(0.16, 0.2), rng.uniform(0.14, 0.17), rng.uniform(0.4, 0.6)
+        distance = sum(
+            ((a - c) / r) ** 2 for a, c, r in zip((x, y, z), centre, radius, strict=True)
+        )
+        label[distance < 1] = value
+        image[distance < 1] = density
+    image += rng.normal(0, 12, SHAPE_XYZ).astype(np.int16)
+    return image, label
+
+
+def train_briefly(network: nn.Module, image: np.ndarray, label: np.ndarray) -> None:
+    """Let the network find the phantom's organs: random weights would give random borders."""
+    unit = np.clip((image.T.astype(np.float32) + 200) / 450, 0, 1)
+    inputs = torch.from_numpy(resample_linear(unit, GRID_DHW))
+    target = torch.from_numpy(resample_nearest(label.T, GRID_DHW).astype(np.int64))
+    rarity = 1 / torch.bincount(target.flatten(), minlength=len(ORGANS) + 1).float().sqrt()
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    rng = np.random.default_rng(0)
+    for _ in range(STEPS):
+        starts = [int(rng.integers(0, g - c + 1)) for g, c in zip(GRID_DHW, CROP, strict=True)]
+        crop = tuple(slice(s, s + c) for s, c in zip(starts, CROP, strict=True))
+        logits = network(inputs[crop][None, None]).logits
+        optimiser.zero_grad()
+        functional.cross_entropy(logits, target[crop][None], weight=rarity).backward()
+        optimiser.step()
+    network.eval()
+
+
+def monai_pipeline(network: nn.Module, source: Path, folder: Path) -> Path:
+    """Predict as a MONAI user would."""
+    d, h, w = GRID_DHW
+    prepare = Compose(
+        [
+            LoadImaged("image"),
+            EnsureChannelFirstd("image"),
+            Orientationd("image", axcodes="RAS", labels=None),
+            ScaleIntensityRanged("image", -200, 250, 0, 1, clip=True),
+            Resized("image", (w, h, d), mode="trilinear"),
+        ]
+    )
+    restore = Compose(
+        [
+            Invertd("pred", prepare, orig_keys="image", nearest_interp=False),
+            AsDiscreted("pred", argmax=True),
+            SaveImaged(
+                "pred",
+                output_dir=folder,
+                output_postfix="",
+                separate_folder=False,
+                output_dtype=np.uint8,
+                print_log=False,
+            ),
+        ]
+    )
+    data: Any = prepare({"image": source})
+    with torch.inference_mode():
+        image = data["image"].as_tensor().permute(0, 3, 2, 1)[None].contiguous()
+        probabilities = network(image).logits[0].softmax(0)
+    data["pred"] = MetaTensor(probabilities.permute(0, 3, 2, 1), meta=data["image"].meta)
+    restore(data)
+    return folder / source.name
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> list[float]:
+    """Return the Dice coefficient of each organ."""
+    organs = ((a == value, b == value) for value in range(1, len(ORGANS) + 1))
+    return [2 * float((p & q).sum()) / max(int(p.sum() + q.sum()), 1) for p, q in organs]
+
+
+def load_as(folder: Path, network: nn.Module, width: int, precision: Precision) -> LoadedModel:
+    """Write the network as a model folder and read it."""
+    description = ModelDescription(
+        network=NetworkConfig(width=width),
+        autocast=precision,
+        preparation=PreparationConfig(grid_dhw=GRID_DHW),
+        method_version=0,
+        trained=TrainedOn(run_id="", data_name="", data_kind="phantom", epochs=0, seed=0),
+    )
+    write_model(folder, description, network)
+    return load_model(folder, CPU)
+
+
+def print_agreement(name: str, ours: Scan, theirs: Scan) -> None:
+    """Print how far two label maps agree."""
+    organs = dice(ours.array, theirs.array)
+    print(
+        f"  {name} against MONAI: Dice {np.mean(organs):.5f}, least {min(organs):.5f}; "
+        f"{np.mean(ours.array != theirs.array):.1e} of the voxels differ; "
+        f"same affine: {np.allclose(ours.affine, theirs.affine)}"
+    )
+
+
+def compare(folder: Path, width: int, rounds: int) -> None:
+    """Write a phantom, train a network on it, then time both."""
+    image, label = phantom()
+    source = folder / "ct.nii.gz"
+    write_nifti(source, image, np.diag([*SPACING_MM, 1.0]))
+    torch.manual_seed(0)
+    network = build_network(NetworkConfig(width=width))
+    train_briefly(network, image, label)
+    results = ResultFiles(folder / "ours.nii.gz", folder / "unused.nii.gz")
+    case = ScanSource("ct", source)
+    theirs = read_nifti(monai_pipeline(network, source, folder / "monai"))
+    print(f"width {width}: MONAI's Dice with the phantom {np.mean(dice(theirs.array, label)):.3f}")
+    model = load_as(folder / "float32", network, width, "float32")
+    predict_case(model, case, results, probabilities=False)
+    print_agreement("float32", read_nifti(results.label), theirs)
+    if has_bfloat16(CPU):
+        model = load_as(folder / "bfloat16", network, width, "bfloat16")
+        predict_case(model, case, results, probabilities=False)
+        print_agreement("bfloat16", read_nifti(results.label), theirs)
+    times = time_in_turn(
+        lambda: monai_pipeline(network, source, folder / "monai"),
+        lambda: predict_case(model, case, results, probabilities=False),
+        rounds,
+    )
+    show(f"predict, unet3d width {width}, {model.description.autocast}", times)
+    report = predict_case(model, case, results, probabilities=False)
+    print(f"  seconds of our steps, one call: {report.seconds}")
+
+
+def main() -> None:
+    """Read the options and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    logging.getLogger("monai").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        compare(Path(folder), options.width, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

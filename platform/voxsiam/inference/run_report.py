@@ -1,0 +1,98 @@
+"""What `voxsiam predict --report` writes down: enough to know later what made a label map.
+
+No patient data: of an input only its own name and its geometry are kept.
+"""
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import nibabel
+import torch
+
+from voxsiam.inference.model_folder import LoadedModel
+from voxsiam.types import Frozen
+from voxsiam.volumes.nifti import Scan
+
+LIBRARIES = ("torch", "numpy", "nibabel", "SimpleITK")
+
+
+class Geometry(Frozen):
+    """Where the voxels of a file lie.
+
+    Attributes:
+        shape: Along the axes of the file.
+        axes: Where each axis runs to: R/L, A/P, S/I.
+        affine: Voxel index -> mm in NIfTI's RAS frame.
+    """
+
+    shape: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    axes: str
+    affine: tuple[tuple[float, ...], ...]
+
+
+class CaseReport(Frozen):
+    """One scan that was segmented.
+
+    Attributes:
+        input: Name of the file or folder, without its path.
+        probabilities: File of the probabilities, if they were asked for.
+    """
+
+    name: str
+    input: str
+    output: str
+    output_sha256: str
+    probabilities: str | None
+    geometry: Geometry
+    organ_ml: dict[str, float]
+    warnings: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+class FailedCase(Frozen):
+    """One scan that was not."""
+
+    name: str
+    input: str
+    error: str
+
+
+def geometry_of(scan: Scan) -> Geometry:
+    """Describe where the voxels of a scan lie."""
+    affine = scan.affine
+    return Geometry(
+        shape=scan.array.shape,
+        spacing_mm=tuple(float((affine[:3, axis] ** 2).sum() ** 0.5) for axis in range(3)),
+        axes="".join(nibabel.aff2axcodes(affine)),  # pyright: ignore[reportPrivateImportUsage]
+        affine=tuple(tuple(map(float, row)) for row in affine),
+    )
+
+
+def run_report(
+    model: LoadedModel, cases: Sequence[CaseReport], failed: Sequence[FailedCase]
+) -> dict[str, Any]:
+    """Collect versions, model and results as plain JSON."""
+    description = model.description.model_dump(mode="json")
+    versions = {name: importlib.metadata.version(name) for name in ("voxsiam", *LIBRARIES)}
+    return {
+        "versions": versions | {"python": platform.python_version()},
+        "model": {
+            "folder": str(model.folder),
+            "weights_sha256": model.weights_sha256,
+            **description,
+        },
+        "computed": {
+            "device": _device_name(model.device),
+            "precision": "bfloat16" if model.autocast else "float32",
+            "threads": torch.get_num_threads(),
+        },
+        "cases": [case.model_dump(mode="json") for case in cases],
+        "failed": [case.model_dump(mode="json") for case in failed],
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

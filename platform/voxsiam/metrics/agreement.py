@@ -1,0 +1,123 @@
+"""How well two label maps of one grid agree, organ by organ."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from voxsiam.errors import UserError
+from voxsiam.metrics.empty_masks import MissedDistance
+from voxsiam.metrics.organ_boxes import organ_boxes
+from voxsiam.metrics.overlap import dice
+from voxsiam.metrics.scoring_rules import ScoringRules
+from voxsiam.metrics.surface import surface_distances
+from voxsiam.types import ORGANS, Shape, Spacing
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Distance:
+    """HD95 and ASSD in one unit; NaN where they are left out."""
+
+    hd95: float = NAN
+    assd: float = NAN
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well one organ agrees.
+
+    Attributes:
+        dsc: Dice score coefficient; NaN where neither map holds the organ.
+        distances: One for each spacing.
+        reference_voxels: Size of the organ in the reference.
+        predicted_voxels: Size of the organ in the prediction.
+    """
+
+    dsc: float
+    distances: tuple[Distance, ...]
+    reference_voxels: int = 0
+    predicted_voxels: int = 0
+
+    @property
+    def missed(self) -> bool:
+        """The reference has the organ, the prediction has none of it."""
+        return self.predicted_voxels == 0 < self.reference_voxels
+
+
+def agreements(
+    prediction: UInt8[np.ndarray, "d h w"],
+    reference: UInt8[np.ndarray, "d h w"],
+    spacings: Sequence[Spacing],
+    rules: ScoringRules,
+) -> dict[str, Agreement]:
+    """Compare every organ that the rules name, each within the box around it."""
+    boxes = organ_boxes(prediction, reference)
+    found: dict[str, Agreement] = {}
+    for value, organ in enumerate(ORGANS, start=1):
+        if organ not in rules.organs:
+            continue
+        if value not in boxes:
+            found[organ] = nothing(len(spacings))
+            continue
+        masks = (prediction[boxes[value]] == value, reference[boxes[value]] == value)
+        agreement = _agreement(*masks, spacings)
+        if agreement.missed:
+            penalties = _penalties(reference.shape, spacings, rules.missed_distance)
+            agreement = Agreement(0.0, penalties, agreement.reference_voxels)
+        found[organ] = agreement
+    return found
+
+
+def nothing(spacings: int) -> Agreement:
+    """What two empty masks give."""
+    return Agreement(NAN, (Distance(),) * spacings)
+
+
+def check_labels(
+    case_id: str, prediction: UInt8[np.ndarray, "_ _ _"], reference: UInt8[np.ndarray, "_ _ _"]
+) -> None:
+    """Refuse label maps of different shapes, or with values beyond the organs."""
+    if prediction.shape != reference.shape:
+        raise UserError(
+            f"the prediction has {prediction.shape} voxels, the reference {reference.shape}",
+            where=f"case {case_id}",
+            fix="bring both label maps to the same grid (d h w) before scoring",
+        )
+    for side, labels in (("prediction", prediction), ("reference", reference)):
+        largest = int(labels.max(initial=0))
+        if largest > len(ORGANS):
+            raise UserError(
+                f"the {side} holds the label {largest}, but there are {len(ORGANS)} organs",
+                where=f"case {case_id}",
+                fix="map the labels to 0 for background and 1..8 in the order of ORGANS",
+            )
+
+
+def _agreement(
+    prediction: Bool[np.ndarray, "d h w"],
+    reference: Bool[np.ndarray, "d h w"],
+    spacings: Sequence[Spacing],
+) -> Agreement:
+    measured = surface_distances(prediction, reference, spacings)
+    return Agreement(
+        dsc=dice(prediction, reference),
+        distances=tuple(Distance(one.hd95, one.assd) for one in measured),
+        reference_voxels=int(np.count_nonzero(reference)),
+        predicted_voxels=int(np.count_nonzero(prediction)),
+    )
+
+
+def _penalties(
+    shape: Shape, spacings: Sequence[Spacing], missed_distance: MissedDistance
+) -> tuple[Distance, ...]:
+    if missed_distance == "left_out":
+        return (Distance(),) * len(spacings)
+    lengths = (
+        math.hypot(*((n - 1) * step for n, step in zip(shape, spacing, strict=True)))
+        for spacing in spacings
+    )
+    return tuple(Distance(length, length) for length in lengths)

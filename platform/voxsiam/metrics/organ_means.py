@@ -1,0 +1,93 @@
+"""Means over cases, with what each mean leaves out counted beside it."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from voxsiam.metrics.organ_score import MEASURES, OrganScore
+from voxsiam.types import ORGANS
+
+Grid = Literal["grid", "native"]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean and how many values it is of; NaN of none."""
+
+    value: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What stands beside every mean.
+
+    Attributes:
+        scored: The reference has the organ.
+        missed: The reference has it, the prediction has none of it.
+        invented: The prediction has it, the reference has none of it.
+    """
+
+    scored: int
+    missed: int
+    invented: int
+
+
+@dataclass(frozen=True)
+class OrganFigures:
+    """One organ over all cases.
+
+    Attributes:
+        organ: One of ORGANS.
+        means: By the names in MEASURES, over the cases that have the measure.
+        grid: Counts on the training grid.
+        native: Counts on the scans' own grids.
+    """
+
+    organ: str
+    means: dict[str, Mean]
+    grid: Counts
+    native: Counts
+
+
+def organ_figures(scores: Iterable[OrganScore]) -> list[OrganFigures]:
+    """Average each organ over the cases; organs without a score are left out."""
+    scores = list(scores)
+    by_organ = {organ: [s for s in scores if s.organ == organ] for organ in ORGANS}
+    return [
+        OrganFigures(
+            organ=organ,
+            means={m: mean(getattr(score, m) for score in own) for m in MEASURES},
+            grid=count_organs(own, "grid"),
+            native=count_organs(own, "native"),
+        )
+        for organ, own in by_organ.items()
+        if own
+    ]
+
+
+def overall_means(figures: Sequence[OrganFigures]) -> dict[str, Mean]:
+    """Average the organs' means, each organ weighing the same, as the paper does."""
+    return {m: mean(organ.means[m].value for organ in figures) for m in MEASURES}
+
+
+def count_organs(scores: Iterable[OrganScore], grid: Grid) -> Counts:
+    """Count organs of cases on one of the two grids."""
+    sizes = [
+        (score.reference_voxels, score.predicted_voxels)
+        if grid == "grid"
+        else (score.reference_voxels_native, score.predicted_voxels_native)
+        for score in scores
+    ]
+    return Counts(
+        scored=sum(reference > 0 for reference, _ in sizes),
+        missed=sum(predicted == 0 < reference for reference, predicted in sizes),
+        invented=sum(reference == 0 < predicted for reference, predicted in sizes),
+    )
+
+
+def mean(values: Iterable[float]) -> Mean:
+    """Average what is not NaN."""
+    present = [value for value in values if not math.isnan(value)]
+    return Mean(math.fsum(present) / len(present) if present else float("nan"), len(present))

@@ -1,0 +1,62 @@
+"""The scores of one organ of one case."""
+
+from dataclasses import dataclass
+
+MEASURES = (
+    "dsc",
+    "hd95_grid",
+    "assd_grid",
+    "hd95_mm_grid",
+    "assd_mm_grid",
+    "dsc_native",
+    "hd95_mm_native",
+    "assd_mm_native",
+)
+"""What is averaged over cases and organs.
+
+`grid`: in voxels of the training grid, as the paper. `mm_grid`: on that grid, in mm.
+`mm_native`: on the scan's own grid, in mm. `dsc` is that of the grid.
+"""
+
+
+@dataclass(frozen=True)
+class OrganScore:
+    """How well one organ of one case was found; NaN where a measure is left out.
+
+    Each grid has its own counts: a small organ may vanish on the training grid.
+
+    Attributes:
+        case_id: Name of the case.
+        organ: One of ORGANS.
+        dsc: Dice score coefficient on the grid.
+        hd95_grid: 95 % Hausdorff distance in grid voxels.
+        assd_grid: Average symmetric surface distance in grid voxels.
+        hd95_mm_grid: The same distance in mm, with the spacing of the grid.
+        assd_mm_grid: The same distance in mm, with the spacing of the grid.
+        reference_voxels: Size of the organ in the reference on the grid.
+        predicted_voxels: Size of the organ in the prediction on the grid.
+        missed: On the grid, the reference has the organ, the prediction has none of it.
+        dsc_native: Dice score coefficient on the scan's own grid.
+        hd95_mm_native: 95 % Hausdorff distance there, in mm.
+        assd_mm_native: Average symmetric surface distance there, in mm.
+        reference_voxels_native: Size of the organ in the reference there.
+        predicted_voxels_native: Size of the organ in the prediction there.
+        missed_native: As `missed`, there.
+    """
+
+    case_id: str
+    organ: str
+    dsc: float
+    hd95_grid: float
+    assd_grid: float
+    hd95_mm_grid: float
+    assd_mm_grid: float
+    reference_voxels: int
+    predicted_voxels: int
+    missed: bool
+    dsc_native: float = float("nan")
+    hd95_mm_native: float = float("nan")
+    assd_mm_native: float = float("nan")
+    reference_voxels_native: int = 0
+    predicted_voxels_native: int = 0
+    missed_native: bool = False

@@ -1,0 +1,201 @@
+"""Read one CT series, a folder of DICOM files, as a scan.
+
+Nothing but voxels and geometry leaves this module: no name, number, date or identifier.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813
+from jaxtyping import Float64, Shaped
+
+from voxsiam.errors import UserError
+from voxsiam.volumes.dicom_file import check_file, damaged, is_dicom, storage_class
+from voxsiam.volumes.dicom_geometry import SlicePlane, series_affine, sorted_planes
+from voxsiam.volumes.nifti import MAX_VOXELS, Scan
+
+MIN_SLICES = 3
+MAX_PIXELS_ACROSS = 4096
+
+_CT_CLASSES = {"1.2.840.10008.5.1.4.1.1.2", ""}
+_MULTI_FRAME_CLASSES = {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
+_SERIES, _NUMBER, _IMAGE_TYPE, _MODALITY = "0020|000e", "0020|0011", "0008|0008", "0008|0060"
+_POSITION, _ORIENTATION, _SPACING = "0020|0032", "0020|0037", "0028|0030"
+_INTERCEPT, _SLOPE = "0028|1052", "0028|1053"
+_TAGS = (
+    *(_SERIES, _NUMBER, _IMAGE_TYPE, _MODALITY, _POSITION),
+    *(_ORIENTATION, _SPACING, _INTERCEPT, _SLOPE),
+)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What is asked of one file: some tags, and its size as columns, rows, frames."""
+
+    path: Path
+    tags: Mapping[str, str]
+    size: tuple[int, ...]
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Tell whether some file of a folder is DICOM; folders inside it are not looked at."""
+    return any(is_dicom(path) for path in folder.iterdir() if path.is_file())
+
+
+def read_dicom(folder: Path) -> Scan:
+    """Read the CT series of a folder.
+
+    Scouts, series of one or two slices and files that are no CT slices are left out; the scan's
+    notes say so.
+
+    Raises:
+        UserError: There is no CT series or more than one, slices are missing, doubled, damaged,
+            tilted, unevenly spaced, or not in Hounsfield units.
+    """
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    headers, notes = _ct_headers(folder)
+    series, more_notes = _only_series(folder, headers)
+    for header in series:
+        _check_units(header)
+    planes = sorted_planes(folder, [_plane(header) for header in series])
+    rows, columns = planes[0].shape
+    if rows * columns * len(planes) > MAX_VOXELS:
+        raise _refuse(folder, "The series has more than 2^30 voxels.", "give a part of it")
+    array = np.stack([_pixels(plane) for plane in planes]).transpose(2, 1, 0)
+    return Scan(folder, array, series_affine(planes), notes=(*notes, *more_notes))
+
+
+def _refuse(path: Path, what: str, fix: str) -> UserError:
+    return UserError(what, where=str(path), fix=fix)
+
+
+def _ct_headers(folder: Path) -> tuple[list[_Header], tuple[str, ...]]:
+    files = sorted(path for path in folder.iterdir() if path.is_file() and is_dicom(path))
+    kinds = {path: storage_class(path) for path in files}
+    for path, kind in kinds.items():
+        if kind in _MULTI_FRAME_CLASSES:
+            raise _multi_frame(path)
+    slices = [path for path, kind in kinds.items() if kind in _CT_CLASSES]
+    headers = [_read_header(path) for path in slices]
+    images = [h for h in headers if _is_axial_ct(h)]
+    if not images:
+        raise _refuse(
+            folder,
+            f"It holds {len(files)} DICOM files, and none of them is a CT slice.",
+            "give the folder of one CT series",
+        )
+    left_out = len(files) - len(images)
+    note = f"{left_out} DICOM files left out: scouts, or no CT slices"
+    return images, (note,) if left_out else ()
+
+
+def _is_axial_ct(header: _Header) -> bool:
+    tags = header.tags
+    return tags.get(_MODALITY) == "CT" and "LOCALIZER" not in tags.get(_IMAGE_TYPE, "")
+
+
+def _multi_frame(path: Path) -> UserError:
+    return _refuse(
+        path,
+        "It holds all slices in one file (enhanced CT), which is not read.",
+        "convert the series to NIfTI first, for example with dcm2niix",
+    )
+
+
+def _reader(path: Path) -> sitk.ImageFileReader:
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    return reader
+
+
+def _read_header(path: Path) -> _Header:
+    check_file(path)
+    reader = _reader(path)
+    try:
+        reader.ReadImageInformation()
+        tags = {tag: reader.GetMetaData(tag).strip() for tag in _TAGS if reader.HasMetaDataKey(tag)}
+        size = reader.GetSize()
+    except (RuntimeError, UnicodeDecodeError):
+        raise damaged(path) from None
+    if len(size) > 2 and size[2] > 1:
+        raise _multi_frame(path)
+    if max(size) > MAX_PIXELS_ACROSS:
+        raise damaged(path)
+    return _Header(path, tags, tuple(size))
+
+
+def _only_series(folder: Path, headers: Sequence[_Header]) -> tuple[list[_Header], tuple[str, ...]]:
+    grouped: dict[str, list[_Header]] = {}
+    for header in headers:
+        grouped.setdefault(header.tags.get(_SERIES, ""), []).append(header)
+    whole = [series for series in grouped.values() if len(series) >= MIN_SLICES]
+    if not whole:
+        most = max(map(len, grouped.values()))
+        raise _refuse(
+            folder,
+            f"Its longest CT series has {most} slices.",
+            f"give a series of at least {MIN_SLICES} slices",
+        )
+    if len(whole) > 1:
+        raise _refuse(
+            folder,
+            f"It holds {len(whole)} CT series: {'; '.join(map(_shown, whole))}.",
+            "put the files of one of them into a folder of its own",
+        )
+    left_out = len(grouped) - 1
+    note = f"{left_out} CT series of less than {MIN_SLICES} slices left out"
+    return whole[0], (note,) if left_out else ()
+
+
+def _shown(series: Sequence[_Header]) -> str:
+    columns, rows = series[0].size[:2]
+    number = series[0].tags.get(_NUMBER, "without number")
+    name = series[0].path.name
+    return f"series {number:.12} of {len(series)} slices {rows}x{columns}, as in {name}"
+
+
+def _check_units(header: _Header) -> None:
+    if _SLOPE not in header.tags or _INTERCEPT not in header.tags:
+        raise _refuse(
+            header.path,
+            "It does not say how its values become Hounsfield units (no rescale slope, intercept).",
+            "export the series again from the scanner or archive",
+        )
+
+
+def _plane(header: _Header) -> SlicePlane:
+    position = _numbers(header, _POSITION, 3)
+    orientation = _numbers(header, _ORIENTATION, 6).reshape(2, 3)
+    columns, rows = header.size[:2]
+    return SlicePlane(
+        header.path, (rows, columns), position, orientation, _numbers(header, _SPACING, 2)
+    )
+
+
+def _numbers(header: _Header, tag: str, count: int) -> Float64[np.ndarray, " n"]:
+    try:
+        values = np.array([float(part) for part in header.tags[tag].split("\\")])
+    except (KeyError, ValueError):
+        values = np.empty(0)
+    if len(values) != count or not np.isfinite(values).all():
+        raise _refuse(
+            header.path,
+            "It does not say where in the patient it lies (position, orientation, pixel spacing).",
+            "export the series again from the scanner or archive",
+        )
+    return values
+
+
+def _pixels(plane: SlicePlane) -> Shaped[np.ndarray, "rows columns"]:
+    try:
+        image = sitk.GetArrayFromImage(_reader(plane.path).Execute()).squeeze(0)
+    except (RuntimeError, ValueError):
+        raise damaged(plane.path) from None
+    if image.shape != plane.shape:
+        raise damaged(plane.path)
+    short = np.iinfo(np.int16)
+    fits = image.dtype.kind in "iu" and short.min <= image.min() and image.max() <= short.max
+    return image.astype(np.int16) if fits else image

@@ -1,0 +1,237 @@
+"""voxsiam evaluate: score label maps of any tool against references."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from voxsiam.durable_files import write_text_atomically
+from voxsiam.errors import UserError, nearest_name
+from voxsiam.types import ORGANS, Shape
+from voxsiam_cli.console import Steps, console, print_json, say
+from voxsiam_cli.options import AsJson, parse_grid
+
+if TYPE_CHECKING:
+    from data_pipelines.label_folders import Comparison
+    from voxsiam.metrics.organ_means import Counts, Mean
+    from voxsiam.metrics.organ_score import OrganScore
+
+MISSED_DISTANCES = {"left-out": "left_out", "diagonal": "diagonal"}
+_PROTOCOLS = (
+    "voxsiam, zenodo, btcv, amos22, flare22, totalsegmentator-v1, totalsegmentator-v2 or word"
+)
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NATIVE = {"dsc_native": "DSC", "hd95_mm_native": "HD95 mm", "assd_mm_native": "ASSD mm"}
+_GRID = {
+    "dsc": "DSC",
+    "hd95_grid": "HD95 voxels",
+    "assd_grid": "ASSD voxels",
+    "hd95_mm_grid": "HD95 mm",
+    "assd_mm_grid": "ASSD mm",
+}
+
+
+def evaluate(  # noqa: PLR0913
+    predictions: Annotated[
+        Path, typer.Option("-p", "--predictions", help="Label map, or folder of label maps.")
+    ],
+    references: Annotated[
+        Path, typer.Option("-r", "--references", help="The same cases, drawn by experts.")
+    ],
+    protocol: Annotated[
+        str, typer.Option(help=f"What the label values mean: {_PROTOCOLS}.")
+    ] = "voxsiam",
+    prediction_protocol: Annotated[
+        str | None, typer.Option(help="The same for the predictions, where it differs.")
+    ] = None,
+    organ: Annotated[
+        list[str] | None, typer.Option(help="Score this organ only; may be repeated.")
+    ] = None,
+    grid: Annotated[
+        str | None, typer.Option(help="Score on this HxWxD grid too, in its voxels and in mm.")
+    ] = None,
+    missed_distance: Annotated[
+        str, typer.Option(help="Distances of a missed organ: left-out, or diagonal of the grid.")
+    ] = "left-out",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="CSV, a line for each case and organ.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score predicted label maps against references: DSC, HD95 and ASSD of every organ.
+
+    Distances are in mm on the scan's own grid. Files are paired by case: case.nii.gz or
+    case/label.nii.gz on either side, .nii as well. Examples:
+
+    voxsiam evaluate -p predictions -r labelsTs -o scores.csv
+
+    voxsiam evaluate -p out.nii.gz -r label.nii.gz --grid 128x128x64
+
+    voxsiam evaluate -p totalseg -r amos/labelsTr --protocol amos22 --prediction-protocol totalsegmentator-v2
+    """  # noqa: E501
+    from data_pipelines.label_folders import find_pairs, score_pairs
+
+    _check_output(output)
+    comparison = _comparison(
+        (prediction_protocol or protocol, protocol), organ or [], missed_distance, _grid(grid)
+    )
+    pairs = find_pairs(predictions, references)
+    if as_json:
+        scores = score_pairs(pairs, comparison)
+    else:
+        with Steps("cases") as steps:
+            scores = score_pairs(pairs, comparison, on_case=steps)
+    if output is not None:
+        write_text_atomically(output, _csv_text(scores))
+    if as_json:
+        print_json(_without_nan(_content(comparison, scores)))
+        return
+    _show(comparison, scores)
+    say(f"{len(pairs)} cases" + (f", every organ of each in {output}" if output else ""))
+
+
+def _comparison(
+    protocols: tuple[str, str], organs: Sequence[str], missed_distance: str, grid: Shape | None
+) -> "Comparison":
+    from data_pipelines.label_folders import Comparison, comparable_organs
+    from data_pipelines.label_protocols import protocol
+    from voxsiam.metrics.scoring_rules import ScoringRules
+
+    if missed_distance not in MISSED_DISTANCES:
+        raise UserError(
+            f"'{missed_distance}' is not a way to count a missed organ",
+            where="--missed-distance",
+            fix=nearest_name(missed_distance, tuple(MISSED_DISTANCES)),
+        )
+    prediction, reference = (protocol(name) for name in protocols)
+    rules = {
+        "organs": comparable_organs(prediction, reference, organs),
+        "missed_distance": MISSED_DISTANCES[missed_distance],
+    }
+    return Comparison(prediction, reference, ScoringRules.model_validate(rules), grid)
+
+
+def _grid(text: str | None) -> Shape | None:
+    shape = None if text is None else parse_grid(text)
+    if shape is not None and not all(2 <= n <= 1024 for n in shape):
+        raise UserError(
+            f"'{text}' is not a usable grid",
+            where="--grid",
+            fix="give HxWxD with 2 to 1024 voxels along each axis",
+        )
+    return shape
+
+
+def _check_output(output: Path | None) -> None:
+    """Refuse before the work what would fail after it."""
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        raise UserError(
+            "The scores cannot be written there.",
+            where=f"--output {output}",
+            fix="name a file, such as scores.csv, in a folder that exists",
+        )
+
+
+def _show(comparison: "Comparison", scores: "Sequence[OrganScore]") -> None:
+    from voxsiam.metrics.empty_masks import empty_mask_policy
+
+    console.print(_table("On the scans' own grids", scores, _NATIVE, native=True))
+    if comparison.grid_dhw is not None:
+        title = f"On the grid {'x'.join(map(str, _hwd(comparison.grid_dhw)))}"
+        console.print(_table(title, scores, _GRID, native=False))
+    if _left_out(comparison):
+        say(f"left out (not asked for, or not in the protocols): {_left_out(comparison)}")
+    policy = Table(
+        "reference", "prediction", "DSC", "HD95, ASSD", "counted as", title="Empty masks"
+    )
+    for rule in empty_mask_policy(comparison.rules.missed_distance):
+        policy.add_row(*asdict(rule).values())
+    console.print(policy)
+
+
+def _table(
+    title: str, scores: "Sequence[OrganScore]", measures: dict[str, str], *, native: bool
+) -> Table:
+    from voxsiam.metrics.organ_means import count_organs, organ_figures, overall_means
+
+    figures = organ_figures(scores)
+    table = Table("organ", title=title, caption="measured: organs behind the mean distances")
+    for heading in (*measures.values(), "measured", "scored", "missed", "invented"):
+        table.add_column(heading, justify="right")
+    distance = next(name for name in measures if not name.startswith("dsc"))
+    for one in figures:
+        counts = one.native if native else one.grid
+        table.add_row(one.organ, *_cells(one.means, measures, counts, one.means[distance].count))
+    table.add_section()
+    total = count_organs(scores, "native" if native else "grid")
+    means = overall_means(figures)
+    measured = sum(one.means[distance].count for one in figures)
+    table.add_row("mean of organs", *_cells(means, measures, total, measured))
+    return table
+
+
+def _cells(
+    means: "Mapping[str, Mean]", measures: dict[str, str], counts: "Counts", measured: int
+) -> list[str]:
+    figures = (means[measure].value for measure in measures)
+    shown = ["-" if math.isnan(value) else f"{value:.3f}" for value in figures]
+    return [*shown, *map(str, (measured, counts.scored, counts.missed, counts.invented))]
+
+
+def _content(comparison: "Comparison", scores: "Sequence[OrganScore]") -> dict[str, Any]:
+    from voxsiam.metrics.case_scores import summarise
+    from voxsiam.metrics.empty_masks import empty_mask_policy
+    from voxsiam.metrics.organ_means import organ_figures
+
+    grid = comparison.grid_dhw
+    return {
+        "protocol": comparison.reference.name,
+        "prediction_protocol": comparison.prediction.name,
+        "organs": comparison.rules.organs,
+        "left_out": _left_out(comparison),
+        "missed_distance": comparison.rules.missed_distance,
+        "grid": None if grid is None else "x".join(map(str, _hwd(grid))),
+        "empty_masks": [
+            asdict(rule) for rule in empty_mask_policy(comparison.rules.missed_distance)
+        ],
+        "summary": summarise(scores),
+        "organ_means": [asdict(figures) for figures in organ_figures(scores)],
+        "scores": [asdict(score) for score in scores],
+    }
+
+
+def _left_out(comparison: "Comparison") -> str:
+    return ", ".join(organ for organ in ORGANS if organ not in comparison.rules.organs)
+
+
+def _csv_text(scores: "Sequence[OrganScore]") -> str:
+    from voxsiam.metrics.organ_score import OrganScore
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(OrganScore)], lineterminator="\n")
+    writer.writeheader()
+    for score in scores:
+        # A spreadsheet must not read a file's name as a formula.
+        defused = "'" * score.case_id.startswith(_FORMULA_STARTS) + score.case_id
+        writer.writerow(asdict(score) | {"case_id": defused})
+    return text.getvalue()
+
+
+def _without_nan(value: object) -> object:
+    """JSON has no NaN: what is left out becomes null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _hwd(grid_dhw: Shape) -> Shape:
+    d, h, w = grid_dhw
+    return h, w, d

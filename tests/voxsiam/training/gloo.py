@@ -1,0 +1,30 @@
+"""Ranks on this machine, started once for many jobs."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch.multiprocessing.spawn import spawn
+
+
+@contextmanager
+def group(rank: int, world_size: int, folder: str):
+    """Join the ranks that meet in a folder."""
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet-{world_size}", rank=rank, world_size=world_size
+    )
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def run_ranks(job: Callable[..., None], world_size: int, *arguments: object) -> None:
+    """Call job(rank, *arguments) in as many processes and wait for all of them."""
+    spawn(_one_thread, (job, *arguments), nprocs=world_size)
+
+
+def _one_thread(rank: int, job: Callable[..., None], *arguments: object) -> None:
+    torch.set_num_threads(1)
+    job(rank, *arguments)

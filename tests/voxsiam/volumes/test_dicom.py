@@ -1,0 +1,287 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.dicom_files import (
+    BIG,
+    CONTOURS,
+    DEFLATED,
+    ENHANCED_CT,
+    FRAMES,
+    IMAGE_TYPE,
+    IMPLICIT,
+    INTERCEPT,
+    LITTLE,
+    MODALITY,
+    NUMBER,
+    ORIENTATION,
+    PATIENT,
+    PIXEL_SPACING,
+    POSITION,
+    SECONDARY_CAPTURE,
+    SERIES,
+    SLOPE,
+    SOP_CLASS,
+    nested,
+    write_series,
+    write_slice,
+)
+from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented, write_scan
+from voxsiam.errors import UserError
+from voxsiam.volumes.dicom import holds_dicom, read_dicom
+from voxsiam.volumes.nifti import read_nifti
+from voxsiam.volumes.orientation import axis_order, to_canonical
+
+IMAGE, _ = phantom_ct((7, 6, 5))
+AFFINE = ras_affine((0.7, 0.8, 3.0), (-11.0, 22.0, -33.0))
+VOLUME = IMAGE.transpose(2, 1, 0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "Mueller^Hans 19600229"
+
+
+def canonical(scan):
+    return to_canonical(scan.array, axis_order(scan.affine))
+
+
+def world_of(affine, index):
+    return (affine @ [*index, 1])[:3]
+
+
+@pytest.mark.parametrize(("axes", "signs"), ALL_AXES)
+def test_a_series_is_the_nifti_of_the_same_volume(folder, tmp_path, axes, signs):
+    """Slices in any of the 48 ways of lying, negated cosines included."""
+    stored, affine = reoriented(IMAGE, AFFINE, axes, signs)
+    write_series(folder, stored.transpose(2, 1, 0), affine)
+    scan = read_dicom(folder)
+    nifti = read_nifti(write_scan(tmp_path / "same.nii.gz", IMAGE, AFFINE))
+    np.testing.assert_array_equal(canonical(scan), canonical(nifti))
+    # The affine belongs to the array: the same voxel lies at the same place.
+    where = np.argwhere(scan.array == scan.array.max())[0]
+    there = np.argwhere(IMAGE.max() == IMAGE)[0]
+    np.testing.assert_allclose(world_of(scan.affine, where), world_of(AFFINE, there), atol=1e-6)
+
+
+def test_oblique_slices_keep_their_directions(folder):
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]]
+    tip = np.eye(4)
+    tip[1:3, 1:3] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
+    affine = turn @ tip @ AFFINE
+    write_series(folder, VOLUME, affine)
+    scan = read_dicom(folder)
+    if np.linalg.det(scan.affine) * np.linalg.det(affine) < 0:
+        pytest.fail("the series was mirrored")
+    for corner in ((0, 0, 0), (6, 5, 4), (6, 0, 4)):
+        np.testing.assert_allclose(
+            world_of(scan.affine, corner), world_of(affine, corner), atol=1e-6
+        )
+    np.testing.assert_array_equal(scan.array, IMAGE)
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, LITTLE, BIG, DEFLATED])
+def test_transfer_syntaxes(folder, syntax):
+    write_series(folder, VOLUME, AFFINE, transfer_syntax=syntax)
+    np.testing.assert_array_equal(read_dicom(folder).array, IMAGE)
+
+
+@pytest.mark.parametrize("undefined", [True, False])
+def test_sequences_in_the_header_are_no_obstacle(folder, undefined):
+    write_series(folder, VOLUME, AFFINE, tags={(0x0008, 0x1140): ("SQ", nested(undefined))})
+    np.testing.assert_array_equal(read_dicom(folder).array, IMAGE)
+
+
+def test_the_order_of_the_files_does_not_matter(folder):
+    write_series(folder, VOLUME, AFFINE, names=["e", "b", "a", "d", "c"])
+    np.testing.assert_array_equal(read_dicom(folder).array, IMAGE)
+
+
+def test_each_slice_is_rescaled_by_its_own_numbers(folder):
+    changed = {2: {SLOPE: ("DS", "2"), INTERCEPT: ("DS", "-24")}}
+    write_series(folder, VOLUME, AFFINE, changed=changed)
+    array = read_dicom(folder).array
+    np.testing.assert_array_equal(array[:, :, 2], 2 * (IMAGE[:, :, 2] + 1024) - 24)
+    np.testing.assert_array_equal(array[:, :, 1], IMAGE[:, :, 1])
+    assert array.dtype == np.int16
+
+
+def test_what_is_no_slice_is_left_out_and_noted(folder):
+    write_series(folder, VOLUME, AFFINE)
+    write_slice(folder / "scout", VOLUME[0], {IMAGE_TYPE: ("CS", "ORIGINAL\\PRIMARY\\LOCALIZER")})
+    write_slice(folder / "dose", VOLUME[0], {SOP_CLASS: ("UI", SECONDARY_CAPTURE)})
+    write_slice(folder / "two", VOLUME[0], {SERIES: ("UI", "1.2.3")})
+    (folder / "DICOMDIR.txt").write_text("no slice")
+    contours = write_slice(folder / "rtstruct", VOLUME[0], {SOP_CLASS: ("UI", CONTOURS)})
+    contours.write_bytes(contours.read_bytes()[:-9])
+    scan = read_dicom(folder)
+    np.testing.assert_array_equal(scan.array, IMAGE)
+    assert any("left out" in note for note in scan.notes)
+    assert any("1 CT series of less than 3" in note for note in scan.notes)
+
+
+def without(*numbers):
+    def change(folder):
+        for path, number in zip(sorted(folder.iterdir()), range(99), strict=False):
+            if number in numbers:
+                path.unlink()
+
+    return change
+
+
+def with_changed(number, tag, value):
+    def change(folder):
+        shutil.rmtree(folder)
+        write_series(folder, VOLUME, AFFINE, changed={number: {tag: value}})
+
+    return change
+
+
+def with_tags(tags, **options):
+    def change(folder):
+        shutil.rmtree(folder)
+        write_series(folder, VOLUME, AFFINE, tags=tags, **options)
+
+    return change
+
+
+def tilted(degrees):
+    def change(folder):
+        shutil.rmtree(folder)
+        affine = AFFINE.copy()
+        affine[1, 2] = 3 * np.tan(np.radians(degrees))
+        write_series(folder, VOLUME, affine)
+
+    return change
+
+
+def second_series(folder):
+    write_series(folder, VOLUME[:4], AFFINE, uid="1.2.3", names=["p", "q", "r", "s"])
+
+
+def second_phase(folder):
+    write_series(folder, VOLUME, AFFINE, names=["p", "q", "r", "s", "t"])
+
+
+def cut(part):
+    def change(folder):
+        path = sorted(folder.iterdir())[1]
+        path.write_bytes(path.read_bytes()[:part])
+
+    return change
+
+
+def with_length(element, length, size):
+    """Let an element of one slice claim another length."""
+
+    def change(folder):
+        path = sorted(folder.iterdir())[1]
+        raw = path.read_bytes()
+        at = raw.index(element) + len(element)
+        path.write_bytes(raw[:at] + length.to_bytes(size, "little") + raw[at + size :])
+
+    return change
+
+
+def emptied(folder):
+    without(*range(5))(folder)
+
+
+def only_notes(folder):
+    emptied(folder)
+    (folder / "notes.txt").write_text("x")
+
+
+BAD_SERIES = {
+    "no files": (emptied, "0 DICOM files"),
+    "no DICOM": (only_notes, "0 DICOM files"),
+    "one slice missing": (without(2), "1 slice is missing: 6 mm from IM0001, elsewhere 3 mm"),
+    "two slices missing": (without(2, 3), "distance|slices? (is|are) missing"),
+    "two slices": (without(0, 1, 2), "longest CT series has 2"),
+    "doubled": (second_phase, "slices are doubled"),
+    "two series": (second_series, r"2 CT series: series 3 of 5 slices 6x7, as in IM0000; .* 4 "),
+    "uneven": (
+        with_changed(2, POSITION, ("DS", "11\\-22\\-25.5")),
+        "The distance of slices changes",
+    ),
+    "tilt": (tilted(15), r"15\.0 degrees \(gantry tilt\)"),
+    "small tilt": (tilted(-1), r"1\.0 degrees"),
+    "other pixel spacing": (with_changed(1, PIXEL_SPACING, ("DS", "0.8\\0.71")), "differs from"),
+    "other orientation": (with_changed(1, ORIENTATION, ("DS", "1\\0\\0\\0\\1\\0")), "differs"),
+    "sheared": (with_tags({ORIENTATION: ("DS", "1\\0\\0\\0.1\\1\\0")}), "right angles"),
+    "pixels of 0 mm": (with_tags({PIXEL_SPACING: ("DS", "0\\0")}), "measure 0 x 0 mm"),
+    "no position": (with_changed(3, POSITION, None), "where in the patient"),
+    "half a position": (with_changed(3, POSITION, ("DS", "1\\2")), "where in the patient"),
+    "position in words": (with_changed(3, POSITION, ("DS", "a\\b\\c")), "where in the patient"),
+    "position infinite": (with_changed(3, POSITION, ("DS", "1\\2\\inf")), "where in the patient"),
+    "no orientation": (with_tags({ORIENTATION: None}), "where in the patient"),
+    "no rescale slope": (with_changed(3, SLOPE, None), "Hounsfield"),
+    "no rescale intercept": (with_tags({INTERCEPT: None}), "Hounsfield"),
+    "not CT": (with_tags({MODALITY: ("CS", "MR")}), "none of them is a CT slice"),
+    "screenshots": (with_tags({SOP_CLASS: ("UI", SECONDARY_CAPTURE)}), "none of them is a CT"),
+    "scouts": (with_tags({IMAGE_TYPE: ("CS", "DERIVED\\SECONDARY\\LOCALIZER")}), "none of them"),
+    "enhanced": (with_tags({SOP_CLASS: ("UI", ENHANCED_CT)}), "enhanced CT"),
+    "multi-frame": (with_tags({FRAMES: ("IS", 5)}), "enhanced CT|damaged"),
+    "cut in the pixels": (cut(-10), "damaged or cut short"),
+    "cut in the header": (cut(250), "damaged or cut short"),
+    "cut in the first group": (cut(140), "damaged or cut short"),
+    "4 GiB of text": (with_length(b"\x10\0\x10\0PN", 0xFFFE, 2), "damaged or cut short"),
+    "3 GB of pixels": (with_length(b"\xe0\x7f\x10\0OW\0\0", 3 * 10**9, 4), "damaged or cut"),
+    "unknown form of writing": (
+        with_tags({}, transfer_syntax="1.2.840.10008.1.2.99"),
+        "damaged or cut short",
+    ),
+    "unknown representation": (with_tags({(0x0009, 1): ("ZZ", "x")}), "damaged or cut short"),
+    "65535 rows": (with_changed(1, (0x0028, 0x0010), ("US", 65535)), "damaged or cut short"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SERIES)
+def test_bad_series_are_refused_without_naming_the_patient(folder, name):
+    change, words = BAD_SERIES[name]
+    write_series(folder, VOLUME, AFFINE)
+    change(folder)
+    with pytest.raises(UserError, match=words) as caught:
+        read_dicom(folder)
+    assert caught.value.where.startswith(str(folder))
+    assert caught.value.fix
+    for word in (*PATIENT, "1.2.826"):
+        assert word not in caught.value.what + caught.value.fix
+
+
+def test_series_without_number_can_be_told_apart(folder):
+    write_series(folder, VOLUME, AFFINE, tags={NUMBER: None})
+    second_series(folder)
+    with pytest.raises(UserError, match="series without num"):
+        read_dicom(folder)
+
+
+def test_small_rounding_of_positions_is_no_gap(folder):
+    rounded = {2: {POSITION: ("DS", "11\\-22\\-27.1")}}
+    write_series(folder, VOLUME, AFFINE, changed=rounded)
+    assert read_dicom(folder).affine[2, 2] == pytest.approx(3.0)
+
+
+def test_folders_that_hold_dicom_are_recognised(folder, tmp_path):
+    write_series(folder, VOLUME, AFFINE)
+    assert holds_dicom(folder)
+    assert not holds_dicom(tmp_path)
+
+
+def test_broken_files_raise_nothing_but_user_errors(folder):
+    paths = write_series(folder, VOLUME, AFFINE)
+    generator = np.random.default_rng(0)
+    sound = paths[1].read_bytes()
+    refused = 0
+    for _ in range(150):
+        raw = bytearray(sound)
+        for position in generator.integers(128, len(raw), size=generator.integers(1, 6)):
+            raw[position] = generator.integers(0, 256)
+        paths[1].write_bytes(bytes(raw))
+        try:
+            assert read_dicom(folder).array.ndim == 3
+        except UserError:
+            refused += 1
+    assert 30 < refused < 150
