@@ -141,7 +141,7 @@ def _draw_panel(axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int])
     plane, index = cut
     axes.set(xticks=[], yticks=[])
     axes.set_facecolor("black")
-    grey = to_picture(case.image, plane, index)
+    grey = _grey(case.image, to_picture(case.image, plane, index))
     if panel.missing:
         grey = np.zeros_like(grey)
     labels = np.zeros(grey.shape, np.uint8)
@@ -159,6 +159,14 @@ def _draw_panel(axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int])
         ((0.5, 0.05), below),
     ):
         _write(axes, place, letter)
+
+
+def _grey(
+    image: Float[np.ndarray, "d h w"], cut: Float[np.ndarray, "y x"]
+) -> Float[np.ndarray, "y x"]:
+    """Scale a slice so that the volume's darkest voxel is 0 and its brightest 1."""
+    dark, bright = float(image.min()), float(image.max())
+    return (cut.astype(np.float32) - dark) / max(bright - dark, np.finfo(np.float32).tiny)
 
 
 def _write(axes: Axes, place: tuple[float, float], text: str) -> None:

@@ -30,7 +30,7 @@ class Overlay:
 
     Attributes:
         case_id: Name of the case.
-        image: Intensities in [0, 1].
+        image: As prepared.
         label: 0 background, 1..8 organs.
         prediction: The same values as the run predicted them.
         spacing_mm: Size of a grid voxel along d, h, w.

@@ -114,11 +114,16 @@ def _require_our_classes(recipe: Recipe) -> None:
 
 
 def _settle_numerics(recipes: list[Recipe], grid_dhw: Shape, workers: int) -> list[Recipe]:
-    """Measure once, on the row with the most layers, and give all rows the same numerics."""
-    per_worker = math.ceil(recipes[-1].batch_size / workers)
+    """Measure once a network, on its row with the most layers: such rows compare like with like."""
     threads = max(1, torch.get_num_threads() // workers)
-    numerics = resolve_numerics(recipes[-1], grid_dhw, per_worker, threads).numerics
-    return [recipe.with_changes(numerics=numerics) for recipe in recipes]
+    largest = {recipe.network: recipe for recipe in recipes}
+    settled = {
+        network: resolve_numerics(
+            recipe, grid_dhw, math.ceil(recipe.batch_size / workers), threads
+        ).numerics
+        for network, recipe in largest.items()
+    }
+    return [recipe.with_changes(numerics=settled[recipe.network]) for recipe in recipes]
 
 
 def _run(

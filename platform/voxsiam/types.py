@@ -50,7 +50,7 @@ class Volume:
 
     Attributes:
         case_id: Name of the case.
-        image: Intensities in [0, 1], or standard scores where the preparation asks for them.
+        image: Intensities as prepared: in [0, 1], or standard scores where that was asked for.
         label: 0 background, 1..8 organs.
         spacing_mm: Size of a grid voxel along d, h, w; it differs from case to case.
     """

@@ -1,12 +1,11 @@
 """The base network applied to one prepared volume; the heads of the feature loss have no part."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
+
+from voxsiam.models.network import evaluating
 
 
 def class_scores(
@@ -40,16 +39,5 @@ def _logits(
 ) -> Float[Tensor, "k d h w"]:
     tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None, None].to(device)
     bfloat16 = torch.autocast(device.type, torch.bfloat16, enabled=autocast)
-    with _evaluating(network), torch.inference_mode(), bfloat16:
+    with evaluating(network), torch.inference_mode(), bfloat16:
         return network(tensor).logits[0]
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Let batch normalisation use its running statistics, and put the training mode back."""
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)

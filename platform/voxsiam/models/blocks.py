@@ -21,38 +21,34 @@ NUM_GROUPS = 8
 
 
 class Unit(nn.Module):
-    """Group normalisation, 3x3x3 convolution without bias, ReLU, in this order."""
+    """Group normalisation, 3x3x3 convolution without bias, ReLU, in this order.
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the output.
+        activation: Whether the ReLU is there.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, activation: bool = True) -> None:
         super().__init__()
         # Narrow presets have maps of 12 channels; every width of the paper divides by eight.
         groups = math.gcd(NUM_GROUPS, in_channels) if in_channels >= NUM_GROUPS else 1
         self.norm = nn.GroupNorm(groups, in_channels)
         self.conv = nn.Conv3d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+        self.activation = activation
 
     def forward(self, x: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b o d h w"]:
         """Apply the three steps."""
-        return functional.relu_(convolve_normalised(self.norm, self.conv, x))
+        return self._finish(convolve_normalised(self.norm, self.conv, x))
 
     def join(
         self, skip: Float[Tensor, "b c1 d h w"], coarse: Float[Tensor, "b c2 d1 h1 w1"]
     ) -> Float[Tensor, "b o d h w"]:
         """Apply the steps to the concatenation of skip and up-sampled coarse."""
-        return functional.relu_(convolve_normalised_pair(self.norm, self.conv, skip, coarse))
+        return self._finish(convolve_normalised_pair(self.norm, self.conv, skip, coarse))
 
-
-class LinearUnit(nn.Module):
-    """Group normalisation and 3x3x3 convolution without bias: a unit that ends before its ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        groups = math.gcd(NUM_GROUPS, in_channels) if in_channels >= NUM_GROUPS else 1
-        self.norm = nn.GroupNorm(groups, in_channels)
-        self.conv = nn.Conv3d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
-
-    def forward(self, x: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b o d h w"]:
-        """Apply both steps."""
-        return convolve_normalised(self.norm, self.conv, x)
+    def _finish(self, x: Float[Tensor, "b o d h w"]) -> Float[Tensor, "b o d h w"]:
+        return functional.relu_(x) if self.activation else x
 
 
 class BatchUnit(nn.Module):
@@ -96,7 +92,7 @@ class UnitForm:
     linear: Callable[[int, int], nn.Module]
 
 
-GROUP_BEFORE = UnitForm(Unit, LinearUnit)
+GROUP_BEFORE = UnitForm(Unit, partial(Unit, activation=False))
 BATCH_AFTER = UnitForm(BatchUnit, partial(BatchUnit, activation=False))
 
 

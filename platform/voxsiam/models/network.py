@@ -1,5 +1,7 @@
 """What every network takes and returns, and how its parameters are counted."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -42,6 +44,17 @@ def require_size(image: Float[Tensor, "b 1 d h w"], levels: int) -> None:
             fix=f"each level but the first halves the grid, rounding down: give at least "
             f"{smallest} voxels along every axis",
         )
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Let batch normalisation use its running statistics, and put the training mode back."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
 
 
 def count_parameters(module: nn.Module) -> int:

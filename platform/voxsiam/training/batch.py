@@ -23,7 +23,7 @@ class Batch:
     Attributes:
         case_ids: This rank's cases, one for each row.
         global_cases: Cases of the whole batch over all ranks.
-        images: Intensities in [0, 1].
+        images: Intensities as prepared.
         labels: Class of each voxel.
     """
 

@@ -1,8 +1,7 @@
 """The training loop: plain PyTorch, the same on one process and on many."""
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from torch import nn
 from voxsiam.collective import gather_objects
 from voxsiam.errors import UserError
 from voxsiam.metrics.confusion import dice_per_class
+from voxsiam.models.network import evaluating
 from voxsiam.training.augmentation import augmented
 from voxsiam.training.batch import CaseLoader, epoch_plan, rank_part, read_batches
 from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, restore
@@ -121,7 +121,7 @@ def score_cases(
     if not cases:
         return {}
     mine = []
-    with _evaluating(objective.network):
+    with evaluating(objective.network):
         for case_id in rank_part(cases, context.rank, context.world_size):
             volume = load(case_id)
             image = torch.from_numpy(volume.image)[None, None].float().to(context.device)
@@ -132,16 +132,6 @@ def score_cases(
             mine.append(dsc[0].tolist())
     rows = [row for part in gather_objects(mine) for row in part]
     return organ_means("validation/dsc", rows)
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Use running statistics instead of the batch's, and go back to training."""
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train()
 
 
 def _train_epoch(
