@@ -9,7 +9,7 @@ import errno
 import gzip
 import io
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_synce
 from voxsiam.errors import UserError
 from voxsiam.training.config import fingerprint
 from voxsiam.types import NUM_CLASSES, ORGANS, CropBox, Frozen, Shape, Spacing
+from voxsiam.volumes.label_files import LabelFiles
 from voxsiam.volumes.placement import ranges_of
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
@@ -38,6 +39,7 @@ class EntryFacts(Frozen):
         native_spacing_mm: Its voxel size.
         box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
         organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
+        annotated: Organs that the annotator looked for; the others may lie in the background.
         sha256: Checksum of each array file.
     """
 
@@ -47,22 +49,31 @@ class EntryFacts(Frozen):
     native_spacing_mm: Spacing
     box_dhw: CropBox | None = None
     organ_voxels: dict[str, int]
+    annotated: tuple[str, ...]
     sha256: dict[str, str]
 
 
 def entry_key(
-    image_sha256: str,
-    label_sha256: str,
-    label_values: Mapping[int, int],
+    image_sha256: Sequence[str],
+    label_sha256: Sequence[str],
+    label: LabelFiles,
     config: PreparationConfig,
     crop: CropBox | None = None,
 ) -> str:
-    """Name the arrays that these files give under this configuration."""
+    """Name the arrays that these files give under this configuration.
+
+    Args:
+        image_sha256: Of each file of the image.
+        label_sha256: Of each file of the labels.
+        label: What the values in those mean.
+        config: How a scan becomes a volume.
+        crop: Box of the case, where it is used.
+    """
     return fingerprint(
         {
             "image": image_sha256,
             "label": label_sha256,
-            "label_values": sorted(label_values.items()),
+            "label_meaning": label.meaning(),
             "config": config.model_dump(mode="json"),
             "crop": crop,
             "version": PREPARATION_VERSION,
@@ -150,6 +161,7 @@ def _write_files(folder: Path, volume: PreparedVolume) -> EntryFacts:
         native_spacing_mm=placement.native_spacing_mm,
         box_dhw=ranges_of(placement.box) if placement.is_cropped else None,
         organ_voxels=_organ_voxels(volume.label),
+        annotated=tuple(ORGANS[organ - 1] for organ in volume.annotated),
         sha256={name: sha256_of(folder / name) for name in (*ARRAYS, NATIVE_LABEL)},
     )
     write_synced(folder / _META, facts.model_dump_json(indent=1).encode())

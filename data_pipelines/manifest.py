@@ -1,13 +1,13 @@
 """A data set as found: one case a row, before anything is read."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox
+from voxsiam.volumes.label_files import LabelFiles
 
 DataKind = Literal["real", "semi-synthetic", "phantom"]
 """Real scans; appearance painted on real anatomy; nothing of a patient."""
@@ -15,13 +15,14 @@ DataKind = Literal["real", "semi-synthetic", "phantom"]
 
 @dataclass(frozen=True)
 class Case:
-    """One scan with its label map.
+    """One scan and what says where its organs lie.
 
     Attributes:
         case_id: Unique name.
         patient_id: Cases of one patient never stand on both sides of a split.
-        image: CT in HU.
-        label: Label map on the same grid.
+        image: CT in HU: a NIfTI file, or the folder of a DICOM series. None in a folder of label
+            maps, which can be checked and painted, not prepared.
+        label: Its label map or masks, on the same grid.
         source: Data set or hospital; splits are stratified by it.
         crop_box: Half-open voxel ranges along the axes of the image file, counted from 0: the
             part that `crop="box"` keeps. None keeps the whole scan.
@@ -29,8 +30,8 @@ class Case:
 
     case_id: str
     patient_id: str
-    image: Path
-    label: Path
+    image: Path | None
+    label: LabelFiles
     source: str
     crop_box: CropBox | None = None
 
@@ -41,13 +42,11 @@ class Manifest:
 
     Attributes:
         cases: At least one; unique ids.
-        label_values: Value in the label files -> 0 background, 1..8 organs.
         root: Folder of the data set.
         kind: Reports say so wherever the scans are not real.
     """
 
     cases: tuple[Case, ...]
-    label_values: Mapping[int, int]
     root: Path
     kind: DataKind = "real"
 

@@ -30,6 +30,8 @@ from data_pipelines.sources.detect import read_source
 from voxsiam.durable_files import remove_abandoned, write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox, Frozen
+from voxsiam.volumes.image_files import image_files
+from voxsiam.volumes.label_files import LabelFiles
 from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
 
@@ -41,8 +43,7 @@ class CaseRequest(Frozen):
 
     case_id: str
     image: Path
-    label: Path
-    label_values: dict[int, int]
+    label: LabelFiles
     config: PreparationConfig
     volumes: Path
     crop: CropBox | None = None
@@ -103,7 +104,7 @@ def prepare(
     report = on_case or (lambda _done, _total: None)
     report(len(outcomes), len(manifest.cases))
     waiting = [case for case in manifest.cases if case.case_id not in outcomes]
-    for outcome in _run_tasks([_request(c, manifest, config, root) for c in waiting]):
+    for outcome in _run_tasks([_request(c, config, root) for c in waiting]):
         outcomes[outcome.case_id] = outcome
         report(len(outcomes), len(manifest.cases))
     ready = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseReady)]
@@ -115,19 +116,22 @@ def prepare(
 def prepare_case(request: CaseRequest) -> CaseOutcome:
     """Prepare one case into the cache, unless it is there; a bad case is told, not raised."""
     try:
-        image, label = known_file(request.image), known_file(request.label)
-        label_values, config, crop = request.label_values, request.config, request.crop
-        key = entry_key(image.sha256, label.sha256, label_values, config, crop)
+        label, config, crop = request.label, request.config, request.crop
+        paths = (image_files(request.image), label.files)
+        known = [[known_file(path) for path in side] for side in paths]
+        image_sha256, label_sha256 = ([file.sha256 for file in side] for side in known)
+        files = tuple(file for side in known for file in side)
+        key = entry_key(image_sha256, label_sha256, label, config, crop)
         facts = read_sound_entry(request.volumes / key)
         if facts is None:
-            volume = prepare_volume(request.image, request.label, label_values, config, crop)
-            _check_unchanged(request, (image, label))
+            volume = prepare_volume(request.image, label, config, crop)
+            _check_unchanged([path for side in paths for path in side], files)
             facts = write_entry(request.volumes, key, volume)
     except UserError as error:
         return CaseRefused(
             case_id=request.case_id, what=error.what, where=error.where, fix=error.fix
         )
-    return CaseReady(case_id=request.case_id, key=key, facts=facts, files=(image, label))
+    return CaseReady(case_id=request.case_id, key=key, facts=facts, files=files)
 
 
 def _open_output(output: Path) -> Path:
@@ -166,10 +170,10 @@ def _finished(
     """Find the cases whose files have not changed and whose entries are sound."""
 
     def find(case: Case) -> CaseReady | None:
-        image, label = _known_sha256(index, case)
-        if image is None or label is None:
+        known = _known_sha256(index, case)
+        if known is None:
             return None
-        key = entry_key(image, label, manifest.label_values, config, _crop(case, config))
+        key = entry_key(*known, case.label, config, _crop(case, config))
         facts = read_sound_entry(volumes / key)
         return facts and CaseReady(case_id=case.case_id, key=key, facts=facts)
 
@@ -178,19 +182,34 @@ def _finished(
     return {outcome.case_id: outcome for outcome in found if outcome}
 
 
-def _known_sha256(index: FileIndex, case: Case) -> tuple[str | None, str | None]:
+def _known_sha256(index: FileIndex, case: Case) -> tuple[list[str], list[str]] | None:
+    """Look up the checksums of image and label; None where a file is new or has changed."""
     try:
-        return index.sha256(case.image), index.sha256(case.label)
+        sides = (image_files(_image(case)), case.label.files)
+        image, label = ([index.sha256(path) for path in side] for side in sides)
     except UserError:
-        return None, None  # its task tells what is wrong
+        return None  # its task tells what is wrong
+    known = [value for value in (*image, *label) if value is not None]
+    if len(known) < len(image) + len(label):
+        return None
+    return known[: len(image)], known[len(image) :]
 
 
-def _request(case: Case, manifest: Manifest, config: PreparationConfig, root: Path) -> CaseRequest:
+def _image(case: Case) -> Path:
+    if case.image is None:
+        raise UserError(
+            f"The case '{case.case_id}' has no image.",
+            where=str(case.label.files[0]),
+            fix="prepare a data set that holds the scans",
+        )
+    return case.image
+
+
+def _request(case: Case, config: PreparationConfig, root: Path) -> CaseRequest:
     return CaseRequest(
         case_id=case.case_id,
-        image=case.image,
+        image=_image(case),
         label=case.label,
-        label_values=dict(manifest.label_values),
         config=config,
         volumes=root / VOLUMES,
         crop=_crop(case, config),
@@ -212,8 +231,8 @@ def _task(row: dict[str, str]) -> dict[str, str]:
     return {"outcome": prepare_case(request).model_dump_json()}
 
 
-def _check_unchanged(request: CaseRequest, files: Iterable[KnownFile]) -> None:
-    for path, before in zip((request.image, request.label), files, strict=True):
+def _check_unchanged(paths: Iterable[Path], files: Iterable[KnownFile]) -> None:
+    for path, before in zip(paths, files, strict=True):
         if known_file(path, before.sha256) != before:
             raise UserError(
                 "The file changed while it was read.",

@@ -34,6 +34,7 @@ class PreparedCase(Frozen):
         native_spacing_mm: Its voxel size.
         box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
         organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
+        annotated: Organs that the annotator looked for; the others may lie in the background.
     """
 
     case_id: str
@@ -46,6 +47,7 @@ class PreparedCase(Frozen):
     native_spacing_mm: Spacing
     box_dhw: CropBox | None = None
     organ_voxels: dict[str, int]
+    annotated: tuple[str, ...]
 
 
 class PreparedRecord(Frozen):

@@ -8,12 +8,20 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from voxsiam.types import NUM_CLASSES
+from voxsiam.volumes.label_files import LabelMap
+
 PIXDIM, DIM, OFFSET, SLOPE, QFORM, SFORM, SFORM_ROWS = 76, 40, 108, 112, 252, 254, 280
 
 ALL_AXES = [
     (axes, signs) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)
 ]
 """The 48 ways in which the axes of a file can lie along x, y, z."""
+
+
+def label_map(path: Path) -> LabelMap:
+    """A label map that holds our own values."""
+    return LabelMap(path=path, values={value: value for value in range(NUM_CLASSES)})
 
 
 def ras_affine(spacing_xyz=(1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0)):

@@ -7,9 +7,11 @@ from data_pipelines.sources.crop_boxes import with_crop_boxes
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
 from voxsiam.types import NUM_CLASSES
+from voxsiam.volumes.label_files import LabelMap
 
 LAYOUT = "case folders: <case>/image.nii.gz and <case>/label.nii.gz"
 _ENDINGS = (".nii.gz", ".nii")
+_VALUES = {value: value for value in range(NUM_CLASSES)}
 
 
 def recognise(root: Path) -> bool:
@@ -21,9 +23,8 @@ def read(root: Path) -> Manifest:
     """List the folders that hold an image or a label map; other folders are passed over."""
     folders = [f for f in _folders(root) if _find(f, "image") or _find(f, "label")]
     cases = tuple(_case(folder, root.name) for folder in folders)
-    label_values = {value: value for value in range(NUM_CLASSES)}
     cases = with_crop_boxes(group_by_patient(cases, root), root)
-    return Manifest(cases, label_values, root)
+    return Manifest(cases, root)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -43,4 +44,4 @@ def _case(folder: Path, source: str) -> Case:
             where=str(folder),
             fix="add the file, or take the folder away",
         )
-    return Case(folder.name, folder.name, image, label, source)
+    return Case(folder.name, folder.name, image, LabelMap(path=label, values=_VALUES), source)

@@ -15,6 +15,7 @@ from data_pipelines.sources.patients import group_by_patient
 from data_pipelines.sources.text_files import read_json_object
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
+from voxsiam.volumes.label_files import LabelMap
 
 LAYOUT = "nnU-Net v2 or Decathlon: dataset.json, imagesTr/, labelsTr/"
 _ENDINGS = (".nii.gz", ".nii")
@@ -34,10 +35,10 @@ def read(root: Path) -> Manifest:
     _check_listed_paths(path, description)
     images = _images(root)
     _check_count(path, description.get("numTraining"), len(images))
-    cases = tuple(_case(root, case_id, image) for case_id, image in images.items())
+    cases = tuple(_case(root, *named, label_values) for named in images.items())
     kind = _kind(path, description.get("kind", "real"))
     cases = with_crop_boxes(group_by_patient(cases, root), root)
-    return Manifest(cases, label_values, root, kind)
+    return Manifest(cases, root, kind)
 
 
 def read_label_values(path: Path, labels: object) -> dict[int, int]:
@@ -159,7 +160,7 @@ def _label(root: Path, case_id: str) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _case(root: Path, case_id: str, image: Path) -> Case:
+def _case(root: Path, case_id: str, image: Path, label_values: Mapping[int, int]) -> Case:
     label = _label(root, case_id)
     if label is None:
         raise _refuse(
@@ -167,4 +168,4 @@ def _case(root: Path, case_id: str, image: Path) -> Case:
             "The image has no label map.",
             "add it, or take the image out of imagesTr",
         )
-    return Case(case_id, case_id, image, label, root.name)
+    return Case(case_id, case_id, image, LabelMap(path=label, values=label_values), root.name)

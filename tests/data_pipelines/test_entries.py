@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from data_pipelines.entries import (
     write_entry,
 )
 from voxsiam.errors import UserError
+from voxsiam.volumes.label_files import LabelMap, OrganMasks
 from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, box_of
 from voxsiam.volumes.preparation import PreparedVolume
@@ -39,7 +41,7 @@ def volume(seed=0, box=WHOLE):
     native = label.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     order = AxisOrder((2, 1, 0), (False, False, False))
     placement = Placement(order, (32, 48, 64), (0.5, 1.0, 1.5), box_of(box))
-    return PreparedVolume(image, label, native, placement, (1.0, 2.0, 3.0))
+    return PreparedVolume(image, label, native, (1, 5), placement, (1.0, 2.0, 3.0))
 
 
 def names(folder):
@@ -58,6 +60,7 @@ def test_writes_arrays_and_facts(tmp_path):
     assert (facts.shape, facts.native_shape) == ((16, 24, 32), (32, 48, 64))
     assert (facts.spacing_mm, facts.native_spacing_mm) == ((1.0, 2.0, 3.0), (0.5, 1.0, 1.5))
     assert facts.box_dhw is None
+    assert facts.annotated == ("spleen", "liver")
 
 
 def test_keeps_the_native_label_small_and_the_box_of_a_crop(tmp_path):
@@ -132,16 +135,21 @@ def test_folder_that_is_gone(tmp_path):
 
 def test_key_depends_on_each_part():
     config = PreparationConfig()
+    label = LabelMap(path=Path("l"), values={0: 0, 1: 5})
+    masks = OrganMasks(paths={5: Path("l")})
     keys = {
-        entry_key("a", "b", {0: 0, 1: 5}, config),
-        entry_key("x", "b", {0: 0, 1: 5}, config),
-        entry_key("a", "x", {0: 0, 1: 5}, config),
-        entry_key("a", "b", {0: 0, 1: 6}, config),
-        entry_key("a", "b", {0: 0, 1: 5}, config.with_grid((32, 32, 32))),
-        entry_key("a", "b", {0: 0, 1: 5}, PreparationConfig(window_hu=(-200, 251))),
-        entry_key("a", "b", {0: 0, 1: 5}, PreparationConfig(interpolation="cubic")),
-        entry_key("a", "b", {0: 0, 1: 5}, config, ((0, 1), (0, 2), (0, 3))),
-        entry_key("a", "b", {0: 0, 1: 5}, config, ((0, 1), (0, 2), (1, 3))),
+        entry_key(["a"], ["b"], label, config),
+        entry_key(["x"], ["b"], label, config),
+        entry_key(["a", "x"], ["b"], label, config),
+        entry_key(["a"], ["x"], label, config),
+        entry_key(["a"], ["b"], label.model_copy(update={"values": {0: 0, 1: 6}}), config),
+        entry_key(["a"], ["b"], masks, config),
+        entry_key(["a"], ["b"], label, config.with_grid((32, 32, 32))),
+        entry_key(["a"], ["b"], label, PreparationConfig(window_hu=(-200, 251))),
+        entry_key(["a"], ["b"], label, PreparationConfig(interpolation="cubic")),
+        entry_key(["a"], ["b"], label, config, ((0, 1), (0, 2), (0, 3))),
+        entry_key(["a"], ["b"], label, config, ((0, 1), (0, 2), (1, 3))),
     }
-    assert len(keys) == 9
-    assert entry_key("a", "b", {1: 5, 0: 0}, config) in keys
+    assert len(keys) == 11
+    reordered = LabelMap(path=Path("elsewhere"), values={1: 5, 0: 0})
+    assert entry_key(["a"], ["b"], reordered, config) in keys

@@ -10,7 +10,7 @@ import ray
 import data_pipelines.prepare
 from data_pipelines.prepare import CaseReady, CaseRefused, CaseRequest, prepare, prepare_case
 from data_pipelines.prepared_set import open_prepared
-from tests.nifti_files import phantom_ct, write_scan
+from tests.nifti_files import label_map, phantom_ct, write_scan
 from tests.small_data_sets import SMALL, write_case_folders
 from voxsiam.errors import UserError
 from voxsiam.volumes.preparation_config import PreparationConfig
@@ -219,8 +219,7 @@ def request(source, out, config, name="anna"):
     return CaseRequest(
         case_id=name,
         image=source / name / "image.nii.gz",
-        label=source / name / "label.nii.gz",
-        label_values={value: value for value in range(9)},
+        label=label_map(source / name / "label.nii.gz"),
         config=config,
         volumes=out / "volumes",
     )

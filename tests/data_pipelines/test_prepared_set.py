@@ -14,6 +14,7 @@ from data_pipelines.prepared_set import (
     open_prepared,
 )
 from data_pipelines.sources.detect import read_source
+from tests.nifti_files import label_map
 from voxsiam.errors import UserError
 from voxsiam.volumes.nifti import read_nifti
 from voxsiam.volumes.placement import placement_of
@@ -33,12 +34,12 @@ def build(root, case_folders, small_config):
     manifest = read_source(case_folders)
     cases = []
     for case in manifest.cases:
+        assert case.image is not None
         outcome = prepare_case(
             CaseRequest(
                 case_id=case.case_id,
                 image=case.image,
                 label=case.label,
-                label_values=dict(manifest.label_values),
                 config=small_config,
                 volumes=root / "volumes",
                 crop=case.crop_box,
@@ -71,7 +72,7 @@ def test_loads_what_was_prepared(prepared, case_folders, small_config):
     volume = prepared.load("bert")
     folder = case_folders / "bert"
     expected = prepare_volume(
-        folder / "image.nii.gz", folder / "label.nii.gz", {v: v for v in range(9)}, small_config
+        folder / "image.nii.gz", label_map(folder / "label.nii.gz"), small_config
     )
     assert volume.case_id == "bert"
     assert volume.image.dtype == np.float32
@@ -183,7 +184,7 @@ def test_absent_set_names_the_command(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda record: record | {"version": 1}, "by version 1, this is 2"),
+        (lambda record: record | {"version": 1}, "by version 1, this is 3"),
         (lambda record: record | {"cases": record["cases"][:2]}, "altered"),
         (lambda record: record | {"extra": 1}, "cannot be read"),
         (lambda _: [], "cannot be read"),

@@ -25,6 +25,7 @@ def prepared_set(cases):
             case_id=f"case{i}", patient_id=f"patient{i // 2}", source="toy", key=f"{i:016x}",
             shape=grid, spacing_mm=(3.0, 2.0, 2.0), native_shape=grid,
             native_spacing_mm=(3.0, 2.0, 2.0), organ_voxels=dict.fromkeys(ORGANS, 9),
+            annotated=ORGANS,
         )
         for i in range(cases)
     )  # fmt: skip

@@ -55,7 +55,7 @@ def described(folder: Path, config: PreparationConfig, box) -> str:
     case = PreparedCase(
         case_id="anna", patient_id="anna", source="clinic", key="0" * 16, shape=config.grid_dhw,
         spacing_mm=(1.0, 1.0, 1.0), native_shape=(40, 40, 40), native_spacing_mm=(1.0, 1.0, 1.0),
-        box_dhw=box, organ_voxels=dict.fromkeys(ORGANS, 1),
+        box_dhw=box, organ_voxels=dict.fromkeys(ORGANS, 1), annotated=ORGANS,
     )  # fmt: skip
     record = PreparedRecord(
         version=PREPARATION_VERSION,

@@ -92,14 +92,14 @@ def test_a_bad_case_is_named_and_the_others_are_done(here):
 def test_an_unforeseen_failure_of_one_case_does_not_stop_the_others(here, monkeypatch):
     from voxsiam.inference import predict as module
 
-    real = module.read_scan
+    real = module.read_image
 
     def read(path):
         if path.name == "a.nii.gz":
             raise RuntimeError("weather")
         return real(path)
 
-    monkeypatch.setattr(module, "read_scan", read)
+    monkeypatch.setattr(module, "read_image", read)
     for name in ("a", "b"):
         write_ct(here / "inputs" / f"{name}.nii.gz")
     done = run("-i", "inputs", "-o", "out")
@@ -112,7 +112,7 @@ def test_ctrl_c_stops_all(here, monkeypatch):
     def stop(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("voxsiam.inference.predict.read_scan", stop)
+    monkeypatch.setattr("voxsiam.inference.predict.read_image", stop)
     for name in ("a", "b"):
         write_ct(here / "inputs" / f"{name}.nii.gz")
     assert run("-i", "inputs", "-o", "out").exit_code == 130
@@ -123,7 +123,7 @@ def test_ctrl_c_inside_a_library_stops_all(here, monkeypatch):
     def stop(path):
         raise RuntimeError("interrupted") from KeyboardInterrupt()
 
-    monkeypatch.setattr("voxsiam.inference.predict.read_scan", stop)
+    monkeypatch.setattr("voxsiam.inference.predict.read_image", stop)
     for name in ("a", "b"):
         write_ct(here / "inputs" / f"{name}.nii.gz")
     with pytest.raises(RuntimeError, match="interrupted"):

@@ -18,8 +18,8 @@ from voxsiam.inference.model_folder import LoadedModel
 from voxsiam.inference.run_report import CaseReport, geometry_of
 from voxsiam.inference.segment import class_scores
 from voxsiam.types import ORGANS
-from voxsiam.volumes.dicom import read_dicom
-from voxsiam.volumes.nifti import Scan, geometry_header, read_nifti, write_nifti, write_voxels
+from voxsiam.volumes.image_files import read_image
+from voxsiam.volumes.nifti import Scan, geometry_header, write_nifti, write_voxels
 from voxsiam.volumes.placement import Placement, place
 from voxsiam.volumes.preparation import prepare_image
 from voxsiam.volumes.restoration import (
@@ -81,7 +81,7 @@ def predict_case(
     """
     watch = Stopwatch()
     with watch("read"):
-        scan = read_scan(source.path)
+        scan = read_image(source.path)
     found = predict_scan(model, scan, watch)
     with watch("write"), _writing(results):
         write_nifti(results.label, found.label, scan.affine, scan.header)
@@ -98,11 +98,6 @@ def predict_case(
         warnings=found.warnings,
         seconds={step: round(seconds, 3) for step, seconds in watch.seconds.items()},
     )
-
-
-def read_scan(path: Path) -> Scan:
-    """Read a NIfTI file or the DICOM series of a folder."""
-    return read_dicom(path) if path.is_dir() else read_nifti(path)
 
 
 def predict_scan(model: LoadedModel, scan: Scan, watch: Stopwatch | None = None) -> Prediction:

@@ -14,17 +14,20 @@ _PIECE = 2**18
 """Voxels looked at together: a whole label map at once takes several times its memory."""
 
 
-def renamed_label(scan: Scan, label_values: Mapping[int, int]) -> UInt8[np.ndarray, "d h w"]:
+def renamed_label(
+    scan: Scan, label_values: Mapping[int, int], *, may_be_empty: bool = False
+) -> UInt8[np.ndarray, "d h w"]:
     """Check the values of a label map and rename them to ours, on its own grid.
 
     Args:
         scan: The label map as read from its file.
         label_values: Value in the file -> 0 background, 1..8 organs.
+        may_be_empty: Whether a map without any of the organs is fine.
 
     Raises:
         UserError: A value is unknown, or none of the organs is in it.
     """
-    _check_label_values(scan, label_values)
+    _check_label_values(scan, label_values, may_be_empty)
     canonical = to_canonical(scan.array, axis_order(scan.affine))
     lowest = min(label_values)
     table = np.zeros(max(label_values) - lowest + 1, dtype=np.uint8)
@@ -37,7 +40,7 @@ def renamed_label(scan: Scan, label_values: Mapping[int, int]) -> UInt8[np.ndarr
     return renamed
 
 
-def _check_label_values(scan: Scan, label_values: Mapping[int, int]) -> None:
+def _check_label_values(scan: Scan, label_values: Mapping[int, int], may_be_empty: bool) -> None:
     counts = _count_values(scan.array)
     unknown = {value: count for value, count in counts.items() if value not in label_values}
     if unknown:
@@ -49,7 +52,7 @@ def _check_label_values(scan: Scan, label_values: Mapping[int, int]) -> None:
             where=str(scan.path),
             fix=f"known are the whole numbers {_ranges(label_values)}: declare or remap the others",
         )
-    if not any(label_values[int(value)] for value in counts):
+    if not may_be_empty and not any(label_values[int(value)] for value in counts):
         raise UserError(
             "The label map holds none of the eight organs.",
             where=str(scan.path),

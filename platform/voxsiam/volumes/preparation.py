@@ -1,6 +1,5 @@
 """One CT and its label map -> the training grid: crop, window, stretch (method: section IV-A)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +8,16 @@ from jaxtyping import Float16, Float32, Shaped, UInt8
 
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox, Spacing
-from voxsiam.volumes.geometry_check import check_same_grid
+from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.intensity import apply_window, check_intensities, standardise
-from voxsiam.volumes.label_values import renamed_label
-from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam.volumes.label_files import LabelFiles
+from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.orientation import to_canonical
 from voxsiam.volumes.placement import Placement, place
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.resampling import resample_cubic, resample_linear, resample_nearest
 
-PREPARATION_VERSION = 2
+PREPARATION_VERSION = 3
 """Raised whenever the same files and configuration would give other arrays."""
 
 _RESAMPLE = {"linear": resample_linear, "cubic": resample_cubic}
@@ -32,6 +31,8 @@ class PreparedVolume:
         image: Windowed intensities, scaled as the configuration says.
         label: 0 background, 1..8 organs; None for a scan without label map.
         native_label: The same organs on the whole scan; None likewise.
+        annotated: Organs that the annotator looked for, 1..8; the others may lie in the
+            background.
         placement: Where the grid lies in the scan.
         spacing_mm: Size of a grid voxel: the extent of the placement's box / grid.
     """
@@ -39,38 +40,38 @@ class PreparedVolume:
     image: Float16[np.ndarray, "d h w"]
     label: UInt8[np.ndarray, "d h w"] | None
     native_label: UInt8[np.ndarray, "d0 h0 w0"] | None
+    annotated: tuple[int, ...]
     placement: Placement
     spacing_mm: Spacing
 
 
 def prepare_volume(
     image_path: Path,
-    label_path: Path | None,
-    label_values: Mapping[int, int],
+    label_files: LabelFiles | None,
     config: PreparationConfig,
     crop: CropBox | None = None,
 ) -> PreparedVolume:
     """Read, check and prepare one case.
 
     Args:
-        image_path: CT in HU.
-        label_path: Label map on the grid of the image, if there is one.
-        label_values: Value in the label file -> 0 background, 1..8 organs.
+        image_path: CT in HU: a NIfTI file, or the folder of a DICOM series.
+        label_files: Where its organs lie, if that is known.
         config: Grid, window and readings.
         crop: Box of the case in the axes of its files, for `config.crop="box"`.
 
     Raises:
         UserError: A file is unusable, the two do not belong together, or the box does not fit.
     """
-    scan = read_nifti(image_path)
-    native = None if label_path is None else _native_label(scan, label_path, label_values)
+    scan = read_image(image_path)
+    native = None if label_files is None else label_files.read(scan)
     placement = place(scan, config, crop)
     label = None
-    if label_path is not None and native is not None:
-        label = _label_on_grid(native, config, placement, label_path)
+    if label_files is not None and native is not None:
+        label = label_on_grid(native, config, placement, label_files.files[0])
     image = prepare_image(scan, config, placement)
     spacing_mm = placement.grid_spacing_mm(config.grid_dhw)
-    return PreparedVolume(image, label, native, placement, spacing_mm)
+    annotated = label_files.annotated if label_files is not None else ()
+    return PreparedVolume(image, label, native, annotated, placement, spacing_mm)
 
 
 def prepare_image(
@@ -90,11 +91,31 @@ def prepare_image(
     return standardise(_window_on_grid(part, config), config, str(scan.path)).astype(np.float16)
 
 
-def prepare_label(
-    scan: Scan, label_values: Mapping[int, int], config: PreparationConfig, placement: Placement
+def label_on_grid(
+    native: UInt8[np.ndarray, "d0 h0 w0"],
+    config: PreparationConfig,
+    placement: Placement,
+    path: Path,
 ) -> UInt8[np.ndarray, "d h w"]:
-    """Check the values of a label map, rename them to ours and bring it to the grid."""
-    return _label_on_grid(renamed_label(scan, label_values), config, placement, scan.path)
+    """Crop a label map and bring it to the grid, by the nearest voxel.
+
+    Args:
+        native: 0 background, 1..8 organs, on the whole scan.
+        config: Grid.
+        placement: Where the grid lies in the scan.
+        path: Named where the label map is refused.
+
+    Raises:
+        UserError: No organ lies in the part that is kept.
+    """
+    part = native[placement.box]
+    if not part.any():
+        raise UserError(
+            "None of the eight organs lies in the part of the scan that is kept.",
+            where=str(path),
+            fix="correct the crop box of this case: voxels along the axes of its image file",
+        )
+    return resample_nearest(part, config.grid_dhw)
 
 
 def _window_on_grid(
@@ -107,27 +128,3 @@ def _window_on_grid(
     unit = resample(windowed, config.grid_dhw, anti_alias=config.anti_alias)
     # Splines overshoot the window that was just cut; the authors' code for the liver clips too.
     return np.clip(unit, 0, 1) if config.interpolation == "cubic" else unit
-
-
-def _native_label(
-    image: Scan, label_path: Path, label_values: Mapping[int, int]
-) -> UInt8[np.ndarray, "d h w"]:
-    scan = read_nifti(label_path)
-    check_same_grid(image, scan)
-    return renamed_label(scan, label_values)
-
-
-def _label_on_grid(
-    native: UInt8[np.ndarray, "d0 h0 w0"],
-    config: PreparationConfig,
-    placement: Placement,
-    path: Path,
-) -> UInt8[np.ndarray, "d h w"]:
-    part = native[placement.box]
-    if not part.any():
-        raise UserError(
-            "None of the eight organs lies in the part of the scan that is kept.",
-            where=str(path),
-            fix="correct the crop box of this case: voxels along the axes of its image file",
-        )
-    return resample_nearest(part, config.grid_dhw)

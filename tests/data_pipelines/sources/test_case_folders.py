@@ -1,7 +1,7 @@
 import pytest
 
 from data_pipelines.sources.case_folders import read, recognise
-from tests.nifti_files import phantom_ct, write_scan
+from tests.nifti_files import label_map, phantom_ct, write_scan
 from voxsiam.errors import UserError
 
 
@@ -12,7 +12,7 @@ def test_reads_each_folder(case_folders):
     assert [c.case_id for c in manifest.cases] == ["anna", "bert", "carl"]
     assert manifest.cases[1].image == case_folders / "bert" / "image.nii.gz"
     assert manifest.cases[1].source == "clinic"
-    assert manifest.label_values == {value: value for value in range(9)}
+    assert manifest.cases[1].label == label_map(case_folders / "bert" / "label.nii.gz")
 
 
 def test_uncompressed_files(tmp_path):
@@ -20,7 +20,7 @@ def test_uncompressed_files(tmp_path):
     write_scan(tmp_path / "a" / "image.nii", image)
     write_scan(tmp_path / "a" / "label.nii", label)
     assert recognise(tmp_path)
-    assert read(tmp_path).cases[0].label.name == "label.nii"
+    assert read(tmp_path).cases[0].label.files[0].name == "label.nii"
 
 
 @pytest.mark.parametrize("name", ["image", "label"])

@@ -12,7 +12,9 @@ def test_chooses_the_reader(case_folders, nnunet_folder):
 def test_paths_are_absolute(case_folders, monkeypatch):
     monkeypatch.chdir(case_folders.parent)
     manifest = read_source(case_folders.relative_to(case_folders.parent))
-    assert all(c.image.is_absolute() and c.label.is_absolute() for c in manifest.cases)
+    assert all(
+        file.is_absolute() for c in manifest.cases for file in (c.image, *c.label.files) if file
+    )
 
 
 def test_unknown_layout_says_which_are_known(tmp_path):

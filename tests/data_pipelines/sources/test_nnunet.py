@@ -3,8 +3,10 @@ import json
 import pytest
 
 from data_pipelines.sources.nnunet import read, read_label_values
+from tests.nifti_files import label_map
 from tests.small_data_sets import write_nnunet
 from voxsiam.errors import UserError
+from voxsiam.volumes.label_files import LabelMap
 
 OURS = {value: value for value in range(9)}
 
@@ -17,11 +19,10 @@ def describe(root, **changes):
 
 def test_nnunet_v2(nnunet_folder):
     manifest = read(nnunet_folder)
-    assert manifest.label_values == OURS
     assert [c.case_id for c in manifest.cases] == ["ct_001", "ct_002"]
     first = manifest.cases[0]
     assert first.image == nnunet_folder / "imagesTr" / "ct_001_0000.nii.gz"
-    assert first.label == nnunet_folder / "labelsTr" / "ct_001.nii.gz"
+    assert first.label == label_map(nnunet_folder / "labelsTr" / "ct_001.nii.gz")
     assert (first.patient_id, first.source) == ("ct_001", "Dataset001_Abdomen")
 
 
@@ -34,7 +35,8 @@ def test_decathlon(tmp_path):
     )
     (root / "imagesTr" / "._ct_001.nii.gz").write_bytes(b"left by another system")
     manifest = read(root)
-    assert manifest.label_values == {0: 0, 1: 5, 2: 0, 7: 1}
+    label = root / "labelsTr" / "ct_001.nii.gz"
+    assert manifest.cases[0].label == LabelMap(path=label, values={0: 0, 1: 5, 2: 0, 7: 1})
     assert [c.case_id for c in manifest.cases] == ["ct_001", "ct_002"]
 
 

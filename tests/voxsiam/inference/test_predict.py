@@ -24,9 +24,10 @@ from tests.voxsiam.inference.small_models import (
 from voxsiam.errors import UserError
 from voxsiam.inference.cases import ResultFiles, ScanSource
 from voxsiam.inference.model_folder import load_model
-from voxsiam.inference.predict import predict_case, predict_scan, read_scan
+from voxsiam.inference.predict import predict_case, predict_scan
 from voxsiam.inference.run_report import run_report
 from voxsiam.types import ORGANS
+from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.nifti import Scan, read_nifti
 from voxsiam.volumes.orientation import axis_order, to_canonical
 from voxsiam.volumes.preparation import place, prepare_image
@@ -235,4 +236,4 @@ def test_the_report_is_plain_json_that_says_what_made_the_labels(model, case):
 
 def test_folders_are_read_as_dicom(tmp_path):
     write_series(tmp_path / "series", IMAGE.transpose(2, 1, 0), AFFINE)
-    np.testing.assert_array_equal(read_scan(tmp_path / "series").array, IMAGE)
+    np.testing.assert_array_equal(read_image(tmp_path / "series").array, IMAGE)

@@ -6,10 +6,11 @@ from torch.nn import functional
 from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented
 from voxsiam.errors import UserError
 from voxsiam.types import NativeReference
+from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.orientation import from_canonical
 from voxsiam.volumes.placement import box_of, place, placement_of, ranges_of
-from voxsiam.volumes.preparation import prepare_label
+from voxsiam.volumes.preparation import label_on_grid
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.resampling import resample_nearest
 from voxsiam.volumes.restoration import restore_classes
@@ -91,7 +92,7 @@ def test_a_label_goes_to_the_grid_and_back_in_every_orientation(tmp_path, axes, 
     scan = Scan(tmp_path, stored, affine)
     placement = place(scan, BOX, stored_crop(axes, signs))
     assert placement.box == CROP_DHW
-    on_grid = prepare_label(scan, OURS, BOX, placement)
+    on_grid = label_on_grid(renamed_label(scan, OURS), BOX, placement, scan.path)
     extent = tuple(part.stop - part.start for part in placement.box)
     native = np.zeros(placement.native_shape, dtype=np.uint8)
     native[placement.box] = resample_nearest(on_grid, extent)
@@ -115,7 +116,7 @@ def test_a_kept_label_map_gives_the_same_placement_without_the_file(scan):
 def test_scores_come_back_to_the_scan_through_the_kept_label_alone(scan):
     placement = place(scan, BOX, CROP)
     label_scan = Scan(scan.path, LABEL, AFFINE)
-    on_grid = prepare_label(label_scan, OURS, BOX, placement)
+    on_grid = label_on_grid(renamed_label(label_scan, OURS), BOX, placement, label_scan.path)
     scores = functional.one_hot(torch.from_numpy(on_grid).long(), 9).movedim(-1, 0).float()
     reference = NativeReference(LABEL.T, placement.native_spacing_mm, placement.box)
     restored = restore_classes(scores, placement_of(reference))

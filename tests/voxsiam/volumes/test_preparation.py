@@ -3,12 +3,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented, write_scan
+from tests.nifti_files import ALL_AXES, label_map, phantom_ct, ras_affine, reoriented, write_scan
 from voxsiam.errors import UserError
 from voxsiam.volumes.intensity import apply_window
+from voxsiam.volumes.label_files import LabelMap
+from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import read_nifti
 from voxsiam.volumes.placement import place
-from voxsiam.volumes.preparation import prepare_image, prepare_label, prepare_volume
+from voxsiam.volumes.preparation import label_on_grid, prepare_image, prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.resampling import (
     low_pass,
@@ -33,7 +35,7 @@ def pair(tmp_path):
 
 def prepare_small(pair, label_values=OURS):
     image, label = pair
-    return prepare_volume(image, label, label_values, SMALL)
+    return prepare_volume(image, LabelMap(path=label, values=label_values), SMALL)
 
 
 def test_prepared_volume(pair):
@@ -125,12 +127,12 @@ def test_a_box_prepares_like_a_scan_that_was_cut(tmp_path, pair):
     crop = ((1, 18), (2, 17), (3, 14))
     inside = tuple(slice(*part) for part in crop)
     config = with_options(crop="box")
-    ours = prepare_volume(pair[0], pair[1], OURS, config, crop)
+    ours = prepare_volume(pair[0], label_map(pair[1]), config, crop)
     cut = [
         write_scan(tmp_path / f"cut-{path.name}", read_nifti(path).array[inside], AFFINE)
         for path in pair
     ]
-    expected = prepare_volume(cut[0], cut[1], OURS, SMALL)
+    expected = prepare_volume(cut[0], label_map(cut[1]), SMALL)
     np.testing.assert_array_equal(ours.image, expected.image)
     np.testing.assert_array_equal(ours.label, expected.label)
     assert ours.spacing_mm == pytest.approx(expected.spacing_mm)
@@ -144,13 +146,13 @@ def test_a_box_prepares_like_a_scan_that_was_cut(tmp_path, pair):
 def test_a_box_beside_the_organs_is_refused(pair):
     with pytest.raises(UserError, match="None of the eight organs lies") as caught:
         prepare_volume(
-            pair[0], pair[1], OURS, with_options(crop="box"), ((0, 20), (0, 18), (13, 16))
+            pair[0], label_map(pair[1]), with_options(crop="box"), ((0, 20), (0, 18), (13, 16))
         )
     assert caught.value.where == str(pair[1])
 
 
 def test_scan_without_label(pair):
-    prepared = prepare_volume(pair[0], None, {}, SMALL)
+    prepared = prepare_volume(pair[0], None, SMALL)
     assert prepared.label is None
     assert prepared.native_label is None
 
@@ -231,7 +233,7 @@ def test_all_48_orientations_prepare_alike(in_every_orientation, config):
 def require_alike(cases, config):
     expected = None
     for image, label, box in cases:
-        prepared = prepare_volume(image, label, OURS, config, box)
+        prepared = prepare_volume(image, label_map(label), config, box)
         expected = expected or prepared
         np.testing.assert_array_equal(prepared.image, expected.image)
         np.testing.assert_array_equal(prepared.label, expected.label)
@@ -252,7 +254,7 @@ def test_image_and_label_lie_on_the_same_grid(tmp_path, config):
         write_scan(tmp_path / "image.nii", image),
         write_scan(tmp_path / "label.nii", label),
     )
-    prepared = prepare_volume(*paths, OURS, config, ((4, 38), (2, 40), (5, 36)))
+    prepared = prepare_volume(paths[0], label_map(paths[1]), config, ((4, 38), (2, 40), (5, 36)))
     bright = prepared.image > (float(prepared.image.max()) + float(prepared.image.min())) / 2
     assert prepared.label is not None
     for axis in range(3):
@@ -262,7 +264,7 @@ def test_image_and_label_lie_on_the_same_grid(tmp_path, config):
 
 def test_prepared_label_is_the_native_one_at_the_nearest_voxel(pair):
     scan = read_nifti(pair[1])
-    ours = prepare_label(scan, OURS, SMALL, place(scan, SMALL))
+    ours = label_on_grid(renamed_label(scan, OURS), SMALL, place(scan, SMALL), scan.path)
     np.testing.assert_array_equal(ours, resample_nearest(scan.array.T, SMALL.grid_dhw))
 
 
@@ -369,7 +371,7 @@ def test_label_of_other_shape(pair):
 def test_real_ct_stands_right_way_up(shared_data):
     """Liver right of spleen, spleen above left kidney, stomach in front of it."""
     folder = shared_data / "ct" / "ts_s0009"
-    prepared = prepare_volume(folder / "image.nii.gz", folder / "label.nii.gz", OURS, SMALL)
+    prepared = prepare_volume(folder / "image.nii.gz", label_map(folder / "label.nii.gz"), SMALL)
     assert prepared.label is not None
     centre = {v: np.argwhere(prepared.label == v).mean(0) for v in (1, 2, 5, 6)}
     spleen, left_kidney, liver, stomach = (centre[v] for v in (1, 2, 5, 6))

@@ -1,0 +1,1 @@
+"""Who trains, who validates, who tests: by patient, evenly over the sources."""

@@ -1,0 +1,36 @@
+"""The files of one CT: a NIfTI file, or the folder of a DICOM series."""
+
+from pathlib import Path
+
+from voxsiam.errors import UserError
+from voxsiam.volumes.dicom import read_dicom
+from voxsiam.volumes.dicom_file import is_dicom
+from voxsiam.volumes.nifti import Scan, read_nifti
+
+
+def image_files(path: Path) -> tuple[Path, ...]:
+    """List the files that decide the voxels: the file itself, or the slices in order of name.
+
+    Raises:
+        UserError: The folder cannot be read, or holds no slice.
+    """
+    if not path.is_dir():
+        return (path,)
+    try:
+        slices = sorted(each for each in path.iterdir() if each.is_file() and is_dicom(each))
+    except OSError as error:
+        raise UserError(
+            f"The folder cannot be read ({error.strerror}).",
+            where=str(path),
+            fix="check its permissions",
+        ) from error
+    if not slices:
+        raise UserError(
+            "The folder holds no DICOM slice.", where=str(path), fix="put the CT series there"
+        )
+    return tuple(slices)
+
+
+def read_image(path: Path) -> Scan:
+    """Read a CT in HU, whichever of the two it is."""
+    return read_dicom(path) if path.is_dir() else read_nifti(path)
