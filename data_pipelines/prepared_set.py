@@ -3,10 +3,12 @@
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from jaxtyping import Float16, UInt8
 from pydantic import StringConstraints, ValidationError
 
 from data_pipelines.entries import ARRAYS, NATIVE_LABEL, damaged_file, read_native_label
@@ -87,11 +89,14 @@ class PreparedSet:
     config: PreparationConfig
     cases: tuple[PreparedCase, ...]
 
+    @cached_property
+    def _by_id(self) -> dict[str, PreparedCase]:
+        return {case.case_id: case for case in self.cases}
+
     def case(self, case_id: str) -> PreparedCase:
         """Find a case by name."""
-        for case in self.cases:
-            if case.case_id == case_id:
-                return case
+        if case_id in self._by_id:
+            return self._by_id[case_id]
         raise UserError(
             f"There is no case '{case_id}'.",
             where=str(self.root),
@@ -109,16 +114,17 @@ class PreparedSet:
             UserError: The case is unknown, or its files are damaged or gone.
         """
         case = self.case(case_id)
-        folder = self.root / VOLUMES / case.key
+        folder = self.folder(case)
         if verify:
             _require_sound(folder, case_id)
-        try:
-            image, label = (
-                np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ARRAYS
-            )
-        except (OSError, ValueError, EOFError) as error:
-            raise _damaged(folder, case_id) from error
-        return Volume(case_id, image.astype(np.float32), np.array(label), case.spacing_mm)
+        image, label = read_arrays(folder, case_id)
+        return Volume(
+            case_id, image.astype(np.float32), np.array(label), case.spacing_mm, case.annotated
+        )
+
+    def folder(self, case: PreparedCase) -> Path:
+        """Where the files of a case lie."""
+        return self.root / VOLUMES / case.key
 
     def load_native(self, case_id: str) -> NativeReference:
         """Load the label map of one case on its scan's own grid.
@@ -127,7 +133,7 @@ class PreparedSet:
             UserError: The case is unknown, or its files are damaged or gone.
         """
         case = self.case(case_id)
-        folder = self.root / VOLUMES / case.key
+        folder = self.folder(case)
         _require_sound(folder, case_id)
         try:
             label = read_native_label(folder, case.native_shape)
@@ -152,6 +158,23 @@ class PreparedSet:
             }
             for case in self.cases
         ]
+
+
+def read_arrays(
+    folder: Path, case_id: str
+) -> tuple[Float16[np.ndarray, "d h w"], UInt8[np.ndarray, "d h w"]]:
+    """Map image and label of a case into memory; nothing is read until it is looked at.
+
+    Raises:
+        UserError: They are damaged or gone.
+    """
+    try:
+        image, label = (
+            np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ARRAYS
+        )
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(folder, case_id) from error
+    return image, label
 
 
 def open_prepared(path: Path) -> PreparedSet:

@@ -1,10 +1,12 @@
-"""Prepared volumes as a Ray dataset that is read once and shared by every trial.
+"""Prepared volumes on their way to the workers, in the order of the epoch plan.
 
-The volumes are materialised in the object store; trainings take the rows that their epoch plan
-names, in its order, without a copy on the same node.
+A set that fits half of the object store is read once, as a Ray dataset, and shared by every trial:
+trainings take its rows without a copy on the same node. A larger one is streamed by Ray Data from
+the disk, every epoch again. Both give the same batches.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ import numpy as np
 import ray
 import ray.data
 
-from data_pipelines.prepared_set import PreparedSet, open_prepared
+from data_pipelines.prepared_set import PreparedSet, read_arrays
 from voxsiam.errors import UserError
 from voxsiam.types import NativeReference, Volume
+
+READ_AHEAD = 4
+"""Volumes that are read before they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -34,31 +39,60 @@ class SharedVolumes:
     def __call__(self, case_id: str) -> Volume:
         """Return one case; its arrays are views of shared memory."""
         reference, row = self.blocks[case_id]
-        block: dict[str, Any] = ray.get(reference)
-        spacing = block["spacing_mm"][row]
-        return Volume(
-            case_id=case_id,
-            image=block["image"][row],
-            label=block["label"][row],
-            spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
-        )
+        return _volume(self.prepared, ray.get(reference), row)
+
+    def in_order(self, case_ids: Sequence[str]) -> Iterator[Volume]:
+        """Return cases one after the other."""
+        return map(self, case_ids)
 
     def native(self, case_id: str) -> NativeReference:
         """Read a case's label map on the scan's own grid, from disk: only scoring needs it."""
         return self.prepared.load_native(case_id)
 
 
-def share_volumes(prepared: PreparedSet) -> SharedVolumes:
-    """Read every case of a prepared set once, as a Ray Data job, and keep it in memory.
+@dataclass(frozen=True)
+class StreamedVolumes:
+    """Reads cases from the disk; Ray Data reads ahead of a worker that takes many in order.
+
+    Attributes:
+        prepared: The set on disk, which every node must see.
+    """
+
+    prepared: PreparedSet
+
+    def __call__(self, case_id: str) -> Volume:
+        """Read one case."""
+        return self.prepared.load(case_id)
+
+    def in_order(self, case_ids: Sequence[str]) -> Iterator[Volume]:
+        """Read cases one after the other, some ahead of the reader."""
+        dataset = _read_dataset(self.prepared, case_ids)
+        for block in dataset.iter_batches(
+            batch_size=1, batch_format="numpy", prefetch_batches=READ_AHEAD
+        ):
+            yield _volume(self.prepared, block, 0)
+
+    def native(self, case_id: str) -> NativeReference:
+        """Read a case's label map on the scan's own grid."""
+        return self.prepared.load_native(case_id)
+
+
+def open_volumes(prepared: PreparedSet) -> SharedVolumes | StreamedVolumes:
+    """Share a set that fits half of the object store, and stream a larger one.
 
     Raises:
-        UserError: The object store is too small for the set.
+        UserError: The object store does not hold the few volumes that a stream reads ahead.
     """
-    _require_room(prepared)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    rows = [{"root": str(prepared.root), "case_id": case.case_id} for case in prepared.cases]
-    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_read_row)
+    room = ray.available_resources().get("object_store_memory", float("inf"))
+    if 2 * volume_bytes(prepared) <= room:
+        return share_volumes(prepared)
+    _require_room_for_stream(prepared, room)
+    return StreamedVolumes(prepared)
+
+
+def share_volumes(prepared: PreparedSet) -> SharedVolumes:
+    """Read every case of a prepared set once, as a Ray Data job, and keep it in memory."""
+    dataset = _read_dataset(prepared, [case.case_id for case in prepared.cases])
     references = dataset.materialize().to_numpy_refs()
     blocks = {
         case_id: (reference, row)
@@ -73,23 +107,39 @@ def _case_ids(reference: Any) -> list[str]:  # noqa: ANN401
     return [str(case_id) for case_id in block["case_id"]]
 
 
+def _read_dataset(prepared: PreparedSet, case_ids: Sequence[str]) -> ray.data.Dataset:
+    """Describe a job that reads these cases in this order, one task each."""
+    cases = [prepared.case(case_id) for case_id in case_ids]
+    rows = [{"folder": str(prepared.folder(case)), "case_id": case.case_id} for case in cases]
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+    dataset.context.enable_progress_bars = False
+    dataset.context.execution_options.preserve_order = True
+    # Trainings hold every CPU: a task that waited for one would wait for ever.
+    return dataset.map(_read_row, num_cpus=0, concurrency=min(READ_AHEAD, len(rows)))
+
+
 def _read_row(row: dict[str, Any]) -> dict[str, Any]:
-    volume = open_prepared(Path(row["root"])).load(row["case_id"])
-    return {
-        "case_id": volume.case_id,
-        "image": volume.image.astype(np.float16),
-        "label": np.ascontiguousarray(volume.label),
-        "spacing_mm": np.asarray(volume.spacing_mm, dtype=np.float64),
-    }
+    image, label = read_arrays(Path(row["folder"]), row["case_id"])
+    return {"case_id": row["case_id"], "image": np.array(image), "label": np.array(label)}
 
 
-def _require_room(prepared: PreparedSet) -> None:
-    needed = volume_bytes(prepared)
-    available = ray.available_resources().get("object_store_memory", float("inf"))
-    if 2 * needed > available:
+def _volume(prepared: PreparedSet, block: Mapping[str, Any], row: int) -> Volume:
+    case = prepared.case(str(block["case_id"][row]))
+    return Volume(
+        case_id=case.case_id,
+        image=block["image"][row],
+        label=block["label"][row],
+        spacing_mm=case.spacing_mm,
+        annotated=case.annotated,
+    )
+
+
+def _require_room_for_stream(prepared: PreparedSet, room: float) -> None:
+    needed = 4 * READ_AHEAD * volume_bytes(prepared) / len(prepared.cases)
+    if needed > room:
         raise UserError(
-            f"the volumes need {2 * needed / 2**30:.1f} GiB of shared memory, "
-            f"Ray has {available / 2**30:.1f}",
+            f"reading ahead needs {needed / 2**30:.1f} GiB of shared memory, "
+            f"Ray has {room / 2**30:.1f}",
             where=str(prepared.root),
             fix="use a machine with more memory, or prepare on a smaller --grid",
         )
@@ -97,4 +147,4 @@ def _require_room(prepared: PreparedSet) -> None:
 
 def volume_bytes(prepared: PreparedSet) -> int:
     """Return what the volumes take in memory: two bytes of image and one of label a voxel."""
-    return len(prepared.cases) * int(np.prod(prepared.config.grid_dhw)) * 3
+    return len(prepared.cases) * math.prod(prepared.config.grid_dhw) * 3

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import torch
 
 from data_pipelines.prepared_set import PreparedSet
-from data_pipelines.splits import split_cases
+from data_pipelines.splits.absent_organs import absent_organs
+from data_pipelines.splits.holdout import split_cases
+from data_pipelines.splits.leaks import check_split
 from experiments.presets import Preset
 from experiments.table import Table
 from voxsiam.errors import UserError
@@ -32,11 +34,13 @@ class Choices:
         seeds: Number of trainings a row; the preset's where None.
         workers: DDP workers a trial; the preset's where None.
         overrides: `field.path=value` settings applied to every row.
+        split: Fixed lists; drawn by the preset where None.
     """
 
     seeds: int | None = None
     workers: int | None = None
     overrides: Sequence[str] = field(default_factory=tuple)
+    split: Split | None = None
 
 
 def check_choices(table: Table, preset: Preset, choices: Choices) -> None:
@@ -54,7 +58,7 @@ def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Cho
     request = {
         "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
         "data": prepared.fingerprint,
-        "split": split_fingerprint(_split(preset, prepared)),
+        "split": split_fingerprint(_split(preset, prepared, choices)),
         "seeds": choices.seeds or preset.seeds,
         "workers": choices.workers or preset.workers,
         "method_version": METHOD_VERSION,
@@ -71,7 +75,10 @@ def plan_study(
         UserError: Fewer training cases than workers, or an override that names no field.
     """
     workers = choices.workers or preset.workers
-    split, grid = _split(preset, prepared), prepared.config.grid_dhw
+    split, grid = _split(preset, prepared, choices), prepared.config.grid_dhw
+    where = "--split" if choices.split else str(prepared.root)
+    unchecked = check_split(split, prepared, where)
+    absent = absent_organs(split, prepared.cases)
     _require_cases(split, workers)
     recipes = _settle_numerics(_recipes(table, preset, grid, choices), grid, workers)
     trials = [
@@ -89,7 +96,7 @@ def plan_study(
         grid_dhw=grid,
         workers=workers,
         trials=tuple(trials),
-        notes=tuple(_notes(table, recipes, grid)),
+        notes=(*_notes(table, recipes, grid), *absent, *unchecked),
     )
 
 
@@ -144,8 +151,8 @@ def _run(
     )
 
 
-def _split(preset: Preset, prepared: PreparedSet) -> Split:
-    return split_cases(
+def _split(preset: Preset, prepared: PreparedSet, choices: Choices) -> Split:
+    return choices.split or split_cases(
         prepared.cases,
         test_fraction=preset.test_fraction,
         validation_fraction=preset.validation_fraction,

@@ -1,17 +1,18 @@
-"""One folder per case: `<case>/{image,label}.nii.gz`, label values 0..8 as in `voxsiam.types`."""
+"""One folder per case: `<case>/{image,label}.nii.gz`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from data_pipelines.label_protocols import PROTOCOLS, LabelProtocol
 from data_pipelines.manifest import Case, Manifest
 from data_pipelines.sources.crop_boxes import with_crop_boxes
+from data_pipelines.sources.found import Found
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
-from voxsiam.types import NUM_CLASSES
 from voxsiam.volumes.label_files import LabelMap
 
 LAYOUT = "case folders: <case>/image.nii.gz and <case>/label.nii.gz"
 _ENDINGS = (".nii.gz", ".nii")
-_VALUES = {value: value for value in range(NUM_CLASSES)}
 
 
 def recognise(root: Path) -> bool:
@@ -19,12 +20,18 @@ def recognise(root: Path) -> bool:
     return any(_find(folder, "image") for folder in _folders(root))
 
 
-def read(root: Path) -> Manifest:
-    """List the folders that hold an image or a label map; other folders are passed over."""
+def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+    """List the folders that hold an image or a label map; other folders are passed over.
+
+    Args:
+        root: Folder of the case folders.
+        protocol: Meaning of the label values; our own, as in `voxsiam.types`, where it is None.
+    """
+    values = (protocol or PROTOCOLS["voxsiam"]).values
     folders = [f for f in _folders(root) if _find(f, "image") or _find(f, "label")]
-    cases = tuple(_case(folder, root.name) for folder in folders)
+    cases = tuple(_case(folder, values, root.name) for folder in folders)
     cases = with_crop_boxes(group_by_patient(cases, root), root)
-    return Manifest(cases, root)
+    return Found(Manifest(cases, root))
 
 
 def _folders(root: Path) -> list[Path]:
@@ -36,7 +43,7 @@ def _find(folder: Path, stem: str) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _case(folder: Path, source: str) -> Case:
+def _case(folder: Path, values: Mapping[int, int], source: str) -> Case:
     image, label = _find(folder, "image"), _find(folder, "label")
     if image is None or label is None:
         raise UserError(
@@ -44,4 +51,4 @@ def _case(folder: Path, source: str) -> Case:
             where=str(folder),
             fix="add the file, or take the folder away",
         )
-    return Case(folder.name, folder.name, image, LabelMap(path=label, values=_VALUES), source)
+    return Case(folder.name, folder.name, image, LabelMap(path=label, values=values), source)

@@ -1,21 +1,51 @@
 """Choose the reader that fits a folder."""
 
 from pathlib import Path
+from types import ModuleType
 
+from data_pipelines.label_protocols import LabelProtocol
 from data_pipelines.manifest import Manifest
-from data_pipelines.sources import case_folders, nnunet
+from data_pipelines.sources import (
+    amos22,
+    btcv,
+    case_folders,
+    image_label_folders,
+    label_maps,
+    nnunet,
+    pancreas_ct,
+    totalsegmentator,
+    word,
+)
+from data_pipelines.sources.found import Found
 from voxsiam.errors import UserError
 
-READERS = (nnunet, case_folders)
+PUBLISHED = (pancreas_ct, btcv, amos22, word, totalsegmentator)
+"""Data sets with a layout of their own; a folder that fits two of them is ambiguous."""
+
+READERS = (*PUBLISHED, nnunet, image_label_folders, case_folders, label_maps)
+"""The first that fits reads the folder."""
 
 
-def read_source(path: Path) -> Manifest:
-    """Find the cases of a data set, whichever known layout it has."""
+def read_source(source: Path | Manifest) -> Manifest:
+    """Find the cases of a data set, whichever known layout it has; a manifest stays as it is."""
+    return source if isinstance(source, Manifest) else find_source(source).manifest
+
+
+def find_source(path: Path, protocol: LabelProtocol | None = None) -> Found:
+    """Find the cases of a data set and what is to be said of them.
+
+    Args:
+        path: Its folder.
+        protocol: Meaning of its label values, where its layout leaves that open.
+
+    Raises:
+        UserError: The folder is unreadable, in no known layout or in two, or its reader refuses.
+    """
     try:
         root = path.resolve(strict=True)
-        reader = next((r for r in READERS if root.is_dir() and r.recognise(root)), None)
+        reader = choose_reader(root) if root.is_dir() else None
         if reader is not None:
-            return reader.read(root)
+            return reader.read(root, protocol)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"The data set cannot be opened ({type(error).__name__}).",
@@ -27,3 +57,21 @@ def read_source(path: Path) -> Manifest:
         where=str(path),
         fix="known layouts are " + "; ".join(reader.LAYOUT for reader in READERS),
     )
+
+
+def choose_reader(root: Path) -> ModuleType | None:
+    """Find the module that reads this folder.
+
+    Raises:
+        UserError: It holds two of the published data sets.
+    """
+    fitting = [reader for reader in PUBLISHED if reader.recognise(root)]
+    if len(fitting) > 1:
+        names = " and ".join(reader.LAYOUT.partition(":")[0] for reader in fitting)
+        raise UserError(
+            f"The folder holds {names}.",
+            where=str(root),
+            fix="give the folder of one of them, or --paper for the paper's 90 cases",
+        )
+    others = (reader for reader in READERS if reader not in PUBLISHED)
+    return fitting[0] if fitting else next((r for r in others if r.recognise(root)), None)

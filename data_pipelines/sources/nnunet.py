@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
+from data_pipelines.label_protocols import LabelProtocol
 from data_pipelines.manifest import Case, DataKind, Manifest
 from data_pipelines.sources.crop_boxes import with_crop_boxes
+from data_pipelines.sources.found import Found
 from data_pipelines.sources.organ_names import organ_value
 from data_pipelines.sources.patients import group_by_patient
 from data_pipelines.sources.text_files import read_json_object
@@ -27,18 +29,24 @@ def recognise(root: Path) -> bool:
     return (root / "dataset.json").is_file() and (root / "imagesTr").is_dir()
 
 
-def read(root: Path) -> Manifest:
-    """List the training cases; labels of organs that are not ours become background."""
+def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+    """List the training cases; labels of organs that are not ours become background.
+
+    Args:
+        root: Folder of the data set.
+        protocol: Meaning of the values, instead of what dataset.json says.
+    """
     path = root / "dataset.json"
     description = read_json_object(path)
-    label_values = read_label_values(path, description.get("labels"))
+    named = description.get("labels")
+    label_values = protocol.values if protocol else read_label_values(path, named)
     _check_listed_paths(path, description)
     images = _images(root)
     _check_count(path, description.get("numTraining"), len(images))
     cases = tuple(_case(root, *named, label_values) for named in images.items())
     kind = _kind(path, description.get("kind", "real"))
     cases = with_crop_boxes(group_by_patient(cases, root), root)
-    return Manifest(cases, root, kind)
+    return Found(Manifest(cases, root, kind))
 
 
 def read_label_values(path: Path, labels: object) -> dict[int, int]:

@@ -12,6 +12,7 @@ from data_pipelines.splits.groups import (
     num_cases,
     patient_groups,
     source_of,
+    without,
 )
 from voxsiam.errors import UserError
 from voxsiam.types import Split
@@ -54,7 +55,7 @@ def _parts(groups: Iterable[Group], folds: int) -> list[list[Group]]:
 
 
 def _fold(groups: Iterable[Group], test: list[Group], validation_fraction: float) -> Split:
-    rest = [group for group in groups if group not in test]
+    rest = without(groups, test)
     validation = draw_validation(rest, validation_fraction)
-    train = [group for group in rest if group not in validation]
+    train = without(rest, validation)
     return Split(train=ids_of(train), validation=ids_of(validation), test=ids_of(test))

@@ -67,7 +67,7 @@ def draw(groups: Sequence[Group], wanted: int) -> list[Group]:
     chosen: list[Group] = []
     for source, share in _shares(groups, wanted).items():
         _take(chosen, [g for g in groups if source_of(g) == source], share)
-    _take(chosen, [g for g in groups if g not in chosen], wanted - num_cases(chosen))
+    _take(chosen, without(groups, chosen), wanted - num_cases(chosen))
     return chosen
 
 
@@ -75,6 +75,12 @@ def draw_validation(groups: Sequence[Group], fraction: float) -> list[Group]:
     """Draw the inner validation part of the cases that do not test; it may be none."""
     count = num_cases(groups)
     return draw(groups, rounded(count * fraction, 0, count - 1))
+
+
+def without(groups: Iterable[Group], others: Iterable[Group]) -> list[Group]:
+    """List the patients that are not among the others, in their order."""
+    patients = {group[0].patient_id for group in others}
+    return [group for group in groups if group[0].patient_id not in patients]
 
 
 def source_of(group: Group) -> str:

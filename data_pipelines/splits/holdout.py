@@ -11,6 +11,7 @@ from data_pipelines.splits.groups import (
     num_cases,
     patient_groups,
     rounded,
+    without,
 )
 from voxsiam.types import Split
 
@@ -37,7 +38,30 @@ def split_cases(
     count = num_cases(groups)
     test = draw(groups, rounded(count * test_fraction, 1, count - 1))
     test = test or [min(groups, key=len)]
-    rest = [group for group in groups if group not in test]
+    rest = without(groups, test)
     validation = draw_validation(rest, validation_fraction)
-    train = [group for group in rest if group not in validation]
-    return Split(train=ids_of(train), validation=ids_of(validation), test=ids_of(test))
+    return Split(
+        train=ids_of(without(rest, validation)), validation=ids_of(validation), test=ids_of(test)
+    )
+
+
+def with_validation(
+    split: Split, cases: Iterable[Splittable], *, fraction: float, seed: int
+) -> Split:
+    """Take a validation part from the training cases of a fixed split that has none.
+
+    Args:
+        split: Left as it is where it names validation cases.
+        cases: All that it names, with their patients and sources.
+        fraction: Of the training cases, in [0, 1); may round to none.
+        seed: Names the draw.
+    """
+    check_fractions(0.5, fraction)
+    if split.validation or not fraction:
+        return split
+    train = set(split.train)
+    groups = patient_groups((case for case in cases if case.case_id in train), seed, at_least=1)
+    validation = draw_validation(groups, fraction)
+    return split.model_copy(
+        update={"train": ids_of(without(groups, validation)), "validation": ids_of(validation)}
+    )

@@ -50,19 +50,17 @@ def with_label_fraction(
 
 def _interleaved(groups: Sequence[Group]) -> list[Group]:
     """Order patients so that every beginning holds each source at about its share."""
-    sizes: Counter[str] = Counter()
-    for group in groups:
-        sizes[source_of(group)] += len(group)
+    waiting: dict[str, list[Group]] = {}
+    for group in reversed(groups):
+        waiting.setdefault(source_of(group), []).append(group)
+    sizes = {source: num_cases(of_source) for source, of_source in waiting.items()}
     taken: Counter[str] = Counter()
-    waiting, ordered = list(groups), list[Group]()
+    ordered: list[Group] = []
     while waiting:
         # The source that has least of what is due to it; within it, the order of the draw.
-        source = min(
-            {source_of(group) for group in waiting},
-            key=lambda s: ((taken[s] + 0.5) / sizes[s], s),
-        )
-        group = next(group for group in waiting if source_of(group) == source)
-        waiting.remove(group)
-        ordered.append(group)
-        taken[source] += len(group)
+        source = min(waiting, key=lambda s: ((taken[s] + 0.5) / sizes[s], s))
+        ordered.append(waiting[source].pop())
+        taken[source] += len(ordered[-1])
+        if not waiting[source]:
+            del waiting[source]
     return ordered

@@ -53,12 +53,14 @@ class Volume:
         image: Intensities as prepared: in [0, 1], or standard scores where that was asked for.
         label: 0 background, 1..8 organs.
         spacing_mm: Size of a grid voxel along d, h, w; it differs from case to case.
+        annotated: Organs that the annotator looked for; the others may lie in the background.
     """
 
     case_id: str
     image: Float[np.ndarray, "d h w"]
     label: UInt8[np.ndarray, "d h w"]
     spacing_mm: Spacing
+    annotated: tuple[str, ...] = ORGANS
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,16 @@ from typing import Annotated
 
 import typer
 
+from voxsiam_cli import data_check, data_sources, data_split, data_statistics
 from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace, parse_grid
 
 app = typer.Typer(help="Many volumes: phantoms, preparation.", no_args_is_help=True)
+app.command()(data_check.check)
+app.command()(data_sources.sources)
+app.command()(data_sources.fetch)
+app.command()(data_split.split)
+app.command()(data_statistics.statistics)
 
 
 @app.command()
@@ -36,17 +42,33 @@ def phantom(
 
 
 @app.command()
-def prepare(
-    source: Annotated[
-        Path, typer.Argument(help="nnU-Net/MSD folder, or folders case/{image,label}.nii.gz.")
-    ],
+def prepare(  # noqa: PLR0913
     output: Annotated[Path, typer.Option("-o", "--output", help="Prepared set to write.")],
+    source: Annotated[
+        Path | None, typer.Argument(help="Data set in a layout of: voxsiam data sources.")
+    ] = None,
     grid: Annotated[
         str, typer.Option(help="HxWxD that every volume is resampled to.")
     ] = "128x128x64",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Override, e.g. interpolation=cubic.")
     ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Meaning of the label values, where SOURCE leaves it open.")
+    ] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="The paper's 90 cases.")] = False,
+    pancreas_ct: Annotated[
+        Path | None, typer.Option(help="--paper: Pancreas-CT of TCIA, if not in SOURCE.")
+    ] = None,
+    btcv: Annotated[
+        Path | None, typer.Option(help="--paper: RawData of BTCV, if not in SOURCE.")
+    ] = None,
+    zenodo: Annotated[
+        Path | None, typer.Option(help="--paper: references of Zenodo 1169361, if not in SOURCE.")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="--paper: go on with the cases that are there.")
+    ] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Read, orient, window and resample every case of SOURCE, as a Ray Data job.
@@ -56,11 +78,23 @@ def prepare(
     voxsiam data prepare phantoms -o prepared
 
     voxsiam data prepare Task07 -o prepared-small --grid 64x64x32 --set crop=body
+
+    voxsiam data prepare FLARE22 -o prepared-flare --protocol flare22
+
+    voxsiam data prepare downloads --paper --allow-missing -o prepared-paper
     """  # fmt: skip
     from voxsiam_cli.datasets import choose_preparation, prepare_source
 
     config = choose_preparation(parse_grid(grid), settings or ())
-    prepared = prepare_source(source, output, config, workspace)
+    options = data_sources.SourceOptions(
+        source, protocol, paper, pancreas_ct, btcv, zenodo, allow_missing
+    )
+    found = data_sources.choose_source(options)
+    for note in found.notes:
+        say(f"note: {note}")
+    prepared = prepare_source(found.manifest, output, config, workspace)
+    if paper:
+        data_sources.write_paper_record(output, found)
     d, h, w = config.grid_dhw
     say(
         f"{len(prepared.cases)} cases on {h}x{w}x{d} in {output} "

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from data_pipelines.manifest import Manifest
 from data_pipelines.phantom.dataset import write_phantoms
 from data_pipelines.prepare import prepare
 from data_pipelines.prepared_set import PreparedSet, open_prepared
@@ -40,7 +41,7 @@ def choose_preparation(grid_dhw: Shape, settings: Iterable[str]) -> PreparationC
 
 
 def prepare_source(
-    source: Path, output: Path, config: PreparationConfig, workspace: Path
+    source: Manifest, output: Path, config: PreparationConfig, workspace: Path
 ) -> PreparedSet:
     """Prepare a data set in a Ray instance of its own."""
     with ray_instance(Workspace(workspace)), Steps("prepare") as steps:

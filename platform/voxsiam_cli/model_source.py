@@ -18,7 +18,8 @@ def find_model(text: str, workspace: Path) -> Path:
 
     Args:
         text: A folder, an MLflow run id (32 hexadecimal digits), or STUDY/ROW or STUDY/ROW/SEED
-            as in `table3/feature (3)/1`; the seed is 0 where none is given.
+            as in `table3/feature (3)/1`; the seed is 0 where none is given, and the name of a
+            study with a single row will do.
         workspace: Where runs and studies are looked up.
 
     Raises:
@@ -50,6 +51,9 @@ def _of_study(text: str, workspace: Path) -> Path:
     for ledger in ledgers:
         if ledger.plan.study != study:
             continue
+        rows = {trial.row for trial in ledger.plan.trials}
+        if not rest and len(rows) == 1:
+            wanted = (*rows, 0)
         for trial in ledger.plan.trials:
             if (trial.row, trial.run.seed) == wanted:
                 return _finished(ledger, trial)

@@ -31,6 +31,9 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override, e.g. optimiser.learning_rate=0.01."),
 ]
+SplitFile = Annotated[
+    Path | None, typer.Option("--split", help="Fixed lists, as voxsiam data split writes them.")
+]
 StudyId = Annotated[str | None, typer.Option(help="Which one, if there are several; see status.")]
 
 
@@ -54,6 +57,7 @@ def run(  # noqa: PLR0913
     seeds: Seeds = None,
     workers: Workers = None,
     settings: Settings = None,
+    split: SplitFile = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Train every row and seed, then write the report. The same command again goes on.
@@ -64,11 +68,13 @@ def run(  # noqa: PLR0913
     voxsiam study run table3 --preset paper --data prepared --workers 4
     """
     table, size = find_table(name), find_preset(preset)
+    from data_pipelines.splits.split_file import read_one_split
     from experiments.plan import Choices
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.study_session import start_study
 
-    choices = Choices(seeds=seeds, workers=workers, overrides=tuple(settings or ()))
+    lists = read_one_split(split) if split else None
+    choices = Choices(seeds=seeds, workers=workers, overrides=tuple(settings or ()), split=lists)
     start_study(table, size, data, choices, Folder(workspace))
 
 

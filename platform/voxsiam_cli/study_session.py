@@ -11,7 +11,7 @@ from dashboards.results import find_study, load_study
 from dashboards.table_files import side_by_side
 from dashboards.tables import build_table
 from data_pipelines.prepared_set import PreparedSet, open_prepared
-from data_pipelines.stream import share_volumes
+from data_pipelines.stream import open_volumes
 from experiments.plan import Choices, check_choices, plan_study, request_id
 from experiments.presets import Preset
 from experiments.studies import STUDIES
@@ -61,7 +61,7 @@ def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> list
         tracker.complete_finished([trial for trial in plan.trials if trial not in todo])
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
         held.enter_context(_resumable(plan.study, workspace, tracker))
-        load = share_volumes(_open_planned(plan))
+        load = open_volumes(_open_planned(plan))
         slots = capacity.trials_at_once(plan.workers)
         live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])

@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
-from voxsiam_cli.study import Data, PresetName, Seeds, Settings, Workers, find_named, find_preset
+from voxsiam_cli.study import (
+    Data,
+    PresetName,
+    Seeds,
+    Settings,
+    SplitFile,
+    Workers,
+    find_named,
+    find_preset,
+)
 
 
 def train(  # noqa: PLR0913
@@ -21,6 +30,7 @@ def train(  # noqa: PLR0913
     seeds: Seeds = 1,
     workers: Workers = None,
     settings: Settings = None,
+    split: SplitFile = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Train one of the six systems of Tables I and II, test it, and write its report.
@@ -34,11 +44,13 @@ def train(  # noqa: PLR0913
 
     voxsiam train unet3d --set feature_loss='{"layers": 3, "weight": 10}'
     """
+    from data_pipelines.splits.split_file import read_one_split
     from experiments.plan import Choices
     from experiments.trainings import TRAININGS
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.study_session import start_study
 
     table = find_named("recipe", recipe, TRAININGS, "voxsiam train")
-    choices = Choices(seeds=seeds, workers=workers, overrides=tuple(settings or ()))
+    lists = read_one_split(split) if split else None
+    choices = Choices(seeds=seeds, workers=workers, overrides=tuple(settings or ()), split=lists)
     start_study(table, find_preset(preset), data, choices, Folder(workspace))

@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 import ray
 
+import data_pipelines.stream
 from data_pipelines.prepare import prepare
-from data_pipelines.stream import share_volumes, volume_bytes
+from data_pipelines.stream import (
+    SharedVolumes,
+    StreamedVolumes,
+    open_volumes,
+    share_volumes,
+    volume_bytes,
+)
 from voxsiam.errors import UserError
+from voxsiam.training.batch import read_batches
 
 
 @pytest.fixture
@@ -48,8 +56,57 @@ def test_native_labels_are_read_from_disk_where_they_are_needed(prepared):
     assert volumes("carl").label.any()
 
 
-def test_a_set_that_does_not_fit_is_refused(prepared, monkeypatch):
-    monkeypatch.setattr(ray, "available_resources", lambda: {"object_store_memory": 10.0})
-    assert volume_bytes(prepared) > 10
+def with_room(monkeypatch, room):
+    monkeypatch.setattr(ray, "available_resources", lambda: {"object_store_memory": float(room)})
+
+
+def test_a_set_that_fits_half_of_the_memory_is_shared_and_a_larger_one_streamed(
+    prepared, monkeypatch
+):
+    with_room(monkeypatch, 2 * volume_bytes(prepared))
+    assert isinstance(open_volumes(prepared), SharedVolumes)
+    with_room(monkeypatch, 2 * volume_bytes(prepared) - 1)
+    monkeypatch.setattr(data_pipelines.stream, "READ_AHEAD", 1)
+    assert isinstance(open_volumes(prepared), StreamedVolumes)
+
+
+def test_a_set_of_which_nothing_fits_is_refused(prepared, monkeypatch):
+    with_room(monkeypatch, 10)
     with pytest.raises(UserError, match="shared memory"):
-        share_volumes(prepared)
+        open_volumes(prepared)
+
+
+@ray.remote(num_cpus=2)
+def batches_elsewhere(volumes, plan):
+    """Read as a training worker does, while it holds every CPU."""
+    batches = read_batches(plan, volumes, 0, 1)
+    return [(batch.case_ids, batch.images.numpy(), batch.labels.numpy()) for batch in batches]
+
+
+def test_streamed_batches_are_the_shared_ones_in_the_order_of_the_plan(prepared):
+    plan = [("carl", "anna"), ("bert", "carl"), ("anna",)]
+    shared, streamed = (
+        ray.get(batches_elsewhere.remote(volumes, plan))
+        for volumes in (share_volumes(prepared), StreamedVolumes(prepared))
+    )
+    assert [ids for ids, _, _ in streamed] == plan
+    for (_, image, label), (_, other_image, other_label) in zip(shared, streamed, strict=True):
+        assert np.array_equal(image, other_image)
+        assert np.array_equal(label, other_label)
+
+
+def test_a_streamed_case_alone_is_the_shared_one(prepared):
+    shared, streamed = share_volumes(prepared)("bert"), StreamedVolumes(prepared)("bert")
+    assert np.array_equal(shared.image.astype(np.float32), streamed.image)
+    assert np.array_equal(shared.label, streamed.label)
+    assert shared.spacing_mm == streamed.spacing_mm
+    assert (
+        StreamedVolumes(prepared).native("bert").spacing_mm
+        == prepared.load_native("bert").spacing_mm
+    )
+
+
+def test_a_volume_that_is_gone_is_named_by_the_stream(prepared):
+    (prepared.folder(prepared.case("bert")) / "image.npy").unlink()
+    with pytest.raises(Exception, match="'bert' is damaged"):
+        list(StreamedVolumes(prepared).in_order(["anna", "bert"]))

@@ -11,7 +11,7 @@ from experiments.table3 import TABLE
 from voxsiam.errors import UserError
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.config import NumericsConfig
-from voxsiam.types import ORGANS
+from voxsiam.types import ORGANS, Split
 from voxsiam.volumes.preparation import PreparationConfig
 
 TINY = PRESETS["tiny"]
@@ -95,3 +95,15 @@ def test_settings_that_change_or_limit_nothing_are_said(plan):
     assert any("53 a layer and batch, 31 of them" in note for note in plan().notes)
     inactive = plan(overrides=["feature_loss.sampling.max_voxels=100000"]).notes
     assert any("the deepest layer has 256 voxels a batch" in note for note in inactive)
+
+
+def test_a_study_on_fixed_lists(plan):
+    fixed = Split(train=("case0", "case1", "case4"), validation=("case6",), test=("case2",))
+    assert {trial.run.split for trial in plan(split=fixed).trials} == {fixed}
+    assert plan(split=fixed).study_id != plan().study_id
+
+
+def test_fixed_lists_that_leak_are_refused(plan):
+    with pytest.raises(UserError, match="belong to one patient") as caught:
+        plan(split=Split(train=("case0",), test=("case1",)))
+    assert caught.value.where == "--split"

@@ -131,6 +131,16 @@ def test_a_row_of_a_study_is_found_by_its_name_and_seed(study):
     assert find_model("table3/feature (2)/0", workspace.root) == expected
 
 
+def test_the_only_row_of_a_study_needs_no_name(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    plan = make_plan(workspace, rows=1)
+    Ledger.create(workspace, plan)
+    run = plan.trials[0].run
+    write_random_model(run.directory / "model")
+    write_json(run.result_file, {})
+    assert find_model("table3", workspace.root) == run.directory / "model"
+
+
 def test_an_unfinished_row_is_refused(study):
     workspace, _ = study
     with pytest.raises(UserError, match=r"'feature \(3\), seed 0' .* no model yet: it is pending"):

@@ -7,7 +7,7 @@ between.
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import Function, once_differentiable
 
@@ -76,11 +76,18 @@ def _sums_by_label(
     return torch.stack([(values * (labels == c)).sum(1) for c in range(num_classes)], dim=1)
 
 
-def dice_loss_from_sums(sums: Float[Tensor, "2 *b k"], config: DiceConfig) -> Float[Tensor, "*b"]:
+def dice_loss_from_sums(
+    sums: Float[Tensor, "2 *b k"], config: DiceConfig, counted: Bool[Tensor, "*b k"] | None = None
+) -> Float[Tensor, "*b"]:
     """Return the loss of each case, or of the whole batch, from its sums.
 
     Equation: sum_c (1 - 2 overlap_c / (size_c + eps)), Eq. 3 read as a loss; without the ones
     for `negative_score`, divided by the number of classes for `mean`.
+
+    Args:
+        sums: See `dice_sums`; of one case, of several, or of a batch together.
+        config: Reading of Eq. 3.
+        counted: Classes that enter c; all where it is None. At least one must.
 
     Returns:
         A value in [0, k] by default; a class absent from the labels counts 1 and gives hardly a
@@ -89,7 +96,12 @@ def dice_loss_from_sums(sums: Float[Tensor, "2 *b k"], config: DiceConfig) -> Fl
     overlap, size = sums if config.include_background else sums[..., 1:]
     score = 2 * overlap / (size + config.epsilon)
     loss = 1 - score if config.form == "one_minus_score" else -score
-    return loss.sum(-1) if config.over_classes == "sum" else loss.mean(-1)
+    if counted is not None:
+        counted = counted if config.include_background else counted[..., 1:]
+        loss = loss * counted
+    if config.over_classes == "sum":
+        return loss.sum(-1)
+    return loss.mean(-1) if counted is None else loss.sum(-1) / counted.sum(-1)
 
 
 def soft_dice_loss(

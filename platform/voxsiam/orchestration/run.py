@@ -16,6 +16,7 @@ from voxsiam.inference.model_folder import write_model
 from voxsiam.inference.segment import class_scores
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.workspace import write_json
 from voxsiam.training.batch import rank_part
 from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
@@ -154,7 +155,9 @@ def _test(
         )
         predicted = scores.argmax(0).byte().cpu().numpy()
         native = _native_pair(scores, cases.native(case_id))
-        mine += score_case(case_id, predicted, volume.label, volume.spacing_mm, native)
+        # An organ that nobody annotated is neither found nor invented.
+        rules = ScoringRules(organs=volume.annotated)
+        mine += score_case(case_id, predicted, volume.label, volume.spacing_mm, native, rules)
         if case_id == plan.split.test[0]:
             _write_overlay(plan.directory / "overlay.npz", volume, predicted)
     return [score for part in gather_objects(mine) for score in part]

@@ -4,16 +4,27 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from voxsiam.types import Volume
+from voxsiam.types import ORGANS, Volume
 
 CaseLoader = Callable[[str], Volume]
 """Reads one prepared case by its name."""
+
+
+@runtime_checkable
+class OrderedLoader(Protocol):
+    """A loader that knows how to read ahead where it is told the order."""
+
+    def in_order(self, case_ids: Sequence[str]) -> Iterator[Volume]:
+        """Return the cases one after the other."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,18 +36,29 @@ class Batch:
         global_cases: Cases of the whole batch over all ranks.
         images: Intensities as prepared.
         labels: Class of each voxel.
+        annotated: For each case the classes that its labels can show, background among them;
+            None where that is all of them in every case.
     """
 
     case_ids: tuple[str, ...]
     global_cases: int
     images: Float[Tensor, "b 1 d h w"]
     labels: UInt8[Tensor, "b d h w"]
+    annotated: Bool[Tensor, "b k"] | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """Copy the tensors to a device."""
-        images = self.images.to(device, non_blocking=True)
-        labels = self.labels.to(device, non_blocking=True)
-        return Batch(self.case_ids, self.global_cases, images, labels)
+        return self._with_each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """Copy the tensors to memory that a GPU can fetch from by itself."""
+        return self._with_each(torch.Tensor.pin_memory)
+
+    def _with_each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        annotated = None if self.annotated is None else change(self.annotated)
+        return Batch(
+            self.case_ids, self.global_cases, change(self.images), change(self.labels), annotated
+        )
 
 
 def epoch_plan(
@@ -64,20 +86,39 @@ def rank_part(cases: Sequence[str], rank: int, world_size: int) -> tuple[str, ..
 
 
 def read_batches(
-    plan: Sequence[Sequence[str]], load: CaseLoader, rank: int, world_size: int
+    plan: Sequence[Sequence[str]],
+    load: CaseLoader,
+    rank: int,
+    world_size: int,
+    *,
+    pin: bool = False,
 ) -> Iterator[Batch]:
-    """Yield this rank's part of each global batch, reading one batch ahead."""
+    """Yield this rank's part of each global batch, reading one batch ahead.
+
+    Args:
+        plan: The global batches, see `epoch_plan`.
+        load: Reads a case; an `OrderedLoader` is told the order of all of them.
+        rank: Number of this rank.
+        world_size: Number of ranks.
+        pin: Whether to put batches where a GPU can fetch them while it computes.
+    """
+    parts = [(rank_part(cases, rank, world_size), len(cases)) for cases in plan]
+    order = [case_id for part, _ in parts for case_id in part]
+    volumes = load.in_order(order) if isinstance(load, OrderedLoader) else map(load, order)
+
+    def read(case_ids: tuple[str, ...], global_cases: int) -> Batch:
+        batch = _batch(case_ids, global_cases, list(islice(volumes, len(case_ids))))
+        return batch.pinned() if pin else batch
+
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as reader:
-        parts = [(rank_part(cases, rank, world_size), len(cases)) for cases in plan]
-        coming = [reader.submit(_read, part, size, load) for part, size in parts[:1]]
+        coming = [reader.submit(read, *part) for part in parts[:1]]
         for i in range(len(parts)):
             batch = coming.pop().result()
-            coming = [reader.submit(_read, part, size, load) for part, size in parts[i + 1 : i + 2]]
+            coming = [reader.submit(read, *part) for part in parts[i + 1 : i + 2]]
             yield batch
 
 
-def _read(case_ids: tuple[str, ...], global_cases: int, load: CaseLoader) -> Batch:
-    volumes = [load(case_id) for case_id in case_ids]
+def _batch(case_ids: tuple[str, ...], global_cases: int, volumes: Sequence[Volume]) -> Batch:
     if not volumes:
         blank = torch.zeros(0, 1, 16, 16, 16)
         # Shapes do not matter: a rank without cases runs the network on a blank (objective.py).
@@ -85,5 +126,17 @@ def _read(case_ids: tuple[str, ...], global_cases: int, load: CaseLoader) -> Bat
     images = np.stack([volume.image.astype(np.float32) for volume in volumes])
     labels = np.stack([volume.label for volume in volumes])
     return Batch(
-        case_ids, global_cases, torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)
+        case_ids,
+        global_cases,
+        torch.from_numpy(images).unsqueeze(1),
+        torch.from_numpy(labels),
+        annotated_classes(volumes),
     )
+
+
+def annotated_classes(volumes: Sequence[Volume]) -> Bool[Tensor, "b k"] | None:
+    """Tell for each case the classes that its labels can show; None where that is all of them."""
+    if all(len(volume.annotated) == len(ORGANS) for volume in volumes):
+        return None
+    shown = [[True, *(organ in volume.annotated for organ in ORGANS)] for volume in volumes]
+    return torch.tensor(shown)

@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from voxsiam.losses.config import DiceConfig, FeatureLossConfig
 from voxsiam.models.network_config import NetworkConfig
@@ -37,8 +37,11 @@ class AugmentationConfig(Frozen):
     """Random changes of the training cases; the paper names none.
 
     Attributes:
-        probability: That a case is rotated (0.8 in the authors' earlier code).
+        probability: That a case is turned and zoomed (0.8 in the authors' earlier code).
         rotations_degrees: In the axial plane; one is drawn (10 and 30 either way in that code).
+        zoom: Smallest and largest factor by which organs grow.
+        intensity_factor: Smallest and largest factor of the intensities.
+        intensity_shift: Up to this is added to them or taken away.
         noise: Standard deviation of Gaussian noise on intensities in [0, 1].
         flip_axes: Axes that are mirrored with probability 1/2. Mirroring w swaps the patient's
             sides while the labels stay: the left kidney would lie on the right.
@@ -46,8 +49,18 @@ class AugmentationConfig(Frozen):
 
     probability: float = Field(default=0.8, ge=0, le=1)
     rotations_degrees: tuple[float, ...] = (-30.0, -10.0, 10.0, 30.0)
+    zoom: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    intensity_factor: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    intensity_shift: float = Field(default=0.0, ge=0)
     noise: float = Field(default=0.0, ge=0)
     flip_axes: tuple[Literal["d", "h", "w"], ...] = ()
+
+    @field_validator("zoom", "intensity_factor")
+    @classmethod
+    def _ascending(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if limits[0] > limits[1]:
+            raise ValueError("give the smaller factor first")
+        return limits
 
 
 Precision = Literal["float32", "bfloat16"]

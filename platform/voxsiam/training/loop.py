@@ -10,10 +10,17 @@ from torch import nn
 
 from voxsiam.collective import gather_objects
 from voxsiam.errors import UserError
+from voxsiam.losses.partial_labels import merge_unannotated
 from voxsiam.metrics.confusion import dice_per_class
 from voxsiam.models.network import evaluating
-from voxsiam.training.augmentation import augmented
-from voxsiam.training.batch import CaseLoader, epoch_plan, rank_part, read_batches
+from voxsiam.training.augmentation import augment_batch
+from voxsiam.training.batch import (
+    CaseLoader,
+    annotated_classes,
+    epoch_plan,
+    rank_part,
+    read_batches,
+)
 from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, restore
 from voxsiam.training.config import OptimiserConfig, Recipe
 from voxsiam.training.context import TrainContext
@@ -128,6 +135,9 @@ def score_cases(
             label = torch.from_numpy(volume.label)[None].to(context.device)
             with torch.inference_mode():
                 logits, _ = run_network(objective.network, image, objective.numerics)
+                annotated = annotated_classes([volume])
+                if annotated is not None:
+                    logits = merge_unannotated(logits, annotated.to(context.device))
                 dsc = dice_per_class(logits.argmax(1), label, objective.num_classes)
             mine.append(dsc[0].tolist())
     rows = [row for part in gather_objects(mine) for row in part]
@@ -151,12 +161,16 @@ def _train_epoch(
         batch_size=recipe.batch_size,
         drop_last=recipe.drop_last,
     )
-    load = augmented(load, recipe.augmentation, seed, epoch)
     record = EpochRecord(context.world_size)
-    for step, batch in enumerate(read_batches(plan, load, context.rank, context.world_size)):
+    pin = context.device.type == "cuda"
+    batches = read_batches(plan, load, context.rank, context.world_size, pin=pin)
+    for step, batch in enumerate(batches):
         _set_learning_rate(optimiser, recipe, epoch, step / len(plan))
         moment = Moment(seed, epoch, step)
-        outcome = module(batch.to(context.device), moment)
+        on_device = batch.to(context.device)
+        if recipe.augmentation is not None:
+            on_device = augment_batch(on_device, recipe.augmentation, seed, epoch)
+        outcome = module(on_device, moment)
         values = record.global_values(outcome)
         require_finite_loss(values["loss"], outcome, batch, plan[step], moment)
         optimiser.zero_grad(set_to_none=True)

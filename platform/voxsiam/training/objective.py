@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from voxsiam.collective import sum_over_ranks, world_size
 from voxsiam.losses.config import DiceConfig
 from voxsiam.losses.dice import dice_loss_from_sums, dice_sums
+from voxsiam.losses.partial_labels import merge_unannotated
 from voxsiam.metrics.confusion import dice_per_class
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.global_batch_norm import uncounted
@@ -62,8 +63,12 @@ class Objective(nn.Module):
     def forward(self, batch: Batch, moment: Moment) -> Outcome:
         """Run the network on this rank's cases and compare with their labels."""
         logits, features = run_network(self.network, batch.images, self.numerics)
+        # A sum is not finite where a term is not, and needs one pass.
+        finite = logits.detach().sum((1, 2, 3, 4)).isfinite()
+        if batch.annotated is not None:
+            logits = merge_unannotated(logits, batch.annotated)
         labels = batch.labels.long()
-        dice, by_case = _dice_term(logits, labels, batch.global_cases, self.dice)
+        dice, by_case = _dice_term(logits, batch, self.dice)
         terms, figures, total = {"dice_loss": dice.detach()}, {}, dice
         if self.heads is not None:
             config = self.heads.config
@@ -80,9 +85,7 @@ class Objective(nn.Module):
             figures = found.figures
         with torch.no_grad():
             dsc = dice_per_class(logits.argmax(1), labels, self.num_classes)
-            # A sum is not finite where a term is not, and needs one pass.
-            finite = by_case & logits.sum((1, 2, 3, 4)).isfinite()
-        return Outcome(total, terms | {"loss": total.detach()}, figures, dsc, finite)
+        return Outcome(total, terms | {"loss": total.detach()}, figures, dsc, finite & by_case)
 
     def _feature_terms(
         self, heads: FeatureRelation, draw: VoxelDraw, features: tuple[Tensor, ...]
@@ -115,19 +118,19 @@ def run_network(
 
 
 def _dice_term(
-    logits: Float[Tensor, "b k d h w"],
-    labels: Int[Tensor, "b d h w"],
-    global_cases: int,
-    config: DiceConfig,
+    logits: Float[Tensor, "b k d h w"], batch: Batch, config: DiceConfig
 ) -> tuple[Float[Tensor, ""], Bool[Tensor, " b"]]:
     """Return this rank's share times the number of ranks, and which cases are finite."""
-    sums = dice_sums(logits, labels, config)
+    sums = dice_sums(logits, batch.labels.long(), config)
+    counted = batch.annotated
     finite = sums.detach().isfinite().all(0).all(1)
     if config.sums_over == "batch":
         # Every rank holds the whole loss; the sum's gradient over ranks is W times its share.
-        return dice_loss_from_sums(sum_over_ranks(sums.sum(1)), config), finite
+        cases = torch.ones_like(sums[:1]) if counted is None else counted[None].to(sums)
+        overlap, size, annotated = sum_over_ranks(torch.cat([sums, cases]).sum(1))
+        return dice_loss_from_sums(torch.stack([overlap, size]), config, annotated > 0), finite
     # sum() of no rows still ties an empty rank's parameters to the loss.
-    share = dice_loss_from_sums(sums, config).sum() / global_cases
+    share = dice_loss_from_sums(sums, config, counted).sum() / batch.global_cases
     return world_size() * share, finite
 
 

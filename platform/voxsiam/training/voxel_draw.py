@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from voxsiam.collective import concatenate_over_ranks
@@ -48,7 +48,8 @@ class VoxelDraw:
 
     Attributes:
         batch: This rank's part.
-        logits: Current scores on the input grid; only where they are wrong counts.
+        logits: Current scores on the input grid, unannotated organs merged into the background;
+            only where they are wrong counts.
         moment: When.
         config: The readings.
     """
@@ -81,7 +82,7 @@ class VoxelDraw:
         wrong = self._predicted(size, stride) != labels
         if config.sampling.false_negatives_of == "organs":
             wrong &= labels > 0
-        eligible = torch.ones_like(wrong) if config.include_background else labels > 0
+        eligible = (labels > 0) | self._background_is_known()
         if config.purity > 0:
             eligible &= cell_purity(self.batch.labels, labels, stride) >= config.purity
         return Candidates(
@@ -90,6 +91,16 @@ class VoxelDraw:
             false_negative=wrong.flatten(),
             eligible=eligible.flatten(),
         )
+
+    def _background_is_known(self) -> Bool[Tensor, "b 1 1 1"]:
+        """Tell where background may be drawn: nowhere, or in the cases with every organ's labels.
+
+        Elsewhere it may be an organ that nobody annotated.
+        """
+        annotated, cases = self.batch.annotated, len(self.batch.case_ids)
+        known = torch.ones(cases, dtype=torch.bool, device=self.logits.device)
+        known = known if annotated is None else annotated.all(1)
+        return (known & self.config.include_background).view(-1, 1, 1, 1)
 
     def _predicted(self, size: Shape, stride: int) -> Int[Tensor, "b d2 h2 w2"]:
         """Bring the prediction to the level's grid as the labels are."""

@@ -4,6 +4,7 @@ The library takes memory for the length that an element claims, up to 4 GiB, bef
 the file is shorter. Here every claim is compared with the file first.
 """
 
+import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ TRANSFER_SYNTAXES = {IMPLICIT, BIG_ENDIAN, DEFLATED} | {
 MAX_FILE_BYTES = 2**28
 """A slice of 4096 x 4096 takes 2^25."""
 
+MAX_ELEMENTS, MAX_DEPTH = 100_000, 64
+"""Scanners write hundreds, in sequences three or four deep. The library falls over at depth 20,000
+and takes the process with it."""
+
 _MAGIC, _MAGIC_AT = b"DICM", 128
 _FIRST_BYTES = 2**14  # hold the first group
 _STORAGE_CLASS, _TRANSFER_SYNTAX, _PIXELS = (0x0002, 0x0002), (0x0002, 0x0010), (0x7FE0, 0x0010)
@@ -31,6 +36,8 @@ _SHORT_FORM = set(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(),
 )
 _UNDEFINED = 0xFFFFFFFF
+_DELIMITERS = {(_ITEM_GROUP, 0xE00D), (_ITEM_GROUP, 0xE0DD)}
+_ENDLESS = sys.maxsize
 
 
 def is_dicom(path: Path) -> bool:
@@ -62,10 +69,9 @@ def storage_class(path: Path) -> str:
 def check_file(path: Path) -> None:
     """Walk over the elements of a file; sequences are walked through, not skipped.
 
-    The walk ends at compressed pixels.
-
     Raises:
-        UserError: The file cannot be read, or an element claims more bytes than follow.
+        UserError: The file cannot be read, an element claims more bytes than follow, or there are
+            more elements, or deeper sequences, than a slice has.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -114,16 +120,56 @@ def _first_group(block: bytes) -> tuple[int, dict[tuple[int, int], str]]:
     return at, found
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What the walk is in: the file, a sequence, an item of one, or the pieces of its pixels.
+
+    Attributes:
+        end: Where it ends; _ENDLESS where a delimiter or the end of the file ends it.
+        transfer_syntax: How its elements are written.
+        holds_pieces: Its items hold compressed pixels, not more elements.
+    """
+
+    end: int
+    transfer_syntax: str
+    holds_pieces: bool = False
+
+
 def _walk(block: bytes, at: int, transfer_syntax: str) -> None:
-    while any(block[at:]):  # zeros may fill a file up
-        element = _read(block, at, transfer_syntax)
-        if element.length == _UNDEFINED and (
-            element.tag == _PIXELS or element.representation == b"UN"
-        ):
-            return  # pieces of compressed pixels, or elements written in another form
-        steps_in = element.representation == b"SQ" or element.tag[0] == _ITEM_GROUP
-        steps_in = steps_in or element.length == _UNDEFINED
-        at = element.start if steps_in else element.end
+    inside = [_Part(_ENDLESS, transfer_syntax)]
+    end = len(block.rstrip(b"\0"))  # zeros may fill a file up
+    for _ in range(MAX_ELEMENTS):
+        while at >= inside[-1].end:
+            inside.pop()
+        if at >= end:
+            return
+        element = _read(block, at, inside[-1].transfer_syntax)
+        part = _part(element, inside[-1])
+        at = element.end if part is None else element.start
+        if element.tag in _DELIMITERS:
+            at = element.start
+            if len(inside) > 1 and inside[-1].end == _ENDLESS:
+                inside.pop()
+        elif part is not None:
+            inside.append(part)
+        if len(inside) > MAX_DEPTH:
+            raise ValueError("sequences inside sequences without end")
+    raise ValueError("more elements than a slice has")
+
+
+def _part(element: _Element, around: _Part) -> _Part | None:
+    """Tell what an element opens; None where it holds a plain value."""
+    endless = element.length == _UNDEFINED
+    end = _ENDLESS if endless else element.end
+    if around.holds_pieces and not endless:
+        return None
+    if endless and element.tag == _PIXELS:
+        return _Part(end, around.transfer_syntax, holds_pieces=True)
+    if endless and element.representation == b"UN":
+        return _Part(end, IMPLICIT)
+    if endless or element.representation == b"SQ" or element.tag[0] == _ITEM_GROUP:
+        return _Part(end, around.transfer_syntax)
+    return None
 
 
 def _read(block: bytes, at: int, transfer_syntax: str) -> _Element:

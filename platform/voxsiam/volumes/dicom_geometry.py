@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from voxsiam.errors import UserError
-from voxsiam.volumes.nifti import MAX_SPACING_MM, MIN_SPACING_MM
+from voxsiam.volumes.nifti_geometry import MAX_SPACING_MM, MIN_SPACING_MM
 
 MAX_DIRECTION_DRIFT = 1e-3
 """Between the direction cosines of slices, and from length 1 and right angles."""

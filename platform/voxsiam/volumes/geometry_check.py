@@ -12,14 +12,19 @@ MAX_DRIFT_VOXELS = 0.01
 (below 0.001 voxel), far below anything a resampling would show."""
 
 
-def check_same_grid(image: Scan, label: Scan) -> None:
-    """Refuse a label map of another shape, or whose corners lie elsewhere in the patient."""
+def check_same_shape(image: Scan, label: Scan) -> None:
+    """Refuse a label map of another shape."""
     if image.array.shape != label.array.shape:
         raise UserError(
             f"The label map has shape {label.array.shape}, its image {image.array.shape}.",
             where=str(label.path),
             fix="resample the label map to the grid of the image",
         )
+
+
+def check_same_grid(image: Scan, label: Scan) -> None:
+    """Refuse a label map of another shape, or whose corners lie elsewhere in the patient."""
+    check_same_shape(image, label)
     drift = corner_drift_voxels(image, label)
     if drift > MAX_DRIFT_VOXELS:
         raise UserError(

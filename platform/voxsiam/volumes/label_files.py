@@ -1,6 +1,7 @@
 """The files that say where the organs of one CT lie: one label map, or a mask for each organ."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,11 +11,14 @@ from pydantic import Field
 
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS, Frozen
-from voxsiam.volumes.geometry_check import check_same_grid
+from voxsiam.volumes.geometry_check import check_same_grid, check_same_shape
+from voxsiam.volumes.label_flip import AS_IT_IS, compare_flips, flip_name, flipped
 from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam.volumes.orientation import axis_order, spacing_dhw, to_canonical
 
 _MASK_VALUES = {0: 0, 1: 1}
+Labels = UInt8[np.ndarray, "d h w"]
 
 
 class LabelMap(Frozen):
@@ -24,11 +28,15 @@ class LabelMap(Frozen):
         path: NIfTI, on the grid of the image.
         values: Value in the file -> 0 background, 1..8 organs. An organ without a value was not
             annotated: where it lies the map says background, and it must not be trained as such.
+        place: How it lies on the image: as both headers say, or, where they are known not to
+            agree (Pancreas-CT), with its axes as the image's and mirrored so that it fits what
+            the image shows.
     """
 
     form: Literal["map"] = "map"
     path: Path
     values: Mapping[int, int]
+    place: Literal["by_header", "by_hu"] = "by_header"
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -42,13 +50,28 @@ class LabelMap(Frozen):
 
     def meaning(self) -> object:
         """Plain values that, with the files' bytes, decide the labels."""
-        return sorted(self.values.items())
+        values = sorted(self.values.items())
+        return values if self.place == "by_header" else {"values": values, "place": self.place}
 
     def read(self, image: Scan) -> UInt8[np.ndarray, "d h w"]:
         """Read the organs on the image's grid."""
+        return self.read_with_notes(image)[0]
+
+    def read_with_notes(self, image: Scan) -> tuple[Labels, tuple[str, ...]]:
+        """Read the organs on the image's grid, and say what had to be mended for that.
+
+        Raises:
+            UserError: The map is unusable, or does not lie on the image.
+        """
         scan = read_nifti(self.path)
-        check_same_grid(image, scan)
-        return renamed_label(scan, self.values)
+        if self.place == "by_header":
+            check_same_grid(image, scan)
+            return renamed_label(scan, self.values), scan.notes
+        check_same_shape(image, scan)
+        label, notes = _fitted(
+            image, renamed_label(replace(scan, affine=image.affine), self.values), self.path
+        )
+        return label, (*scan.notes, *notes)
 
 
 class OrganMasks(Frozen):
@@ -77,12 +100,17 @@ class OrganMasks(Frozen):
         return {"masks": self.annotated}
 
     def read(self, image: Scan) -> UInt8[np.ndarray, "d h w"]:
-        """Join the masks on the image's grid.
+        """Join the masks on the image's grid."""
+        return self.read_with_notes(image)[0]
+
+    def read_with_notes(self, image: Scan) -> tuple[Labels, tuple[str, ...]]:
+        """Join the masks on the image's grid, and say what had to be mended for that.
 
         Raises:
             UserError: A mask is unusable or lies elsewhere, two overlap, or all are empty.
         """
-        joined: UInt8[np.ndarray, "d h w"] | None = None
+        joined: Labels | None = None
+        notes: tuple[str, ...] = ()
         for organ in self.annotated:
             scan = read_nifti(self.paths[organ])
             check_same_grid(image, scan)
@@ -96,14 +124,40 @@ class OrganMasks(Frozen):
                     fix="give each voxel to one organ",
                 )
             joined[inside > 0] = organ
+            notes = (*notes, *scan.notes)
         if joined is None or not joined.any():
             raise UserError(
                 "All masks are empty.",
                 where=str(self.files[0].parent),
                 fix="give the masks of this scan, or leave the case out",
             )
-        return joined
+        return joined, notes
 
 
 LabelFiles = Annotated[LabelMap | OrganMasks, Field(discriminator="form")]
 """Either of the two."""
+
+
+def _fitted(image: Scan, label: Labels, path: Path) -> tuple[Labels, tuple[str, ...]]:
+    """Mirror a label map as the image shows that it lies."""
+    order = axis_order(image.affine)
+    hu, spacing_mm = to_canonical(image.array, order), spacing_dhw(image.affine, order)
+    compared = compare_flips(hu, label, spacing_mm)
+    if compared is None:
+        raise UserError(
+            "The label map holds too little of liver, spleen, left kidney and pancreas to tell "
+            "how it lies on its image.",
+            where=str(path),
+            fix="leave the case out, or give the label map the affine of its image",
+        )
+    best, second = compared.scores[:2]
+    if not compared.is_clear:
+        raise UserError(
+            f"The image does not show how the label map lies on it. Best {best}. "
+            f"Second {second} ({compared.margin:.2f} times the spread).",
+            where=str(path),
+            fix="check that the label map belongs to this image, or leave the case out",
+        )
+    if best.flip == AS_IT_IS:
+        return label, ()
+    return flipped(label, best.flip), (f"label {flip_name(best.flip)} to fit the image",)

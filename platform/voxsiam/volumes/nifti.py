@@ -22,12 +22,13 @@ from nibabel.volumeutils import apply_read_scaling, array_from_file
 
 from voxsiam.durable_files import sync, temporary_beside
 from voxsiam.errors import UserError
+from voxsiam.volumes.nifti_geometry import checked_affine
 
-MIN_SPACING_MM = 0.01
-MAX_SPACING_MM = 100.0
 MAX_VOXELS = 2**30
-MAX_COSINE_BETWEEN_AXES = 0.05
-"""Drift of a rotation written in float32 stays far below; a CT with gantry tilt is far above."""
+MAX_BYTES = 2**32
+MAX_PACKED_RATIO, RATIO_COUNTS_ABOVE_BYTES = 200, 2**30
+"""A CT shrinks to a third, the label map of a small organ to a thousandth. Nothing that is stored
+sensibly is both that large and that empty."""
 
 _HEADER_BYTES = 540
 _MAX_EXTRA_BYTES = 64 * 2**20  # header extensions before the voxels, and bytes after them
@@ -77,7 +78,7 @@ def read_nifti(path: Path) -> Scan:
         with _open(path) as stream:
             header = _read_header(path, stream)
             shape = _checked_shape(path, header)
-            affine = _checked_affine(path, header)
+            affine, notes = checked_affine(path, header, shape)
             array = _read_voxels(stream, header)
             _read_to_end(stream)
     except _BROKEN_STREAM as error:  # pyright: ignore[reportGeneralTypeIssues] (the stub of isal)
@@ -86,7 +87,7 @@ def read_nifti(path: Path) -> Scan:
             where=str(path),
             fix="it is damaged or was copied in part: copy or export it again",
         ) from error
-    return Scan(path, array.reshape(shape), affine, header)
+    return Scan(path, array.reshape(shape), affine, header, notes)
 
 
 def write_nifti(
@@ -214,53 +215,19 @@ def _checked_shape(path: Path, header: Header) -> tuple[int, ...]:
 
 
 def _check_size(path: Path, needed_bytes: int) -> None:
-    ratio = _MAX_DEFLATE_RATIO if path.suffix == ".gz" else 1
-    if path.stat().st_size * ratio < needed_bytes:
+    packed, ratio = path.stat().st_size, _MAX_DEFLATE_RATIO if path.suffix == ".gz" else 1
+    if packed * ratio < needed_bytes:
         raise _refuse(
             path,
             f"It is too short for the {needed_bytes} bytes that its header claims.",
             "it is damaged or was copied in part: copy or export it again",
         )
-
-
-def _checked_affine(path: Path, header: Header) -> Float64[np.ndarray, "4 4"]:
-    _check_spacing(path, np.asarray(header["pixdim"][1:4], dtype=np.float64))
-    if header["sform_code"] == 0 and header["qform_code"] == 0:
+    is_bomb = needed_bytes > RATIO_COUNTS_ABOVE_BYTES and needed_bytes > packed * MAX_PACKED_RATIO
+    if needed_bytes > MAX_BYTES or is_bomb:
         raise _refuse(
             path,
-            "It does not say how the patient lies (sform and qform codes are 0).",
-            "export it again with its geometry, so that left and right are known",
-        )
-    try:
-        with np.errstate(all="ignore"):
-            affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-            spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    except (*_BROKEN_HEADER, np.linalg.LinAlgError) as error:
-        raise _refuse(path, f"Its geometry is broken ({error}).", "export it again") from error
-    if not np.isfinite(affine).all():
-        raise _refuse(path, "Its affine holds values that are not numbers.", "export it again")
-    _check_spacing(path, spacing)
-    _check_axes(path, affine[:3, :3] / spacing)
-    return affine
-
-
-def _check_spacing(path: Path, spacing_mm: Float64[np.ndarray, "3"]) -> None:
-    if not ((spacing_mm >= MIN_SPACING_MM) & (spacing_mm <= MAX_SPACING_MM)).all():
-        listed = " x ".join(f"{s:g}" for s in spacing_mm)
-        raise _refuse(
-            path,
-            f"Its voxels measure {listed} mm.",
-            f"mend the header: each must lie in {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm",
-        )
-
-
-def _check_axes(path: Path, directions: Float64[np.ndarray, "3 3"]) -> None:
-    cosines = np.abs(directions.T @ directions)[np.triu_indices(3, k=1)]
-    if cosines.max() > MAX_COSINE_BETWEEN_AXES:
-        raise _refuse(
-            path,
-            "Its axes do not stand at right angles (singular or sheared affine).",
-            "resample it to a grid without tilt, or mend the affine",
+            f"It would unpack from {packed:,} to {needed_bytes:,} bytes.",
+            "store whole numbers: scans as 16 bit, label maps as 8 bit; or crop it",
         )
 
 

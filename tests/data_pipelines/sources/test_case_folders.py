@@ -8,7 +8,7 @@ from voxsiam.errors import UserError
 def test_reads_each_folder(case_folders):
     (case_folders / "notes").mkdir()
     (case_folders / ".hidden").mkdir()
-    manifest = read(case_folders)
+    manifest = read(case_folders).manifest
     assert [c.case_id for c in manifest.cases] == ["anna", "bert", "carl"]
     assert manifest.cases[1].image == case_folders / "bert" / "image.nii.gz"
     assert manifest.cases[1].source == "clinic"
@@ -20,7 +20,7 @@ def test_uncompressed_files(tmp_path):
     write_scan(tmp_path / "a" / "image.nii", image)
     write_scan(tmp_path / "a" / "label.nii", label)
     assert recognise(tmp_path)
-    assert read(tmp_path).cases[0].label.files[0].name == "label.nii"
+    assert read(tmp_path).manifest.cases[0].label.files[0].name == "label.nii"
 
 
 @pytest.mark.parametrize("name", ["image", "label"])
@@ -36,4 +36,4 @@ def test_names_that_trouble(tmp_path):
     for name in names:
         for kind, array in zip(("image", "label"), phantom_ct(), strict=True):
             write_scan(tmp_path / name / f"{kind}.nii.gz", array)
-    assert {c.case_id for c in read(tmp_path).cases} == set(names)
+    assert {c.case_id for c in read(tmp_path).manifest.cases} == set(names)

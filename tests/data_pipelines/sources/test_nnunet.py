@@ -18,7 +18,7 @@ def describe(root, **changes):
 
 
 def test_nnunet_v2(nnunet_folder):
-    manifest = read(nnunet_folder)
+    manifest = read(nnunet_folder).manifest
     assert [c.case_id for c in manifest.cases] == ["ct_001", "ct_002"]
     first = manifest.cases[0]
     assert first.image == nnunet_folder / "imagesTr" / "ct_001_0000.nii.gz"
@@ -34,7 +34,7 @@ def test_decathlon(tmp_path):
         training=[{"image": "./imagesTr/ct_001.nii.gz", "label": "./labelsTr/ct_001.nii.gz"}],
     )
     (root / "imagesTr" / "._ct_001.nii.gz").write_bytes(b"left by another system")
-    manifest = read(root)
+    manifest = read(root).manifest
     label = root / "labelsTr" / "ct_001.nii.gz"
     assert manifest.cases[0].label == LabelMap(path=label, values={0: 0, 1: 5, 2: 0, 7: 1})
     assert [c.case_id for c in manifest.cases] == ["ct_001", "ct_002"]
@@ -42,7 +42,7 @@ def test_decathlon(tmp_path):
 
 def test_case_number_of_four_digits_is_no_channel(tmp_path):
     root = write_nnunet(tmp_path / "amos", ("amos_0001", "amos_0004"), suffix="")
-    assert [c.case_id for c in read(root).cases] == ["amos_0001", "amos_0004"]
+    assert [c.case_id for c in read(root).manifest.cases] == ["amos_0001", "amos_0004"]
 
 
 def test_background_need_not_be_named(tmp_path):

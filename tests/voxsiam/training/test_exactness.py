@@ -1,13 +1,17 @@
 """N gloo ranks give the loss and the gradient of the global batch: 200 random objectives.
 
 The bounds are those of the architecture: 1e-12 in float64; in float32 1e-6 on loss and feature
-gradient, 1e-5 on the gradient of a whole network. Among the random objectives are some that float32
-cannot hold to these bounds even in one process (batch normalisation of three voxels, say): they
-are told by their distance from float64, counted and left out. The measured differences are printed
-at the end of the test run.
+gradient, 1e-5 on the gradient of a whole network. Among the random objectives are some that cannot
+be held to these bounds even in one process (batch normalisation of a few voxels, a ReLU that
+rounding tips over): their float32 is far from their float64, or one process that takes the same
+cases in another order, or images changed in their last digits, differs from itself by more than the
+ranks do. They are counted and left out. The measured differences are printed at the end of the test
+run.
 """
 
+import random
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +33,7 @@ from voxsiam.training.loop import build_objective
 from voxsiam.training.voxel_draw import Moment
 
 SHORT, COUNT = 30, 200
+DRAWS, LAST_DIGITS = 8, 4
 PLANS_BLIND_TO_THE_PREDICTION = ("uniform", "class_balanced", "every_voxel")
 
 
@@ -71,15 +76,19 @@ def batch_of(rank, world_size, case, dtype):
     if not batch.case_ids:
         blank = torch.zeros(0, 1, *case.shape)
         batch = Batch((), len(case.cases), blank, blank[:, 0].byte())
-    return Batch(batch.case_ids, batch.global_cases, batch.images.to(dtype), batch.labels)
+    return replace(batch, images=batch.images.to(dtype))
 
 
 def whole_step(index, rank, world_size, dtype):
     """Loss of the global batch and gradient of every parameter, as DDP gives them."""
     case = random_objective(index)
-    objective = build_objective(case.recipe, 0, torch.device("cpu")).to(dtype)
+    return step_on(case, batch_of(rank, world_size, case, dtype), index, world_size)
+
+
+def step_on(case, batch, index, world_size=1):
+    objective = build_objective(case.recipe, 0, torch.device("cpu")).to(batch.images.dtype)
     module = DistributedDataParallel(objective) if world_size > 1 else objective
-    outcome = module(batch_of(rank, world_size, case, dtype), Moment(0, 0, index))
+    outcome = module(batch, Moment(0, 0, index))
     outcome.loss.backward()
     gradients = [p.grad.flatten() for p in objective.parameters() if p.grad is not None]
     return global_loss(outcome, world_size), torch.cat(gradients).double().numpy()
@@ -184,6 +193,25 @@ def holds(step, index, dtype, bound, expected):
     return max(difference(expected, step(index, 0, 1, torch.float64))) <= bound / 4
 
 
+def own_spread(index, dtype, expected):
+    """How far one process differs from itself where it should not, or hardly."""
+    case = random_objective(index)
+    shuffled = []
+    for number in range(DRAWS):
+        cases = list(case.cases)
+        random.Random(number).shuffle(cases)
+        other = replace(case, cases=tuple(cases))
+        shuffled.append(step_on(other, batch_of(0, 1, other, dtype), index))
+    blurred = []
+    for number in range(DRAWS):
+        batch = batch_of(0, 1, case, dtype)
+        generator = torch.Generator().manual_seed(number)
+        digits = torch.randn(batch.images.shape, generator=generator, dtype=dtype)
+        images = batch.images * (1 + LAST_DIGITS * torch.finfo(dtype).eps * digits)
+        blurred.append(step_on(case, replace(batch, images=images), index))
+    return max(max(difference(found, expected)) for found in shuffled + blurred)
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_ranks_give_the_loss_and_gradient_of_the_global_batch(ranks, name, add_table):
     (folder, numbers), (step, dtype, bound) = ranks, JOBS[name]
@@ -198,12 +226,16 @@ def test_ranks_give_the_loss_and_gradient_of_the_global_batch(ranks, name, add_t
         found = [
             difference((loss, gradient), expected) for loss in losses for gradient in gradients
         ]
+        apart = max(map(max, found))
+        if apart > bound and step is whole_step and own_spread(index, dtype, expected) >= apart:
+            row[1] += 1
+            continue
         row[0] += 1
         row[2:] = [max(row[2 + i], *(pair[i] for pair in found)) for i in (0, 1)]
     rows = [(*key, *row) for key, row in sorted(worst.items())]
     add_table(
         f"1 against 2, 3 and 4 ranks, {name} (bound {bound:g})",
-        ("network", "feature loss", "objectives", "beyond float32", "loss", "gradient"),
+        ("network", "feature loss", "objectives", "beyond its digits", "loss", "gradient"),
         [(a, b, str(n), str(m), f"{x:.1e}", f"{y:.1e}") for a, b, n, m, x, y in rows],
     )
     covered, left_out = (sum(row[column] for row in rows) for column in (2, 3))

@@ -5,6 +5,7 @@ After a change that is meant to have a numeric effect, write the new trace with
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
-from voxsiam.training.batch import Batch, epoch_plan, read_batches
+from voxsiam.training.batch import epoch_plan, read_batches
 from voxsiam.training.config import METHOD_VERSION, OptimiserConfig
 from voxsiam.training.loop import build_objective, build_optimiser
 from voxsiam.training.voxel_draw import Moment
@@ -46,7 +47,7 @@ def trace() -> list[float]:
     for epoch in range(STEPS // 2):
         plan = epoch_plan("abcdef", seed=0, epoch=epoch, batch_size=4)
         for step, batch in enumerate(read_batches(plan, make_volume, 0, 1)):
-            double = Batch(batch.case_ids, batch.global_cases, batch.images.double(), batch.labels)
+            double = replace(batch, images=batch.images.double())
             loss = objective(double, Moment(0, epoch, step)).loss
             optimiser.zero_grad()
             loss.backward()

@@ -1,23 +1,13 @@
 from collections import Counter
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines.splits import split_cases
+from data_pipelines.splits.holdout import split_cases, with_validation
+from tests.data_pipelines.splits.items import Item, items, require_whole_patients, some_cases
 from voxsiam.errors import UserError
-
-
-@dataclass(frozen=True)
-class Item:
-    case_id: str
-    patient_id: str
-    source: str = "s"
-
-
-def items(count, sources=("s",)):
-    return [Item(f"c{i}", f"p{i}", sources[i % len(sources)]) for i in range(count)]
+from voxsiam.types import Split
 
 
 def split(cases, test=0.2, validation=0.0, seed=0):
@@ -95,26 +85,37 @@ def test_bad_fractions(test, validation):
 
 @settings(max_examples=200, deadline=None)
 @given(
-    patients=st.lists(st.tuples(st.integers(1, 4), st.sampled_from("AB")), min_size=2, max_size=25),
+    cases=some_cases(),
     test=st.floats(0.01, 0.99),
     validation=st.floats(0, 0.9),
     seed=st.integers(0, 99),
 )
-def test_always_whole_patients_once(patients, test, validation, seed):
-    cases = [
-        Item(f"p{p}-{i}", f"p{p}", source)
-        for p, (count, source) in enumerate(patients)
-        for i in range(count)
-    ]
+def test_always_whole_patients_once(cases, test, validation, seed):
     drawn = split(cases, test, validation, seed)
-    assert drawn.disjoint()
-    assert len(drawn.train) >= 1
-    assert len(drawn.test) >= 1
-    assert sorted((*drawn.train, *drawn.validation, *drawn.test)) == sorted(
-        c.case_id for c in cases
+    require_whole_patients(drawn, cases)
+    assert drawn.train
+    assert drawn.test
+    everyone = sorted((*drawn.train, *drawn.validation, *drawn.test))
+    assert everyone == sorted(case.case_id for case in cases)
+    assert drawn == split(sorted(cases, key=lambda case: case.case_id), test, validation, seed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases=some_cases(), fraction=st.floats(0, 0.9), seed=st.integers(0, 99))
+def test_validation_is_taken_from_the_training_cases_of_fixed_lists(cases, fraction, seed):
+    fixed = split(cases, 0.3, 0.0, seed)
+    drawn = with_validation(fixed, cases, fraction=fraction, seed=seed)
+    require_whole_patients(drawn, cases)
+    assert drawn.test == fixed.test
+    assert drawn.train
+    assert sorted((*drawn.train, *drawn.validation)) == list(fixed.train)
+    assert with_validation(drawn, cases, fraction=0.5, seed=1) == (
+        drawn if drawn.validation else with_validation(fixed, reversed(cases), fraction=0.5, seed=1)
     )
-    sides_of: dict[str, set[int]] = {}
-    for number, side in enumerate((drawn.train, drawn.validation, drawn.test)):
-        for case_id in side:
-            sides_of.setdefault(case_id.split("-")[0], set()).add(number)
-    assert all(len(numbers) == 1 for numbers in sides_of.values())
+
+
+def test_validation_is_as_large_as_asked():
+    fixed = Split(train=tuple(sorted(f"c{i}" for i in range(20))), test=("c20",))
+    drawn = with_validation(fixed, items(25, ("A", "B")), fraction=0.2, seed=3)
+    assert (len(drawn.train), len(drawn.validation)) == (16, 4)
+    assert Counter(int(case_id[1:]) % 2 for case_id in drawn.validation) == {0: 2, 1: 2}

@@ -1,0 +1,78 @@
+"""AMOS 2022: imagesTr/, labelsTr/, imagesVa/, labelsVa/ with files amos_####.nii.gz.
+
+500 CTs and 100 MRIs share the folders; numbers above 500 are MRIs and are left out.
+"""
+
+import re
+from pathlib import Path
+
+from data_pipelines.label_protocols import PROTOCOLS, LabelProtocol
+from data_pipelines.manifest import Manifest
+from data_pipelines.sources.case_files import nifti_files, stem_of
+from data_pipelines.sources.found import Found, left_out, require_protocol
+from data_pipelines.sources.image_label_folders import Part, read_parts
+from data_pipelines.sources.nnunet import read_label_values
+from data_pipelines.sources.patients import group_by_patient
+from data_pipelines.sources.text_files import read_json_object
+from voxsiam.errors import UserError
+
+LAYOUT = "AMOS22: imagesTr/amos_####.nii.gz and labelsTr/, imagesVa/ and labelsVa/"
+LAST_CT = 500
+
+_PROTOCOL = PROTOCOLS["amos22"]
+_PARTS = (Part("imagesTr", "labelsTr"), Part("imagesVa", "labelsVa"))
+_NAME = re.compile(r"amos_(\d{4})(_0000)?", re.ASCII)
+
+
+def recognise(root: Path) -> bool:
+    """Tell whether the training scans are named as AMOS names them."""
+    folder = root / "imagesTr"
+    return folder.is_dir() and any(_NAME.fullmatch(stem_of(p)) for p in nifti_files(folder))
+
+
+def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+    """List the labelled CTs of both parts."""
+    require_protocol(protocol, _PROTOCOL, root)
+    check_named_values(root / "dataset.json", _PROTOCOL)
+    pairs, notes = read_parts(root, _PARTS, _case_name)
+    numbers = {name: int(name.removeprefix("amos_")) for name in pairs}
+    cts = {name: pair for name, pair in pairs.items() if numbers[name] <= LAST_CT}
+    mri = {numbers[name] for name in pairs.keys() - cts.keys()}
+    if mri and not cts:
+        raise UserError(
+            f"All {len(mri)} cases are MRIs: AMOS numbers them above {LAST_CT}.",
+            where=str(root),
+            fix="give the folder that holds the CTs",
+        )
+    cases = tuple(pair.case(name, "amos22", _PROTOCOL) for name, pair in cts.items())
+    return Found(Manifest(group_by_patient(cases, root), root), (*notes, *left_out(mri, "MRI")))
+
+
+def check_named_values(path: Path, protocol: LabelProtocol) -> None:
+    """Refuse a dataset.json that gives one of our organs another value than the protocol.
+
+    Raises:
+        UserError: It does, or it is unreadable; an absent file is fine.
+    """
+    if not path.is_file():
+        return
+    named = read_label_values(path, read_json_object(path).get("labels"))
+    for value, organ in protocol.values.items():
+        if named.get(value, 0) != organ:
+            raise UserError(
+                f"It names value {value} otherwise than the label protocol '{protocol.name}'.",
+                where=str(path),
+                fix="restore the file of the data set; a converted copy with other values needs "
+                "other file names too",
+            )
+
+
+def _case_name(path: Path) -> str:
+    match = _NAME.fullmatch(stem_of(path))
+    if match is None:
+        raise UserError(
+            "It is not named amos_####.nii.gz like the others of this data set.",
+            where=str(path),
+            fix="keep only what belongs to the data set in this folder",
+        )
+    return f"amos_{match[1]}"

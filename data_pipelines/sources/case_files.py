@@ -1,0 +1,119 @@
+"""The NIfTI files of a folder by the cases they belong to, and folders below a folder."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from voxsiam.errors import UserError
+
+ENDINGS = (".nii.gz", ".nii")
+
+
+def nifti_files(folder: Path) -> list[Path]:
+    """List the NIfTI files of a folder by name; hidden ones are left by other systems."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.endswith(ENDINGS) and not path.name.startswith(".")
+    )
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a NIfTI file without its ending."""
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def find_nifti(folder: Path, stem: str) -> Path | None:
+    """Find `<stem>.nii.gz` or `<stem>.nii` in a folder.
+
+    Raises:
+        UserError: Both are there.
+    """
+    found = [path for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
+    if len(found) > 1:
+        raise twice(found[1], found[0])
+    return found[0] if found else None
+
+
+def numbered_files(folder: Path, prefix: str, root: Path) -> dict[int, Path]:
+    """List the NIfTI files `<prefix><number>` of a folder by number, with or without leading zeros.
+
+    Raises:
+        UserError: A NIfTI file is named otherwise, two have one number, or a link leads out of
+            the data set.
+    """
+    return by_number(require_inside(nifti_files(folder), root), prefix)
+
+
+def by_number(paths: Iterable[Path], prefix: str) -> dict[int, Path]:
+    """Sort paths named `<prefix><number>` by number.
+
+    Raises:
+        UserError: One is named otherwise, or two have one number.
+    """
+    found: dict[int, Path] = {}
+    for path in paths:
+        match = re.fullmatch(rf"{prefix}(\d{{1,4}})", stem_of(path), re.IGNORECASE | re.ASCII)
+        if match is None:
+            raise UserError(
+                f"It is not named {prefix}#### like the others of this data set.",
+                where=str(path),
+                fix="keep only what belongs to the data set in this folder",
+            )
+        number = int(match[1])
+        if number in found:
+            raise twice(path, found[number])
+        found[number] = path
+    return dict(sorted(found.items()))
+
+
+def require_inside(paths: Iterable[Path], root: Path) -> list[Path]:
+    """Refuse links that lead out of the data set, or nowhere.
+
+    Args:
+        paths: In the data set.
+        root: Its folder, without links.
+    """
+    listed = list(paths)
+    for path in listed:
+        if not path.resolve().is_relative_to(root):
+            raise UserError(
+                "A link leads out of the data set.",
+                where=str(path),
+                fix="put the files themselves there, or give the folder in which they lie",
+            )
+        if not path.exists():
+            raise UserError("A link leads nowhere.", where=str(path), fix="remove or mend it")
+    return listed
+
+
+def folders_below(root: Path, depth: int) -> Iterator[Path]:
+    """Go through a folder and those below it, level by level; hidden ones are passed over.
+
+    Args:
+        root: The first one.
+        depth: Levels below it.
+    """
+    level = [root]
+    for _ in range(depth + 1):
+        yield from level
+        level = [path for folder in level for path in _subfolders(folder)]
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    # Unlike a Path, an entry mostly knows without asking the disk: masks lie there by the thousand.
+    with os.scandir(folder) as entries:
+        return sorted(
+            Path(each.path) for each in entries if not each.name.startswith(".") and each.is_dir()
+        )
+
+
+def twice(path: Path, other: Path) -> UserError:
+    """Say that two files or folders claim the same case."""
+    return UserError(
+        f"It is the same case as {other.name}"
+        + (f" in {other.parent}." if other.name == path.name else "."),
+        where=str(path),
+        fix="remove one of the two",
+    )

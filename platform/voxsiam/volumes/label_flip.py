@@ -1,0 +1,192 @@
+"""Does a label map lie on the organs that the scan shows, or is it mirrored?
+
+Headers of separately published label maps do not always agree with their scans (method, D.3). The
+scan itself tells: inside an organ of even tissue its intensities are alike, and a mirrored map
+mixes them with fat, gas and bone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import cast
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+
+from voxsiam.types import ORGANS, Shape, Spacing
+
+Flip = tuple[bool, bool, bool]
+"""Along d, h, w: whether the label map is to be mirrored."""
+
+AS_IT_IS: Flip = (False, False, False)
+FLIPS = cast("tuple[Flip, ...]", tuple(product((False, True), repeat=3)))
+EVEN_ORGANS = ("spleen", "left_kidney", "liver", "pancreas")
+"""Organs of even tissue, without gas."""
+
+CLEAR_MARGIN = 1.25
+"""Spread of the second best flip over the best that makes the best clear. Measured: at least 1.72
+on two real CTs and 30 phantoms (1.32 with 40 HU of noise added); 128 maps of other patients laid
+on these scans reached 1.23 with a flip that mirrors."""
+
+MAX_AIR_SHARE = 0.02
+"""Greatest share of organ voxels in air under a clear flip. Measured where the map is right: at
+most 0.002 on the two CTs and 30 phantoms."""
+
+AIR_HU = -150.0
+SIDE_MARGIN_MM = 20.0
+"""How far the organs must lie on the wrong side. Measured in 30 patients: the spleen lies 122 mm
+and more, the left kidney 98 mm and more to the left of the liver."""
+
+_STEP_MM = 4.0
+_MIN_POINTS = 30  # about 2 ml
+_CLIP_HU = (-250.0, 350.0)  # one voxel of metal must not decide
+
+
+@dataclass(frozen=True)
+class FlipScore:
+    """What the scan shows inside the organs of a label map that is mirrored this way.
+
+    Attributes:
+        flip: Which way.
+        median_hu: Of each organ of even tissue.
+        deviation_hu: Standard deviation in each of them, of intensities cut to -250..350 HU.
+        air_share: Part of their voxels below -150 HU.
+    """
+
+    flip: Flip
+    median_hu: Mapping[str, float]
+    deviation_hu: Mapping[str, float]
+    air_share: float
+
+    @property
+    def spread_hu(self) -> float:
+        """Mean of the organs' standard deviations: small where the map fits."""
+        return sum(self.deviation_hu.values()) / len(self.deviation_hu)
+
+    def __str__(self) -> str:
+        medians = ", ".join(f"{o.replace('_', ' ')} {hu:.0f}" for o, hu in self.median_hu.items())
+        return (
+            f"{flip_name(self.flip)}: median HU {medians}; spread {self.spread_hu:.0f} HU, "
+            f"{self.air_share:.1%} in air"
+        )
+
+
+@dataclass(frozen=True)
+class FlipComparison:
+    """The eight ways in which a label map may lie on its scan.
+
+    Attributes:
+        scores: The one that fits best first.
+    """
+
+    scores: tuple[FlipScore, ...]
+
+    @property
+    def best(self) -> FlipScore:
+        """The flip under which organs are most even."""
+        return self.scores[0]
+
+    @property
+    def margin(self) -> float:
+        """How much less even they are under the second best, as a ratio of spreads."""
+        return self.scores[1].spread_hu / max(self.best.spread_hu, 1e-3)
+
+    @property
+    def is_clear(self) -> bool:
+        """Tell whether the scan leaves no doubt which flip is right."""
+        return self.margin >= CLEAR_MARGIN and self.best.air_share <= MAX_AIR_SHARE
+
+    @property
+    def unchanged(self) -> FlipScore:
+        """The label map as it is."""
+        return next(score for score in self.scores if score.flip == AS_IT_IS)
+
+
+def compare_flips(
+    image: Shaped[np.ndarray, "d h w"], label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing
+) -> FlipComparison | None:
+    """Score the eight flips of a label map against its scan.
+
+    Every few millimetres one voxel is looked at: 20 to 80 ms a scan.
+
+    Args:
+        image: In HU.
+        label: 0 background, 1..8 organs, on the same grid.
+        spacing_mm: Voxel size along d, h, w.
+
+    Returns:
+        None where none of the even organs is large enough to tell.
+    """
+    steps = [max(1, round(_STEP_MM / size)) for size in spacing_mm]
+    reduced = label[:: steps[0], :: steps[1], :: steps[2]]
+    points = {organ: np.nonzero(reduced == ORGANS.index(organ) + 1) for organ in EVEN_ORGANS}
+    points = {organ: found for organ, found in points.items() if len(found[0]) >= _MIN_POINTS}
+    if not points:
+        return None
+    voxels = {
+        organ: tuple(axis * step for axis, step in zip(found, steps, strict=True))
+        for organ, found in points.items()
+    }
+    shape = cast("Shape", label.shape)
+    scores = [
+        _score(flip, {organ: _values(image, at, shape, flip) for organ, at in voxels.items()})
+        for flip in FLIPS
+    ]
+    return FlipComparison(tuple(sorted(scores, key=lambda score: score.spread_hu)))
+
+
+def flipped(label: Shaped[np.ndarray, "d h w"], flip: Flip) -> Shaped[np.ndarray, "d h w"]:
+    """View a label map mirrored along some of its axes."""
+    return label[tuple(slice(None, None, -1 if mirror else 1) for mirror in flip)]
+
+
+def flip_name(flip: Flip) -> str:
+    """Say in words which way a label map is mirrored."""
+    axes = [axis for axis, mirror in zip("dhw", flip, strict=True) if mirror]
+    return f"mirrored along {' and '.join(axes)}" if axes else "as it is"
+
+
+def left_of_liver_mm(label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing) -> dict[str, float]:
+    """Tell how far the spleen and the left kidney lie to the patient's left of the liver.
+
+    Returns:
+        Distances of centres, negative where they lie to its right; empty where the liver or both
+        of the others are not in view.
+    """
+    steps = [max(1, round(_STEP_MM / size)) for size in spacing_mm]
+    reduced = label[:: steps[0], :: steps[1], :: steps[2]]
+    step_mm = steps[2] * spacing_mm[2]
+    centres: dict[str, float] = {}
+    for organ in ("liver", "spleen", "left_kidney"):
+        across = np.count_nonzero(reduced == ORGANS.index(organ) + 1, axis=(0, 1))
+        if across.sum() >= _MIN_POINTS:
+            centres[organ] = float(np.average(np.arange(len(across)), weights=across)) * step_mm
+    liver = centres.pop("liver", None)
+    # w runs from the patient's left to the right.
+    return {} if liver is None else {organ: liver - at for organ, at in centres.items()}
+
+
+def sides_are_swapped(left_of_liver: Mapping[str, float]) -> bool:
+    """Tell whether all that can be seen lies clearly on the wrong side of the liver."""
+    distances = left_of_liver.values()
+    return bool(distances) and all(distance < -SIDE_MARGIN_MM for distance in distances)
+
+
+def _values(
+    image: Shaped[np.ndarray, "d h w"], at: tuple[np.ndarray, ...], shape: Shape, flip: Flip
+) -> Float32[np.ndarray, " n"]:
+    moved = tuple(
+        length - 1 - index if mirror else index
+        for index, length, mirror in zip(at, shape, flip, strict=True)
+    )
+    return np.nan_to_num(image[moved].astype(np.float32), nan=-1024.0)
+
+
+def _score(flip: Flip, values: Mapping[str, Float32[np.ndarray, " n"]]) -> FlipScore:
+    everything = np.concatenate(list(values.values()))
+    return FlipScore(
+        flip=flip,
+        median_hu={organ: float(np.median(hu)) for organ, hu in values.items()},
+        deviation_hu={organ: float(np.clip(hu, *_CLIP_HU).std()) for organ, hu in values.items()},
+        air_share=float(np.mean(everything < AIR_HU)),
+    )

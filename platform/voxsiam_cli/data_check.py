@@ -1,0 +1,96 @@
+"""voxsiam data check: what would ruin a study, found before a GPU hour is spent.
+
+Heavy libraries are imported inside the command, so that --help answers at once.
+"""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from voxsiam_cli.console import Steps, console, print_json, say
+from voxsiam_cli.options import AsJson
+
+if TYPE_CHECKING:
+    from data_pipelines.checks.check import CheckReport
+
+MAX_ROWS = 60
+STYLES = {"refuse": "bold red", "repair": "yellow", "note": "cyan"}
+
+
+def check(
+    source: Annotated[Path, typer.Argument(help="Data set in a layout of: voxsiam data sources.")],
+    protocol: Annotated[
+        str | None, typer.Option(help="What the label values mean, where the layout is silent.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for the page and checks.json.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for defects: geometry, intensities, labels, mirrored maps, repeats, patient data.
+
+    The exit code is 2 where a case must be refused, 0 otherwise. Examples:
+
+    voxsiam data check Task07
+
+    voxsiam data check label_maps -o checks
+    """
+    from dataclasses import replace
+
+    from dashboards.check_page import check_page_folder, write_check_page
+    from data_pipelines.checks.check import check_manifest
+    from data_pipelines.checks.record import record_of
+    from data_pipelines.label_protocols import protocol as named
+    from data_pipelines.sources.detect import find_source
+
+    if output is not None:
+        check_page_folder(output)
+    found = find_source(source, named(protocol) if protocol else None)
+    if as_json:
+        report = check_manifest(found.manifest)
+    else:
+        with Steps("check") as steps:
+            report = check_manifest(found.manifest, steps)
+    report = replace(report, notes=found.notes)
+    if as_json:
+        print_json(record_of(report))
+    else:
+        _show(report)
+    if output is not None:
+        page = write_check_page(report, output, _command(source, protocol, output))
+        if not as_json:
+            say(f"every case with its picture: {page}")
+    if not report.is_usable:
+        raise typer.Exit(2)
+
+
+def _show(report: "CheckReport") -> None:
+    for note in report.notes:
+        say(note)
+    findings = report.findings
+    if findings:
+        table = Table("case", "severity", "check", "what", title=f"Checks of {report.name}")
+        for one in findings[:MAX_ROWS]:
+            severity = Text(one.severity, style=STYLES[one.severity])
+            table.add_row(Text(one.case_id), severity, one.check, Text(one.what))
+        console.print(table)
+    if len(findings) > MAX_ROWS:
+        say(f"and {len(findings) - MAX_ROWS} more; all with -o FOLDER or --json")
+    for pair in report.pairs:
+        say(f"{pair.first} and {pair.second}: {pair.what}")
+    counts = ", ".join(f"{count} {severity}" for severity, count in report.counts.items())
+    sound = sum(not case.findings for case in report.cases)
+    say(f"{len(report.cases)} cases: {counts}; {sound} without a finding")
+    if not report.is_usable:
+        first = next(one for one in findings if one.severity == "refuse")
+        say(f"refused; first {first.case_id}, fix: {first.fix}", style="bold red")
+
+
+def _command(source: Path, protocol: str | None, output: Path) -> str:
+    words = ["voxsiam", "data", "check", str(source)]
+    words += ["--protocol", protocol] if protocol else []
+    return shlex.join([*words, "-o", str(output)])

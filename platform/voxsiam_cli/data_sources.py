@@ -1,0 +1,128 @@
+"""voxsiam data sources|fetch, and the source that `voxsiam data prepare` was given."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voxsiam.errors import UserError
+from voxsiam_cli.console import Steps, console, print_json, say
+from voxsiam_cli.options import AsJson
+
+if TYPE_CHECKING:
+    from data_pipelines.sources.found import Found
+
+
+def sources(as_json: AsJson = False) -> None:
+    """List the data sets that can be prepared: what to download, from where, under which terms."""
+    from data_pipelines.sources.catalogue import CATALOGUE
+
+    if as_json:
+        print_json([asdict(entry) for entry in CATALOGUE])
+        return
+    for entry in CATALOGUE:
+        console.rule(f"[bold]{entry.name}[/bold]", align="left", style="dim")
+        say(entry.title)
+        say(f"  get       {entry.download}")
+        say(f"  from      {entry.page}" + ("  (registration)" if entry.registration else ""))
+        say(f"  terms     {entry.terms}")
+        say(f"  size      {entry.size}")
+        say(f"  layout    {entry.layout}")
+        say(f"  protocol  {entry.protocol or 'named in dataset.json'}")
+    say()
+    say("fetched by this program (voxsiam data fetch NAME -o FOLDER): " + ", ".join(_fetched()))
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name of: voxsiam data sources.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
+) -> None:
+    """Fetch an openly downloadable data set, with checksums; a second call fetches nothing.
+
+    Example: voxsiam data fetch zenodo-labels -o downloads
+    """
+    from data_pipelines.sources.fetch import catalogue_entry
+    from data_pipelines.sources.fetch import fetch as fetch_files
+
+    entry = catalogue_entry(name)
+    with Steps("files") as steps:
+        found = fetch_files(entry, output, steps)
+    for path in found:
+        say(str(path))
+    say(f"terms: {entry.terms}; {entry.page}")
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What the user said about the source of a preparation."""
+
+    source: Path | None
+    protocol: str | None
+    paper: bool
+    pancreas_ct: Path | None
+    btcv: Path | None
+    zenodo: Path | None
+    allow_missing: bool
+
+
+def choose_source(options: SourceOptions) -> "Found":
+    """Find the cases to prepare.
+
+    Raises:
+        UserError: The options do not go together, or the data are unusable.
+    """
+    from data_pipelines.label_protocols import protocol
+    from data_pipelines.sources.detect import find_source
+
+    if options.paper:
+        return _paper_cases(options)
+    for option, value in (*_folders(options), ("--allow-missing", options.allow_missing)):
+        if value:
+            raise _refuse(option, "it goes with --paper only", "add --paper, or leave it out")
+    if options.source is None:
+        raise _refuse("SOURCE", "no data set is named", "give its folder, or --paper")
+    return find_source(options.source, protocol(options.protocol) if options.protocol else None)
+
+
+def write_paper_record(output: Path, found: "Found") -> None:
+    """Write beside the prepared set which of the paper's cases it holds."""
+    from data_pipelines.sources import paper
+
+    paper.write_paper_record(output, found)
+
+
+def _paper_cases(options: SourceOptions) -> "Found":
+    from data_pipelines.sources.paper import PaperFolders, find_paper_cases
+
+    if options.protocol:
+        raise _refuse("--protocol", "the paper's labels are Zenodo's", "leave it out")
+    folders: dict[str, Path] = {}
+    for option, value in _folders(options):
+        folder = value or options.source
+        if folder is None:
+            raise _refuse(
+                option,
+                "the paper's data have no folder",
+                f"give {option} FOLDER, or one SOURCE that holds all three downloads",
+            )
+        folders[option] = folder
+    return find_paper_cases(PaperFolders(*folders.values()), allow_missing=options.allow_missing)
+
+
+def _folders(options: SourceOptions) -> tuple[tuple[str, Path | None], ...]:
+    return (
+        ("--pancreas-ct", options.pancreas_ct),
+        ("--btcv", options.btcv),
+        ("--zenodo", options.zenodo),
+    )
+
+
+def _fetched() -> list[str]:
+    from data_pipelines.sources.catalogue import CATALOGUE
+
+    return [entry.name for entry in CATALOGUE if entry.downloads]
+
+
+def _refuse(where: str, what: str, fix: str) -> UserError:
+    return UserError(what, where=where, fix=fix)

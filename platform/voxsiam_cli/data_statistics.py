@@ -1,0 +1,45 @@
+"""voxsiam data statistics: the numbers for intensity=standard, from training cases only."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voxsiam_cli.console import Steps, print_json, say
+from voxsiam_cli.options import AsJson
+
+
+def statistics(
+    prepared: Annotated[Path, typer.Argument(help="Prepared with intensity=unit, the default.")],
+    split: Annotated[
+        Path, typer.Option(help="One split, as voxsiam data split writes it: who trains.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compute mean and deviation of the HU over the training cases, and note on whom, in PREPARED.
+
+    Prepare into the same folder afterwards: a split that tests one of these cases is then refused.
+
+    Example: voxsiam data statistics prepared --split split.csv
+    """
+    from data_pipelines.intensity_statistics import compute_statistics, keep_statistics
+    from data_pipelines.prepared_set import open_prepared
+    from data_pipelines.splits.leaks import check_split
+    from data_pipelines.splits.split_file import read_one_split
+
+    opened, chosen = open_prepared(prepared), read_one_split(split)
+    check_split(chosen, opened, str(split))
+    with Steps("statistics") as steps:
+        found = compute_statistics(opened, chosen.train, steps if not as_json else _silent)
+    record = keep_statistics(opened.root, found)
+    if as_json:
+        print_json({**found.model_dump(mode="json"), "record": str(record)})
+        return
+    say(f"mean {found.mean_hu:g} HU, standard deviation {found.std_hu:g} HU")
+    say(f"over the {len(found.cases)} training cases: {', '.join(found.cases)}")
+    settings = " ".join(f"--set '{setting}'" for setting in found.settings)
+    say(f"next: voxsiam data prepare SOURCE -o {prepared} {settings}")
+
+
+def _silent(done: int, total: int) -> None:
+    del done, total

@@ -1,0 +1,34 @@
+import shutil
+
+import pytest
+
+from data_pipelines.label_protocols import protocol
+from data_pipelines.sources.detect import find_source
+from tests.source_miniatures import write_label_maps
+from voxsiam.errors import UserError
+
+
+def test_label_maps_without_scans(tmp_path):
+    root = write_label_maps(tmp_path / "anatomy")
+    cases = find_source(root).manifest.cases
+    assert [(c.case_id, c.image, c.source) for c in cases] == [
+        ("a", None, "anatomy"),
+        ("b", None, "anatomy"),
+    ]
+    assert cases[0].label.values == {value: value for value in range(9)}
+    known = protocol("word")
+    assert find_source(root, known).manifest.cases[0].label.values == known.values
+
+
+def test_a_name_twice(tmp_path):
+    root = write_label_maps(tmp_path)
+    shutil.copy(root / "a.nii.gz", root / "a.nii")
+    with pytest.raises(UserError, match=r"the same case as a\.nii"):
+        find_source(root)
+
+
+@pytest.mark.shared_data
+def test_real_label_maps(shared_data):
+    manifest = find_source(shared_data / "anatomy").manifest
+    assert len(manifest.cases) == 30
+    assert manifest.cases[0].case_id == "word_01"
