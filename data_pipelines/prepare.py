@@ -4,21 +4,29 @@ A finished set costs no task: source files are recognised by size and times, vol
 checksums. Tasks return a few words; the arrays go to disk where they are made.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import ray
 import ray.data
-from pydantic import TypeAdapter
 
-from data_pipelines.entries import EntryFacts, entry_key, read_sound_entry, write_entry
-from data_pipelines.file_index import FileIndex, KnownFile, known_file
+from data_pipelines.case_task import (
+    OUTCOME,
+    CaseOutcome,
+    CaseReady,
+    CaseRefused,
+    CaseRequest,
+    prepare_case,
+)
+from data_pipelines.entries import entry_key, read_sound_entry
+from data_pipelines.file_index import FileIndex
 from data_pipelines.manifest import Case, Manifest
 from data_pipelines.prepared_set import (
     RECORD,
     VOLUMES,
+    LeftOut,
     PreparedCase,
     PreparedRecord,
     PreparedSet,
@@ -26,112 +34,63 @@ from data_pipelines.prepared_set import (
     open_prepared,
 )
 from data_pipelines.sources import crop_boxes
-from data_pipelines.sources.detect import read_source
 from voxsiam.durable_files import remove_abandoned, write_text_atomically
 from voxsiam.errors import UserError
-from voxsiam.types import CropBox, Frozen
+from voxsiam.types import CropBox
 from voxsiam.volumes.image_files import image_files
-from voxsiam.volumes.label_files import LabelFiles
-from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
+from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 _INDEX = "index.json"
 
 
-class CaseRequest(Frozen):
-    """What a task needs to prepare one case."""
-
-    case_id: str
-    image: Path
-    label: LabelFiles
-    config: PreparationConfig
-    volumes: Path
-    crop: CropBox | None = None
-
-
-class CaseReady(Frozen):
-    """A case that is in the cache.
-
-    Attributes:
-        files: Its source files with their checksums, where they had to be read.
-    """
-
-    case_id: str
-    key: str
-    facts: EntryFacts
-    files: tuple[KnownFile, ...] = ()
-
-
-class CaseRefused(Frozen):
-    """A case that cannot be prepared, with the parts of its UserError."""
-
-    case_id: str
-    what: str
-    where: str
-    fix: str
-
-
-CaseOutcome = CaseReady | CaseRefused
-_OUTCOME: TypeAdapter[CaseOutcome] = TypeAdapter(CaseOutcome)
-
-
 def prepare(
-    source: Path,
+    manifest: Manifest,
     output: Path,
     config: PreparationConfig,
     *,
+    leave_out_refused: bool = False,
     on_case: Callable[[int, int], None] | None = None,
+    on_refused: Callable[[CaseRefused], None] | None = None,
 ) -> PreparedSet:
     """Prepare every case of a data set that is not prepared yet.
 
     Args:
-        source: Data set in a layout that `sources.detect` knows.
+        manifest: The data set, as a source has read it.
         output: Folder of the prepared set; it may hold other preparations of the same data.
         config: Grid, window and readings.
+        leave_out_refused: Whether to go on without the cases that cannot be prepared; the set
+            remembers them.
         on_case: Told (cases done, cases in all) whenever a case is done.
+        on_refused: Told of each case that cannot be prepared, in the order of the data set.
 
     Raises:
-        UserError: The source or output is unusable, or at least one case is bad. All cases are
+        UserError: The output is unusable, or cases are bad and not to be left out. All cases are
             tried first, and the good ones are kept for the next call.
     """
     root = _open_output(output)
-    manifest = read_source(source)
     _require_boxes(manifest, config)
     remove_abandoned(root)
     remove_abandoned(root / VOLUMES)
     index = FileIndex(root / _INDEX)
     outcomes = _finished(manifest, index, root / VOLUMES, config)
-    report = on_case or (lambda _done, _total: None)
+    report, tell = on_case or (lambda _done, _total: None), on_refused or (lambda _case: None)
     report(len(outcomes), len(manifest.cases))
     waiting = [case for case in manifest.cases if case.case_id not in outcomes]
     for outcome in _run_tasks([_request(c, config, root) for c in waiting]):
         outcomes[outcome.case_id] = outcome
         report(len(outcomes), len(manifest.cases))
-    ready = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseReady)]
-    index.remember(file for outcome in ready for file in outcome.files)
-    _write_record(root / RECORD, manifest, config, _prepared_cases(manifest, outcomes))
+    in_order = [(case, outcomes[case.case_id]) for case in manifest.cases]
+    ready = [(case, outcome) for case, outcome in in_order if isinstance(outcome, CaseReady)]
+    refused = [outcome for _, outcome in in_order if isinstance(outcome, CaseRefused)]
+    index.remember(file for _, outcome in ready for file in outcome.files)
+    for outcome in refused:
+        tell(outcome)
+    if refused and not (leave_out_refused and ready):
+        raise _joined(refused, len(in_order))
+    _refuse_shared_images(ready, manifest.root)
+    _write_record(root / RECORD, manifest, config, ready, refused)
     return open_prepared(root)
-
-
-def prepare_case(request: CaseRequest) -> CaseOutcome:
-    """Prepare one case into the cache, unless it is there; a bad case is told, not raised."""
-    try:
-        label, config, crop = request.label, request.config, request.crop
-        paths = (image_files(request.image), label.files)
-        known = [[known_file(path) for path in side] for side in paths]
-        image_sha256, label_sha256 = ([file.sha256 for file in side] for side in known)
-        files = tuple(file for side in known for file in side)
-        key = entry_key(image_sha256, label_sha256, label, config, crop)
-        facts = read_sound_entry(request.volumes / key)
-        if facts is None:
-            volume = prepare_volume(request.image, label, config, crop)
-            _check_unchanged([path for side in paths for path in side], files)
-            facts = write_entry(request.volumes, key, volume)
-    except UserError as error:
-        return CaseRefused(
-            case_id=request.case_id, what=error.what, where=error.where, fix=error.fix
-        )
-    return CaseReady(case_id=request.case_id, key=key, facts=facts, files=files)
 
 
 def _open_output(output: Path) -> Path:
@@ -223,7 +182,7 @@ def _run_tasks(requests: Sequence[CaseRequest]) -> Iterable[CaseOutcome]:
     rows = [{"request": request.model_dump_json()} for request in requests]
     tasks = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_task)
     for row in tasks.iter_rows():
-        yield _OUTCOME.validate_json(row["outcome"])
+        yield OUTCOME.validate_json(row["outcome"])
 
 
 def _task(row: dict[str, str]) -> dict[str, str]:
@@ -231,40 +190,13 @@ def _task(row: dict[str, str]) -> dict[str, str]:
     return {"outcome": prepare_case(request).model_dump_json()}
 
 
-def _check_unchanged(paths: Iterable[Path], files: Iterable[KnownFile]) -> None:
-    for path, before in zip(paths, files, strict=True):
-        if known_file(path, before.sha256) != before:
-            raise UserError(
-                "The file changed while it was read.",
-                where=str(path),
-                fix="wait until it is written, then prepare again",
-            )
-
-
-def _prepared_cases(manifest: Manifest, outcomes: Mapping[str, CaseOutcome]) -> list[PreparedCase]:
-    """Bring the outcomes into the order of the manifest, unless one of them is a refusal."""
-    refused = [outcomes[c.case_id] for c in manifest.cases]
-    refused = [outcome for outcome in refused if isinstance(outcome, CaseRefused)]
-    if refused:
-        raise _joined(refused)
-    ready = [(c, o) for c in manifest.cases if isinstance(o := outcomes[c.case_id], CaseReady)]
-    _refuse_shared_images(ready, manifest.root)
-    return [
-        PreparedCase(
-            case_id=case.case_id,
-            patient_id=case.patient_id,
-            source=case.source,
-            key=outcome.key,
-            **outcome.facts.model_dump(exclude={"sha256"}),
-        )
-        for case, outcome in ready
-    ]
-
-
-def _joined(refused: Sequence[CaseRefused]) -> UserError:
+def _joined(refused: Sequence[CaseRefused], total: int) -> UserError:
     first, others = refused[0], len(refused) - 1
     more = f" ({others} other case{'s are' if others > 1 else ' is'} bad too.)" if others else ""
-    return UserError(first.what + more, where=first.where, fix=first.fix)
+    leave_out = ""
+    if total > len(refused):
+        leave_out = f", or go on with the {total - len(refused)} good cases: --leave-out-refused"
+    return UserError(first.what + more, where=first.where, fix=first.fix + leave_out)
 
 
 def _refuse_shared_images(ready: Iterable[tuple[Case, CaseReady]], source: Path) -> None:
@@ -281,8 +213,22 @@ def _refuse_shared_images(ready: Iterable[tuple[Case, CaseReady]], source: Path)
 
 
 def _write_record(
-    path: Path, manifest: Manifest, config: PreparationConfig, cases: Sequence[PreparedCase]
+    path: Path,
+    manifest: Manifest,
+    config: PreparationConfig,
+    ready: Iterable[tuple[Case, CaseReady]],
+    refused: Iterable[CaseRefused],
 ) -> None:
+    cases = [
+        PreparedCase(
+            case_id=case.case_id,
+            patient_id=case.patient_id,
+            source=case.source,
+            key=outcome.key,
+            **outcome.facts.model_dump(exclude={"sha256"}),
+        )
+        for case, outcome in ready
+    ]
     record = PreparedRecord(
         version=PREPARATION_VERSION,
         name=manifest.root.resolve().name,
@@ -290,6 +236,7 @@ def _write_record(
         fingerprint=data_fingerprint(config, cases),
         config=config,
         cases=tuple(cases),
+        left_out=tuple(LeftOut(case_id=each.case_id, why=each.what) for each in refused),
     )
     text = record.model_dump_json(indent=1)
     if not path.is_file() or path.read_text() != text:

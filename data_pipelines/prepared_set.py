@@ -52,6 +52,13 @@ class PreparedCase(Frozen):
     annotated: tuple[str, ...]
 
 
+class LeftOut(Frozen):
+    """A case of the data set that could not be prepared."""
+
+    case_id: str
+    why: str
+
+
 class PreparedRecord(Frozen):
     """What prepared.json holds; it is written last, so that its presence means completeness."""
 
@@ -61,6 +68,7 @@ class PreparedRecord(Frozen):
     fingerprint: str
     config: PreparationConfig
     cases: tuple[PreparedCase, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def data_fingerprint(config: PreparationConfig, cases: Iterable[PreparedCase]) -> str:
@@ -80,6 +88,7 @@ class PreparedSet:
         fingerprint: Same fingerprint, same volumes.
         config: How they were prepared.
         cases: In the order of the source.
+        left_out: Cases of the source that could not be prepared.
     """
 
     root: Path
@@ -88,6 +97,7 @@ class PreparedSet:
     fingerprint: str
     config: PreparationConfig
     cases: tuple[PreparedCase, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @cached_property
     def _by_id(self) -> dict[str, PreparedCase]:
@@ -205,6 +215,7 @@ def open_prepared(path: Path) -> PreparedSet:
         fingerprint=record.fingerprint,
         config=record.config,
         cases=record.cases,
+        left_out=record.left_out,
     )
 
 

@@ -6,14 +6,15 @@ Every scan shows the same few blocks of tissue at 5 mm, so that a mirrored label
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from data_pipelines.label_protocols import PROTOCOLS
+from data_pipelines.manifest import Case
 from tests.nifti_files import ras_affine, write_scan
 from tests.small_data_sets import write_case_folders, write_nnunet
 from voxsiam.types import ORGANS
+from voxsiam.volumes.image_files import read_image
 
 SPACING_MM = 5.0
 AFFINE = ras_affine((SPACING_MM,) * 3, (-80.0, -70.0, 0.0))
@@ -64,7 +65,7 @@ def write_label(folder: Path, name: str, protocol: str) -> Path:
 def write_slices(folder: Path, image_xyz) -> Path:
     """Write a DICOM series: rows run to the patient's left, columns to the back (LPS)."""
     folder.mkdir(parents=True, exist_ok=True)
-    first = pydicom.uid.generate_uid(entropy_srcs=[str(folder)])
+    first = generate_uid(entropy_srcs=[str(folder)])
     for index in range(image_xyz.shape[2]):
         pixels = np.ascontiguousarray(image_xyz[::-1, ::-1, index].T + 1024).astype(np.int16)
         corner = AFFINE[:3, 3] + SPACING_MM * np.array([SHAPE[0] - 1, SHAPE[1] - 1, index])
@@ -72,7 +73,7 @@ def write_slices(folder: Path, image_xyz) -> Path:
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = CTImageStorage
-        instance = pydicom.uid.generate_uid(entropy_srcs=[f"{folder}/{index}"])
+        instance = generate_uid(entropy_srcs=[f"{folder}/{index}"])
         dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = instance
         dataset.Modality, dataset.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
         dataset.SeriesInstanceUID, dataset.InstanceNumber = first, index + 1
@@ -189,6 +190,12 @@ def write_label_maps(root: Path, names=("a", "b")) -> Path:
     for name in names:
         write_label(root, f"{name}.nii.gz", "voxsiam")
     return root
+
+
+def organs_on_scan(case: Case):
+    """Read the labels of a case as they lie on its scan, in d h w."""
+    assert case.image is not None
+    return case.label.read(read_image(case.image))
 
 
 MINIATURES = {

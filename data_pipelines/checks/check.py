@@ -139,7 +139,7 @@ def _checked_alone(case: Case, root: Path) -> CaseReport:
 def _checked(case: Case, root: Path) -> CaseReport:
     try:
         return check_case(case, root)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return _died(case, f"Its check failed ({type(error).__name__}: {str(error)[:200]}).")
 
 

@@ -92,7 +92,8 @@ def check_case(case: Case, root: Path) -> CaseReport:
         voxels = replace(voxels, image=None)
     organs = organ_facts(voxels)
     found += [*check_geometry(case.case_id, grid), *_of_voxels(voxels)]
-    found += [*check_labels(voxels, organs), *_of_headers(case)]
+    found += check_labels(voxels, organs)
+    found += _of_headers(case, with_image=image is not None, with_label=label is not None)
     findings = _sorted(found, root)
     shown = next((one.slice_index for one in findings if one.slice_index is not None), None)
     files = () if image is None else _image_files(case)
@@ -124,7 +125,7 @@ def _read_image(case: Case, found: list[Finding]) -> Scan | None:
     except UserError as error:
         found.append(refusal_of(case.case_id, "files", error))
         return None
-    found += [_said_on_reading(case, "note", note, case.image) for note in image.notes]
+    found += [_mended(case, note, case.image) for note in image.notes]
     return image
 
 
@@ -144,29 +145,32 @@ def _read_label(
     except UserError as error:
         found.append(refusal_of(case.case_id, "labels", error))
         return image, None
-    found += [_said_on_reading(case, "repair", note, case.label.files[0]) for note in notes]
+    # A label map shares the header's flaws of its image.
+    own = [note for note in notes if note not in grid.notes] if image is not None else notes
+    found += [_mended(case, note, case.label.files[0]) for note in dict.fromkeys(own)]
     return grid, label
 
 
-def _said_on_reading(case: Case, severity: Severity, note: str, path: Path) -> Finding:
+def _mended(case: Case, note: str, path: Path) -> Finding:
     return Finding(
         case_id=case.case_id,
         check="files",
-        severity=severity,
+        severity="repair",
         what=f"{note[:1].upper()}{note[1:]}.",
         fix="look at its picture, whether that is right",
         where=str(path),
     )
 
 
-def _of_headers(case: Case) -> Iterator[Finding]:
-    files = [] if case.image is None else [(case.image, _image_files(case))]
-    files += [(path, (path,)) for path in case.label.files]
+def _of_headers(case: Case, *, with_image: bool, with_label: bool) -> Iterator[Finding]:
+    """Look into the headers of the files that could be read."""
+    files: list[tuple[Path, tuple[Path, ...]]] = []
+    if case.image is not None and with_image:
+        files.append((case.image, _image_files(case)))
+    if with_label:
+        files += [(path, (path,)) for path in case.label.files]
     for path, parts in files:
-        try:
-            yield from check_header(case.case_id, header_fields(path, parts), str(path))
-        except UserError:
-            continue  # the file was refused already
+        yield from check_header(case.case_id, header_fields(path, parts), str(path))
 
 
 def _image_files(case: Case) -> tuple[Path, ...]:

@@ -60,9 +60,9 @@ def _busiest(voxels: CaseVoxels) -> tuple[int, int]:
         return middle
     best = []
     for axis in (0, 1):
-        others = tuple(other for other in range(3) if other != axis)
-        counts = [np.count_nonzero(reduced == v, axis=others) for v in range(1, NUM_CLASSES)]
-        organs, area = np.count_nonzero(counts, axis=0), np.sum(counts, axis=0)
+        slices = np.ascontiguousarray(np.moveaxis(reduced, axis, 0))
+        counts = np.stack([np.bincount(one.ravel(), minlength=NUM_CLASSES) for one in slices])
+        organs, area = np.count_nonzero(counts[:, 1:], axis=1), counts[:, 1:].sum(axis=1)
         best.append(int(np.lexsort((area, organs))[-1]) * voxels.sample_steps[axis])
     return best[0], best[1]
 

@@ -4,7 +4,7 @@ Equal files and equal voxels are facts. Near-equal scans and likely repeat scans
 found by figures, whose margins were measured (docs/checks.md).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -29,8 +29,8 @@ one patient overlap by 0.93."""
 
 MIN_OVERLAP, MAX_SHIFT_MM = 0.8, 4.0
 """Of organs of one patient, see `AnatomyLikeness`; both must hold. The two repeat pairs of 30 label
-maps: 0.93 and 0.90, 0.3 and 1.7 mm. The other 433 pairs: at most 0.70, at least 6.5 mm; 276 pairs of
-phantoms: at most 0.75, at least 5.3 mm."""
+maps: 0.93 and 0.90, 0.3 and 1.7 mm. The other 433 pairs: at most 0.70, at least 6.5 mm. 276 pairs
+of phantoms: at most 0.75, at least 5.3 mm."""
 
 MIN_COMMON_ORGANS = 4
 
@@ -118,17 +118,23 @@ def _overlap(a: OrganShape, b: OrganShape) -> float:
 
 
 def _equal(fingerprints: Mapping[str, Fingerprint]) -> Iterator[Pair]:
-    for part in ("image", "label"):
-        for kind, likeness in (("files", "equal files"), ("voxels", "equal voxels")):
-            groups: dict[str, list[str]] = {}
-            for case_id, fingerprint in fingerprints.items():
-                checksum = getattr(fingerprint, f"{part}_{kind}")
-                if checksum is not None:
-                    groups.setdefault(checksum, []).append(case_id)
-            what = f"the same {part} file" if kind == "files" else f"the same {part}, stored anew"
-            for group in groups.values():
-                for first, second in combinations(group, 2):
-                    yield Pair(first, second, likeness, what)
+    for likeness, what, checksum in _CHECKSUMS:
+        groups: dict[str, list[str]] = {}
+        for case_id, fingerprint in fingerprints.items():
+            value = checksum(fingerprint)
+            if value is not None:
+                groups.setdefault(value, []).append(case_id)
+        for group in groups.values():
+            for first, second in combinations(group, 2):
+                yield Pair(first, second, likeness, what)
+
+
+_CHECKSUMS: tuple[tuple[Likeness, str, Callable[[Fingerprint], str | None]], ...] = (
+    ("equal files", "the same image file", lambda one: one.image_files),
+    ("equal voxels", "the same image, stored anew", lambda one: one.image_voxels),
+    ("equal files", "the same label file", lambda one: one.label_files),
+    ("equal voxels", "the same labels, stored anew", lambda one: one.label_voxels),
+)
 
 
 def _near_images(fingerprints: Mapping[str, Fingerprint]) -> Iterator[Pair]:

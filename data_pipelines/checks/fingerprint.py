@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
 
 from data_pipelines.checks.case_voxels import CaseVoxels
 from voxsiam.durable_files import sha256_of
-from voxsiam.types import NUM_CLASSES, ORGANS, Spacing
+from voxsiam.types import NUM_CLASSES, Spacing
 
 COARSE_GRID = (6, 12, 12)
 _COARSE_HU = (-200.0, 300.0)
@@ -111,14 +111,18 @@ def _files_checksum(paths: tuple[Path, ...]) -> str | None:
 
 def _voxels_checksum(array: Shaped[np.ndarray, "d h w"]) -> str:
     digest = hashlib.sha256(str(array.shape).encode())
-    whole = array.dtype.kind in "iu"
     for one in array:
-        # Whole numbers are the same whichever type holds them.
-        if not whole and not (one == np.rint(one)).all():
-            digest.update(np.ascontiguousarray(one, dtype=np.float32))
-        else:
-            digest.update(np.ascontiguousarray(one, dtype=np.int32))
+        digest.update(_plain(one).tobytes())
     return digest.hexdigest()
+
+
+def _plain(values: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w"]:
+    """Hold values in one type, whichever type held them: labels in bytes, HU in two."""
+    if values.dtype == np.uint8:
+        return values
+    with np.errstate(invalid="ignore"):
+        short = values.astype(np.int16)
+    return short if (short == values).all() else values.astype(np.float32)
 
 
 def _coarse(image: Shaped[np.ndarray, "d h w"]) -> Float32[np.ndarray, " n"]:

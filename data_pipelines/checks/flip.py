@@ -1,4 +1,4 @@
-"""Does the label map lie on the organs that the scan shows, and on the right side of the patient?"""
+"""Does the label map lie on the organs of the scan, and on the right sides of the patient?"""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,9 @@
-"""How a scan lies in space: spacing, angles, field of view, and whether its header agrees."""
+"""How a scan lies in space: spacing, angles, field of view.
+
+Readers refuse what is impossible, and note what they mend (angles, qform against sform).
+"""
 
 from collections.abc import Iterator
-from itertools import product
 
 import numpy as np
 from jaxtyping import Float64
@@ -20,24 +22,20 @@ PLAUSIBLE_EXTENT_MM = ((60.0, 2200.0), (120.0, 700.0), (120.0, 700.0))
 """Along d, h, w: a cropped upper abdomen to a whole body; bores end at 700 mm. The smallest field
 of view of the real CTs is 178 mm."""
 
-MAX_COSINE = 1e-3
-"""Between axes: 0.06 degrees. Rounding of float32 headers stays below 1e-6."""
-
 NOTED_TILT_DEG, MAX_TILT_DEG = 10.0, 30.0
 """From an axis of the patient to the nearest axis of the file; from 45 degrees on, "nearest" is
 arbitrary."""
 
-MAX_HEADER_DRIFT_VOXELS = 0.5
 _UNITS = {1: "metres", 3: "micrometres"}
 
 
 def check_geometry(case_id: str, scan: Scan) -> Iterator[Finding]:
-    """Say what is odd about the place of a scan's voxels; readers refuse what is impossible."""
+    """Say what is odd about the place of a scan's voxels."""
     order = axis_order(scan.affine)
     spacing = spacing_dhw(scan.affine, order)
     i, j, k = scan.array.shape
     shape = shape_dhw((i, j, k), order)
-    yield from _angles(case_id, scan.affine)
+    yield from _tilt(case_id, scan.affine)
     if max(spacing) > MAX_ANISOTROPY * min(spacing):
         listed = " x ".join(f"{size:.3g}" for size in spacing)
         yield _finding(
@@ -66,7 +64,7 @@ def check_geometry(case_id: str, scan: Scan) -> Iterator[Finding]:
             "check the spacing: is it in mm, and is it the scan's own?",
         )
     if scan.header is not None:
-        yield from _header(case_id, scan, scan.header)
+        yield from _units(case_id, scan.header)
 
 
 def _finding(case_id: str, severity: Severity, what: str, fix: str) -> Finding:
@@ -74,17 +72,8 @@ def _finding(case_id: str, severity: Severity, what: str, fix: str) -> Finding:
     return Finding(case_id=case_id, check=check, severity=severity, what=what, fix=fix)
 
 
-def _angles(case_id: str, affine: Float64[np.ndarray, "4 4"]) -> Iterator[Finding]:
+def _tilt(case_id: str, affine: Float64[np.ndarray, "4 4"]) -> Iterator[Finding]:
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    cosine = float(np.abs(axes.T @ axes)[np.triu_indices(3, k=1)].max())
-    if cosine > MAX_COSINE:
-        yield _finding(
-            case_id,
-            "repair",
-            f"Its axes are {np.degrees(np.arcsin(cosine)):.2f} degrees off right angles: "
-            "they are taken as right angles.",
-            "export it again with an orthogonal affine, if organs look sheared",
-        )
     tilt = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0), 0, 1))).max())
     if tilt > MAX_TILT_DEG:
         yield _finding(
@@ -102,7 +91,7 @@ def _angles(case_id: str, affine: Float64[np.ndarray, "4 4"]) -> Iterator[Findin
         )
 
 
-def _header(case_id: str, scan: Scan, header: Header) -> Iterator[Finding]:
+def _units(case_id: str, header: Header) -> Iterator[Finding]:
     units = int(header["xyzt_units"]) & 7
     if units in _UNITS:
         yield _finding(
@@ -111,22 +100,3 @@ def _header(case_id: str, scan: Scan, header: Header) -> Iterator[Finding]:
             f"Its header counts in {_UNITS[units]}; its numbers are taken as mm.",
             "correct the units in the header",
         )
-    if not (int(header["qform_code"]) and int(header["sform_code"])):
-        return
-    drift = _drift_voxels(scan, header)
-    if drift > MAX_HEADER_DRIFT_VOXELS:
-        yield _finding(
-            case_id,
-            "repair",
-            "Its header says in two ways how the patient lies (qform, sform), "
-            f"up to {drift:.3g} voxels apart: the sform is used.",
-            "compare the scan with another viewer's, and write both alike",
-        )
-
-
-def _drift_voxels(scan: Scan, header: Header) -> float:
-    qform = np.asarray(header.get_qform(), dtype=np.float64)
-    ends = ((0, n - 1) for n in scan.array.shape)
-    corners = np.array([[*corner, 1.0] for corner in product(*ends)])
-    apart_mm = np.linalg.norm((corners @ (qform - scan.affine).T)[:, :3], axis=1).max()
-    return float(apart_mm / np.linalg.norm(scan.affine[:3, :3], axis=0).min())

@@ -45,11 +45,14 @@ DICOM_TAGS = {
 
 _IDENTITY_REMOVED = "0012|0062"
 _SOFTWARE = re.compile(
-    r"(fsl|spm|simpleitk|itk|nibabel|dcm2niix|te=|time=|afni|ants|freesurfer|totalsegmentator"
-    r"|slicer|matlab|nifti|mricro|c3d|convert3d|monai|torchio|elastix|plastimatch)\b.*"
-    r"|\d+(\.\d+)+\S*",
-    re.IGNORECASE | re.DOTALL,
+    r"(fsl|spm|simpleitk|itk|nibabel|dcm2niix|afni|ants|freesurfer|totalsegmentator|slicer|matlab"
+    r"|nifti|mricro|c3d|convert3d|monai|torchio|elastix|plastimatch)[-_/: ]?(v?\d[\w.:+-]*)?"
+    r"|\d+(\.\d+)+[\w.:+-]*"  # a version alone
+    r"|(\w{1,12}=[\d.]+;?)+",  # settings of the scanner, as dcm2niix writes them
+    re.IGNORECASE,
 )
+"""Text that names software and nothing else."""
+
 _HEADER_BYTES = 540
 _MAX_BYTES = 2**26
 _LEAST_EXTENSION = 16

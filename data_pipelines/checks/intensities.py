@@ -80,7 +80,13 @@ def _not_finite(image: Shaped[np.ndarray, "d h w"]) -> tuple[int, int] | None:
     """Count voxels that are no numbers, and name the slice with most of them."""
     if image.dtype.kind != "f":
         return None
-    counts = [int(one.size - np.count_nonzero(np.isfinite(one))) for one in image]
+    with np.errstate(all="ignore"):
+        # A sum is twice as fast, and finite unless a voxel is not (or is enormous).
+        suspect = [not np.isfinite(one.sum()) for one in image]
+    counts = [
+        int(one.size - np.count_nonzero(np.isfinite(one))) if look else 0
+        for one, look in zip(image, suspect, strict=True)
+    ]
     return (sum(counts), int(np.argmax(counts))) if any(counts) else None
 
 

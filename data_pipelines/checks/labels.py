@@ -12,8 +12,9 @@ from data_pipelines.checks.finding import Finding, Severity
 from data_pipelines.checks.organ_volumes import IMPOSSIBLE_ML, PLAUSIBLE_ML
 from voxsiam.types import NUM_CLASSES, ORGANS, Box
 
-MIN_PIECE_ML, MIN_PIECE_SHARE = 0.5, 0.01
-"""Smaller pieces beside the largest are specks of the pen, which nothing trains on."""
+MIN_PIECE_ML, MIN_PIECE_SHARE, LARGE_PIECES_ML = 0.5, 0.01, 5.0
+"""Pieces beside the largest are specks of the pen below half a millilitre, or where together they
+are less than a hundredth of the organ and less than 5 ml."""
 
 _TUBES = ("esophagus",)
 """Leave the scan at its upper end as a rule."""
@@ -81,7 +82,8 @@ def check_impossible_sizes(voxels: CaseVoxels) -> Iterator[Finding]:
     """Refuse what no patient has; counted on a sample, so that preparation can afford it."""
     if voxels.label is None:
         return
-    counts = np.bincount(voxels.sampled(voxels.label).ravel(), minlength=NUM_CLASSES)
+    sample = voxels.sampled(voxels.label)
+    counts = np.bincount(sample.ravel(), minlength=NUM_CLASSES)
     sample_ml = float(np.prod(voxels.spacing_mm) * np.prod(voxels.sample_steps)) / 1000
     for organ, count in zip(ORGANS, counts[1:].tolist(), strict=True):
         if count * sample_ml > IMPOSSIBLE_ML[organ]:
@@ -118,7 +120,8 @@ def _measured(
     label: UInt8[np.ndarray, "d h w"], organ: str, box: Box, voxel_ml: float
 ) -> OrganFacts:
     inside = np.ascontiguousarray(label[box] == ORGANS.index(organ) + 1)
-    pieces, _ = ndimage.label(inside, np.ones((3, 3, 3)))
+    pieces = np.zeros(inside.shape, np.int32)
+    ndimage.label(inside, np.ones((3, 3, 3)), output=pieces)
     sizes = np.bincount(pieces.ravel())[1:]
     largest_first = np.argsort(-sizes, kind="stable")
     second_slice = None
@@ -150,7 +153,7 @@ def _check_size(voxels: CaseVoxels, one: OrganFacts) -> Iterator[Finding]:
 def _check_pieces(voxels: CaseVoxels, one: OrganFacts) -> Iterator[Finding]:
     others = one.pieces_ml[1:]
     large = [piece for piece in others if piece >= MIN_PIECE_ML]
-    if large and sum(others) > MIN_PIECE_SHARE * one.volume_ml:
+    if large and sum(others) > min(MIN_PIECE_SHARE * one.volume_ml, LARGE_PIECES_ML):
         yield _finding(
             voxels,
             "note",

@@ -26,9 +26,9 @@ READERS = (*PUBLISHED, nnunet, image_label_folders, case_folders, label_maps)
 """The first that fits reads the folder."""
 
 
-def read_source(source: Path | Manifest) -> Manifest:
-    """Find the cases of a data set, whichever known layout it has; a manifest stays as it is."""
-    return source if isinstance(source, Manifest) else find_source(source).manifest
+def read_source(path: Path) -> Manifest:
+    """Find the cases of a data set, whichever known layout it has."""
+    return find_source(path).manifest
 
 
 def find_source(path: Path, protocol: LabelProtocol | None = None) -> Found:

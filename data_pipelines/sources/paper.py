@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_pipelines.manifest import Manifest
+from data_pipelines.prepared_set import PreparedSet
 from data_pipelines.sources import btcv, pancreas_ct, zenodo_labels
 from data_pipelines.sources.found import Found, id_ranges
 from voxsiam.durable_files import write_text_atomically
@@ -59,11 +60,15 @@ def find_paper_cases(folders: PaperFolders, *, allow_missing: bool = False) -> F
     return Found(Manifest(cases, _common(folders)), (count, *missing))
 
 
-def write_paper_record(output: Path, found: Found) -> None:
+def write_paper_record(prepared: PreparedSet, found: Found) -> None:
     """Write beside a prepared set which of the paper's cases it holds, and what is missing."""
-    names = [case.case_id for case in found.manifest.cases]
-    record = {"paper_cases": NUM_CASES, "cases": names, "missing": list(found.notes[1:])}
-    write_text_atomically(output / RECORD, json.dumps(record, indent=1))
+    refused = [f"{case.case_id} could not be prepared" for case in prepared.left_out]
+    record = {
+        "paper_cases": NUM_CASES,
+        "cases": [case.case_id for case in prepared.cases],
+        "missing": [*found.notes[1:], *refused],
+    }
+    write_text_atomically(prepared.root / RECORD, json.dumps(record, indent=1))
 
 
 def _pancreas_ct(folders: PaperFolders) -> Files:

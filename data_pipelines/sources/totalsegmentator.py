@@ -71,7 +71,7 @@ def _image(folder: Path, root: Path) -> Path:
 
 def _masks(folder: Path, root: Path) -> dict[int, Path]:
     """Find the masks of our organs by value; those of other structures are passed over."""
-    files = require_inside(nifti_files(folder), root) if folder.is_dir() else []
+    files = nifti_files(folder) if folder.is_dir() else []
     found: dict[int, Path] = {}
     for path in files:
         organ = organ_value(stem_of(path))
@@ -83,6 +83,7 @@ def _masks(folder: Path, root: Path) -> dict[int, Path]:
             )
         if organ:
             found[organ] = path
+    require_inside(found.values(), root)
     return found
 
 

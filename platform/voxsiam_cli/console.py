@@ -2,10 +2,11 @@
 
 import json
 import sys
+import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from voxsiam.errors import UserError
 
@@ -32,10 +33,18 @@ def show_error(error: UserError) -> None:
     errors.print(f"  fix:   {error.fix}", markup=False, soft_wrap=True)
 
 
-class Steps:
-    """A progress bar with time left on a terminal, a line every so often elsewhere.
+def clock(seconds: float) -> str:
+    """Write a span of time as 1:02:03 or 2:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
-    Use it as a context and call it with (done, total).
+
+class Steps:
+    """A progress bar with rate and time left on a terminal, a line every so often elsewhere.
+
+    Use it as a context and call it with (done, total); what is done at the first call was done
+    before and says nothing about the rate.
     """
 
     def __init__(self, title: str) -> None:
@@ -44,11 +53,12 @@ class Steps:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[pace]}"),
             console=console,
             transient=True,
         )
-        self._task = self._bar.add_task(title, total=None)
+        self._task = self._bar.add_task(title, total=None, pace="")
+        self._start: tuple[float, int] | None = None
 
     def __enter__(self) -> "Steps":
         if console.is_terminal:
@@ -60,7 +70,17 @@ class Steps:
 
     def __call__(self, done: int, total: int) -> None:
         """Show how far it is."""
+        pace = self._pace(done, total)
         if console.is_terminal:
-            self._bar.update(self._task, completed=done, total=total)
+            self._bar.update(self._task, completed=done, total=total, pace=pace)
         elif done == total or done % max(1, total // 4) == 0:
-            say(f"{self._title}: {done} of {total}")
+            say(f"{self._title}: {done} of {total}" + (f", {pace}" if pace else ""))
+
+    def _pace(self, done: int, total: int) -> str:
+        now = time.monotonic()
+        start, before = self._start = self._start or (now, done)
+        if done == before or now == start:
+            return ""
+        rate = (done - before) / (now - start)
+        pace = f"{rate:.1f} a second" if rate >= 1 else f"{1 / rate:.1f} s each"
+        return pace if done == total else f"{pace}, about {clock((total - done) / rate)} left"

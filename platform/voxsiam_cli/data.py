@@ -89,12 +89,11 @@ def prepare(  # noqa: PLR0913
     options = data_sources.SourceOptions(
         source, protocol, paper, pancreas_ct, btcv, zenodo, allow_missing
     )
-    found = data_sources.choose_source(options)
+    found = data_sources.choose_source(options, boxes=config.crop == "box")
     for note in found.notes:
         say(f"note: {note}")
     prepared = prepare_source(found.manifest, output, config, workspace)
-    if paper:
-        data_sources.write_paper_record(output, found)
+    data_sources.record_source(prepared, found, is_paper=paper)
     d, h, w = config.grid_dhw
     say(
         f"{len(prepared.cases)} cases on {h}x{w}x{d} in {output} "

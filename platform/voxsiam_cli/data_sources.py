@@ -11,6 +11,7 @@ from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.options import AsJson
 
 if TYPE_CHECKING:
+    from data_pipelines.prepared_set import PreparedSet
     from data_pipelines.sources.found import Found
 
 
@@ -66,30 +67,43 @@ class SourceOptions:
     allow_missing: bool
 
 
-def choose_source(options: SourceOptions) -> "Found":
+def choose_source(options: SourceOptions, *, boxes: bool = False) -> "Found":
     """Find the cases to prepare.
+
+    Args:
+        options: What the user said.
+        boxes: Read Zenodo's cropping.csv too, where it lies beside its references.
 
     Raises:
         UserError: The options do not go together, or the data are unusable.
     """
+    from data_pipelines.sources.zenodo_boxes import with_zenodo_boxes
+
+    found = _paper_cases(options) if options.paper else _source_cases(options)
+    folder = options.zenodo or options.source
+    return with_zenodo_boxes(found, folder) if boxes and folder else found
+
+
+def record_source(prepared: "PreparedSet", found: "Found", *, is_paper: bool) -> None:
+    """Write beside a prepared set which of the paper's cases it holds, where it is the paper's."""
+    from data_pipelines.sources.paper import RECORD, write_paper_record
+
+    if is_paper:
+        write_paper_record(prepared, found)
+    else:  # the folder may have held the paper's set before
+        (prepared.root / RECORD).unlink(missing_ok=True)
+
+
+def _source_cases(options: SourceOptions) -> "Found":
     from data_pipelines.label_protocols import protocol
     from data_pipelines.sources.detect import find_source
 
-    if options.paper:
-        return _paper_cases(options)
     for option, value in (*_folders(options), ("--allow-missing", options.allow_missing)):
         if value:
             raise _refuse(option, "it goes with --paper only", "add --paper, or leave it out")
     if options.source is None:
         raise _refuse("SOURCE", "no data set is named", "give its folder, or --paper")
     return find_source(options.source, protocol(options.protocol) if options.protocol else None)
-
-
-def write_paper_record(output: Path, found: "Found") -> None:
-    """Write beside the prepared set which of the paper's cases it holds."""
-    from data_pipelines.sources import paper
-
-    paper.write_paper_record(output, found)
 
 
 def _paper_cases(options: SourceOptions) -> "Found":

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from data_pipelines.case_task import CaseRefused
 from data_pipelines.manifest import Manifest
 from data_pipelines.phantom.dataset import write_phantoms
 from data_pipelines.prepare import prepare
 from data_pipelines.prepared_set import PreparedSet, open_prepared
+from data_pipelines.sources.detect import read_source
 from experiments.presets import Preset
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import ray_instance
@@ -16,7 +18,7 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
 from voxsiam.types import Shape
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_cli.console import Steps
+from voxsiam_cli.console import Steps, say
 
 PHANTOM_SEED = 0
 PHANTOM_SLICE_MM = (3.0, 5.0)
@@ -41,11 +43,27 @@ def choose_preparation(grid_dhw: Shape, settings: Iterable[str]) -> PreparationC
 
 
 def prepare_source(
-    source: Manifest, output: Path, config: PreparationConfig, workspace: Path
+    manifest: Manifest,
+    output: Path,
+    config: PreparationConfig,
+    workspace: Path,
+    *,
+    leave_out_refused: bool = False,
 ) -> PreparedSet:
-    """Prepare a data set in a Ray instance of its own."""
+    """Prepare a data set in a Ray instance of its own, naming the cases that cannot be."""
     with ray_instance(Workspace(workspace)), Steps("prepare") as steps:
-        return prepare(source, output, config, on_case=steps)
+        return prepare(
+            manifest,
+            output,
+            config,
+            leave_out_refused=leave_out_refused,
+            on_case=steps,
+            on_refused=_say_refused,
+        )
+
+
+def _say_refused(case: CaseRefused) -> None:
+    say(f"refused: {case.case_id}: {case.what} ({case.where})")
 
 
 def require_prepared(data: Path | None, preset: Preset, workspace: Workspace) -> PreparedSet:
@@ -76,4 +94,5 @@ def require_prepared(data: Path | None, preset: Preset, workspace: Workspace) ->
     d, h, w = preset.grid_dhw
     output = workspace.cache / f"prepared-{preset.cases}-s{PHANTOM_SEED}-{h}x{w}x{d}"
     with Steps("prepare") as steps:
-        return prepare(source, output, PreparationConfig(grid_dhw=preset.grid_dhw), on_case=steps)
+        config = PreparationConfig(grid_dhw=preset.grid_dhw)
+        return prepare(read_source(source), output, config, on_case=steps)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from voxsiam.orchestration.ledger import Ledger, TrialPlan, TrialState
 from voxsiam.training.context import Record
-from voxsiam_cli.console import console, say
+from voxsiam_cli.console import clock, console, say
 
 LINES_PER_TRIAL = 6
 
@@ -111,11 +111,11 @@ class LiveStudy:
 
     def _left(self) -> str:
         seconds = self.seconds_left()
-        return "time left: measuring" if seconds is None else f"about {_clock(seconds)} left"
+        return "time left: measuring" if seconds is None else f"about {clock(seconds)} left"
 
     def _line(self, text: str) -> None:
         if not console.is_terminal:
-            say(f"[{_clock(time.monotonic() - self._begin)}] {text}")
+            say(f"[{clock(time.monotonic() - self._begin)}] {text}")
 
 
 def _command_start() -> float:
@@ -129,7 +129,7 @@ def _cells(progress: _Progress, epochs: int) -> Sequence[str]:
     values = [record.get(n) for n in ("train/loss", "train/dsc", "validation/dsc")]
     seconds = (progress.ended or time.monotonic()) - progress.started if progress.started else 0.0
     shown = ["" if value is None else f"{value:.3f}" for value in values]
-    return progress.state, epoch, *shown, _clock(seconds) if seconds else ""
+    return progress.state, epoch, *shown, clock(seconds) if seconds else ""
 
 
 def _figures(record: Record) -> str:
@@ -139,9 +139,3 @@ def _figures(record: Record) -> str:
         "validation DSC": record.get("validation/dsc"),
     }
     return ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -3,16 +3,19 @@
 import re
 import signal
 import sys
+from contextlib import nullcontext
 
 import pytest
 
-from tests.bad_inputs import scans
+from tests.bad_inputs.document import DATA_SETS, DOCUMENT, ELSEWHERE, REPOSITORY, SUITES, document
 from tests.bad_inputs.row import Row, Suite
 from tests.voxsiam.inference.small_models import write_random_model
+from voxsiam_cli import datasets
 from voxsiam_cli.app import main
 
-SUITES = (scans.SUITE, scans.NAMES)
-ROWS = [pytest.param(suite, row, id=f"{row}") for suite in SUITES for row in suite.rows]
+
+def each_row(suites):
+    return [pytest.param(suite, row, id=str(row)) for suite in suites for row in suite.rows]
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +53,38 @@ def require(row: Row, code, out, err):
     assert re.fullmatch(r"  fix:   \S.*", fix)
 
 
-@pytest.mark.parametrize(("suite", "row"), ROWS)
+@pytest.mark.parametrize(("suite", "row"), each_row(SUITES))
 def test_the_promise_is_kept(tmp_path, monkeypatch, model, program, suite: Suite, row: Row):
     (tmp_path / "model").symlink_to(model)
     monkeypatch.chdir(tmp_path)
     suite.prepare(tmp_path)
     row.change(tmp_path)
     require(row, *program(*suite.command))
+
+
+@pytest.mark.parametrize(("suite", "row"), each_row(DATA_SETS))
+def test_the_promise_is_kept_for_data_sets(
+    tmp_path, monkeypatch, ray_instance, program, suite: Suite, row: Row
+):
+    """As `voxsiam data prepare`, in the one Ray of the tests instead of its own."""
+    monkeypatch.setattr(datasets, "ray_instance", nullcontext)
+    monkeypatch.chdir(tmp_path)
+    suite.prepare(tmp_path)
+    row.change(tmp_path)
+    require(row, *program(*suite.command))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_document_is_the_table():
+    assert DOCUMENT.read_text() == document(), "python -m tests.bad_inputs.document"
+
+
+def test_every_hazard_has_a_row():
+    tried = {row.number for suite in (*SUITES, *DATA_SETS) for row in suite.rows}
+    assert tried | {entry.number for entry in ELSEWHERE} == {f"B{n}" for n in range(1, 21)}
+
+
+@pytest.mark.parametrize("entry", ELSEWHERE, ids=lambda entry: entry.name)
+def test_what_other_tests_hold_is_there(entry):
+    file, name = entry.test.split("::")
+    assert f"def {name}(" in (REPOSITORY / file).read_text()

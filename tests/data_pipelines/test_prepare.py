@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import ray
 
-import data_pipelines.prepare
-from data_pipelines.prepare import CaseReady, CaseRefused, CaseRequest, prepare, prepare_case
-from data_pipelines.prepared_set import open_prepared
+import data_pipelines.case_task
+from data_pipelines.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
+from data_pipelines.prepare import prepare
+from data_pipelines.prepared_set import LeftOut, open_prepared
+from data_pipelines.sources.detect import read_source
 from tests.nifti_files import label_map, phantom_ct, write_scan
 from tests.small_data_sets import SMALL, write_case_folders
 from voxsiam.errors import UserError
@@ -18,13 +20,22 @@ from voxsiam.volumes.preparation_config import PreparationConfig
 pytestmark = pytest.mark.usefixtures("ray_instance")
 
 
+def prepare_folder(source, output, config, **options):
+    return prepare(read_source(source), output, config, **options)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, ray_instance):
     """One prepared set that tests copy instead of making their own."""
     folder = tmp_path_factory.mktemp("finished")
     source = write_case_folders(folder / "clinic")
     steps = []
-    prepare(source, folder / "out", SMALL, on_case=lambda done, total: steps.append((done, total)))
+    prepare(
+        read_source(source),
+        folder / "out",
+        SMALL,
+        on_case=lambda done, total: steps.append((done, total)),
+    )
     return source, folder / "out", steps
 
 
@@ -61,7 +72,9 @@ def test_second_call_does_nothing(copied, small_config, no_tasks):
     source, out = copied
     before = stamps(out)
     steps = []
-    prepared = prepare(source, out, small_config, on_case=lambda *step: steps.append(step))
+    prepared = prepare(
+        read_source(source), out, small_config, on_case=lambda *step: steps.append(step)
+    )
     assert stamps(out) == before
     assert steps == [(3, 3)]
     assert prepared == open_prepared(out)
@@ -70,11 +83,13 @@ def test_second_call_does_nothing(copied, small_config, no_tasks):
 def test_changed_file_alone_is_redone(finished, tmp_path, small_config):
     source = write_case_folders(tmp_path / "clinic")
     out = tmp_path / "out"
-    first = prepare(source, out, small_config)
+    first = prepare_folder(source, out, small_config)
     write_scan(source / "bert" / "image.nii.gz", phantom_ct(seed=9)[0])
     before = stamps(out / "volumes")
     steps = []
-    second = prepare(source, out, small_config, on_case=lambda *step: steps.append(step))
+    second = prepare(
+        read_source(source), out, small_config, on_case=lambda *step: steps.append(step)
+    )
     assert steps == [(2, 3), (3, 3)]
     keys = [(a.key == b.key) for a, b in zip(first.cases, second.cases, strict=True)]
     assert keys == [True, False, True]
@@ -86,7 +101,7 @@ def test_changed_file_alone_is_redone(finished, tmp_path, small_config):
 def test_other_grid_is_another_set(copied, small_config):
     source, out = copied
     config = small_config.with_grid((16, 16, 24))
-    prepared = prepare(source, out, config)
+    prepared = prepare_folder(source, out, config)
     assert prepared.load("anna").image.shape == (16, 16, 24)
     assert len(list((out / "volumes").iterdir())) == 6
 
@@ -97,10 +112,10 @@ BOXES = "case_id,i_start,i_stop,j_start,j_stop,k_start,k_stop\n"
 def test_boxes_crop_the_cases_that_have_one(finished, tmp_path, small_config):
     source = shutil.copytree(finished[0], tmp_path / "clinic")
     (source / "crops.csv").write_text(BOXES + "bert,1,19,2,18,3,16\n")
-    whole = prepare(source, tmp_path / "out", small_config)
+    whole = prepare_folder(source, tmp_path / "out", small_config)
     assert whole.fingerprint == open_prepared(finished[1]).fingerprint
     config = PreparationConfig(grid_dhw=small_config.grid_dhw, crop="box")
-    cropped = prepare(source, tmp_path / "out", config)
+    cropped = prepare_folder(source, tmp_path / "out", config)
     assert [case.box_dhw for case in cropped.cases] == [None, ((3, 16), (2, 18), (1, 19)), None]
     assert cropped.load_native("bert").label.shape == (16, 18, 20)
     assert cropped.case("bert").spacing_mm == pytest.approx((13 / 16, 1, 18 / 16))
@@ -108,10 +123,13 @@ def test_boxes_crop_the_cases_that_have_one(finished, tmp_path, small_config):
     assert (cropped.load("bert").image != whole.load("bert").image).any()
     # A second call finds everything; another box is another volume.
     steps = []
-    assert prepare(source, tmp_path / "out", config, on_case=lambda *s: steps.append(s)) == cropped
+    assert (
+        prepare_folder(source, tmp_path / "out", config, on_case=lambda *s: steps.append(s))
+        == cropped
+    )
     assert steps == [(3, 3)]
     (source / "crops.csv").write_text(BOXES + "bert,0,19,2,18,3,16\n")
-    moved = prepare(source, tmp_path / "out", config)
+    moved = prepare_folder(source, tmp_path / "out", config)
     assert moved.case("bert").key != cropped.case("bert").key
 
 
@@ -120,7 +138,7 @@ def test_a_box_that_leaves_its_scan_is_a_bad_case(finished, tmp_path, small_conf
     (source / "crops.csv").write_text(BOXES + "bert,0,20,0,18,0,17\n")
     config = PreparationConfig(grid_dhw=small_config.grid_dhw, crop="box")
     with pytest.raises(UserError, match="leaves the scan") as caught:
-        prepare(source, tmp_path / "out", config)
+        prepare_folder(source, tmp_path / "out", config)
     assert caught.value.where == str(source / "bert" / "image.nii.gz")
 
 
@@ -130,7 +148,11 @@ def test_boxes_are_asked_for_and_no_case_has_one(finished, tmp_path, no_tasks, t
     if table is not None:
         (source / "crops.csv").write_text(table)
     with pytest.raises(UserError, match="none of them has one") as caught:
-        prepare(source, tmp_path / "out", PreparationConfig(grid_dhw=(16, 16, 16), crop="box"))
+        prepare(
+            read_source(source),
+            tmp_path / "out",
+            PreparationConfig(grid_dhw=(16, 16, 16), crop="box"),
+        )
     assert caught.value.where == str(source / "crops.csv")
     assert "k_stop" in caught.value.fix
 
@@ -145,7 +167,7 @@ def test_damaged_volume_is_mended(copied, small_config):
     path.write_bytes(bytes(raw))
     with pytest.raises(UserError, match="damaged"):
         prepared.load("bert")
-    assert prepare(source, out, small_config) == prepared
+    assert prepare_folder(source, out, small_config) == prepared
     assert path.read_bytes() == sound
 
 
@@ -156,15 +178,32 @@ def test_bad_cases_are_told_together_and_good_ones_kept(tmp_path, small_config):
     write_scan(source / "anna" / "label.nii.gz", label + 4)
     (source / "carl" / "image.nii.gz").write_bytes(b"")
     with pytest.raises(UserError, match=r"9 \(162 voxels\).*1 other case is bad") as caught:
-        prepare(source, out, small_config)
+        prepare_folder(source, out, small_config)
     assert caught.value.where == str(source / "anna" / "label.nii.gz")
     assert not (out / "prepared.json").exists()
     assert len(list((out / "volumes").iterdir())) == 1
     write_scan(source / "anna" / "label.nii.gz", label)
     write_scan(source / "carl" / "image.nii.gz", phantom_ct(seed=5)[0])
     steps = []
-    prepare(source, out, small_config, on_case=lambda *step: steps.append(step))
+    prepare_folder(source, out, small_config, on_case=lambda *step: steps.append(step))
     assert steps[0] == (1, 3)
+
+
+def test_bad_cases_can_be_left_out_and_are_remembered(tmp_path, small_config):
+    source, out, told = write_case_folders(tmp_path / "clinic"), tmp_path / "out", []
+    (source / "carl" / "image.nii.gz").write_bytes(b"")
+    (source / "anna" / "label.nii.gz").write_bytes(b"")
+    prepared = prepare_folder(
+        source, out, small_config, leave_out_refused=True, on_refused=told.append
+    )
+    assert [case.case_id for case in prepared.cases] == ["bert"]
+    assert [case.case_id for case in told] == ["anna", "carl"]
+    assert prepared.left_out == tuple(LeftOut(case_id=c.case_id, why=c.what) for c in told)
+    assert open_prepared(out) == prepared
+    (source / "bert" / "label.nii.gz").write_bytes(b"")
+    with pytest.raises(UserError, match="2 other cases are bad") as caught:
+        prepare_folder(source, out, small_config, leave_out_refused=True)
+    assert "--leave-out-refused" not in caught.value.fix
 
 
 def test_leftovers_of_a_killed_call_go(copied, small_config, no_tasks):
@@ -174,7 +213,7 @@ def test_leftovers_of_a_killed_call_go(copied, small_config, no_tasks):
     half = out / "volumes" / f".tmp-{os.uname().nodename}-{process.pid}-abc"
     half.mkdir()
     (half / "image.npy").write_bytes(b"half an array")
-    prepared = prepare(source, out, small_config)
+    prepared = prepare_folder(source, out, small_config)
     assert not half.exists()
     assert len(prepared.cases) == 3
 
@@ -183,7 +222,7 @@ def test_lost_record_is_rebuilt(copied, small_config, no_tasks):
     source, out = copied
     text = (out / "prepared.json").read_text()
     (out / "prepared.json").unlink()
-    prepare(source, out, small_config)
+    prepare_folder(source, out, small_config)
     assert (out / "prepared.json").read_text() == text
 
 
@@ -191,7 +230,7 @@ def test_lost_index_costs_reading_not_preparing(copied, small_config):
     source, out = copied
     (out / "index.json").unlink()
     before = stamps(out / "volumes")
-    prepare(source, out, small_config)
+    prepare_folder(source, out, small_config)
     assert stamps(out / "volumes") == before
 
 
@@ -202,16 +241,16 @@ def test_same_scan_under_two_patients(tmp_path, small_config):
     write_scan(source / "zoe" / "image.nii", image)  # the same voxels in another file
     write_scan(source / "zoe" / "label.nii", label)
     with pytest.raises(UserError, match="'anna' and 'zoe' hold the same image"):
-        prepare(source, tmp_path / "out", small_config)
+        prepare_folder(source, tmp_path / "out", small_config)
     (source / "patients.csv").write_text("case_id,patient_id\nanna,p\nzoe,p\n")
-    assert len(prepare(source, tmp_path / "out", small_config).cases) == 2
+    assert len(prepare_folder(source, tmp_path / "out", small_config).cases) == 2
 
 
 @pytest.mark.parametrize("below", ["file", "file/out"])
-def test_output_that_cannot_be_written(tmp_path, small_config, below):
+def test_output_that_cannot_be_written(case_folders, tmp_path, small_config, below):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="output folder"):
-        prepare(tmp_path / "no source either", tmp_path / below, small_config)
+        prepare_folder(case_folders, tmp_path / below, small_config)
 
 
 def request(source, out, config, name="anna"):
@@ -243,7 +282,7 @@ def test_case_in_the_cache_is_not_prepared_again(case_folders, tmp_path, small_c
     def refuse(*args):
         raise AssertionError("the volume was prepared again")
 
-    monkeypatch.setattr(data_pipelines.prepare, "prepare_volume", refuse)
+    monkeypatch.setattr(data_pipelines.case_task, "prepare_volume", refuse)
     assert prepare_case(asked) == first
 
 
@@ -255,7 +294,9 @@ def test_arrays_do_not_travel(case_folders, tmp_path, small_config):
 
 @pytest.mark.shared_data
 def test_real_cts(shared_data, tmp_path):
-    prepared = prepare(shared_data / "ct", tmp_path, PreparationConfig(grid_dhw=(32, 64, 64)))
+    prepared = prepare(
+        read_source(shared_data / "ct"), tmp_path, PreparationConfig(grid_dhw=(32, 64, 64))
+    )
     example, s0009 = (case.organ_voxels for case in prepared.cases)
     assert [organ for organ, count in example.items() if not count] == ["esophagus"]
     assert min(s0009.values()) > 0

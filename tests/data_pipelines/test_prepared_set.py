@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_pipelines.prepare import CaseReady, CaseRequest, prepare_case
+from data_pipelines.case_task import CaseReady, CaseRequest, prepare_case
 from data_pipelines.prepared_set import (
     PreparedCase,
     PreparedRecord,

@@ -4,6 +4,7 @@ import ray
 
 import data_pipelines.stream
 from data_pipelines.prepare import prepare
+from data_pipelines.sources.detect import read_source
 from data_pipelines.stream import (
     SharedVolumes,
     StreamedVolumes,
@@ -17,7 +18,7 @@ from voxsiam.training.batch import read_batches
 
 @pytest.fixture
 def prepared(ray_instance, case_folders, small_config, tmp_path):
-    return prepare(case_folders, tmp_path / "prepared", small_config)
+    return prepare(read_source(case_folders), tmp_path / "prepared", small_config)
 
 
 @ray.remote
@@ -66,7 +67,8 @@ def test_a_set_that_fits_half_of_the_memory_is_shared_and_a_larger_one_streamed(
     with_room(monkeypatch, 2 * volume_bytes(prepared))
     assert isinstance(open_volumes(prepared), SharedVolumes)
     with_room(monkeypatch, 2 * volume_bytes(prepared) - 1)
-    monkeypatch.setattr(data_pipelines.stream, "READ_AHEAD", 1)
+    monkeypatch.setattr(data_pipelines.stream, "VOLUMES_PER_TASK", 1)
+    monkeypatch.setattr(data_pipelines.stream, "TASKS_AT_ONCE", 1)
     assert isinstance(open_volumes(prepared), StreamedVolumes)
 
 

@@ -123,12 +123,14 @@ def _batch(case_ids: tuple[str, ...], global_cases: int, volumes: Sequence[Volum
         blank = torch.zeros(0, 1, 16, 16, 16)
         # Shapes do not matter: a rank without cases runs the network on a blank (objective.py).
         return Batch((), global_cases, blank, blank[:, 0].byte())
-    images = np.stack([volume.image.astype(np.float32) for volume in volumes])
+    images = np.empty((len(volumes), 1, *volumes[0].image.shape), np.float32)
+    for place, volume in zip(images, volumes, strict=True):
+        np.copyto(place[0], volume.image)  # half the time of a cast and a stack
     labels = np.stack([volume.label for volume in volumes])
     return Batch(
         case_ids,
         global_cases,
-        torch.from_numpy(images).unsqueeze(1),
+        torch.from_numpy(images),
         torch.from_numpy(labels),
         annotated_classes(volumes),
     )

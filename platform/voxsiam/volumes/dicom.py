@@ -62,7 +62,7 @@ def read_dicom(folder: Path) -> Scan:
     planes = sorted_planes(folder, [_plane(header) for header in series])
     rows, columns = planes[0].shape
     if rows * columns * len(planes) > MAX_VOXELS:
-        raise _refuse(folder, "The series has more than 2^30 voxels.", "give a part of it")
+        raise _refuse(folder, "The series has more than 2^31 voxels.", "give a part of it")
     array = np.stack([_pixels(plane) for plane in planes]).transpose(2, 1, 0)
     return Scan(folder, array, series_affine(planes), notes=(*notes, *more_notes))
 

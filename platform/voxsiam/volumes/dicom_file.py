@@ -20,10 +20,10 @@ _COMPRESSED = ("5", *(f"4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 20
 TRANSFER_SYNTAXES = {IMPLICIT, BIG_ENDIAN, DEFLATED} | {
     f"{IMPLICIT}.{ending}" for ending in ("1", *_COMPRESSED)
 }
-MAX_FILE_BYTES = 2**28
+MAX_FILE_BYTES, MAX_INFLATED_BYTES = 2**28, 2**26
 """A slice of 4096 x 4096 takes 2^25."""
 
-MAX_ELEMENTS, MAX_DEPTH = 100_000, 64
+MAX_ELEMENTS, MAX_DEPTH = 20_000, 64
 """Scanners write hundreds, in sequences three or four deep. The library falls over at depth 20,000
 and takes the process with it."""
 
@@ -83,7 +83,9 @@ def check_file(path: Path) -> None:
             raise ValueError("no way of writing pixels that the standard names")
         if transfer_syntax == DEFLATED:
             inflated = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-            block, start = inflated.decompress(block[start:], MAX_FILE_BYTES), 0
+            block, start = inflated.decompress(block[start:], MAX_INFLATED_BYTES), 0
+            if inflated.unconsumed_tail:
+                raise ValueError("larger than any slice")
         _walk(block, start, transfer_syntax)
     except (OSError, ValueError, zlib.error):
         raise damaged(path) from None

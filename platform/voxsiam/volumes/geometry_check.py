@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 
 from voxsiam.errors import UserError
-from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.nifti import Scan, check_shape
 
 MAX_DRIFT_VOXELS = 0.01
 """How far a corner of the label may lie from the image's: above the rounding of float32 headers
@@ -14,12 +14,7 @@ MAX_DRIFT_VOXELS = 0.01
 
 def check_same_shape(image: Scan, label: Scan) -> None:
     """Refuse a label map of another shape."""
-    if image.array.shape != label.array.shape:
-        raise UserError(
-            f"The label map has shape {label.array.shape}, its image {image.array.shape}.",
-            where=str(label.path),
-            fix="resample the label map to the grid of the image",
-        )
+    check_shape(label.path, label.array.shape, image.array.shape)
 
 
 def check_same_grid(image: Scan, label: Scan) -> None:

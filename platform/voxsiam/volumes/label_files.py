@@ -63,7 +63,7 @@ class LabelMap(Frozen):
         Raises:
             UserError: The map is unusable, or does not lie on the image.
         """
-        scan = read_nifti(self.path)
+        scan = read_nifti(self.path, image)
         if self.place == "by_header":
             check_same_grid(image, scan)
             return renamed_label(scan, self.values), scan.notes
@@ -112,7 +112,7 @@ class OrganMasks(Frozen):
         joined: Labels | None = None
         notes: tuple[str, ...] = ()
         for organ in self.annotated:
-            scan = read_nifti(self.paths[organ])
+            scan = read_nifti(self.paths[organ], image)
             check_same_grid(image, scan)
             inside = renamed_label(scan, _MASK_VALUES, may_be_empty=True)
             joined = np.zeros_like(inside) if joined is None else joined

@@ -4,6 +4,7 @@ The header is checked as it stands in the file, before nibabel can mend it silen
 zero would become 1 mm), and before memory is taken for what it claims.
 """
 
+import math
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,13 +23,13 @@ from nibabel.volumeutils import apply_read_scaling, array_from_file
 
 from voxsiam.durable_files import sync, temporary_beside
 from voxsiam.errors import UserError
-from voxsiam.volumes.nifti_geometry import checked_affine
+from voxsiam.volumes.nifti_geometry import checked_affine, one_line
 
-MAX_VOXELS = 2**30
+MAX_VOXELS = 2**31
 MAX_BYTES = 2**32
 MAX_PACKED_RATIO, RATIO_COUNTS_ABOVE_BYTES = 200, 2**30
-"""A CT shrinks to a third, the label map of a small organ to a thousandth. Nothing that is stored
-sensibly is both that large and that empty."""
+"""A CT shrinks to a third, the label map of a small organ to a thousandth: without its image, a
+file that is both that large and that empty is taken for a bomb."""
 
 _HEADER_BYTES = 540
 _MAX_EXTRA_BYTES = 64 * 2**20  # header extensions before the voxels, and bytes after them
@@ -63,10 +64,15 @@ class Scan:
     notes: tuple[str, ...] = ()
 
 
-def read_nifti(path: Path) -> Scan:
+def read_nifti(path: Path, image: Scan | None = None) -> Scan:
     """Read a .nii or .nii.gz file with three axes.
 
     A fourth axis of length 1 is dropped. The sform is preferred to the qform.
+
+    Args:
+        path: The file.
+        image: The scan that a label map belongs to: one of another shape is refused before its
+            voxels are read.
 
     Raises:
         UserError: The file is missing, damaged, not NIfTI, not a 3D scan, or its geometry is
@@ -78,12 +84,15 @@ def read_nifti(path: Path) -> Scan:
         with _open(path) as stream:
             header = _read_header(path, stream)
             shape = _checked_shape(path, header)
+            if image is not None:
+                check_shape(path, shape, image.array.shape)
+            _check_size(path, header, shape, may_be_empty=image is not None)
             affine, notes = checked_affine(path, header, shape)
             array = _read_voxels(stream, header)
             _read_to_end(stream)
     except _BROKEN_STREAM as error:  # pyright: ignore[reportGeneralTypeIssues] (the stub of isal)
         raise UserError(
-            f"The file cannot be read to its end ({error}).",
+            f"The file cannot be read to its end ({one_line(error)}).",
             where=str(path),
             fix="it is damaged or was copied in part: copy or export it again",
         ) from error
@@ -189,7 +198,9 @@ def _read_header(path: Path, stream: BufferedIOBase) -> Header:
             read()
         offset = header.get_data_offset()
     except _BROKEN_HEADER as error:
-        raise _refuse(path, f"Its header is broken ({error}).", "export the file again") from error
+        raise _refuse(
+            path, f"Its header is broken ({one_line(error)}).", "export the file again"
+        ) from error
     if not size <= offset <= _MAX_EXTRA_BYTES:
         raise _refuse(path, f"Its header puts the voxels at byte {offset}.", "export it again")
     return header
@@ -205,16 +216,26 @@ def _checked_shape(path: Path, header: Header) -> tuple[int, ...]:
             f"It holds an array of shape {shape}, not a 3D scan.",
             "give one scan with three axes of at least 2 voxels",
         )
-    voxels = int(np.prod(shape, dtype=np.float64))
-    if voxels > MAX_VOXELS:
-        raise _refuse(path, f"Its header claims {shape} voxels.", "crop it below 2^30 voxels")
+    if math.prod(shape) > MAX_VOXELS:
+        raise _refuse(path, f"Its header claims {shape} voxels.", "crop it below 2^31 voxels")
     if header.get_data_dtype().kind not in "iuf":
         raise _refuse(path, "Its voxels are not single numbers.", "export intensities, not colours")
-    _check_size(path, header.get_data_offset() + voxels * header.get_data_dtype().itemsize)
     return shape
 
 
-def _check_size(path: Path, needed_bytes: int) -> None:
+def check_shape(path: Path, shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
+    """Refuse a label map that has not the shape of its image."""
+    if shape != image_shape:
+        raise _refuse(
+            path,
+            f"The label map has shape {shape}, its image {image_shape}.",
+            "resample the label map to the grid of the image",
+        )
+
+
+def _check_size(path: Path, header: Header, shape: tuple[int, ...], *, may_be_empty: bool) -> None:
+    voxel_bytes = math.prod(shape) * header.get_data_dtype().itemsize
+    needed_bytes = header.get_data_offset() + voxel_bytes
     packed, ratio = path.stat().st_size, _MAX_DEFLATE_RATIO if path.suffix == ".gz" else 1
     if packed * ratio < needed_bytes:
         raise _refuse(
@@ -223,10 +244,10 @@ def _check_size(path: Path, needed_bytes: int) -> None:
             "it is damaged or was copied in part: copy or export it again",
         )
     is_bomb = needed_bytes > RATIO_COUNTS_ABOVE_BYTES and needed_bytes > packed * MAX_PACKED_RATIO
-    if needed_bytes > MAX_BYTES or is_bomb:
+    if needed_bytes > MAX_BYTES or (is_bomb and not may_be_empty):
         raise _refuse(
             path,
-            f"It would unpack from {packed:,} to {needed_bytes:,} bytes.",
+            f"Its voxels take {voxel_bytes:,} bytes in a file of {packed:,}.",
             "store whole numbers: scans as 16 bit, label maps as 8 bit; or crop it",
         )
 

@@ -36,7 +36,9 @@ def checked_affine(
         UserError: Spacing, affine or angles are impossible, the header does not say how the
             patient lies, or says it in two ways that swap or mirror axes.
     """
-    _check_spacing(path, np.asarray(header["pixdim"][1:4], dtype=np.float64))
+    with np.errstate(invalid="ignore"):  # a NaN of the signalling kind warns when it is cast
+        pixdim = np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    _check_spacing(path, pixdim)
     has_qform, has_sform = (int(header[f"{form}_code"]) > 0 for form in ("qform", "sform"))
     if not (has_qform or has_sform):
         raise _refuse(
@@ -50,7 +52,9 @@ def checked_affine(
             spacing = np.linalg.norm(affine[:3, :3], axis=0)
             qform = np.asarray(header.get_qform(), dtype=np.float64) if has_qform else affine
     except _BROKEN as error:
-        raise _refuse(path, f"Its geometry is broken ({error}).", "export it again") from error
+        raise _refuse(
+            path, f"Its geometry is broken ({one_line(error)}).", "export it again"
+        ) from error
     if not np.isfinite(affine).all() or not np.isfinite(qform).all():
         raise _refuse(path, "Its affine holds values that are not numbers.", "export it again")
     _check_spacing(path, spacing)
@@ -58,6 +62,11 @@ def checked_affine(
     if has_qform and has_sform:
         notes.append(_agreement(path, affine, qform, shape))
     return affine, tuple(note for note in notes if note)
+
+
+def one_line(error: BaseException) -> str:
+    """Tell what a library says in one line; some of nibabel's errors take two."""
+    return " ".join(str(error).split())
 
 
 def _refuse(path: Path, what: str, fix: str) -> UserError:

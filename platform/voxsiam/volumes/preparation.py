@@ -1,6 +1,7 @@
 """One CT and its label map -> the training grid: crop, window, stretch (method: section IV-A)."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,11 @@ def _window_on_grid(
     resample = _RESAMPLE[config.interpolation]
     if config.order == "resample_then_window":
         return apply_window(resample(part, config.grid_dhw, anti_alias=config.anti_alias), config)
-    windowed = apply_window(part, config)
-    unit = resample(windowed, config.grid_dhw, anti_alias=config.anti_alias)
+    unit = resample(
+        part,
+        config.grid_dhw,
+        anti_alias=config.anti_alias,
+        voxelwise=partial(apply_window, config=config),
+    )
     # Splines overshoot the window that was just cut; the authors' code for the liver clips too.
     return np.clip(unit, 0, 1) if config.interpolation == "cubic" else unit

@@ -14,11 +14,19 @@ from scipy.ndimage import gaussian_filter1d, spline_filter1d
 
 from voxsiam.types import Shape
 
+Voxelwise = Callable[[np.ndarray], np.ndarray]
+"""Changes each voxel by itself."""
+
 _Line = Callable[[np.ndarray, int, int], np.ndarray]
+_SLICES = 16
 
 
 def resample_linear(
-    array: Shaped[np.ndarray, "d h w"], shape: Shape, *, anti_alias: bool = False
+    array: Shaped[np.ndarray, "d h w"],
+    shape: Shape,
+    *,
+    anti_alias: bool = False,
+    voxelwise: Voxelwise | None = None,
 ) -> Float32[np.ndarray, "d2 h2 w2"]:
     """Interpolate trilinearly (order 1), one axis after the other.
 
@@ -29,12 +37,18 @@ def resample_linear(
         array: Values on the old grid.
         shape: The new grid.
         anti_alias: Whether `low_pass` goes before each axis that shrinks.
+        voxelwise: Applied to the old values first, to a few slices at a time: a changed copy of
+            the whole scan is never in memory.
     """
-    return _resample(_lerp, array, shape, anti_alias=anti_alias)
+    return _resample(_lerp, array, shape, anti_alias, voxelwise)
 
 
 def resample_cubic(
-    array: Shaped[np.ndarray, "d h w"], shape: Shape, *, anti_alias: bool = False
+    array: Shaped[np.ndarray, "d h w"],
+    shape: Shape,
+    *,
+    anti_alias: bool = False,
+    voxelwise: Voxelwise | None = None,
 ) -> Float32[np.ndarray, "d2 h2 w2"]:
     """Interpolate by cubic splines (order 3), one axis after the other.
 
@@ -47,8 +61,10 @@ def resample_cubic(
         array: Values on the old grid.
         shape: The new grid.
         anti_alias: Whether `low_pass` goes before each axis that shrinks.
+        voxelwise: Applied to the old values first, to a few slices at a time: a changed copy of
+            the whole scan is never in memory.
     """
-    return _resample(_spline, array, shape, anti_alias=anti_alias)
+    return _resample(_spline, array, shape, anti_alias, voxelwise)
 
 
 def resample_nearest(
@@ -77,16 +93,26 @@ def low_pass(
 
 
 def _resample(
-    interpolate: _Line, array: np.ndarray, shape: Shape, *, anti_alias: bool
+    interpolate: _Line,
+    array: np.ndarray,
+    shape: Shape,
+    anti_alias: bool,
+    voxelwise: Voxelwise | None,
 ) -> Float32[np.ndarray, "d2 h2 w2"]:
-    result = array
-    # The axis that shrinks most goes first, so that the others have less to do.
-    for axis in sorted(range(3), key=lambda a: shape[a] / array.shape[a]):
+    def along(values: np.ndarray, axis: int) -> np.ndarray:
         if anti_alias:
-            result = low_pass(result, axis, shape[axis])
-        if result.shape[axis] != shape[axis]:
-            result = interpolate(result, axis, shape[axis])
-    return np.array(result, dtype=np.float32, order="C")
+            values = low_pass(values, axis, shape[axis])
+        same = values.shape[axis] == shape[axis]
+        return values if same else interpolate(values, axis, shape[axis])
+
+    # The axis that shrinks most goes first, so that the others have less to do.
+    first, second, last = sorted(range(3), key=lambda a: shape[a] / array.shape[a])
+    slabs = []
+    for start in range(0, array.shape[last], _SLICES):
+        slab = array[(slice(None),) * last + (slice(start, start + _SLICES),)]
+        changed = voxelwise(slab) if voxelwise else slab
+        slabs.append(along(along(changed, first), second))
+    return np.array(along(np.concatenate(slabs, last), last), dtype=np.float32, order="C")
 
 
 def _positions(n_in: int, n_out: int) -> Float64[np.ndarray, " n_out"]:

@@ -1,7 +1,9 @@
 import pytest
 
-from data_pipelines.sources.detect import read_source
+from data_pipelines.label_protocols import protocol
+from data_pipelines.sources.detect import find_source, read_source
 from voxsiam.errors import UserError
+from voxsiam.volumes.label_files import LabelMap
 
 
 def test_chooses_the_reader(case_folders, nnunet_folder):
@@ -34,3 +36,11 @@ def test_absent_file_and_loop(tmp_path):
         with pytest.raises(UserError) as caught:
             read_source(path)
         assert caught.value.where == str(path)
+
+
+def test_a_protocol_says_what_the_values_mean(case_folders, nnunet_folder):
+    word = protocol("word")
+    (nnunet_folder / "dataset.json").write_text('{"labels": {"1": "1"}}')
+    for root in (case_folders, nnunet_folder):
+        case = find_source(root, word).manifest.cases[0]
+        assert case.label == LabelMap(path=case.label.files[0], values=word.values)

@@ -40,29 +40,29 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Server
-
     def do_GET(self):
+        server = self.server
+        assert isinstance(server, Server)
         name, _, query = self.path.partition("?")
         assert query == "download=1"
         wanted = self.headers.get("Range")
-        self.server.requests.append((name, wanted))
-        content = self.server.files.get(name)
-        if content is None or self.server.status:
-            self.send_error(self.server.status or 404)
+        server.requests.append((name, wanted))
+        content = server.files.get(name)
+        if content is None or server.status:
+            self.send_error(server.status or 404)
             return
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        start = start if self.server.ranges else 0
+        start = start if server.ranges else 0
         if start >= len(content):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        stop = self.server.break_after
+        stop = server.break_after
         self.wfile.write(content[start:stop])
 
-    def log_message(self, *_):
+    def log_message(self, format, *args):  # noqa: A002
         pass
 
 

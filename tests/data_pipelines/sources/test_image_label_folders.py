@@ -17,6 +17,7 @@ from tests.source_miniatures import (
     write_word,
 )
 from voxsiam.errors import UserError
+from voxsiam.volumes.label_files import LabelMap
 
 FLARE22 = protocol("flare22")
 
@@ -87,9 +88,9 @@ def test_flare_needs_its_protocol(tmp_path, folders):
     found = find_source(root, FLARE22)
     assert names(found) == ["FLARE22_Tr_0001", "FLARE22_Tr_0002"]
     case = found.manifest.cases[0]
-    assert case.label.values == FLARE22.values
+    assert case.label == LabelMap(path=case.label.files[0], values=FLARE22.values)
     assert case.source == "FLARE22"
-    assert case.label.values[13] == 2
+    assert FLARE22.values[13] == 2
 
 
 def test_a_case_number_that_looks_like_a_channel(tmp_path):

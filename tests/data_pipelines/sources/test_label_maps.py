@@ -6,6 +6,7 @@ from data_pipelines.label_protocols import protocol
 from data_pipelines.sources.detect import find_source
 from tests.source_miniatures import write_label_maps
 from voxsiam.errors import UserError
+from voxsiam.volumes.label_files import LabelMap
 
 
 def test_label_maps_without_scans(tmp_path):
@@ -15,9 +16,12 @@ def test_label_maps_without_scans(tmp_path):
         ("a", None, "anatomy"),
         ("b", None, "anatomy"),
     ]
-    assert cases[0].label.values == {value: value for value in range(9)}
-    known = protocol("word")
-    assert find_source(root, known).manifest.cases[0].label.values == known.values
+    path = root / "a.nii.gz"
+    ours = {value: value for value in range(9)}
+    assert cases[0].label == LabelMap(path=path, values=ours)
+    word = protocol("word")
+    other = find_source(root, word).manifest.cases[0].label
+    assert other == LabelMap(path=path, values=word.values)
 
 
 def test_a_name_twice(tmp_path):

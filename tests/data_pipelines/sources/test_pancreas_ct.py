@@ -10,13 +10,15 @@ from tests.nifti_files import write_scan
 from tests.source_miniatures import (
     abdomen,
     as_published,
+    organs_on_scan,
     write_pancreas_ct,
     write_patient,
     write_slices,
     write_tcia_labels,
 )
 from voxsiam.errors import UserError
-from voxsiam.volumes.image_files import image_files, read_image
+from voxsiam.volumes.image_files import image_files
+from voxsiam.volumes.label_files import LabelMap
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +41,16 @@ def test_series_and_references_are_joined(root):
     case = found["PANCREAS_0003"]
     assert (case.patient_id, case.source, case.crop_box) == ("PANCREAS_0003", "pancreas-ct", None)
     assert case.label.files == (root / "label_tcia_multiorgan" / "label0003.nii.gz",)
+    assert isinstance(case.label, LabelMap)
     assert case.label.place == "by_hu"
+    assert case.image is not None
     assert case.label.annotated == (1, 2, 3, 4, 5, 6, 7, 8)
     assert len(image_files(case.image)) == 20
 
 
 def test_an_upside_down_label_map_with_a_wrong_header_lands_on_its_organs(root):
     case = cases(root)["PANCREAS_0002"]
-    label = case.label.read(read_image(case.image))
+    label = organs_on_scan(case)
     np.testing.assert_array_equal(label, abdomen(2)[1].transpose(2, 1, 0))
 
 

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from data_pipelines.prepared_set import LeftOut, PreparedSet
 from data_pipelines.sources import zenodo_labels
 from data_pipelines.sources.paper import (
     NUM_CASES,
@@ -18,6 +19,8 @@ from tests.source_miniatures import (
     write_tcia_labels,
 )
 from voxsiam.errors import UserError
+from voxsiam.volumes.label_files import LabelMap
+from voxsiam.volumes.preparation_config import PreparationConfig
 
 
 @pytest.fixture
@@ -50,7 +53,9 @@ def test_both_sources_in_one_manifest(folders):
         ("BTCV_0002", "BTCV_0002", "btcv"),
         ("BTCV_0061", "BTCV_0061", "btcv"),
     ]
-    assert [case.label.place for case in found.manifest.cases] == ["by_hu"] * 2 + ["by_header"] * 3
+    labels = [case.label for case in found.manifest.cases]
+    places = [label.place for label in labels if isinstance(label, LabelMap)]
+    assert places == ["by_hu"] * 2 + ["by_header"] * 3
     assert found.notes[0] == "5 of the paper's 90 cases"
     assert found.manifest.root == folders.zenodo.parent
 
@@ -178,9 +183,15 @@ def test_a_folder_that_is_not_there(folders, tmp_path):
 
 def test_the_record_beside_the_prepared_set(folders, tmp_path):
     found = find_paper_cases(folders, allow_missing=True)
-    write_paper_record(tmp_path, found)
-    record = json.loads((tmp_path / "paper.json").read_text())
-    assert record["paper_cases"] == 90
-    assert record["cases"] == [case.case_id for case in found.manifest.cases]
-    assert record["missing"] == list(found.notes[1:])
-    assert str(tmp_path) not in (tmp_path / "paper.json").read_text()
+    out = tmp_path / "out"
+    out.mkdir()
+    config = PreparationConfig()
+    left_out = (LeftOut(case_id="BTCV_0002", why="damaged"),)
+    write_paper_record(PreparedSet(out, "x", "real", "0", config, (), left_out), found)
+    record = json.loads((out / "paper.json").read_text())
+    assert record == {
+        "paper_cases": 90,
+        "cases": [],
+        "missing": [*found.notes[1:], "BTCV_0002 could not be prepared"],
+    }
+    assert str(tmp_path) not in (out / "paper.json").read_text()

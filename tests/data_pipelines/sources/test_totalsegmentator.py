@@ -9,11 +9,11 @@ from tests.nifti_files import write_scan
 from tests.source_miniatures import (
     AFFINE,
     abdomen,
+    organs_on_scan,
     write_label,
     write_totalsegmentator,
 )
 from voxsiam.errors import UserError
-from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.label_files import LabelMap, OrganMasks
 
 
@@ -37,7 +37,7 @@ def test_one_mask_for_each_organ(root):
     assert isinstance(case.label, OrganMasks)
     assert case.label.paths[2] == root / "s0001" / "segmentations" / "kidney_left.nii.gz"
     assert case.label.annotated == (1, 2, 3, 4, 5, 6, 7, 8)
-    label = case.label.read(read_image(case.image))
+    label = organs_on_scan(case)
     np.testing.assert_array_equal(label, abdomen(1)[1].transpose(2, 1, 0))
     assert case.source == root.name
     assert found.notes == ()
@@ -48,7 +48,7 @@ def test_one_map_of_either_version(root, version):
     known = None if version.endswith("2") else protocol(version)
     case = find_source(as_maps(root, version), known).manifest.cases[0]
     assert isinstance(case.label, LabelMap)
-    label = case.label.read(read_image(case.image))
+    label = organs_on_scan(case)
     np.testing.assert_array_equal(label, abdomen(0)[1].transpose(2, 1, 0))
 
 
@@ -127,5 +127,5 @@ def test_empty_masks_are_organs_out_of_view(root):
     mask = root / "s0000" / "segmentations" / "gallbladder.nii.gz"
     write_scan(mask, np.zeros(abdomen(0)[1].shape, np.uint8), AFFINE)
     case = find_source(root).manifest.cases[0]
-    assert 3 not in case.label.read(read_image(case.image))
+    assert 3 not in organs_on_scan(case)
     assert 3 in case.label.annotated

@@ -74,6 +74,18 @@ def test_large_patients_are_spread():
     assert [len(split.test) for split in folds_of(cases, 3)] == [8, 8, 8]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_largest_patients_are_placed_first(seed):
+    cases = [Item(f"p-{i}", "p") for i in range(3)] + items(3)
+    assert [len(split.test) for split in folds_of(cases, 2, seed=seed)] == [3, 3]
+
+
+def test_a_large_patient_of_one_source_does_not_move_another_source():
+    cases = [Item(f"p-{i}", "p", "A") for i in range(6)] + items(6, ("B",))
+    of_b = [sum(case_id[0] == "c" for case_id in split.test) for split in folds_of(cases, 3)]
+    assert of_b == [2, 2, 2]
+
+
 def test_the_seed_names_the_draw():
     assert folds_of(items(40), seed=1) != folds_of(items(40), seed=2)
     assert [split.test for split in folds_of(items(7), 3, seed=4)] == PINNED

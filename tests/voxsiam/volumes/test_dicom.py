@@ -1,4 +1,5 @@
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -86,6 +87,30 @@ def test_oblique_slices_keep_their_directions(folder):
 def test_transfer_syntaxes(folder, syntax):
     write_series(folder, VOLUME, AFFINE, transfer_syntax=syntax)
     np.testing.assert_array_equal(read_dicom(folder).array, IMAGE)
+
+
+def run_length_encoded(pixels):
+    """Pieces of compressed pixels: an empty table of offsets, then one frame of two segments."""
+    high, low = (pixels.astype(">i2").tobytes()[part::2] for part in (0, 1))
+    segments = [b"".join(b"\0" + bytes([byte]) for byte in plane) for plane in (high, low)]
+    starts = struct.pack("<3I", 2, 64, 64 + len(segments[0])).ljust(64, b"\0")
+    frame = starts + b"".join(segments)
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(frame)) + frame
+    return struct.pack("<HHI", 0xFFFE, 0xE000, 0) + item + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+def test_compressed_pixels(folder):
+    packed = {
+        number: {(0x7FE0, 0x0010): ("OB", run_length_encoded(image + 1024))}
+        for number, image in enumerate(VOLUME)
+    }
+    paths = write_series(
+        folder, VOLUME, AFFINE, changed=packed, transfer_syntax="1.2.840.10008.1.2.5"
+    )
+    np.testing.assert_array_equal(read_dicom(folder).array, IMAGE)
+    paths[2].write_bytes(paths[2].read_bytes()[:-30])
+    with pytest.raises(UserError, match="damaged or cut short"):
+        read_dicom(folder)
 
 
 @pytest.mark.parametrize("undefined", [True, False])

@@ -156,6 +156,16 @@ def test_truncated_without_compression(tmp_path):
         read_nifti(path)
 
 
+def test_more_bytes_than_fit_into_memory_are_refused_unread(tmp_path):
+    """A file with a hole: 8 GB of float64 that take no room on the disk."""
+    path = write_scan(tmp_path / "a.nii", ARRAY.astype(np.float64))
+    patch(path, (DIM, "<4h", 3, 1000, 1000, 1000))
+    with path.open("r+b") as stream:
+        stream.truncate(352 + 8 * 10**9)
+    with pytest.raises(UserError, match="take 8,000,000,000 bytes"):
+        read_nifti(path)
+
+
 def test_name_and_compression_disagree(tmp_path, scan):
     plain = tmp_path / "plain.nii.gz"
     plain.write_bytes(gzip.decompress(scan.read_bytes()))

@@ -1,0 +1,83 @@
+"""One case on its way into the cache: what a task is told, what it does, what it answers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from data_pipelines.entries import EntryFacts, entry_key, read_sound_entry, write_entry
+from data_pipelines.file_index import KnownFile, known_file
+from voxsiam.errors import UserError
+from voxsiam.types import CropBox, Frozen
+from voxsiam.volumes.image_files import image_files
+from voxsiam.volumes.label_files import LabelFiles
+from voxsiam.volumes.preparation import prepare_volume
+from voxsiam.volumes.preparation_config import PreparationConfig
+
+
+class CaseRequest(Frozen):
+    """What a task needs to prepare one case."""
+
+    case_id: str
+    image: Path
+    label: LabelFiles
+    config: PreparationConfig
+    volumes: Path
+    crop: CropBox | None = None
+
+
+class CaseReady(Frozen):
+    """A case that is in the cache.
+
+    Attributes:
+        files: Its source files with their checksums, where they had to be read.
+    """
+
+    case_id: str
+    key: str
+    facts: EntryFacts
+    files: tuple[KnownFile, ...] = ()
+
+
+class CaseRefused(Frozen):
+    """A case that cannot be prepared, with the parts of its UserError."""
+
+    case_id: str
+    what: str
+    where: str
+    fix: str
+
+
+CaseOutcome = CaseReady | CaseRefused
+OUTCOME: TypeAdapter[CaseOutcome] = TypeAdapter(CaseOutcome)
+
+
+def prepare_case(request: CaseRequest) -> CaseOutcome:
+    """Prepare one case into the cache, unless it is there; a bad case is told, not raised."""
+    try:
+        label, config, crop = request.label, request.config, request.crop
+        paths = (image_files(request.image), label.files)
+        known = [[known_file(path) for path in side] for side in paths]
+        image_sha256, label_sha256 = ([file.sha256 for file in side] for side in known)
+        files = tuple(file for side in known for file in side)
+        key = entry_key(image_sha256, label_sha256, label, config, crop)
+        facts = read_sound_entry(request.volumes / key)
+        if facts is None:
+            volume = prepare_volume(request.image, label, config, crop)
+            _check_unchanged([path for side in paths for path in side], files)
+            facts = write_entry(request.volumes, key, volume)
+    except UserError as error:
+        return CaseRefused(
+            case_id=request.case_id, what=error.what, where=error.where, fix=error.fix
+        )
+    return CaseReady(case_id=request.case_id, key=key, facts=facts, files=files)
+
+
+def _check_unchanged(paths: Iterable[Path], files: Iterable[KnownFile]) -> None:
+    for path, before in zip(paths, files, strict=True):
+        if known_file(path, before.sha256) != before:
+            raise UserError(
+                "The file changed while it was read.",
+                where=str(path),
+                fix="wait until it is written, then prepare again",
+            )

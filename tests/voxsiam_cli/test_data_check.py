@@ -1,0 +1,72 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.conftest import REPOSITORY
+from tests.data_pipelines.checks.trunks import trunk, write_case
+from voxsiam.errors import UserError
+from voxsiam_cli.data import app
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["check", *map(str, words)], catch_exceptions=False)
+
+
+@pytest.fixture
+def clinic(tmp_path):
+    write_case(tmp_path / "clinic", "anna", *trunk())
+    return tmp_path / "clinic"
+
+
+def test_a_sound_data_set(clinic, tmp_path):
+    result = run(clinic, "-o", tmp_path / "page")
+    assert result.exit_code == 0
+    assert "1 cases: 0 refuse, 0 repair, 0 note; 1 without a finding" in result.output
+    assert {path.name for path in (tmp_path / "page").iterdir()} == {"index.html", "checks.json"}
+
+
+def test_a_refused_case_gives_exit_code_2_and_what_to_do(clinic):
+    image, label = trunk(seed=8, shift=9)
+    write_case(clinic, "bert", image, label[::-1])
+    result = run(clinic)
+    assert result.exit_code == 2
+    first = next(line for line in result.output.splitlines() if "bert" in line)
+    assert "refuse" in first
+    assert "refused; first bert, fix: " in result.output
+
+
+def test_json_is_the_record_and_nothing_else(clinic):
+    record = json.loads(run(clinic, "--json").output)
+    assert record["counts"] == {"refuse": 0, "repair": 0, "note": 0}
+    assert [case["case_id"] for case in record["cases"]] == ["anna"]
+
+
+def test_what_would_be_overwritten_is_refused_before_the_work(clinic, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"thesis\.txt|clinic"):
+        run(clinic, "-o", tmp_path)
+    with pytest.raises(UserError, match="label protocol"):
+        run(clinic, "--protocol", "wurd")
+
+
+def test_label_values_of_another_protocol(tmp_path):
+    image, label = trunk()
+    write_case(tmp_path / "clinic", "anna", image, label)
+    result = run(tmp_path / "clinic", "--protocol", "amos22")
+    assert result.exit_code in (0, 2)
+    assert "duplicates" not in result.output
+
+
+def test_the_program_ends_with_the_exit_code(clinic, child_environment):
+    image, label = trunk()
+    write_case(clinic, "bert", image + 1024, label)
+    done = subprocess.run(
+        [sys.executable, "-m", "voxsiam_cli", "data", "check", str(clinic)],
+        cwd=REPOSITORY, env=child_environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "1024 HU too high" in done.stdout
