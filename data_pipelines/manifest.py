@@ -44,11 +44,13 @@ class Manifest:
         cases: At least one; unique ids.
         root: Folder of the data set.
         kind: Reports say so wherever the scans are not real.
+        name: How people call it; the folder's name where it has none of its own.
     """
 
     cases: tuple[Case, ...]
     root: Path
     kind: DataKind = "real"
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not self.cases:

@@ -231,7 +231,7 @@ def _write_record(
     ]
     record = PreparedRecord(
         version=PREPARATION_VERSION,
-        name=manifest.root.resolve().name,
+        name=manifest.name or manifest.root.resolve().name,
         kind=manifest.kind,
         fingerprint=data_fingerprint(config, cases),
         config=config,

@@ -44,7 +44,11 @@ def supervised_contrastive() -> Recipe:
 
 
 def voxel_simsiam(*, layers: int = 3) -> Recipe:
-    """Return the 3D U-Net with the method on the last `layers` levels: L_feature_|F| of Eq. 7."""
+    """Return the 3D U-Net with the voxel SimSiam loss on its deepest levels.
+
+    Args:
+        layers: How many: L_feature_|F| of Eq. 7.
+    """
     loss = FeatureLossConfig(layers=layers, weight=LAMBDA[layers])
     return unet3d().with_changes(feature_loss=loss)
 

@@ -25,8 +25,8 @@ OFFSET = 1024.0
 
 MIN_SHIFTED_SHARE = 0.05
 ORGAN_MEDIAN_HU = (-100.0, 500.0)
-"""Median over liver, spleen, left kidney and pancreas: 17 to 237 in any of them, measured on two
-real CTs, with and without contrast, and 30 phantoms."""
+"""Median over liver, spleen, left kidney and pancreas: -9 to 238 in any of them, measured on two
+real CTs and 30 phantoms, with and without contrast."""
 
 PADDING_HU = -1100.0
 """Air is -1000 with a noise of tens."""

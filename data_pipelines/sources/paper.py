@@ -45,19 +45,23 @@ def find_paper_cases(folders: PaperFolders, *, allow_missing: bool = False) -> F
     """
     found = _pancreas_ct(folders), _btcv(folders)
     missing = (*_missing_of_pancreas_ct(found[0]), *_missing_of_btcv(found[1]))
+    # Nobody can get these: they are named, and asked for from no one.
+    withdrawn = pancreas_ct.withdrawn_note(_without_scan(found[0], zenodo_labels.PANCREAS_CT))
     cases = (
         *pancreas_ct.cases_of(found[0].scans or {}, found[0].labels or {}),
         *btcv.cases_of(found[1].scans or {}, found[1].labels or {}, zenodo_labels.PROTOCOL),
     )
     if missing and (not allow_missing or not cases):
+        absent = "; ".join((*withdrawn, *missing))
         raise UserError(
-            f"Of the paper's {NUM_CASES} cases {len(cases)} are there. {'; '.join(missing)}.",
+            f"Of the paper's {NUM_CASES} cases {len(cases)} are there. {absent}.",
             where=", ".join(dict.fromkeys(str(f) for f in _listed(folders))),
             fix="complete the downloads (voxsiam data sources says from where), or add "
             f"--allow-missing to go on with {len(cases)} cases",
         )
     count = f"{len(cases)} of the paper's {NUM_CASES} cases"
-    return Found(Manifest(cases, _common(folders)), (count, *missing))
+    manifest = Manifest(cases, _common(folders), name="paper")
+    return Found(manifest, (count, *withdrawn, *missing))
 
 
 def write_paper_record(prepared: PreparedSet, found: Found) -> None:
@@ -99,24 +103,25 @@ def _opened(folder: Path) -> Path:
 
 
 def _missing_of_pancreas_ct(files: Files) -> tuple[str, ...]:
-    wanted = zenodo_labels.PANCREAS_CT.cases
-    without_scan = set() if files.scans is None else set(wanted - files.scans.keys())
+    without_scan = _without_scan(files, zenodo_labels.PANCREAS_CT)
     return (
         *_absent_folder(files.scans, "PANCREAS_#### folders of Pancreas-CT"),
-        *pancreas_ct.withdrawn_note(without_scan),
         *_absent_cases("Pancreas-CT scans", without_scan - pancreas_ct.WITHDRAWN),
         *_missing_labels(files.labels, zenodo_labels.PANCREAS_CT),
     )
 
 
 def _missing_of_btcv(files: Files) -> tuple[str, ...]:
-    wanted = zenodo_labels.BTCV.cases
-    without_scan = set() if files.scans is None else set(wanted - files.scans.keys())
+    without_scan = _without_scan(files, zenodo_labels.BTCV)
     return (
         *_absent_folder(files.scans, "RawData/Training/img of BTCV"),
         *_absent_cases("BTCV scans", without_scan),
         *_missing_labels(files.labels, zenodo_labels.BTCV),
     )
+
+
+def _without_scan(files: Files, references: zenodo_labels.References) -> set[int]:
+    return set() if files.scans is None else set(references.cases - files.scans.keys())
 
 
 def _missing_labels(

@@ -69,6 +69,9 @@ def prepare(  # noqa: PLR0913
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="--paper: go on with the cases that are there.")
     ] = False,
+    leave_out_refused: Annotated[
+        bool, typer.Option("--leave-out-refused", help="Go on without cases that are unusable.")
+    ] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Read, orient, window and resample every case of SOURCE, as a Ray Data job.
@@ -81,7 +84,7 @@ def prepare(  # noqa: PLR0913
 
     voxsiam data prepare FLARE22 -o prepared-flare --protocol flare22
 
-    voxsiam data prepare downloads --paper --allow-missing -o prepared-paper
+    voxsiam data prepare downloads --paper -o prepared-paper
     """  # fmt: skip
     from voxsiam_cli.datasets import choose_preparation, prepare_source
 
@@ -92,7 +95,9 @@ def prepare(  # noqa: PLR0913
     found = data_sources.choose_source(options, boxes=config.crop == "box")
     for note in found.notes:
         say(f"note: {note}")
-    prepared = prepare_source(found.manifest, output, config, workspace)
+    prepared = prepare_source(
+        found.manifest, output, config, workspace, leave_out_refused=leave_out_refused
+    )
     data_sources.record_source(prepared, found, is_paper=paper)
     d, h, w = config.grid_dhw
     say(

@@ -99,7 +99,7 @@ def test_pictures_show_the_organs_where_a_reader_expects_them(written):
         columns = np.flatnonzero((np.abs(picture[..., :3] - liver).max(-1) < 0.06).any(0))
         assert columns.mean() < picture.shape[1] / 2
     # 60 x 84 pixels of 4 mm, and 44 x 84 of 5 x 4 mm.
-    assert [size[1:] for size in (axial, coronal)] == [(260, 186), (260, 170)]
+    assert [size[1:] for size in (axial, coronal)] == [(255, 182), (255, 167)]
     assert (axial[0].shape[:2], coronal[0].shape[:2]) == ((60, 84), (44, 84))
 
 

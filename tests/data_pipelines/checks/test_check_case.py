@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from data_pipelines.checks.case_voxels import CaseVoxels
 from data_pipelines.checks.check_case import check_case, refusals_of
+from data_pipelines.checks.cuts import picture_of
+from data_pipelines.checks.intensities import check_intensities
 from tests.data_pipelines.checks.trunks import (
+    SPACING,
     VALUES,
     ellipsoid,
     known,
@@ -276,3 +280,25 @@ def test_an_impossible_size_is_refused(tmp_path):
     patched = write_case(tmp_path, "bert", image, label)
     patch(known(patched.image), (PIXDIM + 4, "<f", 0.0))
     assert ("refuse", "files") in said(check_case(patched, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"), [(0, None), (1024, "1024 HU too high"), (-1024, "1024 HU too low")]
+)
+def test_offsets_show_without_labels_too(shift, words):
+    voxels = CaseVoxels("anna", SPACING, trunk()[0] + np.int16(shift))
+    found = [one.what for one in check_intensities(voxels)]
+    assert [words in what for what in found] == ([True] if words else [])
+
+
+def test_the_picture_is_the_slice_that_it_names():
+    image, label = trunk()
+    picture = picture_of(CaseVoxels("anna", SPACING, image, label), 9)
+    for axis, cut in enumerate((picture.axial, picture.coronal)):
+        hu = image.take(cut.index, axis)
+        assert np.array_equal(cut.grey, ((hu + 160.0) / 400).clip(0, 1).astype("f4") * 255 // 1)
+        assert np.array_equal(cut.labels, label.take(cut.index, axis))
+    assert (picture.axial.index, picture.axial.spacing_mm) == (9, (4, 4))
+    assert picture.coronal.spacing_mm == (5, 4)
+    thick = picture_of(CaseVoxels("anna", (1.0, 1.0, 1.0), np.zeros((4, 600, 300), np.int16)))
+    assert (thick.axial.grey.shape, thick.axial.spacing_mm) == ((200, 150), (3, 2))

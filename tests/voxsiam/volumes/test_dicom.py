@@ -1,5 +1,6 @@
 import shutil
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from tests.dicom_files import (
 from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented, write_scan
 from voxsiam.errors import UserError
 from voxsiam.volumes.dicom import holds_dicom, read_dicom
+from voxsiam.volumes.dicom_file import check_file
 from voxsiam.volumes.nifti import read_nifti
 from voxsiam.volumes.orientation import axis_order, to_canonical
 
@@ -91,8 +93,11 @@ def test_transfer_syntaxes(folder, syntax):
 
 def run_length_encoded(pixels):
     """Pieces of compressed pixels: an empty table of offsets, then one frame of two segments."""
-    high, low = (pixels.astype(">i2").tobytes()[part::2] for part in (0, 1))
-    segments = [b"".join(b"\0" + bytes([byte]) for byte in plane) for plane in (high, low)]
+    high_and_low = (pixels.astype(">i2", order="C").view(np.uint8)[:, part::2] for part in (0, 1))
+    columns = pixels.shape[1]
+    segments = [
+        b"".join(bytes([columns - 1]) + row.tobytes() for row in plane) for plane in high_and_low
+    ]
     starts = struct.pack("<3I", 2, 64, 64 + len(segments[0])).ljust(64, b"\0")
     frame = starts + b"".join(segments)
     item = struct.pack("<HHI", 0xFFFE, 0xE000, len(frame)) + frame
@@ -100,17 +105,28 @@ def run_length_encoded(pixels):
 
 
 def test_compressed_pixels(folder):
+    image, _ = phantom_ct((20, 18, 5))  # the library cannot unpack slices as small as the others
+    volume = image.transpose(2, 1, 0)
     packed = {
-        number: {(0x7FE0, 0x0010): ("OB", run_length_encoded(image + 1024))}
-        for number, image in enumerate(VOLUME)
+        number: {(0x7FE0, 0x0010): ("OB", run_length_encoded(pixels + 1024))}
+        for number, pixels in enumerate(volume)
     }
-    paths = write_series(
-        folder, VOLUME, AFFINE, changed=packed, transfer_syntax="1.2.840.10008.1.2.5"
-    )
-    np.testing.assert_array_equal(read_dicom(folder).array, IMAGE)
+    syntax = "1.2.840.10008.1.2.5"
+    paths = write_series(folder, volume, AFFINE, changed=packed, transfer_syntax=syntax)
+    np.testing.assert_array_equal(read_dicom(folder).array, image)
     paths[2].write_bytes(paths[2].read_bytes()[:-30])
     with pytest.raises(UserError, match="damaged or cut short"):
-        read_dicom(folder)
+        check_file(paths[2])
+
+
+def test_a_deflated_slice_that_is_too_large_is_not_unpacked(folder):
+    path = write_series(folder, VOLUME, AFFINE, transfer_syntax=DEFLATED)[0]
+    raw = path.read_bytes()
+    start = raw.index(DEFLATED.encode()) + len(DEFLATED)
+    packer = zlib.compressobj(wbits=-15)
+    path.write_bytes(raw[:start] + packer.compress(bytes(2**27)) + packer.flush())
+    with pytest.raises(UserError, match="damaged or cut short"):
+        check_file(path)
 
 
 @pytest.mark.parametrize("undefined", [True, False])
