@@ -5,18 +5,24 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from data_pipelines.checks.check_case import refusals_of
 from data_pipelines.entries import EntryFacts, entry_key, read_sound_entry, write_entry
 from data_pipelines.file_index import KnownFile, known_file
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox, Frozen
 from voxsiam.volumes.image_files import image_files
-from voxsiam.volumes.label_files import LabelFiles
-from voxsiam.volumes.preparation import prepare_volume
+from voxsiam.volumes.label_files import LabelFiles, Labels
+from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.preparation import Inspection, prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 
 class CaseRequest(Frozen):
-    """What a task needs to prepare one case."""
+    """What a task needs to prepare one case.
+
+    Attributes:
+        checked: Whether what the checks refuse is refused.
+    """
 
     case_id: str
     image: Path
@@ -24,6 +30,7 @@ class CaseRequest(Frozen):
     config: PreparationConfig
     volumes: Path
     crop: CropBox | None = None
+    checked: bool = True
 
 
 class CaseReady(Frozen):
@@ -63,7 +70,8 @@ def prepare_case(request: CaseRequest) -> CaseOutcome:
         key = entry_key(image_sha256, label_sha256, label, config, crop)
         facts = read_sound_entry(request.volumes / key)
         if facts is None:
-            volume = prepare_volume(request.image, label, config, crop)
+            inspect = _inspection(request) if request.checked else None
+            volume = prepare_volume(request.image, label, config, crop, inspect)
             _check_unchanged([path for side in paths for path in side], files)
             facts = write_entry(request.volumes, key, volume)
     except UserError as error:
@@ -71,6 +79,15 @@ def prepare_case(request: CaseRequest) -> CaseOutcome:
             case_id=request.case_id, what=error.what, where=error.where, fix=error.fix
         )
     return CaseReady(case_id=request.case_id, key=key, facts=facts, files=files)
+
+
+def _inspection(request: CaseRequest) -> Inspection:
+    def inspect(scan: Scan, label: Labels | None) -> None:
+        found = refusals_of(request.case_id, scan, label, request.label.annotated)
+        if found:
+            raise found[0].as_error(found[0].where or str(request.image))
+
+    return inspect
 
 
 def _check_unchanged(paths: Iterable[Path], files: Iterable[KnownFile]) -> None:

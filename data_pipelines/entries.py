@@ -105,13 +105,13 @@ def write_entry(volumes: Path, key: str, volume: PreparedVolume) -> EntryFacts:
 
 def read_sound_entry(folder: Path) -> EntryFacts | None:
     """Read an entry's facts if its arrays are whole: every byte is compared by checksum."""
-    facts = _read_facts(folder)
+    facts = read_facts(folder)
     return facts if facts and damaged_file(folder) is None else None
 
 
 def damaged_file(folder: Path) -> str | None:
     """Name the first file of an entry that is absent or not what was written."""
-    facts = _read_facts(folder)
+    facts = read_facts(folder)
     if facts is None:
         return _META
     names = (*ARRAYS, NATIVE_LABEL)
@@ -131,7 +131,8 @@ def read_native_label(folder: Path, shape: Shape) -> UInt8[np.ndarray, "d h w"]:
     return array
 
 
-def _read_facts(folder: Path) -> EntryFacts | None:
+def read_facts(folder: Path) -> EntryFacts | None:
+    """Read what an entry says of its arrays; None where it says nothing that can be read."""
     try:
         return EntryFacts.model_validate_json((folder / _META).read_bytes())
     except (OSError, ValidationError):

@@ -6,6 +6,7 @@ checksums. Tasks return a few words; the arrays go to disk where they are made.
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -44,12 +45,26 @@ from voxsiam.volumes.preparation_config import PreparationConfig
 _INDEX = "index.json"
 
 
+@dataclass(frozen=True)
+class BadCases:
+    """What to do about cases that are unusable.
+
+    Attributes:
+        checked: Whether to refuse what `data_pipelines.checks` refuses; volumes that are in the
+            cache already are not looked at again.
+        leave_out: Whether to go on without refused cases; the set remembers them.
+    """
+
+    checked: bool = True
+    leave_out: bool = False
+
+
 def prepare(
     manifest: Manifest,
     output: Path,
     config: PreparationConfig,
     *,
-    leave_out_refused: bool = False,
+    bad_cases: BadCases = BadCases(),
     on_case: Callable[[int, int], None] | None = None,
     on_refused: Callable[[CaseRefused], None] | None = None,
 ) -> PreparedSet:
@@ -59,8 +74,7 @@ def prepare(
         manifest: The data set, as a source has read it.
         output: Folder of the prepared set; it may hold other preparations of the same data.
         config: Grid, window and readings.
-        leave_out_refused: Whether to go on without the cases that cannot be prepared; the set
-            remembers them.
+        bad_cases: What to do about them.
         on_case: Told (cases done, cases in all) whenever a case is done.
         on_refused: Told of each case that cannot be prepared, in the order of the data set.
 
@@ -77,7 +91,9 @@ def prepare(
     report, tell = on_case or (lambda _done, _total: None), on_refused or (lambda _case: None)
     report(len(outcomes), len(manifest.cases))
     waiting = [case for case in manifest.cases if case.case_id not in outcomes]
-    for outcome in _run_tasks([_request(c, config, root) for c in waiting]):
+    for outcome in _run_tasks(
+        [_request(c, config, root, checked=bad_cases.checked) for c in waiting]
+    ):
         outcomes[outcome.case_id] = outcome
         report(len(outcomes), len(manifest.cases))
     in_order = [(case, outcomes[case.case_id]) for case in manifest.cases]
@@ -86,7 +102,7 @@ def prepare(
     index.remember(file for _, outcome in ready for file in outcome.files)
     for outcome in refused:
         tell(outcome)
-    if refused and not (leave_out_refused and ready):
+    if refused and not (bad_cases.leave_out and ready):
         raise _joined(refused, len(in_order))
     _refuse_shared_images(ready, manifest.root)
     _write_record(root / RECORD, manifest, config, ready, refused)
@@ -164,7 +180,7 @@ def _image(case: Case) -> Path:
     return case.image
 
 
-def _request(case: Case, config: PreparationConfig, root: Path) -> CaseRequest:
+def _request(case: Case, config: PreparationConfig, root: Path, *, checked: bool) -> CaseRequest:
     return CaseRequest(
         case_id=case.case_id,
         image=_image(case),
@@ -172,6 +188,7 @@ def _request(case: Case, config: PreparationConfig, root: Path) -> CaseRequest:
         config=config,
         volumes=root / VOLUMES,
         crop=_crop(case, config),
+        checked=checked,
     )
 
 

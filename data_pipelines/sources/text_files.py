@@ -30,7 +30,7 @@ def read_text(path: Path) -> str:
 def read_json_object(path: Path) -> dict[str, object]:
     """Read a JSON file whose outermost value is an object."""
     try:
-        value = json.loads(read_text(path))
+        value = json.loads(read_text(path), object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"The file is not JSON ({error}).", where=str(path), fix="mend it at that place"
@@ -38,6 +38,15 @@ def read_json_object(path: Path) -> dict[str, object]:
     if not isinstance(value, dict):
         raise UserError("The file holds no JSON object.", where=str(path), fix='begin it with "{"')
     return value
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:40]!r} occurs twice in one object")
+    return content
 
 
 def read_csv_rows(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:

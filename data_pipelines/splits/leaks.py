@@ -4,20 +4,13 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
+from data_pipelines.entries import read_facts
 from data_pipelines.intensity_statistics import known_statistics
 from data_pipelines.prepared_set import VOLUMES, PreparedCase, PreparedSet
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import Split
 
 _FILES = {"image.npy": "image", "label.npy": "label map", "native_label.npy.gz": "label map"}
-
-
-class _Checksums(BaseModel):
-    """What meta.json of an entry tells of its files."""
-
-    sha256: dict[str, str] = {}
 
 
 def check_split(split: Split, prepared: PreparedSet, where: str = "split") -> tuple[str, ...]:
@@ -97,12 +90,9 @@ def _refuse_shared(
 
 def _checksums(volumes: Path, file: str) -> Callable[[PreparedCase], Iterable[str]]:
     def read(case: PreparedCase) -> Iterable[str]:
-        try:
-            content = (volumes / case.key / "meta.json").read_bytes()
-            found = _Checksums.model_validate_json(content).sha256.get(file)
-        except (OSError, ValidationError):
-            return ()  # whoever loads the volume refuses it
-        return (found,) if found else ()
+        facts = read_facts(volumes / case.key)
+        # Whoever loads a volume without facts refuses it.
+        return (facts.sha256[file],) if facts and file in facts.sha256 else ()
 
     return read
 

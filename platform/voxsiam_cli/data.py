@@ -72,6 +72,9 @@ def prepare(  # noqa: PLR0913
     leave_out_refused: Annotated[
         bool, typer.Option("--leave-out-refused", help="Go on without cases that are unusable.")
     ] = False,
+    checks: Annotated[
+        bool, typer.Option("--checks/--no-checks", help="Refuse what `data check` refuses.")
+    ] = True,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Read, orient, window and resample every case of SOURCE, as a Ray Data job.
@@ -86,6 +89,7 @@ def prepare(  # noqa: PLR0913
 
     voxsiam data prepare downloads --paper -o prepared-paper
     """  # fmt: skip
+    from data_pipelines.prepare import BadCases
     from voxsiam_cli.datasets import choose_preparation, prepare_source
 
     config = choose_preparation(parse_grid(grid), settings or ())
@@ -95,9 +99,8 @@ def prepare(  # noqa: PLR0913
     found = data_sources.choose_source(options, boxes=config.crop == "box")
     for note in found.notes:
         say(f"note: {note}")
-    prepared = prepare_source(
-        found.manifest, output, config, workspace, leave_out_refused=leave_out_refused
-    )
+    bad_cases = BadCases(checked=checks, leave_out=leave_out_refused)
+    prepared = prepare_source(found.manifest, output, config, workspace, bad_cases)
     data_sources.record_source(prepared, found, is_paper=paper)
     d, h, w = config.grid_dhw
     say(

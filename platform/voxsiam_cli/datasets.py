@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from data_pipelines.case_task import CaseRefused
 from data_pipelines.manifest import Manifest
 from data_pipelines.phantom.dataset import write_phantoms
-from data_pipelines.prepare import prepare
+from data_pipelines.prepare import BadCases, prepare
 from data_pipelines.prepared_set import PreparedSet, open_prepared
 from data_pipelines.sources.detect import read_source
 from experiments.presets import Preset
@@ -47,8 +47,7 @@ def prepare_source(
     output: Path,
     config: PreparationConfig,
     workspace: Path,
-    *,
-    leave_out_refused: bool = False,
+    bad_cases: BadCases,
 ) -> PreparedSet:
     """Prepare a data set in a Ray instance of its own, naming the cases that cannot be."""
     with ray_instance(Workspace(workspace)), Steps("prepare") as steps:
@@ -56,7 +55,7 @@ def prepare_source(
             manifest,
             output,
             config,
-            leave_out_refused=leave_out_refused,
+            bad_cases=bad_cases,
             on_case=steps,
             on_refused=_say_refused,
         )

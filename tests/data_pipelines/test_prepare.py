@@ -9,7 +9,7 @@ import ray
 
 import data_pipelines.case_task
 from data_pipelines.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
-from data_pipelines.prepare import prepare
+from data_pipelines.prepare import BadCases, prepare
 from data_pipelines.prepared_set import LeftOut, open_prepared
 from data_pipelines.sources.detect import read_source
 from tests.nifti_files import label_map, phantom_ct, write_scan
@@ -18,6 +18,9 @@ from voxsiam.errors import UserError
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
+
+
+LEAVE_OUT = BadCases(leave_out=True)
 
 
 def prepare_folder(source, output, config, **options):
@@ -194,7 +197,7 @@ def test_bad_cases_can_be_left_out_and_are_remembered(tmp_path, small_config):
     (source / "carl" / "image.nii.gz").write_bytes(b"")
     (source / "anna" / "label.nii.gz").write_bytes(b"")
     prepared = prepare_folder(
-        source, out, small_config, leave_out_refused=True, on_refused=told.append
+        source, out, small_config, bad_cases=LEAVE_OUT, on_refused=told.append
     )
     assert [case.case_id for case in prepared.cases] == ["bert"]
     assert [case.case_id for case in told] == ["anna", "carl"]
@@ -202,8 +205,20 @@ def test_bad_cases_can_be_left_out_and_are_remembered(tmp_path, small_config):
     assert open_prepared(out) == prepared
     (source / "bert" / "label.nii.gz").write_bytes(b"")
     with pytest.raises(UserError, match="2 other cases are bad") as caught:
-        prepare_folder(source, out, small_config, leave_out_refused=True)
+        prepare_folder(source, out, small_config, bad_cases=LEAVE_OUT)
     assert "--leave-out-refused" not in caught.value.fix
+
+
+def test_what_the_checks_refuse_is_refused_unless_they_are_off(tmp_path, small_config):
+    source, out = write_case_folders(tmp_path / "clinic"), tmp_path / "out"
+    image, _ = phantom_ct()
+    picture = (image - image.min()) // 8  # grey values, not HU
+    write_scan(source / "bert" / "image.nii.gz", picture)
+    with pytest.raises(UserError, match="Hounsfield") as caught:
+        prepare_folder(source, out, small_config)
+    assert caught.value.where == str(source / "bert" / "image.nii.gz")
+    unchecked = BadCases(checked=False)
+    assert len(prepare_folder(source, out, small_config, bad_cases=unchecked).cases) == 3
 
 
 def test_leftovers_of_a_killed_call_go(copied, small_config, no_tasks):

@@ -1,5 +1,6 @@
 """One CT and its label map -> the training grid: crop, window, stretch (method: section IV-A)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from voxsiam.errors import UserError
 from voxsiam.types import CropBox, Spacing
 from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.intensity import apply_window, check_intensities, standardise
-from voxsiam.volumes.label_files import LabelFiles
+from voxsiam.volumes.label_files import LabelFiles, Labels
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.orientation import to_canonical
 from voxsiam.volumes.placement import Placement, place
@@ -20,6 +21,9 @@ from voxsiam.volumes.resampling import resample_cubic, resample_linear, resample
 
 PREPARATION_VERSION = 3
 """Raised whenever the same files and configuration would give other arrays."""
+
+Inspection = Callable[[Scan, Labels | None], None]
+"""Looks at a scan and its labels in d h w, and raises UserError where they are unusable."""
 
 _RESAMPLE = {"linear": resample_linear, "cubic": resample_cubic}
 
@@ -51,6 +55,7 @@ def prepare_volume(
     label_files: LabelFiles | None,
     config: PreparationConfig,
     crop: CropBox | None = None,
+    inspect: Inspection | None = None,
 ) -> PreparedVolume:
     """Read, check and prepare one case.
 
@@ -59,12 +64,15 @@ def prepare_volume(
         label_files: Where its organs lie, if that is known.
         config: Grid, window and readings.
         crop: Box of the case in the axes of its files, for `config.crop="box"`.
+        inspect: Called with what was read, before anything is made of it; it may refuse.
 
     Raises:
         UserError: A file is unusable, the two do not belong together, or the box does not fit.
     """
     scan = read_image(image_path)
     native = None if label_files is None else label_files.read(scan)
+    if inspect is not None:
+        inspect(scan, native)
     placement = place(scan, config, crop)
     label = None
     if label_files is not None and native is not None:

@@ -141,3 +141,12 @@ def test_no_images(nnunet_folder):
     describe(nnunet_folder, numTraining=0)
     with pytest.raises(UserError, match="no cases"):
         read(nnunet_folder)
+
+
+def test_a_name_that_occurs_twice_is_refused(nnunet_folder):
+    path = nnunet_folder / "dataset.json"
+    path.write_text(
+        path.read_text().replace('"labels"', '"labels": {"background": 0}, "labels"', 1)
+    )
+    with pytest.raises(UserError, match="'labels' occurs twice"):
+        read(nnunet_folder)

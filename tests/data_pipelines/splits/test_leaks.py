@@ -1,8 +1,7 @@
-import json
-
 import numpy as np
 import pytest
 
+from data_pipelines.entries import EntryFacts
 from data_pipelines.intensity_statistics import compute_statistics, keep_statistics
 from data_pipelines.prepared_set import PreparedCase, PreparedSet
 from data_pipelines.splits.leaks import check_split
@@ -25,13 +24,14 @@ def some_set(root, *, patients="abcdef", same=None, config=None):
     for number, (name, patient) in enumerate(zip("abcdef", patients, strict=True)):
         key = f"{number:016x}"
         (root / "volumes" / key).mkdir(parents=True)
-        facts = {"shape": GRID, "sha256": sums[name]}
-        (root / "volumes" / key / "meta.json").write_text(json.dumps(facts))
-        case = PreparedCase(
-            case_id=name, patient_id=patient, source="toy", key=key, shape=GRID,
-            spacing_mm=(1.0, 1.0, 1.0), native_shape=GRID, native_spacing_mm=(1.0, 1.0, 1.0),
-            organ_voxels=dict.fromkeys(ORGANS, 1), annotated=ORGANS,
-        )  # fmt: skip
+        described = {
+            "shape": GRID, "spacing_mm": (1.0, 1.0, 1.0),
+            "native_shape": GRID, "native_spacing_mm": (1.0, 1.0, 1.0),
+            "organ_voxels": dict.fromkeys(ORGANS, 1), "annotated": ORGANS,
+        }  # fmt: skip
+        facts = EntryFacts(**described, sha256=sums[name])
+        (root / "volumes" / key / "meta.json").write_text(facts.model_dump_json())
+        case = PreparedCase(case_id=name, patient_id=patient, source="toy", key=key, **described)
         cases.append(case)
     config = config or PreparationConfig(grid_dhw=GRID)
     return PreparedSet(root, "toy", "phantom", "0" * 16, config, tuple(cases))
