@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float16, UInt8
 from pydantic import ValidationError
 
 from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_synced
@@ -27,6 +27,7 @@ from voxsiam.volumes.preparation_config import PreparationConfig
 
 ARRAYS = ("image.npy", "label.npy")
 NATIVE_LABEL = "native_label.npy.gz"
+SKETCH_PARTS = (4, 8, 8)
 _META = "meta.json"
 _DEFLATE_LEVEL = 3  # level 6 takes twice the time to save 100 KB of a scan of 34 million voxels
 
@@ -40,6 +41,8 @@ class EntryFacts(Frozen):
         box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
         organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
         annotated: Organs that the annotator looked for; the others may lie in the background.
+        sketch: Mean intensities of 4 x 8 x 8 parts of the image, in its own standard deviations
+            about its own mean: by these a scan is known again that was changed a little.
         sha256: Checksum of each array file.
     """
 
@@ -50,6 +53,7 @@ class EntryFacts(Frozen):
     box_dhw: CropBox | None = None
     organ_voxels: dict[str, int]
     annotated: tuple[str, ...]
+    sketch: tuple[float, ...]
     sha256: dict[str, str]
 
 
@@ -163,11 +167,20 @@ def _write_files(folder: Path, volume: PreparedVolume) -> EntryFacts:
         box_dhw=ranges_of(placement.box) if placement.is_cropped else None,
         organ_voxels=_organ_voxels(volume.label),
         annotated=tuple(ORGANS[organ - 1] for organ in volume.annotated),
+        sketch=_sketch(volume.image),
         sha256={name: sha256_of(folder / name) for name in (*ARRAYS, NATIVE_LABEL)},
     )
     write_synced(folder / _META, facts.model_dump_json(indent=1).encode())
     sync(folder)
     return facts
+
+
+def _sketch(image: Float16[np.ndarray, "d h w"]) -> tuple[float, ...]:
+    values = image.astype(np.float32)
+    d, h, w = (length // parts for length, parts in zip(image.shape, SKETCH_PARTS, strict=True))
+    parts = values.reshape(SKETCH_PARTS[0], d, SKETCH_PARTS[1], h, SKETCH_PARTS[2], w)
+    scaled = (parts.mean((1, 3, 5)) - values.mean()) / max(float(values.std()), 1e-6)
+    return tuple(round(float(value), 4) for value in scaled.ravel())
 
 
 def _npy_bytes(array: np.ndarray) -> bytes:

@@ -242,7 +242,7 @@ def _write_record(
             patient_id=case.patient_id,
             source=case.source,
             key=outcome.key,
-            **outcome.facts.model_dump(exclude={"sha256"}),
+            **outcome.facts.model_dump(exclude={"sha256", "sketch"}),
         )
         for case, outcome in ready
     ]

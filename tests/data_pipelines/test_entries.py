@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,22 @@ def test_two_processes_leave_one_sound_entry_each(tmp_path, child_environment):
     assert [writer.wait() for writer in writers] == [0, 0]
     assert names(tmp_path) == [f"{i:016x}" for i in range(30)]
     assert all(read_sound_entry(folder) for folder in tmp_path.iterdir())
+
+
+def test_a_sketch_knows_a_scan_again(tmp_path):
+    def sketch(change, key):
+        one = volume(seed=1)
+        image = np.clip(one.image + change, 0, 1).astype(np.float16)
+        return np.array(write_entry(tmp_path, key, dataclasses.replace(one, image=image)).sketch)
+
+    same = sketch(0, KEY)
+    noise = np.random.default_rng(0).normal(0, 0.002, (16, 24, 32))
+    assert same.shape == (256,)
+    assert abs(float(same.mean())) < 1e-3
+    assert 0 < np.abs(sketch(noise, KEY[::-1]) - same).max() < 0.05
+    assert (
+        np.abs(np.array(write_entry(tmp_path, "a" * 16, volume(seed=2)).sketch) - same).max() > 0.1
+    )
 
 
 def test_folder_that_is_gone(tmp_path):

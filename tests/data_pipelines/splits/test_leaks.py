@@ -14,6 +14,11 @@ FILES = ("image.npy", "label.npy", "native_label.npy.gz")
 SPLIT = Split(train=("a", "b", "c"), validation=("d",), test=("e", "f"))
 
 
+def sketch(number):
+    """Far from that of every other number."""
+    return tuple(np.random.default_rng(number).normal(0, 1, 256).tolist())
+
+
 def some_set(root, *, patients="abcdef", same=None, config=None):
     """Entries whose files are named by checksums alone; `same` gives two cases one of them."""
     sums = {name: {file: f"{file} of {name}" for file in FILES} for name in "abcdef"}
@@ -29,7 +34,7 @@ def some_set(root, *, patients="abcdef", same=None, config=None):
             "native_shape": GRID, "native_spacing_mm": (1.0, 1.0, 1.0),
             "organ_voxels": dict.fromkeys(ORGANS, 1), "annotated": ORGANS,
         }  # fmt: skip
-        facts = EntryFacts(**described, sha256=sums[name])
+        facts = EntryFacts(**described, sketch=sketch(number), sha256=sums[name])
         (root / "volumes" / key / "meta.json").write_text(facts.model_dump_json())
         case = PreparedCase(case_id=name, patient_id=patient, source="toy", key=key, **described)
         cases.append(case)
@@ -46,6 +51,30 @@ def test_what_does_not_take_part_may_be_anything(tmp_path):
     partly = Split(train=("a",), test=("e",))
     assert check_split(partly, some_set(tmp_path, patients="abcdee")) == ()
     assert check_split(partly, some_set(tmp_path / "2", same=("image.npy", "e", "f"))) == ()
+
+
+def redraw(prepared, name, values):
+    path = prepared.folder(prepared.case(name)) / "meta.json"
+    facts = EntryFacts.model_validate_json(path.read_bytes())
+    path.write_text(facts.model_copy(update={"sketch": tuple(values)}).model_dump_json())
+
+
+@pytest.mark.parametrize(("train", "other"), [("b", "e"), ("c", "d"), ("d", "f")])
+def test_a_scan_that_was_changed_a_little_is_known_again(tmp_path, train, other):
+    prepared = some_set(tmp_path)
+    original = np.array(sketch("abcdef".index(train)))
+    redraw(prepared, other, original + 0.04)
+    with pytest.raises(UserError, match=f"'{train}' .*nearly the same image|nearly the same image"):
+        check_split(SPLIT, prepared)
+    redraw(prepared, other, original + 0.06)
+    assert check_split(SPLIT, prepared) == ()
+
+
+def test_scans_alike_on_one_side_are_no_leak(tmp_path):
+    prepared = some_set(tmp_path)
+    redraw(prepared, "b", sketch(0))
+    redraw(prepared, "f", sketch(4))
+    assert check_split(SPLIT, prepared) == ()
 
 
 def test_copies_on_one_side_are_no_leak(tmp_path):
