@@ -56,22 +56,34 @@ def footnotes(
         *warnings(results),
         *table.footnotes,
         *(map(str, plan_notes) if isinstance(plan_notes, list) else ()),
-        *_mixtures(trials),
+        *_mixtures(table, trials),
         *(f"The study also holds '{label}', which is no row of this table." for label in strangers),
         *results.notes,
     )
     return tuple(dict.fromkeys(notes))
 
 
-def _mixtures(trials: Sequence[TrialResult]) -> list[str]:
+def _uses_other_splits(table: Table, done: Sequence[TrialResult]) -> bool:
+    """Tell whether rows with the same share of labels have different splits."""
+    fractions = {row.label: row.label_fraction for row in table.rows}
+    splits: dict[float, set[str]] = {}
+    for trial in done:
+        of_fraction = splits.setdefault(fractions.get(trial.row, 1.0), set())
+        of_fraction.add(trial.fingerprints.get("split", ""))
+    return any(len(found) > 1 for found in splits.values())
+
+
+def _mixtures(table: Table, trials: Sequence[TrialResult]) -> list[str]:
     """Say where figures stand side by side that were not measured alike."""
     done = [trial for trial in trials if trial.finished]
-    names = {"data": "data", "split": "splits", "method_version": "versions of the method"}
+    names = {"data": "data", "method_version": "versions of the method"}
     notes = [
         f"Do not compare the rows: their runs used different {name}."
         for key, name in names.items()
         if len({trial.fingerprints.get(key, "") for trial in done}) > 1
     ]
+    if _uses_other_splits(table, done):
+        notes.append("Do not compare the rows: their runs used different splits.")
     for label in dict.fromkeys(trial.row for trial in done):
         recipes = {t.fingerprints.get("recipe", "") for t in done if t.row == label}
         if len(recipes) > 1:

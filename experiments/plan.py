@@ -1,7 +1,7 @@
 """From a table, a preset and a prepared set to the list of runs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -9,11 +9,12 @@ import torch
 from data_pipelines.prepared_set import PreparedSet
 from data_pipelines.splits.absent_organs import absent_organs
 from data_pipelines.splits.holdout import split_cases
+from data_pipelines.splits.label_fraction import with_label_fraction
 from data_pipelines.splits.leaks import check_split
+from experiments.budget_notes import budget_notes
 from experiments.presets import Preset
-from experiments.table import Table
+from experiments.table import Row, Table
 from voxsiam.errors import UserError
-from voxsiam.losses.config import SamplingConfig
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
 from voxsiam.orchestration.run import RunData, RunPlan, run_identity, split_fingerprint
 from voxsiam.orchestration.workspace import Workspace
@@ -59,6 +60,7 @@ def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Cho
         "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
         "data": prepared.fingerprint,
         "split": split_fingerprint(_split(preset, prepared, choices)),
+        "label_fractions": [row.label_fraction for row in table.rows],
         "seeds": choices.seeds or preset.seeds,
         "workers": choices.workers or preset.workers,
         "method_version": METHOD_VERSION,
@@ -79,11 +81,12 @@ def plan_study(
     where = "--split" if choices.split else str(prepared.root)
     unchecked = check_split(split, prepared, where)
     absent = absent_organs(split, prepared.cases)
-    _require_cases(split, workers)
+    splits = [_row_split(row, split, prepared) for row in table.rows]
+    _require_cases(splits, workers)
     recipes = _settle_numerics(_recipes(table, preset, grid, choices), grid, workers)
     trials = [
-        TrialPlan(row=row.label, run=_run(recipe, seed, split, prepared, workspace))
-        for row, recipe in zip(table.rows, recipes, strict=True)
+        TrialPlan(row=row.label, run=_run(recipe, seed, of_row, prepared, workspace))
+        for row, recipe, of_row in zip(table.rows, recipes, splits, strict=True)
         for seed in range(choices.seeds or preset.seeds)
     ]
     return StudyPlan(
@@ -96,7 +99,7 @@ def plan_study(
         grid_dhw=grid,
         workers=workers,
         trials=tuple(trials),
-        notes=(*_notes(table, recipes, grid), *absent, *unchecked),
+        notes=(*budget_notes(table, recipes, grid), *absent, *unchecked),
     )
 
 
@@ -160,38 +163,18 @@ def _split(preset: Preset, prepared: PreparedSet, choices: Choices) -> Split:
     )
 
 
-def _require_cases(split: Split, workers: int) -> None:
-    if len(split.train) < workers:
+def _row_split(row: Row, split: Split, prepared: PreparedSet) -> Split:
+    """Leave a row its share of the training cases; everybody is tested on the same cases."""
+    if row.label_fraction == 1:
+        return split
+    return with_label_fraction(split, prepared.cases, fraction=row.label_fraction, seed=SPLIT_SEED)
+
+
+def _require_cases(splits: Iterable[Split], workers: int) -> None:
+    fewest = min(len(split.train) for split in splits)
+    if fewest < workers:
         raise UserError(
-            f"{len(split.train)} training cases cannot feed {workers} workers",
+            f"{fewest} training cases cannot feed {workers} workers",
             where="--workers",
-            fix=f"use --workers {len(split.train)} or prepare more cases",
+            fix=f"use --workers {fewest} or prepare more cases",
         )
-
-
-def _notes(table: Table, recipes: list[Recipe], grid_dhw: Shape) -> list[str]:
-    """Say which budgets differ from the paper's, and which limit nothing."""
-    notes: list[str] = []
-    for row, recipe in zip(table.rows, recipes, strict=True):
-        if recipe.feature_loss is None:
-            continue
-        sampling = recipe.feature_loss.sampling
-        coarsest = 2 ** (recipe.network.levels - 1)
-        if sampling.plan == "every_voxel":
-            continue
-        cases = recipe.batch_size if sampling.scope == "batch" else 1
-        deepest = cases * math.prod(axis // coarsest for axis in grid_dhw)
-        if sampling.max_voxels >= deepest:
-            notes.append(
-                f"{row.label}: the deepest layer has {deepest} voxels a {sampling.scope}, so its "
-                f"budget of {sampling.max_voxels} limits nothing."
-            )
-    paper = SamplingConfig()
-    budgets = [recipe.feature_loss.sampling for recipe in recipes if recipe.feature_loss]
-    if budgets and budgets[0].max_voxels != paper.max_voxels:
-        notes.append(
-            f"Voxel budgets are scaled with the grid: {budgets[0].max_voxels} a layer and batch, "
-            f"{budgets[0].max_false_negatives} of them false negatives (the paper: "
-            f"{paper.max_voxels} and {paper.max_false_negatives})."
-        )
-    return notes

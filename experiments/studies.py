@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
-from experiments import table3
+from experiments import backbones, fig7, readings, table1, table2, table3, table4, table5
 from experiments.table import Table
 from experiments.trainings import TRAININGS
 
-TABLES: Mapping[str, Table] = {study.TABLE.name: study.TABLE for study in (table3,)}
+_STUDIES = (table1, table2, table3, table4, table5, fig7, backbones, readings)
+
+TABLES: Mapping[str, Table] = {study.TABLE.name: study.TABLE for study in _STUDIES}
 
 STUDIES: Mapping[str, Table] = {
     **TABLES,

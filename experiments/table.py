@@ -1,7 +1,7 @@
 """A table of the paper as data: rows, the recipe of each, and the number that was printed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from voxsiam.training.config import Recipe
 
@@ -14,20 +14,30 @@ class Printed:
         dsc: Dice score coefficient, mean over eight organs and 20 test cases.
         hd95: 95th percentile Hausdorff distance. Printed as mm, almost surely grid voxels.
         assd: Average symmetric surface distance, same remark.
+        organs: DSC by organ.
     """
 
     dsc: float | None = None
     hd95: float | None = None
     assd: float | None = None
+    organs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of a table: a label, how to train it, and the paper's figures."""
+    """One line of a table: a label, how to train it, and the paper's figures.
+
+    Attributes:
+        label: Unique in its table.
+        recipe: Returns what is trained.
+        printed: What the paper prints.
+        label_fraction: Share of the training cases that it sees; smaller shares lie in larger.
+    """
 
     label: str
     recipe: Callable[[], Recipe]
     printed: Printed
+    label_fraction: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +46,7 @@ class Table:
 
     Attributes:
         name: Its name on the command line.
-        number: Its number in the paper; empty for a training that is no table.
+        number: Its number in the paper, "III" or "Figure 7"; empty for what the paper has not.
         title: The paper's caption, in short.
         rows: In the paper's order.
         footnotes: What a reader must know before comparing with the printed numbers.
@@ -51,4 +61,5 @@ class Table:
     @property
     def heading(self) -> str:
         """What stands above it."""
-        return f"Table {self.number}: {self.title}" if self.number else self.title
+        kind = "" if self.number.startswith("Figure") else "Table "
+        return f"{kind}{self.number}: {self.title}" if self.number else self.title

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from data_pipelines.prepared_set import PreparedCase, PreparedSet
 from experiments.plan import Choices, plan_study, request_id
 from experiments.presets import PRESETS
 from experiments.recipes import RECIPES
+from experiments.studies import TABLES
 from experiments.table import Printed, Row, Table
 from experiments.table3 import TABLE
 from voxsiam.errors import UserError
@@ -107,3 +109,14 @@ def test_fixed_lists_that_leak_are_refused(plan):
     with pytest.raises(UserError, match="belong to one patient") as caught:
         plan(split=Split(train=("case0",), test=("case1",)))
     assert caught.value.where == "--split"
+
+
+def test_a_row_with_a_share_of_the_labels_trains_on_it_and_is_tested_alike(tmp_path):
+    prepared = prepared_set(30)
+    study = plan_study(TABLES["fig7"], TINY, prepared, Choices(), Workspace(tmp_path))
+    splits = {trial.row: trial.run.split for trial in study.trials}
+    assert len({(split.validation, split.test) for split in splits.values()}) == 1
+    trains = [set(split.train) for row, split in splits.items() if row.startswith("Ours")]
+    assert all(small < large for small, large in pairwise(trains))
+    assert all(splits[row].train == splits[row.replace("Ours", "3D U-Net")].train for row in splits)
+    assert len(trains[0]) == pytest.approx(len(trains[-1]) / 10, abs=1)

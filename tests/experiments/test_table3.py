@@ -2,7 +2,6 @@ import pytest
 
 from experiments.presets import PAPER_GRID_DHW, PRESETS
 from experiments.recipes import LAMBDA, unet3d, voxel_simsiam
-from experiments.studies import STUDIES
 from experiments.table3 import TABLE
 from voxsiam.losses.config import SamplingConfig
 
@@ -55,11 +54,3 @@ def test_the_paper_preset_keeps_its_budgets_on_any_grid():
     loss = PRESETS["paper"].apply(TABLE.rows[0].recipe(), (32, 48, 48)).feature_loss
     assert loss is not None
     assert loss.sampling == SamplingConfig()
-
-
-@pytest.mark.parametrize("study", STUDIES.values(), ids=list(STUDIES))
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
-def test_every_row_is_a_recipe_of_its_own_at_every_size(study, preset):
-    recipes = [preset.apply(row.recipe(), preset.grid_dhw) for row in study.rows]
-    assert len({row.label for row in study.rows}) == len(study.rows)
-    assert len({recipe.fingerprint() for recipe in recipes}) == len(recipes)
