@@ -40,7 +40,7 @@ def to_csv(table: ReportTable) -> str:
     header = ["row", "seeds_finished", "seeds_planned"]
     header += [f"{name}_{part}" for name, _ in measures for part in ("mean", "sd", "paper")]
     header += ["missed_organs", "scored_organs"]
-    header += [f"dsc_{organ}_{part}" for organ in ORGANS for part in ("mean", "sd")]
+    header += [f"dsc_{organ}_{part}" for organ in ORGANS for part in ("mean", "sd", "paper")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
@@ -49,9 +49,8 @@ def to_csv(table: ReportTable) -> str:
         for _, key in measures:
             line += [row.cells[key].mean, row.cells[key].sd, row.cells[key].printed]
         line += [sum(cell.values) if cell.values else None for cell in (row.missed, row.scored)]
-        line += [
-            part for organ in ORGANS for part in (row.organs[organ].mean, row.organs[organ].sd)
-        ]
+        for cell in (row.organs[organ] for organ in ORGANS):
+            line += [cell.mean, cell.sd, cell.printed]
         writer.writerow(line)
     return out.getvalue()
 
@@ -126,7 +125,13 @@ def _figures(row: ReportRow) -> list[str]:
 
 def _organ_table(table: ReportTable) -> tuple[list[str], list[list[str]]]:
     header = ["DSC (0 to 1)", *(organ_title(organ) for organ in ORGANS)]
-    return header, [[r.label, *(r.organs[organ].text for organ in ORGANS)] for r in table.rows]
+    body: list[list[str]] = []
+    for row in table.rows:
+        body.append([row.label, *(row.organs[organ].text for organ in ORGANS)])
+        if row.has_printed_organs:
+            printed = (row.organs[organ].printed_text for organ in ORGANS)
+            body.append([f"{row.label}, paper", *printed])
+    return header, body
 
 
 def _markdown_line(cells: Iterable[str]) -> str:

@@ -107,6 +107,11 @@ class ReportRow:
     scored: Cell
 
     @property
+    def has_printed_organs(self) -> bool:
+        """Tell whether the paper prints figures by organ."""
+        return any(cell.printed is not None for cell in self.organs.values())
+
+    @property
     def finished(self) -> int:
         """How many seeds have ended with test scores."""
         return sum(trial.finished for trial in self.trials)
@@ -162,7 +167,7 @@ def _build_row(row: Row, planned: int, trials: Iterable[TrialResult]) -> ReportR
         planned=planned,
         trials=tuple(own),
         cells={m.key: _cell(done, m.key, getattr(row.printed, m.printed)) for m in MEASURES},
-        organs={organ: _cell(done, f"dsc/{organ}") for organ in ORGANS},
+        organs={o: _cell(done, f"dsc/{o}", row.printed.organs.get(o)) for o in ORGANS},
         missed=_cell(done, "missed_organs"),
         scored=_cell(done, "scored_organs"),
     )
