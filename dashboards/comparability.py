@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from dashboards.results import StudyResults, TrialResult
 from experiments.table import Table
+from voxsiam.types import ORGANS
 
 DISTANCE_NOTE = (
     "HD95 and ASSD are in voxels of the training grid. The paper prints mm, but its figures are "
@@ -14,8 +15,12 @@ MISSED_NOTE = (
     "missed stands beside them, because missing more organs makes the distances look better."
 )
 MEAN_NOTE = (
-    "Each figure is the mean over cases for each organ, then over the eight organs, then over "
-    "seeds; the spread is the sample standard deviation over seeds. The paper gives none."
+    "Each figure is the mean over cases for each organ, then over the organs, then over seeds; the "
+    "spread is the sample standard deviation over seeds. The paper gives none."
+)
+FEWER_ORGANS_NOTE = (
+    "Of the eight organs only {scored} were scored: {names}. Do not set these means beside the "
+    "paper's, which are over eight."
 )
 _LEVEL = "The level of these figures cannot be compared with the paper's, only the way of measuring"
 DATA_NOTES = {
@@ -51,6 +56,7 @@ def footnotes(
     plan_notes = results.plan.get("notes")
     notes = (
         MEAN_NOTE,
+        *_fewer_organs(trials),
         DISTANCE_NOTE,
         MISSED_NOTE,
         *warnings(results),
@@ -61,6 +67,16 @@ def footnotes(
         *results.notes,
     )
     return tuple(dict.fromkeys(notes))
+
+
+def _fewer_organs(trials: Sequence[TrialResult]) -> list[str]:
+    """Say over which organs the means are, where it is not all of them."""
+    done = [trial for trial in trials if trial.finished]
+    scored = [o for o in ORGANS if any(f"dsc/{o}" in trial.final for trial in done)]
+    if not done or len(scored) == len(ORGANS):
+        return []
+    names = ", ".join(organ.replace("_", " ") for organ in scored)
+    return [FEWER_ORGANS_NOTE.format(scored=len(scored), names=names)]
 
 
 def _uses_other_splits(table: Table, done: Sequence[TrialResult]) -> bool:

@@ -126,7 +126,7 @@ class PreparedSet:
         case = self.case(case_id)
         folder = self.folder(case)
         if verify:
-            _require_sound(folder, case_id)
+            require_sound(folder, case_id)
         image, label = read_arrays(folder, case_id)
         return Volume(
             case_id, image.astype(np.float32), np.array(label), case.spacing_mm, case.annotated
@@ -144,7 +144,7 @@ class PreparedSet:
         """
         case = self.case(case_id)
         folder = self.folder(case)
-        _require_sound(folder, case_id)
+        require_sound(folder, case_id)
         try:
             label = read_native_label(folder, case.native_shape)
         except (OSError, ValueError, EOFError, zlib.error) as error:
@@ -223,7 +223,12 @@ def _unusable(file: Path, what: str) -> UserError:
     return UserError(what, where=str(file), fix=f"prepare it again: {_COMMAND}")
 
 
-def _require_sound(folder: Path, case_id: str) -> None:
+def require_sound(folder: Path, case_id: str) -> None:
+    """Refuse an entry whose files are not what was written, by checksum.
+
+    Raises:
+        UserError: They are damaged or gone.
+    """
     if damaged := damaged_file(folder):
         raise _damaged(folder / damaged, case_id)
 

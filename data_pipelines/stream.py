@@ -7,15 +7,18 @@ the disk, every epoch again. Both give the same batches.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import ray
 import ray.data
+import ray.exceptions
 
-from data_pipelines.prepared_set import PreparedSet, read_arrays
+from data_pipelines.prepared_set import PreparedSet, read_arrays, require_sound
 from voxsiam.errors import UserError
 from voxsiam.types import NativeReference, Volume
 
@@ -70,9 +73,10 @@ class StreamedVolumes:
         """Read cases one after the other, some ahead of the reader."""
         dataset = _read_dataset(self.prepared, case_ids)
         blocks = dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2)
-        for block in cast("Iterable[dict[str, Any]]", blocks):
-            for row in range(len(block["case_id"])):
-                yield _volume(self.prepared, block, row)
+        with _telling_in_our_words():
+            for block in cast("Iterable[dict[str, Any]]", blocks):
+                for row in range(len(block["case_id"])):
+                    yield _volume(self.prepared, block, row)
 
     def native(self, case_id: str) -> NativeReference:
         """Read a case's label map on the scan's own grid."""
@@ -83,25 +87,47 @@ def open_volumes(prepared: PreparedSet) -> SharedVolumes | StreamedVolumes:
     """Share a set that fits half of the object store, and stream a larger one.
 
     Raises:
-        UserError: The object store does not hold the few volumes that a stream reads ahead.
+        UserError: The object store does not hold the few volumes that a stream reads ahead, or a
+            volume is damaged (shared) or gone (streamed, whose checksums are compared when a
+            worker first reads them).
     """
     room = ray.available_resources().get("object_store_memory", float("inf"))
     if 2 * volume_bytes(prepared) <= room:
         return share_volumes(prepared)
     _require_room_for_stream(prepared, room)
+    for case in prepared.cases:
+        # Now, not when a worker has been waiting for its GPU.
+        read_arrays(prepared.folder(case), case.case_id)
     return StreamedVolumes(prepared)
 
 
 def share_volumes(prepared: PreparedSet) -> SharedVolumes:
-    """Read every case of a prepared set once, as a Ray Data job, and keep it in memory."""
+    """Read every case of a prepared set once, as a Ray Data job, and keep it in memory.
+
+    Raises:
+        UserError: A volume is damaged or gone.
+    """
     dataset = _read_dataset(prepared, [case.case_id for case in prepared.cases])
-    references = dataset.materialize().to_numpy_refs()
+    with _telling_in_our_words():
+        references = dataset.materialize().to_numpy_refs()
     blocks = {
         case_id: (reference, row)
         for reference in references
         for row, case_id in enumerate(_case_ids(reference))
     }
     return SharedVolumes(prepared, blocks)
+
+
+@contextmanager
+def _telling_in_our_words() -> Iterator[None]:
+    """Raise the UserError of a task as itself, without what Ray puts around it."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, UserError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        raise cause or error from None
 
 
 def _case_ids(reference: Any) -> list[str]:  # noqa: ANN401
@@ -117,6 +143,7 @@ def _read_dataset(prepared: PreparedSet, case_ids: Sequence[str]) -> ray.data.Da
     dataset = ray.data.from_items(rows, override_num_blocks=blocks)
     dataset.context.enable_progress_bars = False
     dataset.context.execution_options.preserve_order = True
+    dataset.context.raise_original_map_exception = True
     # Trainings hold every CPU: a task that waited for one would wait for ever.
     return dataset.map_batches(
         _read_rows,  # pyright: ignore[reportArgumentType]
@@ -127,12 +154,21 @@ def _read_dataset(prepared: PreparedSet, case_ids: Sequence[str]) -> ray.data.Da
 
 
 def _read_rows(rows: dict[str, Any]) -> dict[str, Any]:
+    folders = [Path(folder) for folder in rows["folder"]]
+    for folder, case_id in zip(folders, rows["case_id"], strict=True):
+        _require_sound_once(folder, str(case_id))
     pairs = [
-        read_arrays(Path(folder), case_id)
-        for folder, case_id in zip(rows["folder"], rows["case_id"], strict=True)
+        read_arrays(folder, case_id)
+        for folder, case_id in zip(folders, rows["case_id"], strict=True)
     ]
     images, labels = zip(*pairs, strict=True)
     return {"case_id": rows["case_id"], "image": np.stack(images), "label": np.stack(labels)}
+
+
+@cache
+def _require_sound_once(folder: Path, case_id: str) -> None:
+    """Compare an entry's checksums, the first time that this process reads it."""
+    require_sound(folder, case_id)
 
 
 def _volume(prepared: PreparedSet, block: Mapping[str, Any], row: int) -> Volume:

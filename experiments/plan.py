@@ -21,7 +21,7 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.training.numerics import resolve_numerics
 from voxsiam.training.overrides import override
-from voxsiam.types import NUM_CLASSES, Shape, Split
+from voxsiam.types import NUM_CLASSES, ORGANS, Shape, Split
 
 SPLIT_SEED = 0
 """All rows and seeds of a study share one split: seeds vary the training, not the test cases."""
@@ -151,7 +151,13 @@ def _run(
             preparation=prepared.config,
         ),
         directory=workspace.run(identity),
+        taught=_taught(split, prepared),
     )
+
+
+def _taught(split: Split, prepared: PreparedSet) -> tuple[str, ...]:
+    shown = {organ for case_id in split.train for organ in prepared.case(case_id).annotated}
+    return tuple(organ for organ in ORGANS if organ in shown)
 
 
 def _split(preset: Preset, prepared: PreparedSet, choices: Choices) -> Split:

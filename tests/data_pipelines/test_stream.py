@@ -108,7 +108,34 @@ def test_a_streamed_case_alone_is_the_shared_one(prepared):
     )
 
 
-def test_a_volume_that_is_gone_is_named_by_the_stream(prepared):
-    (prepared.folder(prepared.case("bert")) / "image.npy").unlink()
-    with pytest.raises(Exception, match="'bert' is damaged"):
+def gone(path):
+    path.unlink()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def altered(path):
+    content = bytearray(path.read_bytes())
+    content[-50:] = bytes(50 * [7])
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [gone, cut, altered])
+@pytest.mark.parametrize("file", ["image.npy", "label.npy"])
+def test_damaged_volumes_are_refused_in_our_words_however_they_travel(prepared, harm, file):
+    harm(prepared.folder(prepared.case("bert")) / file)
+    with pytest.raises(UserError, match="'bert' is damaged"):
         list(StreamedVolumes(prepared).in_order(["anna", "bert"]))
+    with pytest.raises(UserError, match="'bert' is damaged"):
+        share_volumes(prepared)
+
+
+def test_a_stream_misses_a_volume_before_it_begins(prepared, monkeypatch):
+    monkeypatch.setattr(data_pipelines.stream, "VOLUMES_PER_TASK", 1)
+    monkeypatch.setattr(data_pipelines.stream, "TASKS_AT_ONCE", 1)
+    with_room(monkeypatch, 2 * volume_bytes(prepared) - 1)
+    gone(prepared.folder(prepared.case("carl")) / "label.npy")
+    with pytest.raises(UserError, match="'carl' is damaged"):
+        open_volumes(prepared)

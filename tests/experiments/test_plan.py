@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -120,3 +121,17 @@ def test_a_row_with_a_share_of_the_labels_trains_on_it_and_is_tested_alike(tmp_p
     assert all(small < large for small, large in pairwise(trains))
     assert all(splits[row].train == splits[row.replace("Ours", "3D U-Net")].train for row in splits)
     assert len(trains[0]) == pytest.approx(len(trains[-1]) / 10, abs=1)
+
+
+def test_a_run_knows_the_organs_that_its_training_cases_show(tmp_path):
+    prepared = prepared_set(8)
+    known = plan_study(TABLE, TINY, prepared, Choices(), Workspace(tmp_path)).trials[0].run
+    assert known.taught == ORGANS
+    trains = set(known.split.train)
+    partly = [
+        case.model_copy(update={"annotated": ORGANS[:-1] if case.case_id in trains else ORGANS})
+        for case in prepared.cases
+    ]
+    fewer = replace(prepared, cases=tuple(partly))
+    run = plan_study(TABLE, TINY, fewer, Choices(), Workspace(tmp_path)).trials[0].run
+    assert run.taught == ORGANS[:-1]

@@ -46,6 +46,7 @@ class ModelDescription(Frozen):
         autocast: Precision that the network was trained in.
         preparation: How a scan becomes the network's input.
         classes: Meaning of the outputs, in order.
+        taught: Organs that it was trained on; it cannot tell the others from background.
         method_version: Of the training code.
     """
 
@@ -53,6 +54,7 @@ class ModelDescription(Frozen):
     autocast: Literal["float32", "bfloat16"]
     preparation: PreparationConfig
     classes: tuple[str, ...] = CLASSES
+    taught: tuple[str, ...] = ORGANS
     method_version: int
     trained: TrainedOn
 

@@ -112,7 +112,13 @@ def predict_scan(model: LoadedModel, scan: Scan, watch: Stopwatch | None = None)
         placement = place(scan, config)
         image = prepare_image(scan, config, placement)
     with watch("network"), _fitting(scan):
-        scores = class_scores(model.network, image, autocast=model.autocast, device=model.device)
+        scores = class_scores(
+            model.network,
+            image,
+            autocast=model.autocast,
+            device=model.device,
+            taught=model.description.taught,
+        )
         if scores.is_cuda:
             torch.cuda.synchronize(scores.device)
     with watch("restore"):
@@ -156,6 +162,9 @@ def _warnings(
         found.append("no value below 0: are these Hounsfield units?")
     if model.description.preparation.crop == "box":
         found.append("the model was trained on cropped scans, this one is used whole")
+    untaught = [organ for organ in ORGANS if organ not in model.description.taught]
+    if untaught:
+        found.append(f"the model was never shown {', '.join(untaught)}: background here")
     if not any(organ_ml.values()):
         found.append("no organ was found")
     return found

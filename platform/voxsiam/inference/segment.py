@@ -1,15 +1,24 @@
 """The base network applied to one prepared volume; the heads of the feature loss have no part."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from voxsiam.losses.partial_labels import merge_unannotated
 from voxsiam.models.network import evaluating
+from voxsiam.types import ORGANS
 
 
 def class_scores(
-    network: nn.Module, image: Float[np.ndarray, "d h w"], *, autocast: bool, device: torch.device
+    network: nn.Module,
+    image: Float[np.ndarray, "d h w"],
+    *,
+    autocast: bool,
+    device: torch.device,
+    taught: Sequence[str] = ORGANS,
 ) -> Float32[Tensor, "k d h w"]:
     """Return the probability of every class at every voxel: softmax over k of the logits.
 
@@ -19,25 +28,15 @@ def class_scores(
         autocast: Whether to compute in bfloat16, as the network was trained; the softmax is
             always in float32.
         device: Where the network lies, and the result.
+        taught: Organs that some training case showed. Nothing held the others apart from the
+            background, so they count as background, as they did in training.
     """
-    return _logits(network, image, autocast=autocast, device=device).float().softmax(0)
-
-
-def segment(
-    network: nn.Module, image: Float[np.ndarray, "d h w"], *, autocast: bool, device: torch.device
-) -> UInt8[np.ndarray, "d h w"]:
-    """Return the most probable class of every voxel of the training grid.
-
-    The arguments are those of `class_scores`.
-    """
-    logits = _logits(network, image, autocast=autocast, device=device)
-    return logits.argmax(0).to(torch.uint8).cpu().numpy()
-
-
-def _logits(
-    network: nn.Module, image: Float[np.ndarray, "d h w"], *, autocast: bool, device: torch.device
-) -> Float[Tensor, "k d h w"]:
     tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None, None].to(device)
     bfloat16 = torch.autocast(device.type, torch.bfloat16, enabled=autocast)
     with evaluating(network), torch.inference_mode(), bfloat16:
-        return network(tensor).logits[0]
+        logits = network(tensor).logits
+    logits = logits.float()
+    if len(taught) < len(ORGANS):
+        shown = torch.tensor([[True, *(organ in taught for organ in ORGANS)]], device=device)
+        logits = merge_unannotated(logits, shown)
+    return logits[0].softmax(0)

@@ -23,7 +23,7 @@ from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.training.context import TrainContext
 from voxsiam.training.loop import Training, fit
 from voxsiam.training.objective import Objective
-from voxsiam.types import Frozen, NativeReference, Split, Volume
+from voxsiam.types import ORGANS, Frozen, NativeReference, Split, Volume
 from voxsiam.volumes.placement import placement_of
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.restoration import restore_classes
@@ -63,6 +63,7 @@ class RunPlan(Frozen):
 
     Attributes:
         directory: Where the run's files are kept, on storage that all workers see.
+        taught: Organs that some training case shows; it follows from data and split.
     """
 
     recipe: Recipe
@@ -70,6 +71,7 @@ class RunPlan(Frozen):
     split: Split
     data: RunData
     directory: Path
+    taught: tuple[str, ...] = ORGANS
 
     @property
     def run_id(self) -> str:
@@ -151,7 +153,11 @@ def _test(
     for case_id in rank_part(plan.split.test, context.rank, context.world_size):
         volume = cases(case_id)
         scores = class_scores(
-            objective.network, volume.image, autocast=autocast, device=context.device
+            objective.network,
+            volume.image,
+            autocast=autocast,
+            device=context.device,
+            taught=plan.taught,
         )
         predicted = scores.argmax(0).byte().cpu().numpy()
         native = _native_pair(scores, cases.native(case_id))
@@ -193,6 +199,7 @@ def _description(plan: RunPlan) -> ModelDescription:
         network=recipe.network,
         autocast="bfloat16" if recipe.numerics.autocast == "bfloat16" else "float32",
         preparation=data.preparation,
+        taught=plan.taught,
         method_version=METHOD_VERSION,
         trained=TrainedOn(
             run_id=plan.run_id,

@@ -115,7 +115,7 @@ def label_on_grid(
         path: Named where the label map is refused.
 
     Raises:
-        UserError: No organ lies in the part that is kept.
+        UserError: No organ lies in the part that is kept, or none shows on the grid.
     """
     part = native[placement.box]
     if not part.any():
@@ -124,7 +124,14 @@ def label_on_grid(
             where=str(path),
             fix="correct the crop box of this case: voxels along the axes of its image file",
         )
-    return resample_nearest(part, config.grid_dhw)
+    on_grid = resample_nearest(part, config.grid_dhw)
+    if not on_grid.any():
+        raise UserError(
+            "Every organ falls between the voxels of the training grid.",
+            where=str(path),
+            fix="prepare on a finer --grid, or leave the case out",
+        )
+    return on_grid
 
 
 def _window_on_grid(

@@ -107,5 +107,5 @@ def test_any_flipped_byte_is_noticed(folder):
 def test_a_description_holds_no_more_than_it_names():
     assert FORMAT_VERSION == 1
     assert set(ModelDescription.model_fields) == {
-        *("network", "autocast", "preparation", "classes", "method_version", "trained"),
+        *("network", "autocast", "preparation", "classes", "taught", "method_version", "trained"),
     }

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from tests.voxsiam.inference.small_models import CPU, describe, random_network
-from voxsiam.inference.segment import class_scores, segment
+from voxsiam.inference.segment import class_scores
+from voxsiam.types import ORGANS
 
 IMAGE = np.random.default_rng(0).random((16, 24, 11)).astype(np.float16)
 
@@ -13,14 +14,12 @@ def network(request):
     return random_network(describe(request.param).network)
 
 
-def test_labels_lie_on_the_images_grid_and_repeat(network):
-    labels = segment(network, IMAGE, autocast=False, device=CPU)
-    assert labels.shape == IMAGE.shape
-    assert labels.dtype == "uint8"
-    assert (labels == segment(network, IMAGE, autocast=False, device=CPU)).all()
-    tensor = torch.from_numpy(IMAGE.astype(np.float32))[None, None]
-    expected = network.eval()(tensor).logits.argmax(1)[0]
-    assert (torch.from_numpy(labels) == expected).all()
+def test_an_organ_that_was_never_taught_counts_as_background(network):
+    scores = class_scores(network, IMAGE, autocast=False, device=CPU)
+    merged = class_scores(network, IMAGE, autocast=False, device=CPU, taught=ORGANS[:-1])
+    torch.testing.assert_close(merged[0], scores[0] + scores[8])
+    torch.testing.assert_close(merged[1:8], scores[1:8])
+    assert not merged[8].any()
 
 
 def test_scores_are_the_softmax_of_the_logits(network):
@@ -29,7 +28,7 @@ def test_scores_are_the_softmax_of_the_logits(network):
     logits = network.eval()(tensor).logits[0]
     expected = logits.exp() / logits.exp().sum(0)
     torch.testing.assert_close(scores, expected)
-    assert (scores.argmax(0).numpy() == segment(network, IMAGE, autocast=False, device=CPU)).all()
+    assert torch.equal(scores, class_scores(network, IMAGE, autocast=False, device=CPU))
 
 
 def test_half_precision_stays_close_and_gives_float32(network):
@@ -44,7 +43,7 @@ def test_half_precision_stays_close_and_gives_float32(network):
 def test_running_statistics_are_used_and_kept_and_the_mode_is_put_back(network, training):
     network.train(training)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    segment(network, IMAGE, autocast=False, device=CPU)
+    class_scores(network, IMAGE, autocast=False, device=CPU)
     assert network.training is training
     after = network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -53,4 +52,4 @@ def test_running_statistics_are_used_and_kept_and_the_mode_is_put_back(network, 
 def test_views_of_shared_memory_are_read_without_being_written(network):
     image = IMAGE.copy()
     image.flags.writeable = False
-    segment(network, image, autocast=True, device=CPU)
+    class_scores(network, image, autocast=True, device=CPU)

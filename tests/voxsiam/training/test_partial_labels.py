@@ -8,6 +8,7 @@ import torch
 
 from tests import reference
 from tests.voxsiam.training.toy import make_recipe, make_volume
+from voxsiam.inference.segment import class_scores
 from voxsiam.losses.config import DiceConfig, FeatureLossConfig
 from voxsiam.losses.partial_labels import merge_unannotated
 from voxsiam.training.batch import read_batches
@@ -170,3 +171,23 @@ def test_a_batch_of_complete_cases_carries_no_table():
     mixed = batch_of(lambda c: cases[c](c)).annotated
     assert mixed is not None
     assert mixed.tolist() == [[True] * 8 + [False], [True] * 9]
+
+
+def test_what_no_case_shows_is_trained_as_background_and_predicted_as_such():
+    """Left to itself, such an organ takes whatever the background does not hold."""
+    objective, batch = objective_with(DiceConfig()), batch_of(unlabelled)
+    optimiser = torch.optim.Adam(objective.parameters(), lr=3e-3)
+    with torch.no_grad():
+        last_convolution(objective.network)[1][DUODENUM] = 2  # as a random start may have it
+    for _ in range(8):
+        optimiser.zero_grad()
+        objective(batch, MOMENT).loss.backward()
+        optimiser.step()
+    image = batch.images[0, 0].numpy()
+    cpu = torch.device("cpu")
+    plain = class_scores(objective.network, image, autocast=False, device=cpu)
+    taught = class_scores(
+        objective.network, image, autocast=False, device=cpu, taught=ALL_BUT_DUODENUM
+    )
+    assert (plain.argmax(0) == DUODENUM).float().mean() > 0.05
+    assert not (taught.argmax(0) == DUODENUM).any()
