@@ -1,10 +1,7 @@
 """From a table, a preset and a prepared set to the list of runs."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-
-import torch
 
 from data_pipelines.prepared_set import PreparedSet
 from data_pipelines.splits.absent_organs import absent_organs
@@ -13,13 +10,13 @@ from data_pipelines.splits.label_fraction import with_label_fraction
 from data_pipelines.splits.leaks import check_split
 from experiments.budget_notes import budget_notes
 from experiments.presets import Preset
+from experiments.settled_numerics import settle_numerics
 from experiments.table import Row, Table
 from voxsiam.errors import UserError
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
 from voxsiam.orchestration.run import RunData, RunPlan, run_identity, split_fingerprint
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
-from voxsiam.training.numerics import resolve_numerics
 from voxsiam.training.overrides import override
 from voxsiam.types import NUM_CLASSES, ORGANS, Shape, Split
 
@@ -83,7 +80,8 @@ def plan_study(
     absent = absent_organs(split, prepared.cases)
     splits = [_row_split(row, split, prepared) for row in table.rows]
     _require_cases(splits, workers)
-    recipes = _settle_numerics(_recipes(table, preset, grid, choices), grid, workers)
+    unsettled = _recipes(table, preset, grid, choices)
+    recipes = settle_numerics(unsettled, grid, workers, workspace)
     trials = [
         TrialPlan(row=row.label, run=_run(recipe, seed, of_row, prepared, workspace))
         for row, recipe, of_row in zip(table.rows, recipes, splits, strict=True)
@@ -121,19 +119,6 @@ def _require_our_classes(recipe: Recipe) -> None:
             where="--set network.num_classes",
             fix=f"leave it at {NUM_CLASSES}",
         )
-
-
-def _settle_numerics(recipes: list[Recipe], grid_dhw: Shape, workers: int) -> list[Recipe]:
-    """Measure once a network, on its row with the most layers: such rows compare like with like."""
-    threads = max(1, torch.get_num_threads() // workers)
-    largest = {recipe.network: recipe for recipe in recipes}
-    settled = {
-        network: resolve_numerics(
-            recipe, grid_dhw, math.ceil(recipe.batch_size / workers), threads
-        ).numerics
-        for network, recipe in largest.items()
-    }
-    return [recipe.with_changes(numerics=settled[recipe.network]) for recipe in recipes]
 
 
 def _run(

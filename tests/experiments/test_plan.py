@@ -7,13 +7,10 @@ import pytest
 from data_pipelines.prepared_set import PreparedCase, PreparedSet
 from experiments.plan import Choices, plan_study, request_id
 from experiments.presets import PRESETS
-from experiments.recipes import RECIPES
 from experiments.studies import TABLES
-from experiments.table import Printed, Row, Table
 from experiments.table3 import TABLE
 from voxsiam.errors import UserError
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import NumericsConfig
 from voxsiam.types import ORGANS, Split
 from voxsiam.volumes.preparation import PreparationConfig
 
@@ -61,23 +58,6 @@ def test_numerics_are_settled_once_for_all_rows(plan):
     settled = [trial.run.recipe.numerics for trial in plan().trials]
     numerics = {(each.autocast, each.memory_format) for each in settled}
     assert numerics == {("float32", "contiguous")}
-
-
-def test_each_network_has_the_numerics_that_were_measured_on_it(tmp_path, monkeypatch):
-    def measured(recipe, grid_dhw, cases, threads):
-        precision = "bfloat16" if recipe.network.name == "vnet" else "float32"
-        return recipe.with_changes(
-            numerics=NumericsConfig(autocast=precision, memory_format="contiguous")
-        )
-
-    monkeypatch.setattr("experiments.plan.resolve_numerics", measured)
-    rows = [Row(label=n, recipe=RECIPES[n], printed=Printed()) for n in ("unet3d", "vnet")]
-    rows.append(Row(label="ours", recipe=RECIPES["voxel_simsiam"], printed=Printed()))
-    table = Table(name="mixed", number="", title="", rows=tuple(rows))
-    mini = PRESETS["mini"]
-    study = plan_study(table, mini, prepared_set(8), Choices(seeds=1), Workspace(tmp_path))
-    precisions = [trial.run.recipe.numerics.autocast for trial in study.trials]
-    assert precisions == ["float32", "bfloat16", "float32"]
 
 
 def test_equal_requests_are_one_study_and_others_are_not():

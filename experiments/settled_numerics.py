@@ -1,0 +1,65 @@
+"""Precision and memory layout of a study: measured once a network, and kept in the workspace.
+
+A row that two studies share then has one recipe, and is trained once.
+"""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.training.config import NumericsConfig, Recipe, fingerprint
+from voxsiam.training.numerics import resolve_numerics
+from voxsiam.types import Shape
+
+_KNOWN = TypeAdapter(dict[str, NumericsConfig])
+
+
+def settle_numerics(
+    recipes: Sequence[Recipe], grid_dhw: Shape, workers: int, workspace: Workspace
+) -> list[Recipe]:
+    """Replace what a study's recipes leave open by what is fastest here.
+
+    Args:
+        recipes: Of the rows; a network is measured on its last row, which has the most to do.
+        grid_dhw: Of the prepared volumes.
+        workers: Of a trial; they share a batch and the processors.
+        workspace: Remembers what was measured on this kind of machine.
+    """
+    threads = max(1, torch.get_num_threads() // workers)
+    path = workspace.root / "numerics.json"
+    known = _read(path)
+    settled: dict[str, NumericsConfig] = {}
+    for recipe in {_network(recipe): recipe for recipe in recipes}.values():
+        cases = math.ceil(recipe.batch_size / workers)
+        key = fingerprint([_network(recipe), grid_dhw, cases, threads, _machine()])
+        if key not in known:
+            known[key] = resolve_numerics(recipe, grid_dhw, cases, threads).numerics
+            write_json(path, _KNOWN.dump_python(known, mode="json"))
+        settled[_network(recipe)] = known[key]
+    return [recipe.with_changes(numerics=settled[_network(recipe)]) for recipe in recipes]
+
+
+def _network(recipe: Recipe) -> str:
+    """Name a network, and what its recipe leaves open."""
+    parts = (recipe.network, recipe.numerics)
+    return json.dumps([part.model_dump(mode="json") for part in parts])
+
+
+def _machine() -> list[str]:
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return [torch.__version__, device, capability, str(os.cpu_count())]
+
+
+def _read(path: Path) -> dict[str, NumericsConfig]:
+    """Read what is known; a damaged file only costs measuring again."""
+    try:
+        return _KNOWN.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return {}
