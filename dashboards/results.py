@@ -212,10 +212,22 @@ def _trial(client: MlflowClient, run: Run, notes: list[str]) -> TrialResult:
         fingerprints=_tags(run, _FINGERPRINTS),
         recipe=_artifact(client, run, "config/recipe.json", read_object, noted) or {},
         final=final,
-        curves=_curves(client, run),
+        curves=_curves(client, _trained(client, run, noted)),
         cases=pd.DataFrame(columns=list(SCORE_COLUMNS)) if cases is None else cases,
         overlay=_artifact(client, run, "test/overlay.npz", read_overlay, noted),
     )
+
+
+def _trained(client: MlflowClient, run: Run, notes: list[str]) -> Run:
+    """Return the run that holds the epochs: the run itself, or that of another study."""
+    source = run.data.tags.get("voxsiam.source_run")
+    if source is None:
+        return run
+    try:
+        return client.get_run(source)
+    except MlflowException:
+        notes.append(f"Run {run.info.run_id}: the run it links to, {source}, is gone.")
+        return run
 
 
 def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame:

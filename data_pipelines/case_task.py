@@ -5,12 +5,19 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from data_pipelines.checks import CHECKS_VERSION
 from data_pipelines.checks.check_case import refusals_of
-from data_pipelines.entries import EntryFacts, entry_key, read_sound_entry, write_entry
+from data_pipelines.entries import (
+    EntryFacts,
+    entry_key,
+    mark_checked,
+    read_sound_entry,
+    write_entry,
+)
 from data_pipelines.file_index import KnownFile, known_file
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox, Frozen
-from voxsiam.volumes.image_files import image_files
+from voxsiam.volumes.image_files import image_files, read_image
 from voxsiam.volumes.label_files import LabelFiles, Labels
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.preparation import Inspection, prepare_volume
@@ -21,7 +28,7 @@ class CaseRequest(Frozen):
     """What a task needs to prepare one case.
 
     Attributes:
-        checked: Whether what the checks refuse is refused.
+        checked: Whether what the checks refuse is refused, from the cache too.
     """
 
     case_id: str
@@ -62,23 +69,57 @@ OUTCOME: TypeAdapter[CaseOutcome] = TypeAdapter(CaseOutcome)
 def prepare_case(request: CaseRequest) -> CaseOutcome:
     """Prepare one case into the cache, unless it is there; a bad case is told, not raised."""
     try:
-        label, config, crop = request.label, request.config, request.crop
-        paths = (image_files(request.image), label.files)
-        known = [[known_file(path) for path in side] for side in paths]
-        image_sha256, label_sha256 = ([file.sha256 for file in side] for side in known)
-        files = tuple(file for side in known for file in side)
-        key = entry_key(image_sha256, label_sha256, label, config, crop)
-        facts = read_sound_entry(request.volumes / key)
-        if facts is None:
-            inspect = _inspection(request) if request.checked else None
-            volume = prepare_volume(request.image, label, config, crop, inspect)
-            _check_unchanged([path for side in paths for path in side], files)
-            facts = write_entry(request.volumes, key, volume)
+        return _prepared(request)
     except UserError as error:
-        return CaseRefused(
-            case_id=request.case_id, what=error.what, where=error.where, fix=error.fix
+        return _refused(request, error.what, error.where, error.fix)
+    except Exception as error:
+        return _refused(
+            request,
+            f"Its preparation failed ({type(error).__name__}: {_one_line(error)}).",
+            str(request.image),
+            "look at its files; prepare again, or leave the case out",
         )
+
+
+def is_done(facts: EntryFacts, *, checked: bool) -> bool:
+    """Tell whether an entry has passed the checks of today, where that is asked."""
+    return not checked or facts.checks_version == CHECKS_VERSION
+
+
+def _prepared(request: CaseRequest) -> CaseReady:
+    label, config, crop = request.label, request.config, request.crop
+    paths = (image_files(request.image), label.files)
+    known = [[known_file(path) for path in side] for side in paths]
+    image_sha256, label_sha256 = ([file.sha256 for file in side] for side in known)
+    files = tuple(file for side in known for file in side)
+    key = entry_key(image_sha256, label_sha256, label, config, crop)
+    facts = read_sound_entry(request.volumes / key)
+    passed = CHECKS_VERSION if request.checked else None
+    if facts is None:
+        inspect = _inspection(request) if request.checked else None
+        volume = prepare_volume(request.image, label, config, crop, inspect)
+        _check_unchanged([path for side in paths for path in side], files)
+        facts = write_entry(request.volumes, key, volume, passed)
+    elif not is_done(facts, checked=request.checked):
+        scan = read_image(request.image)
+        _inspection(request)(scan, label.read(scan))
+        _check_unchanged([path for side in paths for path in side], files)
+        facts = mark_checked(request.volumes / key, facts, CHECKS_VERSION)
     return CaseReady(case_id=request.case_id, key=key, facts=facts, files=files)
+
+
+def _refused(request: CaseRequest, what: str, where: str, fix: str) -> CaseRefused:
+    what, where, fix = (_encodable(text) for text in (what, where, fix))
+    return CaseRefused(case_id=request.case_id, what=what, where=where, fix=fix)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _encodable(text: str) -> str:
+    """Escape what is not text: an outcome travels as JSON, a slice's name may be any bytes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _inspection(request: CaseRequest) -> Inspection:

@@ -1,8 +1,9 @@
 """One prepared case on disk, named by its content.
 
 `<key>/` holds image.npy and label.npy on the grid, native_label.npy.gz on the scan, and meta.json.
-The key is the hash of everything that decides the arrays, so an entry never changes: it is
-written beside its place and renamed into it, and whoever comes second drops his own.
+The key is the hash of everything that decides the arrays, so those never change: an entry is
+written beside its place and renamed into it, and whoever comes second drops his own. Only that it
+passed the checks is noted in meta.json later.
 """
 
 import errno
@@ -43,6 +44,7 @@ class EntryFacts(Frozen):
         annotated: Organs that the annotator looked for; the others may lie in the background.
         sketch: Mean intensities of 4 x 8 x 8 parts of the image, in its own standard deviations
             about its own mean: by these a scan is known again that was changed a little.
+        checks_version: Version of the checks that scan and labels passed; None if they were off.
         sha256: Checksum of each array file.
     """
 
@@ -55,6 +57,7 @@ class EntryFacts(Frozen):
     annotated: tuple[str, ...]
     sketch: tuple[float, ...]
     sha256: dict[str, str]
+    checks_version: int | None = None
 
 
 def entry_key(
@@ -85,26 +88,45 @@ def entry_key(
     )
 
 
-def write_entry(volumes: Path, key: str, volume: PreparedVolume) -> EntryFacts:
+def write_entry(
+    volumes: Path, key: str, volume: PreparedVolume, checks_version: int | None = None
+) -> EntryFacts:
     """Put a labelled volume into the cache, unless a sound entry of that key is there.
 
     Safe against a kill at any moment and against other processes writing the same key.
+
+    Args:
+        volumes: Folder of the entries.
+        key: Name of this one.
+        volume: Its arrays.
+        checks_version: Version of the checks that it passed.
     """
     temporary = temporary_beside(volumes / key)
     try:
         temporary.mkdir()
-        facts = _write_files(temporary, volume)
+        facts = _write_files(temporary, volume, checks_version)
         _move_into_place(temporary, volumes / key)
         sync(volumes)
     except OSError as error:
-        raise UserError(
-            f"A prepared volume cannot be written ({error.strerror}).",
-            where=str(volumes),
-            fix="make room on the disk, or choose another output folder",
-        ) from error
+        raise _unwritable(volumes, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return facts
+
+
+def mark_checked(folder: Path, facts: EntryFacts, checks_version: int) -> EntryFacts:
+    """Note in an entry that its scan and labels passed the checks; the arrays stay."""
+    marked = facts.model_copy(update={"checks_version": checks_version})
+    temporary = temporary_beside(folder)
+    try:
+        write_synced(temporary, _meta_bytes(marked))
+        temporary.replace(folder / _META)
+        sync(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return marked
 
 
 def read_sound_entry(folder: Path) -> EntryFacts | None:
@@ -150,7 +172,7 @@ def _is_sound(file: Path, facts: EntryFacts) -> bool:
         return False
 
 
-def _write_files(folder: Path, volume: PreparedVolume) -> EntryFacts:
+def _write_files(folder: Path, volume: PreparedVolume, checks_version: int | None) -> EntryFacts:
     if volume.label is None or volume.native_label is None:
         raise ValueError("only labelled volumes enter a prepared set")
     for name, array in zip(ARRAYS, (volume.image, volume.label), strict=True):
@@ -169,10 +191,23 @@ def _write_files(folder: Path, volume: PreparedVolume) -> EntryFacts:
         annotated=tuple(ORGANS[organ - 1] for organ in volume.annotated),
         sketch=_sketch(volume.image),
         sha256={name: sha256_of(folder / name) for name in (*ARRAYS, NATIVE_LABEL)},
+        checks_version=checks_version,
     )
-    write_synced(folder / _META, facts.model_dump_json(indent=1).encode())
+    write_synced(folder / _META, _meta_bytes(facts))
     sync(folder)
     return facts
+
+
+def _meta_bytes(facts: EntryFacts) -> bytes:
+    return facts.model_dump_json(indent=1).encode()
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"A prepared volume cannot be written ({error.strerror}).",
+        where=str(folder),
+        fix="make room on the disk, or choose another output folder",
+    )
 
 
 def _sketch(image: Float16[np.ndarray, "d h w"]) -> tuple[float, ...]:

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-import ray
-import ray.data
-
+from data_pipelines.case_jobs import run_cases
 from data_pipelines.case_task import (
-    OUTCOME,
     CaseOutcome,
     CaseReady,
     CaseRefused,
     CaseRequest,
+    is_done,
     prepare_case,
 )
 from data_pipelines.entries import entry_key, read_sound_entry
@@ -35,6 +33,7 @@ from data_pipelines.prepared_set import (
     open_prepared,
 )
 from data_pipelines.sources import crop_boxes
+from data_pipelines.sources.file_names import is_text, not_text, require_text
 from voxsiam.durable_files import remove_abandoned, write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox
@@ -50,8 +49,8 @@ class BadCases:
     """What to do about cases that are unusable.
 
     Attributes:
-        checked: Whether to refuse what `data_pipelines.checks` refuses; volumes that are in the
-            cache already are not looked at again.
+        checked: Whether to refuse what `data_pipelines.checks` refuses; cases in the cache that
+            have not passed the checks of today are read and checked again.
         leave_out: Whether to go on without refused cases; the set remembers them.
     """
 
@@ -80,26 +79,30 @@ def prepare(
 
     Raises:
         UserError: The output is unusable, or cases are bad and not to be left out. All cases are
-            tried first, and the good ones are kept for the next call.
+            tried first, and the good ones are kept for the next call, as they are when the call
+            is interrupted.
     """
+    require_text(manifest)
     root = _open_output(output)
     _require_boxes(manifest, config)
     remove_abandoned(root)
     remove_abandoned(root / VOLUMES)
     index = FileIndex(root / _INDEX)
-    outcomes = _finished(manifest, index, root / VOLUMES, config)
+    outcomes = _finished(manifest, index, root / VOLUMES, config, checked=bad_cases.checked)
     report, tell = on_case or (lambda _done, _total: None), on_refused or (lambda _case: None)
     report(len(outcomes), len(manifest.cases))
     waiting = [case for case in manifest.cases if case.case_id not in outcomes]
-    for outcome in _run_tasks(
-        [_request(c, config, root, checked=bad_cases.checked) for c in waiting]
-    ):
-        outcomes[outcome.case_id] = outcome
-        report(len(outcomes), len(manifest.cases))
+    requests = [_request(case, config, root, checked=bad_cases.checked) for case in waiting]
+    try:
+        for outcome in run_cases(requests, prepare_case):
+            outcomes[outcome.case_id] = outcome
+            report(len(outcomes), len(manifest.cases))
+    finally:
+        done = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseReady)]
+        index.remember(file for outcome in done for file in outcome.files)
     in_order = [(case, outcomes[case.case_id]) for case in manifest.cases]
     ready = [(case, outcome) for case, outcome in in_order if isinstance(outcome, CaseReady)]
     refused = [outcome for _, outcome in in_order if isinstance(outcome, CaseRefused)]
-    index.remember(file for _, outcome in ready for file in outcome.files)
     for outcome in refused:
         tell(outcome)
     if refused and not (bad_cases.leave_out and ready):
@@ -112,6 +115,8 @@ def prepare(
 def _open_output(output: Path) -> Path:
     try:
         root = output.resolve()
+        if not is_text(str(root)):
+            raise not_text(root, "choose another output folder")
         (root / VOLUMES).mkdir(parents=True, exist_ok=True)
         for folder in (root, root / VOLUMES):
             with TemporaryFile(dir=folder):
@@ -140,9 +145,14 @@ def _crop(case: Case, config: PreparationConfig) -> CropBox | None:
 
 
 def _finished(
-    manifest: Manifest, index: FileIndex, volumes: Path, config: PreparationConfig
+    manifest: Manifest,
+    index: FileIndex,
+    volumes: Path,
+    config: PreparationConfig,
+    *,
+    checked: bool,
 ) -> dict[str, CaseOutcome]:
-    """Find the cases whose files have not changed and whose entries are sound."""
+    """Find the cases whose files have not changed and whose entries are sound, and checked."""
 
     def find(case: Case) -> CaseReady | None:
         known = _known_sha256(index, case)
@@ -150,7 +160,9 @@ def _finished(
             return None
         key = entry_key(*known, case.label, config, _crop(case, config))
         facts = read_sound_entry(volumes / key)
-        return facts and CaseReady(case_id=case.case_id, key=key, facts=facts)
+        if facts is None or not is_done(facts, checked=checked):
+            return None
+        return CaseReady(case_id=case.case_id, key=key, facts=facts)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         found = list(pool.map(find, manifest.cases))
@@ -192,21 +204,6 @@ def _request(case: Case, config: PreparationConfig, root: Path, *, checked: bool
     )
 
 
-def _run_tasks(requests: Sequence[CaseRequest]) -> Iterable[CaseOutcome]:
-    if not requests:
-        return
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    rows = [{"request": request.model_dump_json()} for request in requests]
-    tasks = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_task)
-    for row in tasks.iter_rows():
-        yield OUTCOME.validate_json(row["outcome"])
-
-
-def _task(row: dict[str, str]) -> dict[str, str]:
-    request = CaseRequest.model_validate_json(row["request"])
-    return {"outcome": prepare_case(request).model_dump_json()}
-
-
 def _joined(refused: Sequence[CaseRefused], total: int) -> UserError:
     first, others = refused[0], len(refused) - 1
     more = f" ({others} other case{'s are' if others > 1 else ' is'} bad too.)" if others else ""
@@ -233,7 +230,7 @@ def _write_record(
     path: Path,
     manifest: Manifest,
     config: PreparationConfig,
-    ready: Iterable[tuple[Case, CaseReady]],
+    ready: Sequence[tuple[Case, CaseReady]],
     refused: Iterable[CaseRefused],
 ) -> None:
     cases = [
@@ -242,7 +239,7 @@ def _write_record(
             patient_id=case.patient_id,
             source=case.source,
             key=outcome.key,
-            **outcome.facts.model_dump(exclude={"sha256", "sketch"}),
+            **outcome.facts.model_dump(exclude={"sha256", "sketch", "checks_version"}),
         )
         for case, outcome in ready
     ]
@@ -254,6 +251,7 @@ def _write_record(
         config=config,
         cases=tuple(cases),
         left_out=tuple(LeftOut(case_id=each.case_id, why=each.what) for each in refused),
+        checked=all(is_done(outcome.facts, checked=True) for _, outcome in ready),
     )
     text = record.model_dump_json(indent=1)
     if not path.is_file() or path.read_text() != text:

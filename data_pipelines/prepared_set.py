@@ -69,6 +69,7 @@ class PreparedRecord(Frozen):
     config: PreparationConfig
     cases: tuple[PreparedCase, ...]
     left_out: tuple[LeftOut, ...] = ()
+    checked: bool = False
 
 
 def data_fingerprint(config: PreparationConfig, cases: Iterable[PreparedCase]) -> str:
@@ -89,6 +90,7 @@ class PreparedSet:
         config: How they were prepared.
         cases: In the order of the source.
         left_out: Cases of the source that could not be prepared.
+        checked: Whether every case has passed the checks.
     """
 
     root: Path
@@ -98,6 +100,7 @@ class PreparedSet:
     config: PreparationConfig
     cases: tuple[PreparedCase, ...]
     left_out: tuple[LeftOut, ...] = ()
+    checked: bool = False
 
     @cached_property
     def _by_id(self) -> dict[str, PreparedCase]:
@@ -216,6 +219,7 @@ def open_prepared(path: Path) -> PreparedSet:
         config=record.config,
         cases=record.cases,
         left_out=record.left_out,
+        checked=record.checked,
     )
 
 

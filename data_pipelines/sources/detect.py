@@ -16,6 +16,7 @@ from data_pipelines.sources import (
     totalsegmentator,
     word,
 )
+from data_pipelines.sources.file_names import is_text, not_text, require_text
 from data_pipelines.sources.found import Found
 from voxsiam.errors import UserError
 
@@ -43,9 +44,13 @@ def find_source(path: Path, protocol: LabelProtocol | None = None) -> Found:
     """
     try:
         root = path.resolve(strict=True)
+        if not is_text(str(root)):
+            raise not_text(root, "rename it")
         reader = choose_reader(root) if root.is_dir() else None
         if reader is not None:
-            return reader.read(root, protocol)
+            found = reader.read(root, protocol)
+            require_text(found.manifest)
+            return found
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"The data set cannot be opened ({type(error).__name__}).",

@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 
-from data_pipelines.manifest import Case, Manifest
+from data_pipelines.manifest import Case
 from data_pipelines.sources import btcv, pancreas_ct
 from data_pipelines.sources.case_files import folders_below
 from data_pipelines.sources.found import Found
@@ -53,7 +53,7 @@ def with_zenodo_boxes(found: Found, folder: Path) -> Found:
             notes.append(f"{case.case_id} is not cropped: its box does not hold its organs")
     if any(case.source == pancreas_ct.SOURCE for case in cases):
         notes.append(f"the boxes of Pancreas-CT in {FILE_NAME} are not used")
-    manifest = Manifest(tuple(cases), found.manifest.root, found.manifest.kind)
+    manifest = replace(found.manifest, cases=tuple(cases))
     return Found(manifest, (*found.notes, *notes))
 
 

@@ -126,6 +126,8 @@ def describe(
         return
     for name, value in opened.config.changed_fields().items():
         say(f"{name} = {value}")
+    if not opened.checked:
+        say("note: not all cases have passed the checks; voxsiam data prepare checks them")
     shown = [name for name in rows[0] if name != "box" or any(row["box"] for row in rows)]
     table = Table(*shown, title=str(prepared))
     for row in rows:

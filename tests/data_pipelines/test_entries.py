@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from data_pipelines.entries import (
     damaged_file,
     entry_key,
+    mark_checked,
     read_native_label,
     read_sound_entry,
     write_entry,
@@ -62,6 +64,27 @@ def test_writes_arrays_and_facts(tmp_path):
     assert (facts.spacing_mm, facts.native_spacing_mm) == ((1.0, 2.0, 3.0), (0.5, 1.0, 1.5))
     assert facts.box_dhw is None
     assert facts.annotated == ("spleen", "liver")
+
+
+def test_a_note_that_it_passed_the_checks_leaves_the_arrays(tmp_path):
+    facts = write_entry(tmp_path, KEY, volume())
+    assert facts.checks_version is None
+    arrays = {p.name: p.stat().st_mtime_ns for p in (tmp_path / KEY).iterdir()}
+    marked = mark_checked(tmp_path / KEY, facts, 7)
+    assert marked == facts.model_copy(update={"checks_version": 7})
+    assert read_sound_entry(tmp_path / KEY) == marked
+    assert (names(tmp_path), names(tmp_path / KEY)) == ([KEY], FILES)
+    after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / KEY).iterdir()}
+    assert {name for name in FILES if after[name] != arrays[name]} == {"meta.json"}
+    assert write_entry(tmp_path, KEY[::-1], volume(), 7) == marked
+
+
+def test_the_note_cannot_be_written(tmp_path):
+    facts = write_entry(tmp_path, KEY, volume())
+    shutil.rmtree(tmp_path / KEY)
+    with pytest.raises(UserError, match="cannot be written"):
+        mark_checked(tmp_path / KEY, facts, 7)
+    assert names(tmp_path) == []
 
 
 def test_keeps_the_native_label_small_and_the_box_of_a_crop(tmp_path):

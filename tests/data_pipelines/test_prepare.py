@@ -2,13 +2,18 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import ray
 
 import data_pipelines.case_task
+import data_pipelines.prepare
+from data_pipelines.checks import CHECKS_VERSION
 from data_pipelines.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
+from data_pipelines.entries import read_facts
 from data_pipelines.prepare import BadCases, prepare
 from data_pipelines.prepared_set import LeftOut, open_prepared
 from data_pipelines.sources.detect import read_source
@@ -21,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("ray_instance")
 
 
 LEAVE_OUT = BadCases(leave_out=True)
+UNCHECKED = BadCases(checked=False)
 
 
 def prepare_folder(source, output, config, **options):
@@ -217,8 +223,146 @@ def test_what_the_checks_refuse_is_refused_unless_they_are_off(tmp_path, small_c
     with pytest.raises(UserError, match="Hounsfield") as caught:
         prepare_folder(source, out, small_config)
     assert caught.value.where == str(source / "bert" / "image.nii.gz")
-    unchecked = BadCases(checked=False)
-    assert len(prepare_folder(source, out, small_config, bad_cases=unchecked).cases) == 3
+    unchecked = prepare_folder(source, out, small_config, bad_cases=UNCHECKED)
+    assert len(unchecked.cases) == 3
+    assert not unchecked.checked
+    # Being in the cache makes it no better.
+    with pytest.raises(UserError, match="Hounsfield"):
+        prepare_folder(source, out, small_config)
+
+
+def test_what_was_prepared_without_checks_is_checked_later(case_folders, tmp_path, small_config):
+    out = tmp_path / "out"
+    first = prepare_folder(case_folders, out, small_config, bad_cases=UNCHECKED)
+    arrays = {p: t for p, t in stamps(out / "volumes").items() if p.name != "meta.json"}
+    steps = []
+    second = prepare_folder(case_folders, out, small_config, on_case=lambda *s: steps.append(s))
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert (first.checked, second.checked) == (False, True)
+    assert second.fingerprint == first.fingerprint
+    assert [case.key for case in second.cases] == [case.key for case in first.cases]
+    after = stamps(out / "volumes")
+    assert {p: t for p, t in after.items() if p.name != "meta.json"} == arrays
+    assert second.load("anna").image.shape == (16, 16, 16)
+    # They stay checked, whoever prepares next.
+    third = prepare_folder(case_folders, out, small_config, bad_cases=UNCHECKED)
+    assert third.checked
+    assert stamps(out / "volumes") == after
+
+
+def test_volumes_that_passed_older_checks_are_checked_again(
+    case_folders, tmp_path, small_config, monkeypatch
+):
+    asked = request(case_folders, tmp_path / "out", small_config)
+    monkeypatch.setattr(data_pipelines.case_task, "CHECKS_VERSION", CHECKS_VERSION - 1)
+    first = prepare_case(asked)
+    monkeypatch.undo()
+    seen = []
+    monkeypatch.setattr(
+        data_pipelines.case_task, "refusals_of", lambda *args: seen.append(args[0]) or []
+    )
+    second = prepare_case(asked)
+    assert seen == ["anna"]
+    assert first.facts.checks_version == CHECKS_VERSION - 1
+    assert second.facts == read_facts(asked.volumes / second.key)
+    assert second.facts.checks_version == CHECKS_VERSION
+    assert prepare_case(asked) == second
+    assert seen == ["anna"]
+
+
+def dies_of_bert(asked):
+    if asked.case_id == "bert":
+        os._exit(1)
+    return prepare_case(asked)
+
+
+def test_a_case_that_kills_its_process_is_refused_alone(tmp_path, small_config, monkeypatch, capfd):
+    source = write_case_folders(tmp_path / "clinic", ("anna", "bert", "carl", "dora"))
+    # The function travels by its name: workers import this module.
+    monkeypatch.setattr(data_pipelines.prepare, "prepare_case", dies_of_bert)
+    told = []
+    prepared = prepare_folder(
+        source, tmp_path / "out", small_config, bad_cases=LEAVE_OUT, on_refused=told.append
+    )
+    assert [case.case_id for case in prepared.cases] == ["anna", "carl", "dora"]
+    (killed,) = told
+    assert killed.case_id == "bert"
+    assert "killed, most likely for lack of memory" in killed.what
+    assert killed.where == str(source / "bert" / "image.nii.gz")
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def dies_beside_others(asked):
+    first = asked.volumes / "died-once"
+    if asked.case_id == "bert" and not first.exists():
+        first.touch()
+        os._exit(1)
+    return prepare_case(asked)
+
+
+def test_a_process_that_died_for_its_neighbours_gets_a_second_try(
+    case_folders, tmp_path, small_config, monkeypatch
+):
+    monkeypatch.setattr(data_pipelines.prepare, "prepare_case", dies_beside_others)
+    prepared = prepare_folder(case_folders, tmp_path / "out", small_config)
+    assert [case.case_id for case in prepared.cases] == ["anna", "bert", "carl"]
+
+
+def test_work_that_no_process_can_do_is_no_matter_of_memory(
+    case_folders, tmp_path, small_config, monkeypatch
+):
+    def broken(asked):
+        raise ModuleNotFoundError("no module named data_pipelines")
+
+    monkeypatch.setattr(data_pipelines.prepare, "prepare_case", broken)
+    with pytest.raises(Exception, match="no module named data_pipelines"):
+        prepare_folder(case_folders, tmp_path / "out", small_config)
+
+
+def test_any_error_in_a_case_is_told_in_one_line(case_folders, tmp_path, small_config, monkeypatch):
+    def fail(*args):
+        raise ZeroDivisionError("by zero\nin two lines \udcff")
+
+    asked = request(case_folders, tmp_path / "out", small_config)
+    monkeypatch.setattr(data_pipelines.case_task, "prepare_volume", fail)
+    refused = CaseRefused.model_validate_json(prepare_case(asked).model_dump_json())
+    what = r"Its preparation failed (ZeroDivisionError: by zero in two lines \udcff)."
+    assert (refused.case_id, refused.what) == ("anna", what)
+    assert refused.where == str(asked.image)
+
+
+def test_an_interrupted_call_keeps_what_is_done(case_folders, tmp_path, small_config):
+    out = tmp_path / "out"
+
+    def interrupt(done, total):
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_folder(case_folders, out, small_config, on_case=interrupt)
+    steps = []
+    prepare_folder(case_folders, out, small_config, on_case=lambda *step: steps.append(step))
+    assert steps[0] == (1, 3)
+
+
+@pytest.mark.parametrize("bad", ["source", "case", "output"])
+def test_names_that_are_not_utf8_are_refused_before_anything_runs(
+    case_folders, tmp_path, small_config, no_tasks, bad
+):
+    output = tmp_path / ("out\udcff" if bad == "output" else "out")
+    manifest = read_source(case_folders)
+    if bad != "output":
+        old = case_folders / "bert" if bad == "case" else case_folders
+        new = old.rename(old.with_name("b\udce4rt"))
+        cases = [
+            replace(case, image=Path(str(case.image).replace(str(old), str(new))))
+            for case in manifest.cases
+        ]
+        manifest = replace(manifest, cases=tuple(cases))
+    with pytest.raises(UserError, match="not UTF-8") as caught:
+        prepare(manifest, output, small_config)
+    assert caught.value.where == repr(str(output if bad == "output" else new))
+    assert not (tmp_path / "out").exists()
 
 
 def test_leftovers_of_a_killed_call_go(copied, small_config, no_tasks):
@@ -304,7 +448,7 @@ def test_case_in_the_cache_is_not_prepared_again(case_folders, tmp_path, small_c
 def test_arrays_do_not_travel(case_folders, tmp_path, small_config):
     config = small_config.with_grid((64, 64, 64))
     outcome = prepare_case(request(case_folders, tmp_path / "out", config))
-    assert len(outcome.model_dump_json()) < 2500
+    assert len(outcome.model_dump_json()) < 4000  # an image of this grid has 524288 bytes
 
 
 @pytest.mark.shared_data

@@ -51,7 +51,7 @@ def test_what_cannot_be_prepared_is_refused_before_anything_is_read(grid, settin
     assert refused.value.where == where
 
 
-def described(folder: Path, config: PreparationConfig, box) -> str:
+def described(folder: Path, config: PreparationConfig, box, *, checked: bool = True) -> str:
     case = PreparedCase(
         case_id="anna", patient_id="anna", source="clinic", key="0" * 16, shape=config.grid_dhw,
         spacing_mm=(1.0, 1.0, 1.0), native_shape=(40, 40, 40), native_spacing_mm=(1.0, 1.0, 1.0),
@@ -64,6 +64,7 @@ def described(folder: Path, config: PreparationConfig, box) -> str:
         fingerprint=data_fingerprint(config, [case]),
         config=config,
         cases=(case,),
+        checked=checked,
     )
     (folder / "prepared.json").write_text(record.model_dump_json())
     result = CliRunner().invoke(
@@ -78,6 +79,12 @@ def test_describe_is_silent_about_the_papers_preparation(tmp_path):
     assert "anna" in text
     assert "=" not in text.replace(str(tmp_path), "")
     assert "box" not in text
+
+
+def test_describe_tells_that_cases_were_not_checked(tmp_path):
+    words = "not all cases have passed the checks"
+    assert words in described(tmp_path, PreparationConfig(), None, checked=False)
+    assert words not in described(tmp_path, PreparationConfig(), None)
 
 
 def test_describe_tells_what_differs_and_the_boxes(tmp_path):

@@ -38,6 +38,25 @@ def test_absent_file_and_loop(tmp_path):
         assert caught.value.where == str(path)
 
 
+def renamed(path, name):
+    return path.rename(path.with_name(name))
+
+
+def test_names_that_are_not_utf8(case_folders, nnunet_folder):
+    case = renamed(case_folders / "bert", "b\udce4rt")
+    scan = renamed(nnunet_folder / "imagesTr" / "ct_001_0000.nii.gz", "ct_\udce4_0000.nii.gz")
+    renamed(nnunet_folder / "labelsTr" / "ct_001.nii.gz", "ct_\udce4.nii.gz")
+    for root, kind, bad in ((case_folders, "folder", case), (nnunet_folder, "file", scan)):
+        with pytest.raises(UserError, match=f"name of the {kind} is not UTF-8") as caught:
+            read_source(root)
+        assert caught.value.where == repr(str(bad))
+        assert caught.value.fix == "rename it"
+    root = renamed(nnunet_folder, "\udcff")
+    with pytest.raises(UserError, match="name of the folder is not UTF-8") as caught:
+        read_source(root)
+    assert caught.value.where == repr(str(root))
+
+
 def test_a_protocol_says_what_the_values_mean(case_folders, nnunet_folder):
     word = protocol("word")
     (nnunet_folder / "dataset.json").write_text('{"labels": {"1": "1"}}')

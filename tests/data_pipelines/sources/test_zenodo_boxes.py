@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from data_pipelines.sources.detect import find_source
@@ -66,6 +68,15 @@ def test_pancreas_ct_keeps_its_whole_scans(root):
     cropped = {case.case_id for case in found.manifest.cases if case.crop_box}
     assert cropped == {"BTCV_0001"}
     assert found.notes[-1] == "the boxes of Pancreas-CT in cropping.csv are not used"
+
+
+def test_what_the_data_set_is_called_stays(root):
+    (root / "cropping.csv").write_text(HEADER + TIGHT.format("0002"))
+    found = find_source(root)
+    named = replace(found, manifest=replace(found.manifest, name="BTCV", kind="semi-synthetic"))
+    boxed = with_zenodo_boxes(named, root).manifest
+    assert boxed == replace(named.manifest, cases=boxed.cases)
+    assert any(case.crop_box for case in boxed.cases)
 
 
 def test_without_a_table_nothing_changes(root):

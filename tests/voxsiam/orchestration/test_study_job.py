@@ -1,9 +1,11 @@
 import json
 
 import pytest
+import torch
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from dashboards.results import load_study
 from tests.voxsiam.orchestration.toy_study import (
     DieOnce,
     Recorder,
@@ -13,10 +15,12 @@ from tests.voxsiam.orchestration.toy_study import (
     make_run,
 )
 from voxsiam.errors import UserError
+from voxsiam.inference.model_folder import load_model
 from voxsiam.orchestration.cluster import Capacity
 from voxsiam.orchestration.ledger import Ledger
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.study_job import run_study
+from voxsiam.orchestration.tracking.find import download_model
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
@@ -64,10 +68,12 @@ def test_a_study_is_done_once_and_tracked_whole(workspace):
         assert run.data.metrics["test/dsc"] >= 0
         assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
         assert {a.path for a in client.list_artifacts(run.info.run_id)} == {
-            "checkpoint",
             "config",
+            "model",
             "test",
         }
+        copied = download_model(workspace.tracking_uri, run.info.run_id, workspace.cache / "copy")
+        assert load_model(copied, torch.device("cpu")).description.trained.epochs == 3
         assert run.inputs is not None
         assert run.inputs.dataset_inputs[0].dataset.digest == "toy"
 
@@ -115,6 +121,39 @@ def test_a_trial_that_diverges_fails_alone_with_its_cause(workspace):
     (run,) = children(MlflowClient(workspace.tracking_uri), tracker.parent)
     assert run.info.status == "FAILED"
     assert "the loss is nan" in run.data.tags["voxsiam.error"]
+
+
+def test_what_another_study_has_trained_is_linked_not_trained_again(workspace):
+    first = make_plan(workspace, rows=2)
+    tracker = StudyTracker(workspace, first)
+    ledger = Ledger.create(workspace, first)
+    assert run_study(ledger, ToyCases(), workspace, Capacity.of_cluster(), [tracker]) == []
+    tracker.complete_finished(list(first.trials))
+    client = MlflowClient(workspace.tracking_uri)
+    trained = {run.data.tags["voxsiam.row"]: run for run in children(client, tracker.parent)}
+
+    shared = first.trials[1].model_copy(update={"row": "ours"})
+    second = first.model_copy(
+        update={"study": "table1", "study_id": "table1-toy", "trials": (shared,)}
+    )
+    assert Ledger.create(workspace, second).unfinished() == []
+    linking = StudyTracker(workspace, second)
+    linking.complete_finished([shared])
+    (link,) = children(client, linking.parent)
+    source = trained["feature (2)"]
+    assert link.data.tags["voxsiam.source_run"] == source.info.run_id
+    assert link.info.status == "FINISHED"
+    assert link.data.metrics["test/dsc"] == source.data.metrics["test/dsc"]
+    assert client.get_metric_history(link.info.run_id, "train/loss") == []
+
+    (trial,) = load_study(workspace.tracking_uri, linking.parent).trials
+    assert list(trial.curve("train/loss")) == [1, 2, 3]
+    # A third study links to the training, not to the link.
+    third = second.model_copy(update={"study": "fig7", "study_id": "fig7-toy"})
+    again = StudyTracker(workspace, third)
+    again.complete_finished([shared])
+    (relink,) = children(client, again.parent)
+    assert relink.data.tags["voxsiam.source_run"] == source.info.run_id
 
 
 def test_figures_that_were_not_tracked_are_written_when_the_trial_ends(workspace):

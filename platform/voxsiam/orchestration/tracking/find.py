@@ -13,6 +13,8 @@ from voxsiam.errors import UserError
 
 EXPERIMENT = "voxsiam"
 MODEL_FOLDER, MODEL_FILES = "model", ("model.json", "model.safetensors")
+SOURCE_TAG = "voxsiam.source_run"
+"""Of a run whose training belongs to another study: MLflow's name of the run that has it."""
 
 _MAX_LISTED = 5
 

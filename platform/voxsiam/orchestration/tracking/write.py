@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan, TrialState
 from voxsiam.orchestration.run import split_fingerprint
-from voxsiam.orchestration.tracking.find import EXPERIMENT, find_run
+from voxsiam.orchestration.tracking.find import EXPERIMENT, MODEL_FOLDER, SOURCE_TAG, find_run
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.config import METHOD_VERSION
 from voxsiam.training.context import Record
@@ -69,10 +69,13 @@ class StudyTracker:
             self._client.set_terminated(run, STATUS[state])
 
     def complete_finished(self, finished: list[TrialPlan]) -> None:
-        """Make sure that trials which finished while nobody listened are in the store."""
+        """Make sure that trials which finished while nobody listened are in the store.
+
+        What another study has trained gets a run that links to the one it was trained in.
+        """
         for trial in finished:
             with _put_off("finished trial"):
-                run = self._client.get_run(self._run_of(trial, reopen=False))
+                run = self._client.get_run(self._run_of(trial, reopen=False, may_link=True))
                 if run.info.status != "FINISHED":
                     self.trial_ended(trial, "finished", None)
 
@@ -102,20 +105,30 @@ class StudyTracker:
         self._client.log_dict(run.info.run_id, _plan_summary(plan), "study/plan.json")
         return run.info.run_id
 
-    def _run_of(self, trial: TrialPlan, *, reopen: bool = True) -> str:
+    def _run_of(self, trial: TrialPlan, *, reopen: bool = True, may_link: bool = False) -> str:
         known = self._runs.get(trial.run.run_id)
         if known is not None:
             return known
         tags = {"mlflow.parentRunId": self.parent, "voxsiam.run": trial.run.run_id}
         found = find_run(self._client, self._experiment, tags)
         if found is None:
-            run_id = self._create_run(trial, tags)
+            run_id = self._create_run(trial, tags | (self._source_of(trial) if may_link else {}))
         else:
             run_id = found.info.run_id
             if reopen:
                 self._client.update_run(run_id, status="RUNNING")
         self._runs[trial.run.run_id] = run_id
         return run_id
+
+    def _source_of(self, trial: TrialPlan) -> dict[str, str]:
+        """Name the run in which another study has trained this trial."""
+        tags = {"voxsiam.kind": "trial", "voxsiam.run": trial.run.run_id}
+        found = find_run(self._client, self._experiment, tags)
+        if found is None:
+            return {}
+        source = found.data.tags.get(SOURCE_TAG, found.info.run_id)
+        study = found.data.tags.get("voxsiam.study", "another study")
+        return {SOURCE_TAG: source, "mlflow.note.content": f"Trained in run {source} of {study}."}
 
     def _create_run(self, trial: TrialPlan, tags: dict[str, str]) -> str:
         run, recipe = trial.run, trial.run.recipe
@@ -146,15 +159,17 @@ class StudyTracker:
 
     def _complete(self, run_id: str, trial: TrialPlan) -> None:
         result: dict[str, Any] = json.loads(trial.run.result_file.read_text())
+        linked = SOURCE_TAG in self._client.get_run(run_id).data.tags
         logged = {m.step for m in self._client.get_metric_history(run_id, "train/loss")}
-        for record in result["records"]:
+        # The epochs of a linked run stand in the run that it was trained in.
+        for record in result["records"] if not linked else ():
             if int(record["epoch"]) not in logged:
                 self._log(run_id, record, int(record["epoch"]))
         final = {f"test/{name}": value for name, value in result["summary"].items()}
         self._log(run_id, final | {"seconds/run": result["seconds"]}, len(result["records"]))
         for name in ("cases.csv", "overlay.npz"):
             self._client.log_artifact(run_id, str(trial.run.directory / name), "test")
-        self._client.log_artifacts(run_id, str(trial.run.directory / "model"), "checkpoint")
+        self._client.log_artifacts(run_id, str(trial.run.directory / "model"), MODEL_FOLDER)
 
     def _log(self, run_id: str, record: Mapping[str, float], step: int) -> None:
         now = int(time.time() * 1000)
