@@ -6,6 +6,8 @@ from data_pipelines.checks.case_voxels import CaseVoxels
 from data_pipelines.checks.finding import Finding
 from voxsiam.volumes.label_flip import (
     AS_IT_IS,
+    MIN_LIVER_ML,
+    FlipComparison,
     compare_flips,
     left_of_liver_mm,
     sides_are_swapped,
@@ -19,7 +21,10 @@ NOTED_AIR_SHARE = 0.01
 
 
 def check_flip(voxels: CaseVoxels) -> Iterator[Finding]:
-    """Refuse a label map that clearly fits mirrored, or that lies in air."""
+    """Refuse a label map that clearly fits mirrored, or that lies in air.
+
+    Without much of the liver in view a better flip is only noted.
+    """
     if voxels.image is None or voxels.label is None:
         return
     compared = compare_flips(voxels.image, voxels.label, voxels.spacing_mm)
@@ -48,10 +53,18 @@ def check_flip(voxels: CaseVoxels) -> Iterator[Finding]:
             case_id=voxels.case_id,
             check="flip",
             severity="note",
-            what="The scan does not show that the label map lies right: "
-            f"best {best}, as it is {here.spread_hu:.0f} HU.",
+            what=f"{_doubt(compared)}: best {best}, as it is {here.spread_hu:.0f} HU.",
             fix="look at its picture: do the outlines follow the organs?",
         )
+
+
+def _doubt(compared: FlipComparison) -> str:
+    if compared.shows_enough_to_refuse:
+        return "The scan does not show that the label map lies right"
+    return (
+        f"With {compared.liver_ml:.0f} ml of liver in view (of {MIN_LIVER_ML:.0f}) nobody can tell "
+        "from the scan whether the label map lies right"
+    )
 
 
 def check_sides(voxels: CaseVoxels) -> Iterator[Finding]:

@@ -12,7 +12,9 @@ from voxsiam_cli import data_check, data_sources, data_split, data_statistics
 from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace, parse_grid
 
-app = typer.Typer(help="Many volumes: phantoms, preparation.", no_args_is_help=True)
+app = typer.Typer(
+    help="Many volumes: sources, checks, preparation, splits, phantoms.", no_args_is_help=True
+)
 app.command()(data_check.check)
 app.command()(data_sources.sources)
 app.command()(data_sources.fetch)

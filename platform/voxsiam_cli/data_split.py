@@ -75,6 +75,8 @@ def split(  # noqa: PLR0913
         say(f"note: {note}", "yellow")
     if output is not None and len(splits) == 1 and output.suffix == ".csv":
         say(f"next: voxsiam study run table3 --data {prepared} --split {output}")
+    elif output is not None and len(splits) > 1:
+        say(f"next: voxsiam data split {prepared} --from {output} --fold 0 -o fold0.csv")
 
 
 @dataclass(frozen=True)

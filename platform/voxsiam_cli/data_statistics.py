@@ -1,5 +1,6 @@
 """voxsiam data statistics: the numbers for intensity=standard, from training cases only."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -37,8 +38,10 @@ def statistics(
         return
     say(f"mean {found.mean_hu:g} HU, standard deviation {found.std_hu:g} HU")
     say(f"over the {len(found.cases)} training cases: {', '.join(found.cases)}")
-    settings = " ".join(f"--set '{setting}'" for setting in found.settings)
-    say(f"next: voxsiam data prepare SOURCE -o {prepared} {settings}")
+    d, h, w = opened.config.grid_dhw
+    kept = (f"{name}={json.dumps(v)}" for name, v in opened.config.changed_fields().items())
+    settings = " ".join(f"--set '{setting}'" for setting in (*kept, *found.settings))
+    say(f"next: voxsiam data prepare SOURCE -o {prepared} --grid {h}x{w}x{d} {settings}")
 
 
 def _silent(done: int, total: int) -> None:

@@ -12,7 +12,7 @@ from data_pipelines.prepare import BadCases, prepare
 from data_pipelines.prepared_set import PreparedSet, open_prepared
 from data_pipelines.sources.detect import read_source
 from experiments.presets import Preset
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
@@ -51,14 +51,19 @@ def prepare_source(
 ) -> PreparedSet:
     """Prepare a data set in a Ray instance of its own, naming the cases that cannot be."""
     with ray_instance(Workspace(workspace)), Steps("prepare") as steps:
-        return prepare(
-            manifest,
-            output,
-            config,
-            bad_cases=bad_cases,
-            on_case=steps,
-            on_refused=_say_refused,
-        )
+        try:
+            return prepare(
+                manifest,
+                output,
+                config,
+                bad_cases=bad_cases,
+                on_case=steps,
+                on_refused=_say_refused,
+            )
+        except BaseException as error:
+            if is_stop(error):
+                say("stopped; volumes that are done are kept: the same command goes on.", "yellow")
+            raise
 
 
 def _say_refused(case: CaseRefused) -> None:

@@ -11,8 +11,8 @@ import ray
 
 import data_pipelines.case_task
 import data_pipelines.prepare
-from data_pipelines.checks import CHECKS_VERSION
 from data_pipelines.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
+from data_pipelines.checks import CHECKS_VERSION
 from data_pipelines.entries import read_facts
 from data_pipelines.prepare import BadCases, prepare
 from data_pipelines.prepared_set import LeftOut, open_prepared

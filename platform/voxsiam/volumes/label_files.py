@@ -12,7 +12,13 @@ from pydantic import Field
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS, Frozen
 from voxsiam.volumes.geometry_check import check_same_grid, check_same_shape
-from voxsiam.volumes.label_flip import AS_IT_IS, compare_flips, flip_name, flipped
+from voxsiam.volumes.label_flip import (
+    AS_IT_IS,
+    MIN_LIVER_ML,
+    compare_flips,
+    flip_name,
+    flipped,
+)
 from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import Scan, read_nifti
 from voxsiam.volumes.orientation import axis_order, spacing_dhw, to_canonical
@@ -30,7 +36,7 @@ class LabelMap(Frozen):
             annotated: where it lies the map says background, and it must not be trained as such.
         place: How it lies on the image: as both headers say, or, where they are known not to
             agree (Pancreas-CT), with its axes as the image's and mirrored so that it fits what
-            the image shows.
+            the image shows. That takes liver and pancreas: a map without is refused.
     """
 
     form: Literal["map"] = "map"
@@ -143,10 +149,10 @@ def _fitted(image: Scan, label: Labels, path: Path) -> tuple[Labels, tuple[str, 
     order = axis_order(image.affine)
     hu, spacing_mm = to_canonical(image.array, order), spacing_dhw(image.affine, order)
     compared = compare_flips(hu, label, spacing_mm)
-    if compared is None:
+    if compared is None or not compared.shows_enough_to_mirror:
         raise UserError(
-            "The label map holds too little of liver, spleen, left kidney and pancreas to tell "
-            "how it lies on its image.",
+            "The label map holds too little of liver and pancreas to tell how it lies on its "
+            f"image ({MIN_LIVER_ML:.0f} ml of liver and some pancreas would do).",
             where=str(path),
             fix="leave the case out, or give the label map the affine of its image",
         )
