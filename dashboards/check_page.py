@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,19 @@ def write_check_page(report: CheckReport, directory: Path, command: str) -> Path
 
 
 def check_page_folder(directory: Path) -> None:
-    """Refuse a folder that holds anything but an older page.
+    """Refuse a folder that holds anything but an older page, or cannot be written.
 
     Raises:
         UserError: With the first of its foreign files.
     """
+    try:
+        _require_writable(directory)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"The page cannot be written there ({type(error).__name__}).",
+            where=str(directory),
+            fix="choose a folder that you may write to, on a disk with room",
+        ) from error
     if directory.is_dir():
         foreign = sorted({path.name for path in directory.iterdir()} - {PAGE, RECORD})
     else:
@@ -62,6 +71,14 @@ def check_page_folder(directory: Path) -> None:
             where=str(directory),
             fix="choose a folder of its own for the page",
         )
+
+
+def _require_writable(directory: Path) -> None:
+    """Try the nearest folder that is there: the page's own is made beside it, then renamed."""
+    parent = directory.resolve().parent
+    nearest = next(path for path in (parent, *parent.parents) if path.exists())
+    with TemporaryDirectory(dir=nearest):
+        pass
 
 
 def _write(report: CheckReport, folder: Path, command: str) -> None:

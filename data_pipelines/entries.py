@@ -12,6 +12,7 @@ import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float16, UInt8
@@ -58,6 +59,10 @@ class EntryFacts(Frozen):
     sketch: tuple[float, ...]
     sha256: dict[str, str]
     checks_version: int | None = None
+
+    def for_record(self) -> dict[str, Any]:
+        """Return what the record of a prepared set repeats of a case."""
+        return self.model_dump(exclude={"sketch", "sha256", "checks_version"})
 
 
 def entry_key(

@@ -52,6 +52,11 @@ class Manifest:
     kind: DataKind = "real"
     name: str = ""
 
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name or self.root.resolve().name
+
     def __post_init__(self) -> None:
         if not self.cases:
             raise UserError(

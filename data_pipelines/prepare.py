@@ -4,11 +4,10 @@ A finished set costs no task: source files are recognised by size and times, vol
 checksums. Tasks return a few words; the arrays go to disk where they are made.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from data_pipelines.case_jobs import run_cases
 from data_pipelines.case_task import (
@@ -22,23 +21,19 @@ from data_pipelines.case_task import (
 from data_pipelines.entries import entry_key, read_sound_entry
 from data_pipelines.file_index import FileIndex
 from data_pipelines.manifest import Case, Manifest
+from data_pipelines.prepare_output import open_output, require_no_other_set, write_record
 from data_pipelines.prepared_set import (
     RECORD,
     VOLUMES,
-    LeftOut,
-    PreparedCase,
-    PreparedRecord,
     PreparedSet,
-    data_fingerprint,
     open_prepared,
 )
 from data_pipelines.sources import crop_boxes
-from data_pipelines.sources.file_names import is_text, not_text, require_text
-from voxsiam.durable_files import remove_abandoned, write_text_atomically
+from data_pipelines.sources.file_names import require_text
+from voxsiam.durable_files import remove_abandoned
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox
 from voxsiam.volumes.image_files import image_files
-from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 _INDEX = "index.json"
@@ -83,8 +78,9 @@ def prepare(
             is interrupted.
     """
     require_text(manifest)
-    root = _open_output(output)
+    root = open_output(output)
     _require_boxes(manifest, config)
+    require_no_other_set(root, manifest.title)
     remove_abandoned(root)
     remove_abandoned(root / VOLUMES)
     index = FileIndex(root / _INDEX)
@@ -100,6 +96,7 @@ def prepare(
     finally:
         done = [outcome for outcome in outcomes.values() if isinstance(outcome, CaseReady)]
         index.remember(file for outcome in done for file in outcome.files)
+    outcomes |= _repeated_images(manifest, outcomes)
     in_order = [(case, outcomes[case.case_id]) for case in manifest.cases]
     ready = [(case, outcome) for case, outcome in in_order if isinstance(outcome, CaseReady)]
     refused = [outcome for _, outcome in in_order if isinstance(outcome, CaseRefused)]
@@ -107,27 +104,8 @@ def prepare(
         tell(outcome)
     if refused and not (bad_cases.leave_out and ready):
         raise _joined(refused, len(in_order))
-    _refuse_shared_images(ready, manifest.root)
-    _write_record(root / RECORD, manifest, config, ready, refused)
+    write_record(root / RECORD, manifest, config, ready, refused)
     return open_prepared(root)
-
-
-def _open_output(output: Path) -> Path:
-    try:
-        root = output.resolve()
-        if not is_text(str(root)):
-            raise not_text(root, "choose another output folder")
-        (root / VOLUMES).mkdir(parents=True, exist_ok=True)
-        for folder in (root, root / VOLUMES):
-            with TemporaryFile(dir=folder):
-                pass
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(
-            "The output folder cannot be written.",
-            where=str(output),
-            fix="choose a folder that you may write to, on a disk with room",
-        ) from error
-    return root
 
 
 def _require_boxes(manifest: Manifest, config: PreparationConfig) -> None:
@@ -213,46 +191,22 @@ def _joined(refused: Sequence[CaseRefused], total: int) -> UserError:
     return UserError(first.what + more, where=first.where, fix=first.fix + leave_out)
 
 
-def _refuse_shared_images(ready: Iterable[tuple[Case, CaseReady]], source: Path) -> None:
-    """Refuse the same scan under two patients: it could train and test."""
+def _repeated_images(
+    manifest: Manifest, outcomes: Mapping[str, CaseOutcome]
+) -> dict[str, CaseOutcome]:
+    """Refuse a scan that was there already under another patient: it could train and test."""
     seen: dict[str, Case] = {}
-    for case, outcome in ready:
-        other = seen.setdefault(outcome.facts.sha256["image.npy"], case)
-        if other.patient_id != case.patient_id:
-            raise UserError(
-                f"Cases '{other.case_id}' and '{case.case_id}' hold the same image.",
-                where=str(source),
+    refused: dict[str, CaseOutcome] = {}
+    for case in manifest.cases:
+        outcome = outcomes[case.case_id]
+        if not isinstance(outcome, CaseReady):
+            continue
+        first = seen.setdefault(outcome.facts.sha256["image.npy"], case)
+        if first.patient_id != case.patient_id:
+            refused[case.case_id] = CaseRefused(
+                case_id=case.case_id,
+                what=f"Cases '{first.case_id}' and '{case.case_id}' hold the same image.",
+                where=str(manifest.root),
                 fix="remove one, or give both the same patient_id in patients.csv",
             )
-
-
-def _write_record(
-    path: Path,
-    manifest: Manifest,
-    config: PreparationConfig,
-    ready: Sequence[tuple[Case, CaseReady]],
-    refused: Iterable[CaseRefused],
-) -> None:
-    cases = [
-        PreparedCase(
-            case_id=case.case_id,
-            patient_id=case.patient_id,
-            source=case.source,
-            key=outcome.key,
-            **outcome.facts.model_dump(exclude={"sha256", "sketch", "checks_version"}),
-        )
-        for case, outcome in ready
-    ]
-    record = PreparedRecord(
-        version=PREPARATION_VERSION,
-        name=manifest.name or manifest.root.resolve().name,
-        kind=manifest.kind,
-        fingerprint=data_fingerprint(config, cases),
-        config=config,
-        cases=tuple(cases),
-        left_out=tuple(LeftOut(case_id=each.case_id, why=each.what) for each in refused),
-        checked=all(is_done(outcome.facts, checked=True) for _, outcome in ready),
-    )
-    text = record.model_dump_json(indent=1)
-    if not path.is_file() or path.read_text() != text:
-        write_text_atomically(path, text)
+    return refused

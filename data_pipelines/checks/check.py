@@ -12,9 +12,11 @@ import psutil
 
 from data_pipelines.checks.check_case import CaseReport, check_case
 from data_pipelines.checks.duplicates import Pair, find_pairs
-from data_pipelines.checks.finding import SEVERITIES, Finding, Severity
+from data_pipelines.checks.finding import SEVERITIES, Finding, Severity, refusal_of
 from data_pipelines.checks.fingerprint import Fingerprint
+from data_pipelines.checks.whole_set import check_whole_set
 from data_pipelines.manifest import Case, Manifest
+from data_pipelines.sources.found import RefusedCase
 
 BYTES_PER_WORKER = 3 * 2**30
 """A scan of 512 x 512 x 600 in float32, its label map, and what the checks make of them."""
@@ -32,17 +34,19 @@ class CheckReport:
         cases: The worst first, otherwise in the order of the data set.
         pairs: Cases that are not independent.
         notes: What its reader had to say.
+        of_the_set: Findings that no single case shows.
     """
 
     name: str
     cases: tuple[CaseReport, ...]
     pairs: tuple[Pair, ...]
     notes: tuple[str, ...] = ()
+    of_the_set: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
         """All findings, the worst first."""
-        found = [finding for case in self.cases for finding in case.findings]
+        found = [*self.of_the_set, *(one for case in self.cases for one in case.findings)]
         return sorted(found, key=lambda finding: finding.rank)
 
     @property
@@ -61,6 +65,7 @@ def check_manifest(
     manifest: Manifest,
     on_case: Callable[[int, int], None] | None = None,
     *,
+    refused: Sequence[RefusedCase] = (),
     workers: int | None = None,
 ) -> CheckReport:
     """Check every case of a data set in processes of their own, then compare the cases.
@@ -68,6 +73,7 @@ def check_manifest(
     Args:
         manifest: The data set.
         on_case: Told (cases done, cases in all) whenever a case is done.
+        refused: Cases that the reader of the data set could not take in.
         workers: Processes; as many as processors and memory allow where it is None.
     """
     report = on_case or (lambda _done, _total: None)
@@ -81,8 +87,19 @@ def check_manifest(
     fingerprints = {case.case_id: reports[case.case_id].fingerprint for case in manifest.cases}
     pairs = tuple(find_pairs(fingerprints))
     cases = [_with_pairs(reports[case.case_id], pairs, manifest) for case in manifest.cases]
+    of_the_set = check_whole_set(
+        [case.organs for case in cases], [case.label.annotated for case in manifest.cases]
+    )
+    cases += [_not_taken_in(each, manifest.root) for each in refused]
     cases.sort(key=lambda case: case.rank)
-    return CheckReport(manifest.root.name, tuple(cases), pairs)
+    return CheckReport(manifest.root.name, tuple(cases), pairs, of_the_set=tuple(of_the_set))
+
+
+def _not_taken_in(case: RefusedCase, root: Path) -> CaseReport:
+    finding = refusal_of(case.case_id, "files", case.error)
+    path = Path(finding.where)
+    where = str(path.relative_to(root)) if path.is_relative_to(root) else finding.where
+    return CaseReport(case.case_id, (finding.model_copy(update={"where": where}),))
 
 
 def _affordable_workers() -> int:
@@ -126,7 +143,8 @@ def _in_pool(cases: Sequence[Case], root: Path, workers: int) -> Iterator[CaseRe
                 for one in finished:
                     yield one.result()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Processes that still run when the interpreter ends make it print a traceback.
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _checked_alone(case: Case, root: Path) -> CaseReport:

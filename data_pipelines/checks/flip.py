@@ -62,8 +62,8 @@ def _doubt(compared: FlipComparison) -> str:
     if compared.shows_enough_to_refuse:
         return "The scan does not show that the label map lies right"
     return (
-        f"With {compared.liver_ml:.0f} ml of liver in view (of {MIN_LIVER_ML:.0f}) nobody can tell "
-        "from the scan whether the label map lies right"
+        f"{compared.liver_ml:.0f} ml of liver in view ({MIN_LIVER_ML:.0f} needed) cannot tell "
+        "whether the label map lies right"
     )
 
 

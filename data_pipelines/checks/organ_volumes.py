@@ -30,3 +30,9 @@ IMPOSSIBLE_ML: dict[str, float] = {
     "duodenum": 3000.0,
 }
 """Above it the spacing or the label is wrong."""
+
+LIVER_RATIO: dict[str, tuple[float, float]] = {
+    organ: (low / 2000, high / 1000) for organ, (low, high) in PLAUSIBLE_ML.items()
+}
+"""Usual range of an organ's volume as a part of the liver's: a small patient's organs are small
+together. The 30 maps of WORD lie inside, but for nothing."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from data_pipelines.checks.check import CheckReport
 from data_pipelines.checks.check_case import CaseReport
+from data_pipelines.checks.finding import Finding
 
 VERSION = 1
 
@@ -18,6 +19,7 @@ def record_of(report: CheckReport) -> dict[str, Any]:
         "num_cases": len(report.cases),
         "counts": report.counts,
         "pairs": [asdict(pair) for pair in report.pairs],
+        "findings": [_plain(finding) for finding in report.of_the_set],
         "cases": [_case(case) for case in report.cases],
     }
 
@@ -29,5 +31,9 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "shape": case.shape,
         "spacing_mm": case.spacing_mm,
         "organs_ml": {one.organ: round(one.volume_ml, 2) for one in case.organs},
-        "findings": [finding.model_dump(exclude={"case_id"}) for finding in case.findings],
+        "findings": [_plain(finding) for finding in case.findings],
     }
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return finding.model_dump(exclude={"case_id"})

@@ -9,9 +9,9 @@ from pathlib import Path
 from data_pipelines.label_protocols import PROTOCOLS, LabelProtocol
 from data_pipelines.manifest import Manifest
 from data_pipelines.sources.case_files import nifti_files, stem_of
-from data_pipelines.sources.found import Found, left_out, require_protocol
+from data_pipelines.sources.found import Found, left_out, require_protocol, require_some
 from data_pipelines.sources.image_label_folders import Part, read_parts
-from data_pipelines.sources.nnunet import read_label_values
+from data_pipelines.sources.label_names import read_label_values
 from data_pipelines.sources.patients import group_by_patient
 from data_pipelines.sources.text_files import read_json_object
 from voxsiam.errors import UserError
@@ -34,18 +34,20 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     """List the labelled CTs of both parts."""
     require_protocol(protocol, _PROTOCOL, root)
     check_named_values(root / "dataset.json", _PROTOCOL)
-    pairs, notes = read_parts(root, _PARTS, _case_name)
-    numbers = {name: int(name.removeprefix("amos_")) for name in pairs}
-    cts = {name: pair for name, pair in pairs.items() if numbers[name] <= LAST_CT}
-    mri = {numbers[name] for name in pairs.keys() - cts.keys()}
-    if mri and not cts:
+    files = read_parts(root, _PARTS, _case_name)
+    cts = {name: pair for name, pair in files.pairs.items() if _number(name) <= LAST_CT}
+    mri = {_number(name) for name in files.pairs.keys() - cts.keys()}
+    refused = tuple(each for each in files.refused if _number(each.case_id) <= LAST_CT)
+    if mri and not cts and not refused:
         raise UserError(
             f"All {len(mri)} cases are MRIs: AMOS numbers them above {LAST_CT}.",
             where=str(root),
             fix="give the folder that holds the CTs",
         )
     cases = tuple(pair.case(name, "amos22", _PROTOCOL) for name, pair in cts.items())
-    return Found(Manifest(group_by_patient(cases, root), root), (*notes, *left_out(mri, "MRI")))
+    require_some(cases, refused)
+    notes = (*files.notes, *left_out(mri, "MRI"))
+    return Found(Manifest(group_by_patient(cases, root), root), notes, refused)
 
 
 def check_named_values(path: Path, protocol: LabelProtocol) -> None:
@@ -65,6 +67,10 @@ def check_named_values(path: Path, protocol: LabelProtocol) -> None:
                 fix="restore the file of the data set; a converted copy with other values needs "
                 "other file names too",
             )
+
+
+def _number(case_id: str) -> int:
+    return int(case_id.removeprefix("amos_"))
 
 
 def _case_name(path: Path) -> str:

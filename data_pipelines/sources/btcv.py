@@ -12,7 +12,7 @@ from data_pipelines.label_protocols import PROTOCOLS, LabelProtocol
 from data_pipelines.manifest import Case, Manifest
 from data_pipelines.sources import zenodo_labels
 from data_pipelines.sources.case_files import folders_below, numbered_files, twice
-from data_pipelines.sources.found import Found, left_out
+from data_pipelines.sources.found import Found, RefusedCase, left_out, require_some
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
@@ -46,7 +46,7 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
         raise zenodo_labels.absent(root, zenodo_labels.BTCV)
     found = _challenge(root) if references is None else _with_references(root, references)
     cases = group_by_patient(found.manifest.cases, root)
-    return Found(Manifest(cases, root), found.notes)
+    return Found(Manifest(cases, root), found.notes, found.refused)
 
 
 def find_images(root: Path) -> dict[int, Path]:
@@ -96,19 +96,24 @@ def cases_of(
 
 def _with_references(root: Path, labels: Mapping[int, Path]) -> Found:
     images = find_images(root)
-    for number in sorted((images.keys() & zenodo_labels.BTCV.cases) - labels.keys()):
-        raise UserError(
+    unlabelled = images.keys() - labels.keys()
+    refused = tuple(
+        _refused(
+            number,
+            images[number],
             "The scan has no label map among the multi-organ references.",
-            where=str(images[number]),
-            fix=f"unpack {zenodo_labels.BTCV.archive} again: {zenodo_labels.FETCH}",
+            f"unpack {zenodo_labels.BTCV.archive} again: {zenodo_labels.FETCH}",
         )
+        for number in sorted(unlabelled & zenodo_labels.BTCV.cases)
+    )
     notes = (
         "label maps: the multi-organ references of Zenodo 1169361",
-        *left_out(images.keys() - labels.keys(), "without a multi-organ reference"),
+        *left_out(unlabelled - zenodo_labels.BTCV.cases, "without a multi-organ reference"),
         *left_out(labels.keys() - images.keys(), "with a label map and no scan"),
     )
     cases = cases_of(images, labels, zenodo_labels.PROTOCOL)
-    return Found(Manifest(cases, root), notes)
+    require_some(cases, refused)
+    return Found(Manifest(cases, root), notes, refused)
 
 
 def _challenge(root: Path) -> Found:
@@ -116,19 +121,24 @@ def _challenge(root: Path) -> Found:
     images = numbered_files(training / "img", "img", root)
     folder = training / "label"
     labels = numbered_files(folder, "label", root) if folder.is_dir() else {}
-    for number in sorted(images.keys() ^ labels.keys()):
-        path, other = (images[number], "label map") if number in images else (labels[number], "CT")
-        raise UserError(
-            f"It has no {other}.",
-            where=str(path),
-            fix=f"unpack RawData.zip again, or get the multi-organ references: "
-            f"{zenodo_labels.FETCH}",
-        )
+    again = f"unpack RawData.zip again, or get the multi-organ references: {zenodo_labels.FETCH}"
+    refused = tuple(
+        _refused(number, images[number], "It has no label map.", again)
+        if number in images
+        else _refused(number, labels[number], "It has no CT.", again)
+        for number in sorted(images.keys() ^ labels.keys())
+    )
     note = (
         "label maps: the challenge's own, without duodenum; all eight organs are in the "
         f"references of Zenodo 1169361 ({zenodo_labels.FETCH})"
     )
-    return Found(Manifest(cases_of(images, labels, PROTOCOLS["btcv"]), root), (note,))
+    cases = cases_of(images, labels, PROTOCOLS["btcv"])
+    require_some(cases, refused)
+    return Found(Manifest(cases, root), (note,), refused)
+
+
+def _refused(number: int, path: Path, what: str, fix: str) -> RefusedCase:
+    return RefusedCase(f"BTCV_{number:04}", UserError(what, where=str(path), fix=fix))
 
 
 def _raw_folders(root: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from data_pipelines.label_protocols import PROTOCOLS, LabelProtocol
 from data_pipelines.manifest import Case, Manifest
 from data_pipelines.sources.crop_boxes import with_crop_boxes
-from data_pipelines.sources.found import Found
+from data_pipelines.sources.found import Found, RefusedCase, require_some
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
@@ -29,9 +29,12 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     """
     values = (protocol or PROTOCOLS["voxsiam"]).values
     folders = [f for f in _folders(root) if _find(f, "image") or _find(f, "label")]
-    cases = tuple(_case(folder, values, root.name) for folder in folders)
+    read = [_case(folder, values, root.name) for folder in folders]
+    cases = tuple(each for each in read if isinstance(each, Case))
+    refused = tuple(each for each in read if isinstance(each, RefusedCase))
+    require_some(cases, refused)
     cases = with_crop_boxes(group_by_patient(cases, root), root)
-    return Found(Manifest(cases, root))
+    return Found(Manifest(cases, root), refused=refused)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -43,12 +46,13 @@ def _find(folder: Path, stem: str) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _case(folder: Path, values: Mapping[int, int], source: str) -> Case:
+def _case(folder: Path, values: Mapping[int, int], source: str) -> Case | RefusedCase:
     image, label = _find(folder, "image"), _find(folder, "label")
     if image is None or label is None:
-        raise UserError(
+        error = UserError(
             f"The case has no {'image' if image is None else 'label'}.nii.gz.",
             where=str(folder),
             fix="add the file, or take the folder away",
         )
+        return RefusedCase(folder.name, error)
     return Case(folder.name, folder.name, image, LabelMap(path=label, values=values), source)

@@ -18,6 +18,7 @@ from data_pipelines.sources import (
 )
 from data_pipelines.sources.file_names import is_text, not_text, require_text
 from data_pipelines.sources.found import Found
+from data_pipelines.sources.wrong_folder import not_a_source
 from voxsiam.errors import UserError
 
 PUBLISHED = (pancreas_ct, btcv, amos22, word, totalsegmentator)
@@ -28,19 +29,23 @@ READERS = (*PUBLISHED, nnunet, image_label_folders, case_folders, label_maps)
 
 
 def read_source(path: Path) -> Manifest:
-    """Find the cases of a data set, whichever known layout it has."""
+    """Find the cases of a data set, whichever known layout it has; all must be whole."""
     return find_source(path).manifest
 
 
-def find_source(path: Path, protocol: LabelProtocol | None = None) -> Found:
+def find_source(
+    path: Path, protocol: LabelProtocol | None = None, *, keep_refused: bool = False
+) -> Found:
     """Find the cases of a data set and what is to be said of them.
 
     Args:
         path: Its folder.
         protocol: Meaning of its label values, where its layout leaves that open.
+        keep_refused: Go on without cases that lack a file: they are told in `Found.refused`.
 
     Raises:
-        UserError: The folder is unreadable, in no known layout or in two, or its reader refuses.
+        UserError: The folder is unreadable, in no known layout or in two, its reader refuses, or
+            a case lacks a file and that was not expected.
     """
     try:
         root = path.resolve(strict=True)
@@ -50,18 +55,16 @@ def find_source(path: Path, protocol: LabelProtocol | None = None) -> Found:
         if reader is not None:
             found = reader.read(root, protocol)
             require_text(found.manifest)
-            return found
+            return found if keep_refused else found.require_all()
+        if root.is_dir():
+            raise not_a_source(root, READERS)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"The data set cannot be opened ({type(error).__name__}).",
             where=str(path),
             fix="check the path and its permissions",
         ) from error
-    raise UserError(
-        "This is not a data set in a layout that is known here.",
-        where=str(path),
-        fix="known layouts are " + "; ".join(reader.LAYOUT for reader in READERS),
-    )
+    raise UserError("This is not a folder.", where=str(path), fix="give the folder of a data set")
 
 
 def choose_reader(root: Path) -> ModuleType | None:

@@ -1,11 +1,25 @@
 """What a reader found in a folder."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_pipelines.label_protocols import LabelProtocol
-from data_pipelines.manifest import Manifest
+from data_pipelines.manifest import Case, Manifest
 from voxsiam.errors import UserError
+
+
+@dataclass(frozen=True)
+class RefusedCase:
+    """A case that cannot be used since a file of it is missing or there twice.
+
+    Attributes:
+        case_id: Its name.
+        error: What is wrong with it.
+    """
+
+    case_id: str
+    error: UserError
 
 
 @dataclass(frozen=True)
@@ -15,10 +29,39 @@ class Found:
     Attributes:
         manifest: The cases.
         notes: One sentence each: what was left out or chosen, and why.
+        refused: Cases that are not in the manifest, though the folder means them to be.
     """
 
     manifest: Manifest
     notes: tuple[str, ...] = ()
+    refused: tuple[RefusedCase, ...] = ()
+
+    def require_all(self) -> "Found":
+        """Refuse a data set with cases that lack a file.
+
+        Raises:
+            UserError: There is one; that of the first, with the number of the others.
+        """
+        if self.refused:
+            raise joined(self.refused, len(self.manifest.cases))
+        return self
+
+
+def require_some(cases: Iterable[Case], refused: Iterable[RefusedCase]) -> None:
+    """Refuse a data set all of whose cases are refused, for the reason of the first."""
+    listed = tuple(refused)
+    if listed and not tuple(cases):
+        raise joined(listed, 0)
+
+
+def joined(refused: tuple[RefusedCase, ...], good: int) -> UserError:
+    """Say what is wrong with the first refused case, and how many others there are."""
+    error, others = refused[0].error, len(refused) - 1
+    more = f" ({others} other case{'s are' if others > 1 else ' is'} bad too.)" if others else ""
+    leave_out = ""
+    if good:
+        leave_out = f", or go on with the {good} good cases: --leave-out-refused"
+    return UserError(error.what + more, where=error.where, fix=error.fix + leave_out)
 
 
 def require_protocol(given: LabelProtocol | None, known: LabelProtocol, root: Path) -> None:

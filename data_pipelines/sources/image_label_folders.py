@@ -12,7 +12,7 @@ from data_pipelines.label_protocols import PROTOCOLS, LabelProtocol
 from data_pipelines.manifest import Case, Manifest
 from data_pipelines.sources.case_files import nifti_files, require_inside, stem_of, twice
 from data_pipelines.sources.crop_boxes import with_crop_boxes
-from data_pipelines.sources.found import Found
+from data_pipelines.sources.found import Found, RefusedCase, require_some
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
@@ -45,6 +45,21 @@ class LabelledFiles:
         return Case(case_id, case_id, self.image, label, source)
 
 
+@dataclass(frozen=True)
+class PairedFiles:
+    """What the folders of a data set hold.
+
+    Attributes:
+        pairs: Scan and label map by the name of the case.
+        refused: Cases that lack one of the two.
+        notes: Parts that are left out.
+    """
+
+    pairs: dict[str, LabelledFiles]
+    refused: tuple[RefusedCase, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def recognise(root: Path) -> bool:
     """Tell whether a folder of scans and one of label maps are there, and no dataset.json."""
     pairs = any((root / p.images).is_dir() and (root / p.labels).is_dir() for p in _PARTS)
@@ -59,14 +74,16 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
             where=str(root),
             fix=f"add --protocol with one of: {', '.join(PROTOCOLS)}",
         )
-    pairs, notes = read_parts(root, _PARTS)
-    cases = tuple(pair.case(name, root.name, protocol) for name, pair in pairs.items())
-    return Found(Manifest(with_crop_boxes(group_by_patient(cases, root), root), root), notes)
+    files = read_parts(root, _PARTS)
+    cases = tuple(pair.case(name, root.name, protocol) for name, pair in files.pairs.items())
+    require_some(cases, files.refused)
+    cases = with_crop_boxes(group_by_patient(cases, root), root)
+    return Found(Manifest(cases, root), files.notes, files.refused)
 
 
 def read_parts(
     root: Path, parts: tuple[Part, ...], case_name: Callable[[Path], str] = stem_of
-) -> tuple[dict[str, LabelledFiles], tuple[str, ...]]:
+) -> PairedFiles:
     """List the scans and label maps of every part that has both folders.
 
     Args:
@@ -75,10 +92,10 @@ def read_parts(
         case_name: Reads the name of the case from a file; it raises a UserError for others.
 
     Raises:
-        UserError: A scan has no label map or a label map no scan, a case occurs twice, or a link
-            leads out of the data set.
+        UserError: A case occurs twice, or a link leads out of the data set.
     """
     found: dict[str, LabelledFiles] = {}
+    refused: list[RefusedCase] = []
     notes: list[str] = []
     for part in parts:
         images, labels = root / part.images, root / part.labels
@@ -87,29 +104,39 @@ def read_parts(
         if not labels.is_dir():
             notes.append(f"{part.images} is left out: there is no {part.labels}")
             continue
-        for name, pair in _pairs(images, labels, root, case_name).items():
+        pairs, incomplete = _pairs(images, labels, root, case_name)
+        refused += incomplete
+        for name, pair in pairs.items():
             if name in found:
                 raise twice(pair.image, found[name].image)
             found[name] = pair
-    return dict(sorted(found.items())), tuple(notes)
+    for each in refused:
+        if each.case_id in found:
+            raise each.error
+    return PairedFiles(dict(sorted(found.items())), tuple(refused), tuple(notes))
 
 
 def _pairs(
     images: Path, labels: Path, root: Path, case_name: Callable[[Path], str]
-) -> dict[str, LabelledFiles]:
+) -> tuple[dict[str, LabelledFiles], list[RefusedCase]]:
     label_maps = _by_name(require_inside(nifti_files(labels), root), case_name)
     scans = _by_name(
         require_inside(nifti_files(images), root),
         lambda path: _without_channel(case_name(path), label_maps),
     )
-    for name in sorted(scans.keys() ^ label_maps.keys()):
-        path, other = (scans[name], "label map") if name in scans else (label_maps[name], "scan")
-        raise UserError(
-            f"It has no {other} of the same name.",
-            where=str(path),
-            fix=f"add the {other}, or take this file out of the folder",
-        )
-    return {name: LabelledFiles(scans[name], label_maps[name]) for name in scans}
+    pairs = {n: LabelledFiles(scans[n], label_maps[n]) for n in scans if n in label_maps}
+    alone = [(name, path, "label map") for name, path in scans.items() if name not in pairs]
+    alone += [(name, path, "scan") for name, path in label_maps.items() if name not in pairs]
+    return pairs, [_alone(*each) for each in sorted(alone)]
+
+
+def _alone(name: str, path: Path, other: str) -> RefusedCase:
+    error = UserError(
+        f"It has no {other} of the same name.",
+        where=str(path),
+        fix=f"add the {other}, or take this file out of the folder",
+    )
+    return RefusedCase(name, error)
 
 
 def _without_channel(name: str, label_maps: Mapping[str, Path]) -> str:

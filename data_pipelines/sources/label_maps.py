@@ -7,6 +7,7 @@ from data_pipelines.manifest import Case, Manifest
 from data_pipelines.sources.case_files import nifti_files, require_inside, stem_of, twice
 from data_pipelines.sources.found import Found
 from data_pipelines.sources.patients import group_by_patient
+from data_pipelines.sources.wrong_folder import require_label_maps
 from voxsiam.volumes.label_files import LabelMap
 
 LAYOUT = "label maps alone: <name>.nii.gz in one folder"
@@ -25,6 +26,7 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
         if stem_of(path) in files:
             raise twice(path, files[stem_of(path)])
         files[stem_of(path)] = path
+    require_label_maps(list(files.values()), root)
     cases = tuple(
         Case(name, name, None, LabelMap(path=path, values=chosen.values), root.name)
         for name, path in files.items()

@@ -1,27 +1,26 @@
 """The layout of nnU-Net v2 and of the Medical Segmentation Decathlon.
 
 `dataset.json`, `imagesTr/<case>_0000.nii.gz` (Decathlon: `imagesTr/<case>.nii.gz`) and
-`labelsTr/<case>.nii.gz`. nnU-Net writes labels as name -> value, the Decathlon as value -> name.
+`labelsTr/<case>.nii.gz`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from data_pipelines.label_protocols import LabelProtocol
 from data_pipelines.manifest import Case, DataKind, Manifest
+from data_pipelines.sources.case_files import nifti_files, stem_of
 from data_pipelines.sources.crop_boxes import with_crop_boxes
-from data_pipelines.sources.found import Found
-from data_pipelines.sources.organ_names import organ_value
+from data_pipelines.sources.found import Found, RefusedCase, require_some
+from data_pipelines.sources.label_names import label_notes, read_label_values
 from data_pipelines.sources.patients import group_by_patient
 from data_pipelines.sources.text_files import read_json_object
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
 from voxsiam.volumes.label_files import LabelMap
 
 LAYOUT = "nnU-Net v2 or Decathlon: dataset.json, imagesTr/, labelsTr/"
 _ENDINGS = (".nii.gz", ".nii")
-_MAX_LABEL_VALUE = 65535
 
 
 def recognise(root: Path) -> bool:
@@ -40,35 +39,17 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     description = read_json_object(path)
     named = description.get("labels")
     label_values = protocol.values if protocol else read_label_values(path, named)
-    _check_listed_paths(path, description)
+    notes = () if protocol else label_notes(path, named)
     images = _images(root)
-    _check_count(path, description.get("numTraining"), len(images))
-    cases = tuple(_case(root, *named, label_values) for named in images.items())
+    refused = _absent(root, _listed_paths(path, description)) | _incomplete(root, images)
+    meant = len(images.keys() | refused.keys())
+    _check_count(path, description.get("numTraining"), {len(images), meant})
+    whole = {case_id: image for case_id, image in images.items() if case_id not in refused}
+    cases = tuple(_case(root, *each, label_values) for each in whole.items())
+    require_some(cases, refused.values() if images else ())
     kind = _kind(path, description.get("kind", "real"))
     cases = with_crop_boxes(group_by_patient(cases, root), root)
-    return Found(Manifest(cases, root, kind))
-
-
-def read_label_values(path: Path, labels: object) -> dict[int, int]:
-    """Translate the `labels` of a dataset.json into source value -> our value."""
-    if not isinstance(labels, Mapping):
-        raise _refuse(path, "It has no table 'labels'.", 'add "labels": {"background": 0, ...}')
-    named = [_value_and_name(path, key, value) for key, value in labels.items()]
-    result = {value: organ_value(name) or 0 for value, name in named}
-    if len(result) < len(named):
-        raise _refuse(path, "Two labels have the same value.", "give each label its own value")
-    if result.setdefault(0, 0):
-        raise _refuse(path, "Value 0 is an organ.", "keep 0 for the background")
-    organs = [value for value in result.values() if value]
-    if not organs:
-        raise _refuse(
-            path,
-            "None of its labels is one of the eight organs.",
-            f"name the labels: {', '.join(ORGANS)}",
-        )
-    if len(set(organs)) < len(organs):
-        raise _refuse(path, "Two labels name the same organ.", "merge them, or rename one")
-    return result
+    return Found(Manifest(cases, root, kind), notes, tuple(refused[id_] for id_ in sorted(refused)))
 
 
 def _kind(path: Path, kind: object) -> DataKind:
@@ -83,27 +64,12 @@ def _refuse(path: Path, what: str, fix: str) -> UserError:
     return UserError(what, where=str(path), fix=fix)
 
 
-def _value_and_name(path: Path, key: object, value: object) -> tuple[int, str]:
-    if isinstance(key, str) and isinstance(value, str) and key.isdecimal() and len(key) < 6:
-        number, name = int(key), value
-    elif isinstance(key, str) and isinstance(value, int) and not isinstance(value, bool):
-        number, name = value, key
-    else:
-        raise _refuse(
-            path,
-            f"The label {str(key)[:40]!r}: {str(value)[:40]!r} is not a name and one value.",
-            'write "liver": 5 (nnU-Net v2) or "5": "liver" (Decathlon); no regions',
-        )
-    if not 0 <= number <= _MAX_LABEL_VALUE:
-        raise _refuse(path, f"The label {name[:40]!r} has value {number}.", "use 0 to 65535")
-    if name.lower() == "ignore":
-        raise _refuse(
-            path, "It has an 'ignore' label.", "only fully labelled cases can be used: remove it"
-        )
-    return number, name
+def _listed_paths(path: Path, description: Mapping[str, object]) -> list[Path]:
+    """Read the paths that it lists, which need not be there.
 
-
-def _check_listed_paths(path: Path, description: Mapping[str, object]) -> None:
+    Raises:
+        UserError: One is no path, or leads out of the data set.
+    """
     if "dataset" in description:
         raise _refuse(
             path, "It lists files of its own under 'dataset'.", "use imagesTr and labelsTr"
@@ -111,12 +77,15 @@ def _check_listed_paths(path: Path, description: Mapping[str, object]) -> None:
     training = description.get("training", [])
     if not isinstance(training, list):
         raise _refuse(path, "'training' is not a list.", "mend or remove it")
-    for entry in training:
-        for name in entry.values() if isinstance(entry, Mapping) else [entry]:
-            _check_inside(path, name)
+    names = [
+        name
+        for entry in training
+        for name in (entry.values() if isinstance(entry, Mapping) else [entry])
+    ]
+    return [_inside(path, name) for name in names]
 
 
-def _check_inside(path: Path, name: object) -> None:
+def _inside(path: Path, name: object) -> Path:
     if not isinstance(name, str) or "\0" in name:
         raise _refuse(path, "'training' holds something that is not a path.", "mend or remove it")
     listed = PurePosixPath(name)
@@ -126,15 +95,14 @@ def _check_inside(path: Path, name: object) -> None:
             f"The path {name[:80]!r} leads out of the data set.",
             "use paths inside the folder of dataset.json",
         )
-    if not (path.parent / listed).is_file():
-        raise _refuse(path, f"The listed file {name[:80]!r} is absent.", "add it or unlist it")
+    return path.parent / listed
 
 
-def _check_count(path: Path, stated: object, found: int) -> None:
-    if stated is not None and stated != found:
+def _check_count(path: Path, stated: object, found: set[int]) -> None:
+    if stated is not None and stated not in found:
         raise _refuse(
             path,
-            f"numTraining is {str(stated)[:20]}, but imagesTr holds {found} cases.",
+            f"numTraining is {str(stated)[:20]}, but imagesTr holds {min(found)} cases.",
             "complete the data set, or correct the number",
         )
 
@@ -171,9 +139,36 @@ def _label(root: Path, case_id: str) -> Path | None:
 def _case(root: Path, case_id: str, image: Path, label_values: Mapping[int, int]) -> Case:
     label = _label(root, case_id)
     if label is None:
-        raise _refuse(
-            root / "labelsTr" / f"{case_id}.nii.gz",
-            "The image has no label map.",
-            "add it, or take the image out of imagesTr",
-        )
+        raise ValueError("a case without its label map is refused before")
     return Case(case_id, case_id, image, LabelMap(path=label, values=label_values), root.name)
+
+
+def _incomplete(root: Path, images: Mapping[str, Path]) -> dict[str, RefusedCase]:
+    """Find the images without a label map, and the label maps without an image."""
+    folder = root / "labelsTr"
+    files = nifti_files(folder) if folder.is_dir() else []
+    found = {
+        case_id: _refused(case_id, folder / f"{case_id}.nii.gz", "The image has no label map.")
+        for case_id in images
+        if not _label(root, case_id)
+    }
+    for path in files:
+        if stem_of(path) not in images:
+            found[stem_of(path)] = _refused(stem_of(path), path, "The label map has no image.")
+    return found
+
+
+def _absent(root: Path, listed: Iterable[Path]) -> dict[str, RefusedCase]:
+    """Find the cases whose listed files are not there."""
+    found: dict[str, RefusedCase] = {}
+    for path in listed:
+        if not path.is_file():
+            case_id = _case_and_channel(path, root)[0]
+            what = f"The listed file {str(path.relative_to(root))[:80]!r} is absent."
+            found.setdefault(case_id, _refused(case_id, path, what))
+    return found
+
+
+def _refused(case_id: str, path: Path, what: str) -> RefusedCase:
+    fix = "add the missing file, or take the other one out and unlist both"
+    return RefusedCase(case_id, _refuse(path, what, fix))

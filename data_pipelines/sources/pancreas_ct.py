@@ -15,7 +15,13 @@ from data_pipelines.label_protocols import LabelProtocol
 from data_pipelines.manifest import Case, Manifest
 from data_pipelines.sources import zenodo_labels
 from data_pipelines.sources.case_files import by_number, folders_below, require_inside
-from data_pipelines.sources.found import Found, left_out, require_protocol
+from data_pipelines.sources.found import (
+    Found,
+    RefusedCase,
+    left_out,
+    require_protocol,
+    require_some,
+)
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
 from voxsiam.volumes.dicom import holds_dicom
@@ -44,20 +50,18 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
         raise zenodo_labels.absent(root, zenodo_labels.PANCREAS_CT)
     patients = patient_folders(root)
     series = find_series(patients, root, labels.keys())
-    for number in sorted((patients.keys() & labels.keys()) - series.keys() - WITHDRAWN):
-        raise UserError(
-            "The folder of the patient holds no DICOM slice.",
-            where=str(patients[number]),
-            fix="download the series of this patient again, or remove its folder",
-        )
-    without_image, unlabelled = labels.keys() - series.keys(), patients.keys() - labels.keys()
+    empty = (patients.keys() & labels.keys()) - series.keys() - WITHDRAWN
+    refused = tuple(_without_slices(number, patients[number]) for number in sorted(empty))
+    without_image = labels.keys() - series.keys() - empty
+    unlabelled = patients.keys() - labels.keys()
     notes = (
         *withdrawn_note(without_image),
         *left_out(without_image - WITHDRAWN, "with a label map and no scan"),
         *left_out(unlabelled, "without a multi-organ reference"),
     )
-    cases = group_by_patient(cases_of(series, labels), root)
-    return Found(Manifest(cases, root), notes)
+    cases = cases_of(series, labels)
+    require_some(cases, refused)
+    return Found(Manifest(group_by_patient(cases, root), root), notes, refused)
 
 
 def cases_of(series: Mapping[int, Path], labels: Mapping[int, Path]) -> tuple[Case, ...]:
@@ -104,6 +108,15 @@ def withdrawn_note(without_image: set[int]) -> tuple[str, ...]:
     """Name the withdrawn ones among the cases without an image."""
     gone = sorted(without_image & WITHDRAWN)
     return tuple(f"{_PREFIX}{number:04} has no scan: TCIA withdrew it" for number in gone)
+
+
+def _without_slices(number: int, folder: Path) -> RefusedCase:
+    error = UserError(
+        "The folder of the patient holds no DICOM slice.",
+        where=str(folder),
+        fix="download the series of this patient again, or remove its folder",
+    )
+    return RefusedCase(f"{_PREFIX}{number:04}", error)
 
 
 def _case(name: str, series: Path, label: Path) -> Case:

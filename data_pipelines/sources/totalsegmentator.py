@@ -10,8 +10,8 @@ from pathlib import Path
 from data_pipelines.label_protocols import PROTOCOLS, LabelProtocol
 from data_pipelines.manifest import Case, Manifest
 from data_pipelines.sources.case_files import find_nifti, nifti_files, require_inside, stem_of
-from data_pipelines.sources.found import Found
-from data_pipelines.sources.organ_names import organ_value
+from data_pipelines.sources.found import Found, RefusedCase, require_some
+from data_pipelines.sources.organ_names import organ_value, refuse_misspelt
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
@@ -43,11 +43,17 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     folders = [f for f in _folders(root) if find_nifti(f, _IMAGE) or _has_labels(f)]
     masks = {folder: _masks(folder / _LABELS, root) for folder in folders}
     organs = {organ for found in masks.values() for organ in found}
-    cases = tuple(
-        Case(f.name, f.name, _image(f, root), _labels(f, masks[f], organs, chosen), root.name)
-        for f in folders
-    )
-    return Found(Manifest(group_by_patient(cases, root), root), _notes(organs))
+    cases: list[Case] = []
+    refused: list[RefusedCase] = []
+    for folder in folders:
+        try:
+            image, labels = _image(folder, root), _labels(folder, masks[folder], organs, chosen)
+            cases.append(Case(folder.name, folder.name, image, labels, root.name))
+        except UserError as error:
+            refused.append(RefusedCase(folder.name, error))
+    require_some(cases, refused)
+    manifest = Manifest(group_by_patient(tuple(cases), root), root)
+    return Found(manifest, _notes(organs), tuple(refused))
 
 
 def _folders(root: Path) -> list[Path]:
@@ -74,6 +80,7 @@ def _masks(folder: Path, root: Path) -> dict[int, Path]:
     files = nifti_files(folder) if folder.is_dir() else []
     found: dict[int, Path] = {}
     for path in files:
+        refuse_misspelt(stem_of(path), path)
         organ = organ_value(stem_of(path))
         if organ in found:
             raise UserError(

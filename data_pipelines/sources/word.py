@@ -9,7 +9,7 @@ from pathlib import Path
 from data_pipelines.label_protocols import PROTOCOLS, LabelProtocol
 from data_pipelines.manifest import Manifest
 from data_pipelines.sources.case_files import nifti_files, stem_of
-from data_pipelines.sources.found import Found, require_protocol
+from data_pipelines.sources.found import Found, require_protocol, require_some
 from data_pipelines.sources.image_label_folders import Part, read_parts
 from data_pipelines.sources.patients import group_by_patient
 from voxsiam.errors import UserError
@@ -30,9 +30,10 @@ def recognise(root: Path) -> bool:
 def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     """List the labelled scans of all parts."""
     require_protocol(protocol, _PROTOCOL, root)
-    pairs, notes = read_parts(root, _PARTS, _case_name)
-    cases = tuple(pair.case(name, "word", _PROTOCOL) for name, pair in pairs.items())
-    return Found(Manifest(group_by_patient(cases, root), root), notes)
+    files = read_parts(root, _PARTS, _case_name)
+    cases = tuple(pair.case(name, "word", _PROTOCOL) for name, pair in files.pairs.items())
+    require_some(cases, files.refused)
+    return Found(Manifest(group_by_patient(cases, root), root), files.notes, files.refused)
 
 
 def _case_name(path: Path) -> str:

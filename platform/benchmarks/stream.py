@@ -71,7 +71,7 @@ def write_set(root: Path, cases: int) -> PreparedSet:
                 patient_id=f"case{number:04}",
                 source="noise",
                 key=f"{number:016x}",
-                **facts.model_dump(exclude={"sha256", "sketch"}),
+                **facts.for_record(),
             )
         )
     record = PreparedRecord(

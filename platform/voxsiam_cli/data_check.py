@@ -49,12 +49,12 @@ def check(
 
     if output is not None:
         check_page_folder(output)
-    found = find_source(source, named(protocol) if protocol else None)
+    found = find_source(source, named(protocol) if protocol else None, keep_refused=True)
     if as_json:
-        report = check_manifest(found.manifest)
+        report = check_manifest(found.manifest, refused=found.refused)
     else:
         with Steps("check") as steps:
-            report = check_manifest(found.manifest, steps)
+            report = check_manifest(found.manifest, steps, refused=found.refused)
     report = replace(report, notes=found.notes)
     if as_json:
         print_json(record_of(report))

@@ -81,7 +81,7 @@ ROWS = (
     Row("B6", "one scan of two cut short", image(lambda raw: raw[:-9]), words="to its end"),
     Row("B7", "a label map of 2 MB that unpacks to 2 GB", label_bomb,
         words=r"has shape \(1024, 1024, 1000\), its image"),
-    Row("B11", "no cases", emptied, words="not a data set in a layout"),
+    Row("B11", "no cases", emptied, words="The folder is empty"),
     Row("B11", "one case", alone, "accepted", "1 cases on"),
     Row("B14", "empty label map", label(np.zeros_like(LABEL)), words="none of the eight organs"),
     Row("B15", "label map one slice short", label(LABEL[:, :, :-1]), words="has shape"),

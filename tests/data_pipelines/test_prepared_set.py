@@ -46,7 +46,7 @@ def build(root, case_folders, small_config):
             )
         )
         assert isinstance(outcome, CaseReady)
-        facts = outcome.facts.model_dump(exclude={"sha256", "sketch"})
+        facts = outcome.facts.for_record()
         cases.append(
             PreparedCase(
                 case_id=case.case_id,

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -58,6 +59,38 @@ def test_label_values_of_another_protocol(tmp_path):
     result = run(tmp_path / "clinic", "--protocol", "amos22")
     assert result.exit_code in (0, 2)
     assert "duplicates" not in result.output
+
+
+def test_a_case_without_its_label_stops_no_other(clinic):
+    (clinic / "bert").mkdir()
+    shutil.copy(clinic / "anna" / "image.nii.gz", clinic / "bert")
+    result = run(clinic, "--json")
+    assert result.exit_code == 2
+    first, second = json.loads(result.output)["cases"]
+    assert (first["case_id"], first["findings"][0]["where"]) == ("bert", "bert")
+    assert first["findings"][0]["what"] == "The case has no label.nii.gz."
+    assert (second["case_id"], second["findings"]) == ("anna", [])
+
+
+def test_a_set_read_with_the_wrong_protocol(tmp_path):
+    for seed, name in enumerate(("anna", "bert", "carl")):
+        write_case(tmp_path / "clinic", name, *trunk(seed=seed, shift=9))
+    assert run(tmp_path / "clinic").exit_code == 0
+    page = tmp_path / "page"
+    result = run(tmp_path / "clinic", "--protocol", "amos22", "-o", page)
+    assert result.exit_code == 2
+    assert "refused; first " in result.output
+    record = json.loads((page / "checks.json").read_text())
+    assert {one["severity"] for one in record["findings"]} == {"refuse"}
+    assert "Not one voxel of" in (page / "index.html").read_text()
+
+
+@pytest.mark.parametrize("place", ["file/page", "file/a/b", "/proc/page"])
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written") as caught:
+        run(tmp_path / "absent", "-o", tmp_path / place)
+    assert caught.value.where == str(tmp_path / place)
 
 
 def test_the_program_ends_with_the_exit_code(clinic, child_environment):

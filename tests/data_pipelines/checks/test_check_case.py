@@ -12,7 +12,9 @@ from tests.data_pipelines.checks.trunks import (
     VALUES,
     ellipsoid,
     known,
+    only,
     trunk,
+    uneven_spleen,
     write_case,
     write_image,
 )
@@ -137,6 +139,27 @@ def test_a_defect_gets_its_name(name, tmp_path):
     assert report.picture is not None
 
 
+def flips_of(folder, image, label):
+    return [one for one in checked(folder, image, label).findings if one.check == "flip"]
+
+
+def test_a_map_of_the_spleen_alone_is_never_refused_as_mirrored(tmp_path):
+    image, label = uneven_spleen()
+    (found,) = flips_of(tmp_path, image, only(label, "spleen"))
+    assert found.severity == "note"
+    assert "0 ml of liver in view (100 needed) cannot tell" in found.what
+    assert "best mirrored along w" in found.what
+    assert flips_of(tmp_path, image, label) == []
+
+
+def test_a_map_of_the_liver_alone_is_refused_where_it_is_mirrored(tmp_path):
+    image, label = trunk()
+    liver = only(label, "liver")
+    assert flips_of(tmp_path, image, liver) == []
+    (found,) = flips_of(tmp_path, image, liver[:, :, ::-1])
+    assert (found.severity, found.what[:26]) == ("refuse", "The label map is mirrored.")
+
+
 def test_a_speck_is_not_worth_a_note(tmp_path):
     assert checked(tmp_path, *speck(*trunk())).findings == ()
 
@@ -170,6 +193,17 @@ def test_headers_that_contradict_themselves(name, tmp_path):
     findings = check_case(case, tmp_path).findings
     assert [(one.severity, one.check) for one in findings] == [(severity, check)]
     assert words in findings[0].what
+
+
+def test_what_the_reader_mends_in_both_files_is_said_once(tmp_path):
+    drifting = np.diag([4.0, 4.0, 5.0, 1.0])
+    drifting[0, 1] = 0.004
+    case = write_case(tmp_path, "anna", *trunk(), drifting)
+    for path in (known(case.image), *case.label.files):
+        patch(path, (QFORM, "<h", 1), (QFORM + 16, "<f", 40.0))
+    findings = check_case(case, tmp_path).findings
+    assert sorted(one.what[:5] for one in findings) == ["Axes ", "Sform"]
+    assert {(one.severity, one.check) for one in findings} == {("repair", "files")}
 
 
 def turned(degrees, shear=0.0):

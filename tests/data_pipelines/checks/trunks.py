@@ -63,6 +63,21 @@ def trunk(seed=0, stretch=1.0, shift=0.0):
     return image.round().astype(np.int16), label
 
 
+def only(label, *organs):
+    """The label map of an annotator who looked for these organs alone."""
+    values = [ORGANS.index(organ) + 1 for organ in organs]
+    return np.where(np.isin(label, values), label, 0).astype(np.uint8)
+
+
+def uneven_spleen():
+    """A trunk whose spleen is less even than the liver where its mirror image lies."""
+    image, label = trunk()
+    spleen = only(label, "spleen") > 0
+    image[spleen[:, :, ::-1]] = 110
+    image[spleen] += np.random.default_rng(1).normal(0, 30, spleen.sum()).astype(np.int16)
+    return image, label
+
+
 def write_image(path: Path, image, affine=None):
     return write_scan(path, image.transpose(2, 1, 0), _affine() if affine is None else affine)
 

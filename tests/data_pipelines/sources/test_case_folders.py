@@ -1,6 +1,7 @@
 import pytest
 
 from data_pipelines.sources.case_folders import read, recognise
+from data_pipelines.sources.detect import find_source
 from tests.nifti_files import label_map, phantom_ct, write_scan
 from voxsiam.errors import UserError
 
@@ -27,8 +28,22 @@ def test_uncompressed_files(tmp_path):
 def test_half_a_case(case_folders, name):
     (case_folders / "bert" / f"{name}.nii.gz").unlink()
     with pytest.raises(UserError, match=f"no {name}") as caught:
-        read(case_folders)
+        find_source(case_folders)
     assert caught.value.where == str(case_folders / "bert")
+    assert "go on with the 2 good cases" in caught.value.fix
+    found = find_source(case_folders, keep_refused=True)
+    assert [c.case_id for c in found.manifest.cases] == ["anna", "carl"]
+    assert [each.case_id for each in found.refused] == ["bert"]
+
+
+def test_half_cases_alone(case_folders):
+    for name in ("anna", "bert", "carl"):
+        (case_folders / name / "label.nii.gz").unlink()
+    with pytest.raises(
+        UserError, match=r"no label\.nii\.gz\. \(2 other cases are bad too"
+    ) as caught:
+        find_source(case_folders, keep_refused=True)
+    assert "good cases" not in caught.value.fix
 
 
 def test_names_that_trouble(tmp_path):

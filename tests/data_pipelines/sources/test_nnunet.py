@@ -2,7 +2,10 @@ import json
 
 import pytest
 
-from data_pipelines.sources.nnunet import read, read_label_values
+from data_pipelines.label_protocols import protocol
+from data_pipelines.sources.detect import find_source
+from data_pipelines.sources.label_names import read_label_values
+from data_pipelines.sources.nnunet import read
 from tests.nifti_files import label_map
 from tests.small_data_sets import write_nnunet
 from voxsiam.errors import UserError
@@ -34,7 +37,10 @@ def test_decathlon(tmp_path):
         training=[{"image": "./imagesTr/ct_001.nii.gz", "label": "./labelsTr/ct_001.nii.gz"}],
     )
     (root / "imagesTr" / "._ct_001.nii.gz").write_bytes(b"left by another system")
-    manifest = read(root).manifest
+    found = read(root)
+    manifest = found.manifest
+    assert found.notes[0] == "label 'cancer' (2) is none of the eight organs: background"
+    assert found.notes[1].startswith("voxels of 'cancer' (2) are cut out of the organ they lie in")
     label = root / "labelsTr" / "ct_001.nii.gz"
     assert manifest.cases[0].label == LabelMap(path=label, values={0: 0, 1: 5, 2: 0, 7: 1})
     assert [c.case_id for c in manifest.cases] == ["ct_001", "ct_002"]
@@ -49,7 +55,21 @@ def test_background_need_not_be_named(tmp_path):
     assert read_label_values(tmp_path, {"liver": 3}) == {3: 5, 0: 0}
 
 
+def test_what_becomes_background_is_told(nnunet_folder):
+    names = {"background": 0, "liver": 1, "kidney": 2, "x": 3}
+    found = find_source(describe(nnunet_folder, labels=names))
+    assert found.notes == ("labels 'kidney' (2), 'x' (3) are none of the eight organs: background",)
+    described = find_source(nnunet_folder, protocol("voxsiam"))
+    assert described.notes == ()
+
+
+def test_a_tumour_may_be_counted_as_its_organ(tmp_path):
+    labels = {"0": "background", "1": "liver", "2": "liver"}
+    assert read_label_values(tmp_path, labels) == {0: 0, 1: 5, 2: 5}
+
+
 BAD_LABELS = {
+    "misspelt": ({"liver": 1, "spleeen": 2}, "'spleeen' is none of the eight organs, but nearly"),
     "absent": (None, "no table"),
     "a list": (["liver"], "no table"),
     "empty": ({}, "None of its labels"),
@@ -103,7 +123,6 @@ def test_bad_dataset_json(nnunet_folder, name):
         ([{"image": "../secret.nii.gz"}], "leads out"),
         ([{"image": "imagesTr/../../secret.nii.gz"}], "leads out"),
         ([{"image": "/etc/passwd"}], "leads out"),
-        ([{"image": "imagesTr/absent.nii.gz"}], "is absent"),
         ([{"image": 3}], "not a path"),
         (["a\0b"], "not a path"),
         ("imagesTr", "not a list"),
@@ -121,11 +140,34 @@ def test_other_contradictions(nnunet_folder):
         read(describe(nnunet_folder, numTraining=2, dataset={}))
 
 
-def test_image_without_label(nnunet_folder):
-    (nnunet_folder / "labelsTr" / "ct_002.nii.gz").unlink()
-    with pytest.raises(UserError, match="no label map") as caught:
-        read(nnunet_folder)
-    assert "ct_002" in caught.value.where
+def remove_label(root):
+    (root / "labelsTr" / "ct_002.nii.gz").unlink()
+
+
+def remove_image(root):
+    (root / "imagesTr" / "ct_002_0000.nii.gz").unlink()
+
+
+def list_another(root):
+    describe(root, training=[{"image": "imagesTr/more.nii.gz", "label": "labelsTr/more.nii.gz"}])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words", "case_id", "good"),
+    [
+        (remove_label, "The image has no label map", "ct_002", 1),
+        (remove_image, "The label map has no image", "ct_002", 1),
+        (list_another, r"imagesTr/more\.nii\.gz' is absent", "more", 2),
+    ],
+)
+def test_a_case_without_a_file(nnunet_folder, spoil, words, case_id, good):
+    spoil(nnunet_folder)
+    with pytest.raises(UserError, match=words) as caught:
+        find_source(nnunet_folder)
+    assert case_id in caught.value.where
+    found = find_source(nnunet_folder, keep_refused=True)
+    assert [each.case_id for each in found.refused] == [case_id]
+    assert len(found.manifest.cases) == good
 
 
 def test_second_channel(nnunet_folder):

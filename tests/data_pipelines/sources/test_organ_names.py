@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import pytest
 
-from data_pipelines.sources.organ_names import organ_value
+from data_pipelines.label_protocols import PROTOCOLS
+from data_pipelines.sources.organ_names import is_tumour, organ_value, refuse_misspelt
+from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 
 
@@ -32,3 +36,44 @@ def test_synonyms(name, organ):
 )
 def test_other_structures(name):
     assert organ_value(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "organ"),
+    [
+        ("spleeen", "spleen"),
+        ("livr", "liver"),
+        ("Lever", "liver"),
+        ("kidny_left", "left_kidney"),
+        ("left_kidneys", "left_kidney"),
+        ("galbladder", "gallbladder"),
+        ("esophagous", "esophagus"),
+        ("stomack", "stomach"),
+        ("pancrea", "pancreas"),
+        ("duodenm", "duodenum"),
+    ],
+)
+def test_misspelt_names_are_refused(name, organ):
+    with pytest.raises(UserError, match="nearly one") as caught:
+        refuse_misspelt(name, Path("dataset.json"))
+    assert f"'{organ}'" in caught.value.fix
+
+
+def test_names_of_other_structures_are_not_misspelt_organs():
+    names = {name for known in PROTOCOLS.values() for name in known.names.values()}
+    more = [
+        "kidney",
+        "kidneys",
+        "bladder",
+        "liver tumour",
+        "cancer",
+        "kidney_tumor",
+        "hepatic vein",
+    ]
+    for name in (*names, *more, "background", "bowel", "pancreatic duct", "lung", "bone", "", "x"):
+        refuse_misspelt(name, Path("dataset.json"))
+
+
+def test_tumours():
+    assert all(map(is_tumour, ("cancer", "liver tumour", "Kidney_Tumor", "lesions", "metastasis")))
+    assert not any(map(is_tumour, ("liver", "cyst", "hepatic vessel", "")))

@@ -2,13 +2,23 @@ import nibabel
 import numpy as np
 import pytest
 
-from tests.data_pipelines.checks.trunks import SPACING, VALUES, known, trunk, write_image
+from tests.data_pipelines.checks.trunks import (
+    SPACING,
+    VALUES,
+    known,
+    only,
+    trunk,
+    uneven_spleen,
+    write_image,
+)
 from voxsiam.errors import UserError
 from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.label_flip import (
     AS_IT_IS,
+    CLEAR_MARGIN,
     FLIPS,
+    MIN_LIVER_ML,
     compare_flips,
     flip_name,
     flipped,
@@ -34,7 +44,9 @@ def test_the_figures_are_those_of_the_voxels_looked_at():
     label = np.zeros((8, 8, 8), np.uint8)
     label[:4] = 5
     image[:4], image[0] = 100, -200
-    score = known(compare_flips(image, label, (4.0, 4.0, 4.0))).unchanged
+    compared = known(compare_flips(image, label, (4.0, 4.0, 4.0)))
+    assert compared.liver_ml == pytest.approx(256 * 0.064)
+    score = compared.unchanged
     assert score.median_hu == {"liver": 100}
     assert score.air_share == 0.25
     assert score.deviation_hu["liver"] == pytest.approx(300 * np.sqrt(3) / 4)
@@ -57,6 +69,49 @@ def test_nan_counts_as_air_and_without_organs_nothing_is_said():
     score = known(compare_flips(broken, label, SPACING)).unchanged
     assert score.median_hu["liver"] == -1024
     assert compare_flips(image, np.where(label == 8, label, 0), SPACING) is None
+
+
+def test_a_spleen_alone_decides_nothing():
+    image, label = uneven_spleen()
+    compared = known(compare_flips(image, only(label, "spleen"), SPACING))
+    assert compared.best.flip == (False, False, True)
+    assert compared.margin > CLEAR_MARGIN
+    assert compared.liver_ml == 0
+    assert not compared.is_clear
+    assert known(compare_flips(image, label, SPACING)).best.flip == AS_IT_IS
+
+
+@pytest.mark.parametrize(
+    ("organs", "refuses", "mirrors"),
+    [
+        (("spleen",), False, False),
+        (("pancreas",), False, False),
+        (("spleen", "left_kidney", "pancreas"), False, False),
+        (("liver",), True, False),
+        (("liver", "spleen", "left_kidney"), True, False),
+        (("liver", "pancreas"), True, True),
+    ],
+)
+@pytest.mark.parametrize("flip", FLIPS, ids=flip_name)
+def test_which_organs_suffice(organs, refuses, mirrors, flip):
+    image, label = trunk()
+    compared = known(compare_flips(image, flipped(only(label, *organs), flip), SPACING))
+    assert compared.is_clear == compared.shows_enough_to_refuse == refuses
+    assert compared.shows_enough_to_mirror == mirrors
+    assert not refuses or compared.best.flip == flip
+
+
+def test_the_tip_of_a_liver_does_not_suffice():
+    image, label = trunk()
+    liver = only(label, "liver", "pancreas")
+    whole, tip = known(compare_flips(image, liver, SPACING)), liver.copy()
+    tip[(np.indices(tip.shape)[0] > 21) & (tip == 5)] = 0
+    cut = known(compare_flips(image, tip, SPACING))
+    assert whole.liver_ml == pytest.approx((liver == 5).sum() * 0.08)
+    assert 30 < cut.liver_ml < MIN_LIVER_ML < whole.liver_ml
+    assert cut.margin > CLEAR_MARGIN
+    assert not cut.is_clear
+    assert not cut.shows_enough_to_mirror
 
 
 def test_sides():
@@ -113,6 +168,27 @@ def test_by_hu_refuses_with_figures_what_the_image_does_not_show(tmp_path):
     scan, labels = written(tmp_path, label[:-1])
     with pytest.raises(UserError, match="has shape"):
         labels.read(scan)
+
+
+@pytest.mark.parametrize(
+    "organs", [("spleen",), ("liver",), ("spleen", "left_kidney", "pancreas")], ids="+".join
+)
+@pytest.mark.parametrize("flip", [AS_IT_IS, (True, False, False)], ids=flip_name)
+def test_by_hu_refuses_what_too_few_organs_cannot_tell(tmp_path, organs, flip):
+    _, label = trunk()
+    scan, labels = written(tmp_path, flipped(only(label, *organs), flip))
+    with pytest.raises(UserError, match="too little of liver and pancreas") as caught:
+        labels.read(scan)
+    assert caught.value.where.endswith("label.nii.gz")
+
+
+def test_by_hu_with_liver_and_pancreas_alone(tmp_path):
+    _, label = trunk()
+    label = only(label, "liver", "pancreas")
+    scan, labels = written(tmp_path, label[::-1])
+    read, notes = labels.read_with_notes(scan)
+    assert np.array_equal(read, label)
+    assert notes == ("label mirrored along d to fit the image",)
 
 
 def test_the_place_is_part_of_the_meaning_where_it_is_not_the_usual_one(tmp_path):
