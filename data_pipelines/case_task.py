@@ -61,6 +61,16 @@ class CaseRefused(Frozen):
     where: str
     fix: str
 
+    @classmethod
+    def of(cls, case_id: str, error: UserError) -> "CaseRefused":
+        """Take an error apart, so that it can travel as text."""
+        return cls(case_id=case_id, what=error.what, where=error.where, fix=error.fix)
+
+    @property
+    def error(self) -> UserError:
+        """The error again."""
+        return UserError(self.what, where=self.where, fix=self.fix)
+
 
 CaseOutcome = CaseReady | CaseRefused
 OUTCOME: TypeAdapter[CaseOutcome] = TypeAdapter(CaseOutcome)

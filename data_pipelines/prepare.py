@@ -4,7 +4,7 @@ A finished set costs no task: source files are recognised by size and times, vol
 checksums. Tasks return a few words; the arrays go to disk where they are made.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from data_pipelines.prepared_set import (
 )
 from data_pipelines.sources import crop_boxes
 from data_pipelines.sources.file_names import require_text
+from data_pipelines.sources.found import RefusedCase, joined
 from voxsiam.durable_files import remove_abandoned
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox
@@ -47,10 +48,12 @@ class BadCases:
         checked: Whether to refuse what `data_pipelines.checks` refuses; cases in the cache that
             have not passed the checks of today are read and checked again.
         leave_out: Whether to go on without refused cases; the set remembers them.
+        known: Cases that the source has refused: they are not in the manifest.
     """
 
     checked: bool = True
     leave_out: bool = False
+    known: tuple[CaseRefused, ...] = ()
 
 
 def prepare(
@@ -99,11 +102,12 @@ def prepare(
     outcomes |= _repeated_images(manifest, outcomes)
     in_order = [(case, outcomes[case.case_id]) for case in manifest.cases]
     ready = [(case, outcome) for case, outcome in in_order if isinstance(outcome, CaseReady)]
-    refused = [outcome for _, outcome in in_order if isinstance(outcome, CaseRefused)]
+    here = [outcome for _, outcome in in_order if isinstance(outcome, CaseRefused)]
+    refused = [*bad_cases.known, *here]
     for outcome in refused:
         tell(outcome)
     if refused and not (bad_cases.leave_out and ready):
-        raise _joined(refused, len(in_order))
+        raise joined(tuple(RefusedCase(one.case_id, one.error) for one in refused), len(ready))
     write_record(root / RECORD, manifest, config, ready, refused)
     return open_prepared(root)
 
@@ -180,15 +184,6 @@ def _request(case: Case, config: PreparationConfig, root: Path, *, checked: bool
         crop=_crop(case, config),
         checked=checked,
     )
-
-
-def _joined(refused: Sequence[CaseRefused], total: int) -> UserError:
-    first, others = refused[0], len(refused) - 1
-    more = f" ({others} other case{'s are' if others > 1 else ' is'} bad too.)" if others else ""
-    leave_out = ""
-    if total > len(refused):
-        leave_out = f", or go on with the {total - len(refused)} good cases: --leave-out-refused"
-    return UserError(first.what + more, where=first.where, fix=first.fix + leave_out)
 
 
 def _repeated_images(

@@ -54,7 +54,7 @@ def with_zenodo_boxes(found: Found, folder: Path) -> Found:
     if any(case.source == pancreas_ct.SOURCE for case in cases):
         notes.append(f"the boxes of Pancreas-CT in {FILE_NAME} are not used")
     manifest = replace(found.manifest, cases=tuple(cases))
-    return Found(manifest, (*found.notes, *notes))
+    return replace(found, manifest=manifest, notes=(*found.notes, *notes))
 
 
 def _rows_by_number(path: Path) -> Mapping[int, tuple[int, ...]]:

@@ -91,17 +91,19 @@ def prepare(  # noqa: PLR0913
 
     voxsiam data prepare downloads --paper -o prepared-paper
     """  # fmt: skip
+    from data_pipelines.case_task import CaseRefused
     from data_pipelines.prepare import BadCases
     from voxsiam_cli.datasets import choose_preparation, prepare_source
 
     config = choose_preparation(parse_grid(grid), settings or ())
     options = data_sources.SourceOptions(
-        source, protocol, paper, pancreas_ct, btcv, zenodo, allow_missing
+        source, protocol, paper, pancreas_ct, btcv, zenodo, allow_missing, leave_out_refused
     )
     found = data_sources.choose_source(options, boxes=config.crop == "box")
     for note in found.notes:
         say(f"note: {note}")
-    bad_cases = BadCases(checked=checks, leave_out=leave_out_refused)
+    known = tuple(CaseRefused.of(one.case_id, one.error) for one in found.refused)
+    bad_cases = BadCases(checked=checks, leave_out=leave_out_refused, known=known)
     prepared = prepare_source(found.manifest, output, config, workspace, bad_cases)
     data_sources.record_source(prepared, found, is_paper=paper)
     d, h, w = config.grid_dhw

@@ -65,6 +65,7 @@ class SourceOptions:
     btcv: Path | None
     zenodo: Path | None
     allow_missing: bool
+    leave_out_refused: bool
 
 
 def choose_source(options: SourceOptions, *, boxes: bool = False) -> "Found":
@@ -103,7 +104,8 @@ def _source_cases(options: SourceOptions) -> "Found":
             raise _refuse(option, "it goes with --paper only", "add --paper, or leave it out")
     if options.source is None:
         raise _refuse("SOURCE", "no data set is named", "give its folder, or --paper")
-    return find_source(options.source, protocol(options.protocol) if options.protocol else None)
+    known = protocol(options.protocol) if options.protocol else None
+    return find_source(options.source, known, keep_refused=options.leave_out_refused)
 
 
 def _paper_cases(options: SourceOptions) -> "Found":

@@ -494,8 +494,6 @@ def test_another_data_set_does_not_replace_a_prepared_one(tmp_path, copied, smal
     _, out = copied
     other = write_case_folders(tmp_path / "other")
     before = (out / "prepared.json").read_bytes()
-    with pytest.raises(
-        UserError, match="set 'clinic', this data set is 'other'"
-    ):
+    with pytest.raises(UserError, match="set 'clinic', this data set is 'other'"):
         prepare_folder(other, out, small_config)
     assert (out / "prepared.json").read_bytes() == before

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from data_pipelines.prepared_set import open_prepared
 from data_pipelines.sources import catalogue
+from tests.small_data_sets import write_case_folders
 from tests.source_miniatures import (
     abdomen,
     write_amos22,
@@ -157,6 +158,20 @@ def test_the_protocol_reaches_the_labels(tmp_path, session_ray):
     native = open_prepared(out).load_native("FLARE22_Tr_0001")
     np.testing.assert_array_equal(native.label, abdomen(0)[1].transpose(2, 1, 0))
     assert not (out / "paper.json").exists()
+
+
+def test_a_case_without_its_label_is_left_out_where_that_is_asked_for(tmp_path, session_ray):
+    root = write_case_folders(tmp_path / "clinic")
+    (root / "bert" / "label.nii.gz").unlink()
+    error = refused("prepare", root, "-o", tmp_path / "out", *GRID)
+    assert error.where == str(root / "bert")
+    assert "2 good cases: --leave-out-refused" in error.fix
+    done = run("prepare", root, "-o", tmp_path / "out", "--leave-out-refused", *GRID)
+    assert done.exit_code == 0, done.exception
+    assert "refused: bert: " in done.output
+    prepared = open_prepared(tmp_path / "out")
+    assert [case.case_id for case in prepared.cases] == ["anna", "carl"]
+    assert [case.case_id for case in prepared.left_out] == ["bert"]
 
 
 def test_notes_of_a_source_are_shown(tmp_path, no_ray):
