@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dashboards.charts import learning_curves, organ_boxes
 from dashboards.comparability import data_kind, warnings
+from dashboards.comparisons import COLUMNS, compare_rows, comparison_notes
 from dashboards.folder_swap import write_folder
 from dashboards.overlays import draw_overlays
 from dashboards.palette import organ_title
@@ -90,6 +91,9 @@ def _page(report: ReportTable, overlay: dict[str, str] | None, mlflow_ui: str) -
         warnings=warnings(report.results),
         measures=MEASURES,
         organs={organ: organ_title(organ) for organ in ORGANS},
+        comparison_columns=COLUMNS,
+        comparisons=compare_rows(report),
+        comparison_notes=comparison_notes(report),
         overlay=overlay,
         charts=drawn,
         plotly_js=plotly.offline.get_plotlyjs() if drawn else "",

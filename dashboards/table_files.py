@@ -4,11 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from dashboards.comparability import data_kind
+from dashboards.comparisons import COLUMNS as COMPARISON_COLUMNS
+from dashboards.comparisons import compare_rows, comparison_notes
 from dashboards.palette import organ_title
 from dashboards.tables import MEASURES, Cell, ReportRow, ReportTable
 from voxsiam.types import ORGANS
@@ -56,23 +59,25 @@ def to_csv(table: ReportTable) -> str:
 
 
 def to_markdown(table: ReportTable) -> str:
-    """Write both tables and the footnotes as GitHub's Markdown."""
+    """Write the tables and the footnotes as GitHub's Markdown."""
     lines = [f"# {table.heading.translate(_MARKDOWN)}", ""]
-    for header, body in (_main_table(table), _organ_table(table)):
+    for header, body in _tables(table):
         lines += [_markdown_line(header), "|" + " --- |" * len(header)]
         lines += [_markdown_line(line) for line in body] + [""]
-    lines += [f"- {note.translate(_MARKDOWN)}" for note in table.footnotes]
+    notes = (*table.footnotes, *comparison_notes(table))
+    lines += [f"- {note.translate(_MARKDOWN)}" for note in notes]
     return "\n".join(lines) + "\n"
 
 
 def to_latex(table: ReportTable) -> str:
-    """Write both tables as LaTeX; needs the package booktabs."""
+    """Write the tables as LaTeX; needs the package booktabs."""
     parts = ["% \\usepackage{booktabs}"]
-    for header, body in (_main_table(table), _organ_table(table)):
+    for header, body in _tables(table):
         parts += [f"\\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", "\\toprule"]
         parts += [_latex_line(header), "\\midrule", *(_latex_line(line) for line in body)]
         parts += ["\\bottomrule", "\\end{tabular}", ""]
-    parts += ["\\begin{itemize}", *(f"\\item {_latex(note)}" for note in table.footnotes)]
+    notes = (*table.footnotes, *comparison_notes(table))
+    parts += ["\\begin{itemize}", *(f"\\item {_latex(note)}" for note in notes)]
     return "\n".join([*parts, "\\end{itemize}", ""])
 
 
@@ -93,6 +98,7 @@ def to_json(table: ReportTable) -> str:
         },
         "units": {measure.key: measure.title for measure in MEASURES},
         "rows": [_json_row(row) for row in table.rows],
+        "comparisons": [asdict(each) for each in compare_rows(table)],
         "footnotes": list(table.footnotes),
     }
     # The plan comes from a file and may hold NaN, which is no JSON.
@@ -109,6 +115,11 @@ def side_by_side(table: ReportTable) -> TerminalTable:
     for line in body:
         shown.add_row(*(Text(value) for value in line))
     return shown
+
+
+def _tables(table: ReportTable) -> tuple[tuple[list[str], list[list[str]]], ...]:
+    compared = [list(each.texts) for each in compare_rows(table)]
+    return _main_table(table), (list(COMPARISON_COLUMNS), compared), _organ_table(table)
 
 
 def _main_table(table: ReportTable) -> tuple[list[str], list[list[str]]]:

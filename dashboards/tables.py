@@ -96,6 +96,7 @@ class ReportRow:
         organs: DSC by organ.
         missed: Organs the reference has and the prediction has not, for each seed.
         scored: Organs the reference has, for each seed.
+        partner: Label of the row that it is tested against, if there is one.
     """
 
     label: str
@@ -105,6 +106,7 @@ class ReportRow:
     organs: dict[str, Cell]
     missed: Cell
     scored: Cell
+    partner: str | None = None
 
     @property
     def has_printed_organs(self) -> bool:
@@ -145,7 +147,7 @@ class ReportTable:
 def build_table(table: Table, results: StudyResults) -> ReportTable:
     """Join a table of the paper with what a study found, by the rows' labels."""
     planned = _planned_seeds(results)
-    rows = tuple(_build_row(row, planned, results.trials) for row in table.rows)
+    rows = tuple(_build_row(row, table.partner(row), planned, results.trials) for row in table.rows)
     known = [trial for row in rows for trial in row.trials]
     strangers = sorted({trial.row for trial in results.trials} - {row.label for row in rows})
     return ReportTable(
@@ -159,7 +161,9 @@ def build_table(table: Table, results: StudyResults) -> ReportTable:
     )
 
 
-def _build_row(row: Row, planned: int, trials: Iterable[TrialResult]) -> ReportRow:
+def _build_row(
+    row: Row, partner: str | None, planned: int, trials: Iterable[TrialResult]
+) -> ReportRow:
     own = sorted((trial for trial in trials if trial.row == row.label), key=lambda t: t.seed)
     done = [trial for trial in own if trial.finished]
     return ReportRow(
@@ -170,6 +174,7 @@ def _build_row(row: Row, planned: int, trials: Iterable[TrialResult]) -> ReportR
         organs={o: _cell(done, f"dsc/{o}", row.printed.organs.get(o)) for o in ORGANS},
         missed=_cell(done, "missed_organs"),
         scored=_cell(done, "scored_organs"),
+        partner=partner,
     )
 
 

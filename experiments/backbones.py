@@ -6,6 +6,7 @@ Printed: the four networks alone, in Tables I and II; nothing for the networks w
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from experiments.recipes import voxel_simsiam
@@ -24,7 +25,8 @@ def _with_our_loss(network: Callable[[], Recipe]) -> Recipe:
 def _rows(alone: Row) -> tuple[Row, Row]:
     printed = OURS.printed if alone.label == "3D U-Net" else Printed()
     recipe = partial(_with_our_loss, alone.recipe)
-    return alone, Row(label=f"{alone.label} + ours", recipe=recipe, printed=printed)
+    ours = Row(label=f"{alone.label} + ours", recipe=recipe, printed=printed)
+    return replace(alone, compared_with=ours.label), replace(ours, compared_with=ours.label)
 
 
 TABLE = Table(

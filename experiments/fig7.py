@@ -26,6 +26,7 @@ TABLE = Table(
             label=f"{method}, {fraction:.0%}",
             recipe=recipe,
             printed=Printed(dsc=PRINTED.get((method, fraction))),
+            compared_with=f"Ours, {fraction:.0%}",
             label_fraction=fraction,
         )
         for fraction in FRACTIONS

@@ -97,6 +97,7 @@ def plan_study(
         grid_dhw=grid,
         workers=workers,
         trials=tuple(trials),
+        patients=_patients(split, prepared),
         notes=(*budget_notes(table, recipes, grid), *absent, *unchecked),
     )
 
@@ -138,6 +139,12 @@ def _run(
         directory=workspace.run(identity),
         taught=_taught(split, prepared),
     )
+
+
+def _patients(split: Split, prepared: PreparedSet) -> dict[str, str]:
+    """Name the patients of the test cases, for tests that count patients; mostly there are none."""
+    tested = [prepared.case(case_id) for case_id in split.test]
+    return {case.case_id: case.patient_id for case in tested if case.patient_id != case.case_id}
 
 
 def _taught(split: Split, prepared: PreparedSet) -> tuple[str, ...]:

@@ -31,12 +31,15 @@ class Row:
         label: Unique in its table.
         recipe: Returns what is trained.
         printed: What the paper prints.
+        compared_with: Label of the row that this one is tested against; the table's last row where
+            it is empty.
         label_fraction: Share of the training cases that it sees; smaller shares lie in larger.
     """
 
     label: str
     recipe: Callable[[], Recipe]
     printed: Printed
+    compared_with: str = ""
     label_fraction: float = 1.0
 
 
@@ -57,6 +60,11 @@ class Table:
     title: str
     rows: tuple[Row, ...]
     footnotes: tuple[str, ...] = ()
+
+    def partner(self, row: Row) -> str | None:
+        """Name the row that a row is tested against; None where that would be itself."""
+        other = row.compared_with or self.rows[-1].label
+        return other if other != row.label else None
 
     @property
     def heading(self) -> str:

@@ -38,6 +38,7 @@ class StudyPlan(Frozen):
         data_kind: phantom, semi-synthetic or real.
         workers: DDP workers of a trial; 1 trains in the trial's own process.
         notes: What the report must say about the settings.
+        patients: Of the test cases whose patient has another name than the case.
     """
 
     study: str
@@ -50,6 +51,7 @@ class StudyPlan(Frozen):
     workers: int
     trials: tuple[TrialPlan, ...]
     notes: tuple[str, ...] = ()
+    patients: dict[str, str] = {}
 
 
 class Ledger:
