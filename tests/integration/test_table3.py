@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import ray
 from mlflow.tracking import MlflowClient
 
+from tests.nifti_files import phantom_ct, write_scan
+from tests.small_data_sets import write_case_folders
 from voxsiam.orchestration.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
 
@@ -58,10 +61,28 @@ def read_until(process, text):
     pytest.fail(f"never said {text!r}:\n{''.join(seen)}")
 
 
-def test_interrupted_killed_and_resumed_it_ends_as_one_study(program, tmp_path):
+def prepared_scans(program, tmp_path):
+    """Small scans of eight patients, prepared by the program; scored in moments."""
+    source = write_case_folders(tmp_path / "clinic", tuple("abcdefgh"))
+    for number, name in enumerate("abcdefgh"):
+        # Equal label maps would be a leak.
+        write_scan(source / name / "label.nii.gz", np.roll(phantom_ct()[1], number, axis=2))
+    prepare = program("data", "prepare", str(source), "-o", "prepared", "--grid", "32x32x32")
+    said = prepare.stdout.read()
+    assert prepare.wait() == 0, said
+    return "--data", "prepared"
+
+
+@pytest.mark.parametrize(
+    "data", [prepared_scans, pytest.param(lambda *_: (), marks=pytest.mark.slow)],
+    ids=["scans", "phantoms of its own"],
+)  # fmt: skip
+def test_interrupted_killed_and_resumed_it_ends_as_one_study(program, tmp_path, data):
     workspace = Workspace(tmp_path / "w")
     # Longer than tiny, so that an interruption finds something to interrupt.
-    first = program("study", "run", "table3", "--preset", "tiny", "--set", "epochs=4")
+    study = ("study", "run", "table3", "--preset", "tiny", "--set", "epochs=4")
+    study += data(program, tmp_path)
+    first = program(*study)
     read_until(first, "epoch 1/4")
     first.send_signal(signal.SIGINT)
     said = first.stdout.read()
@@ -98,7 +119,7 @@ def test_interrupted_killed_and_resumed_it_ends_as_one_study(program, tmp_path):
     (trials,) = states.values()
     assert {trial["state"] for trial in trials} == {"finished"}
 
-    again = program("study", "run", "table3", "--preset", "tiny", "--set", "epochs=4")
+    again = program(*study)
     said = again.stdout.read()
     assert again.wait() == 0, said
     assert "0 of 3 trials to do" in said
