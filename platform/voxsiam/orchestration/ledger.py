@@ -2,10 +2,12 @@
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import Field
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.run import RunPlan
@@ -51,7 +53,7 @@ class StudyPlan(Frozen):
     workers: int
     trials: tuple[TrialPlan, ...]
     notes: tuple[str, ...] = ()
-    patients: dict[str, str] = {}
+    patients: Mapping[str, str] = Field(default_factory=dict)
 
 
 class Ledger:

@@ -217,7 +217,7 @@ def _plan_summary(plan: StudyPlan) -> dict[str, Any]:
         "rows": list(dict.fromkeys(trial.row for trial in plan.trials)),
         "seeds": sorted({trial.run.seed for trial in plan.trials}),
         "notes": list(plan.notes),
-        "patients": plan.patients,
+        "patients": dict(plan.patients),
     }
 
 
