@@ -12,21 +12,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from experiments.recipes import unet3d, voxel_simsiam
+from experiments.recipes import unet3d, voxel_simsiam, with_feature_loss
 from experiments.table import Printed, Row, Table
-from voxsiam.losses.config import FeatureLossConfig
+from voxsiam.losses.config import SimSiamConfig
 from voxsiam.training.config import Recipe
 
 
 def _changed(changes: Mapping[str, Any]) -> Recipe:
     """Change fields of the method's feature loss; those of its relation stand under `relation`."""
-    recipe = voxel_simsiam()
-    if recipe.feature_loss is None:
-        raise ValueError("the method has a feature loss")
-    fields = recipe.feature_loss.model_dump()
-    relation = {**fields["relation"], **changes.get("relation", {})}
-    merged = {**fields, **changes, "relation": relation}
-    return recipe.with_changes(feature_loss=FeatureLossConfig.model_validate(merged))
+    relation = SimSiamConfig(**changes.get("relation", {}))
+    return with_feature_loss(voxel_simsiam(), **{**changes, "relation": relation})
 
 
 READINGS: Mapping[str, Mapping[str, Any]] = {

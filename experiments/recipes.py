@@ -53,6 +53,14 @@ def voxel_simsiam(*, layers: int = 3) -> Recipe:
     return unet3d().with_changes(feature_loss=loss)
 
 
+def with_feature_loss(recipe: Recipe, **changes: object) -> Recipe:
+    """Change fields of a recipe's feature loss; nothing else."""
+    if recipe.feature_loss is None:
+        raise ValueError("the recipe has no feature loss")
+    changed = recipe.feature_loss.model_copy(update=changes)
+    return recipe.with_changes(feature_loss=FeatureLossConfig.model_validate(changed.model_dump()))
+
+
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (

@@ -5,20 +5,15 @@ Try:     voxsiam study run table4 --preset mini                     (phantoms)
 Printed: DSC 0.800 / 0.806, HD95 2.918 / 2.461, ASSD 0.825 / 0.681
 """
 
-from experiments.recipes import voxel_simsiam
+from experiments.recipes import voxel_simsiam, with_feature_loss
 from experiments.table import Printed, Row, Table
 from voxsiam.losses.config import SimSiamConfig
 from voxsiam.training.config import Recipe
 
 
 def _without_weights() -> Recipe:
-    recipe = voxel_simsiam(layers=3)
-    if recipe.feature_loss is None:
-        raise ValueError("the method has a feature loss")
     # 1 / classes for each class keeps the scale of the loss, and so the meaning of lambda.
-    relation = SimSiamConfig(class_weights="uniform")
-    loss = recipe.feature_loss.model_copy(update={"relation": relation})
-    return recipe.with_changes(feature_loss=loss)
+    return with_feature_loss(voxel_simsiam(), relation=SimSiamConfig(class_weights="uniform"))
 
 
 TABLE = Table(

@@ -7,19 +7,15 @@ Printed: DSC 0.793 / 0.793 / 0.796, HD95 3.210 / 3.263 / 3.089, ASSD 0.86 / 0.82
 
 from functools import partial
 
-from experiments.recipes import voxel_simsiam
+from experiments.recipes import voxel_simsiam, with_feature_loss
 from experiments.table import Printed, Row, Table
 from voxsiam.losses.config import SimSiamConfig
 from voxsiam.training.config import Recipe
 
 
 def _with_heads(hidden_dim: int) -> Recipe:
-    recipe = voxel_simsiam(layers=1)
-    if recipe.feature_loss is None:
-        raise ValueError("the method has a feature loss")
     relation = SimSiamConfig(hidden_dim=hidden_dim)
-    loss = recipe.feature_loss.model_copy(update={"relation": relation})
-    return recipe.with_changes(feature_loss=loss)
+    return with_feature_loss(voxel_simsiam(layers=1), relation=relation)
 
 
 def _row(hidden_dim: int, dsc: float, hd95: float, assd: float) -> Row:
