@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from dashboards.results import StudyResults
 from dashboards.tables import ReportRow, ReportTable
 from voxsiam.metrics.statistics import (
+    LEVEL,
     Interval,
     PairedComparison,
     bootstrap_interval,
@@ -32,7 +33,6 @@ COLUMNS = (
     "p (Wilcoxon, Holm)",
     "First in",
 )
-MAX_SEEDS_TOO_FEW = 5
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def comparison_notes(report: ReportTable) -> tuple[str, ...]:
         "'First in' is the share of resamples over patients and seeds in which a row has the best "
         "mean: the paper's single figures have no such share."
     ]
-    if 0 < seeds <= MAX_SEEDS_TOO_FEW:
+    if seeds and smallest_p(seeds) > LEVEL:
         notes.append(
             f"Seeds are not tested: with {seeds} a row the least possible p-value is "
             f"{smallest_p(seeds):.2g}. What is said of patients holds for these trainings."
