@@ -1,6 +1,7 @@
 """One run on Ray Train: N workers, DDP, gloo on CPU and nccl on GPU."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -9,7 +10,7 @@ from ray.train.v2.api.callback import RayTrainCallback
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from voxsiam.orchestration.run import CaseSource, RunPlan
-from voxsiam.orchestration.train_worker import run_in_worker
+from voxsiam.orchestration.train_worker import Stamp, run_in_worker
 from voxsiam.training.divergence import TrainingDivergedError
 
 MAX_WORKER_FAILURES = 3
@@ -30,11 +31,19 @@ class _LeanTrainer(TorchTrainer):
 
 
 def train_on_workers(
-    plan: RunPlan, load: CaseSource, *, workers: int, use_gpu: bool, storage: Path
+    plan: RunPlan, load: CaseSource, stamp: Stamp, *, workers: int, use_gpu: bool, storage: Path
 ) -> None:
     """Execute a run on Ray Train workers, inside a Tune trial.
 
     A worker that dies is replaced, and the run continues from its own newest checkpoint.
+
+    Args:
+        plan: The run.
+        load: Reads its cases.
+        stamp: Put on every record.
+        workers: Ranks.
+        use_gpu: Whether each has a GPU.
+        storage: Where Ray keeps its own records.
 
     Raises:
         ray.train.WorkerGroupError: The workers failed more often than that is worth.
@@ -43,7 +52,7 @@ def train_on_workers(
     plan.divergence_file.unlink(missing_ok=True)
     trainer = _LeanTrainer(
         run_in_worker,
-        train_loop_config={"plan": plan.model_dump_json(), "load": load},
+        train_loop_config={"plan": plan.model_dump_json(), "load": load, "stamp": asdict(stamp)},
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=use_gpu, resources_per_worker=worker_resources(use_gpu)
         ),

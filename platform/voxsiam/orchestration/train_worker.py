@@ -1,5 +1,6 @@
 """What runs inside a Ray Train worker; imported by each of them, so it stays light."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -15,9 +16,38 @@ from voxsiam.training.divergence import TrainingDivergedError
 PLACEMENT_GROUP_KEY = "placement_group"
 """Record entry that tells the study which placement group to free when Tune stops the trial."""
 
+RUN_INDEX, FIDELITY = "run_index", "fidelity"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Tells in every record which of a trial's runs it is about.
+
+    Attributes:
+        index: Number of the run in its trial.
+        epochs: Of each run.
+    """
+
+    index: int
+    epochs: int
+
+    def on(self, record: Record) -> dict[str, Any]:
+        """Add the run's number, and the epochs that the trial has done over all its runs."""
+        stamped = {**record, RUN_INDEX: self.index}
+        if "epoch" in record:
+            stamped[FIDELITY] = self.index * self.epochs + int(record["epoch"])
+        return stamped
+
 
 class RayTrainWorker:
-    """The training's surroundings inside a Ray Train worker."""
+    """The training's surroundings inside a Ray Train worker.
+
+    Args:
+        stamp: Put on every record.
+    """
+
+    def __init__(self, stamp: Stamp) -> None:
+        self._stamp = stamp
 
     @property
     def rank(self) -> int:
@@ -47,12 +77,13 @@ class RayTrainWorker:
         """Send the record to the trial; Ray Train forwards the first worker's."""
         group = ray.util.get_current_placement_group()
         extra = {PLACEMENT_GROUP_KEY: group.id.hex()} if group is not None else {}
-        ray.train.report({**record, **extra})
+        ray.train.report({**self._stamp.on(record), **extra})
 
 
 def run_in_worker(config: dict[str, Any]) -> None:
     """Execute the run of a train job; Ray Train calls this in each worker."""
-    plan, worker = RunPlan.model_validate_json(config["plan"]), RayTrainWorker()
+    plan = RunPlan.model_validate_json(config["plan"])
+    worker = RayTrainWorker(Stamp(**config["stamp"]))
     try:
         execute_run(plan, config["load"], worker)
     except TrainingDivergedError as error:

@@ -1,0 +1,111 @@
+"""What a Tune trial does: one run after the other.
+
+Studies and sweeps share it; they differ in where their trials come from.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+from ray.tune.execution.placement_groups import PlacementGroupFactory
+
+from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.run import CaseSource, RunPlan, execute_run
+from voxsiam.orchestration.train_job import train_on_workers
+from voxsiam.orchestration.train_worker import Stamp
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.context import Record, SingleProcess
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """How the trials of a study or sweep are run.
+
+    Attributes:
+        load: Reads the cases.
+        workspace: Holds what Ray writes for itself.
+        capacity: Of the cluster.
+        workers: DDP workers of a trial.
+        slots: Trials at a time.
+    """
+
+    load: CaseSource
+    workspace: Workspace
+    capacity: Capacity
+    workers: int
+    slots: int
+
+    @property
+    def _in_process(self) -> bool:
+        """Tell whether a trial trains in its own process: nothing is started for it then."""
+        return self.workers == 1 and not self.capacity.gpus
+
+    def trainable(self) -> Callable[..., Any]:
+        """Return Tune's function of a trial with what it needs bound to it."""
+        bound = functools.partial(
+            _run_trial,
+            workers=0 if self._in_process else self.workers,
+            use_gpu=self.capacity.gpus > 0,
+            storage=self.workspace.ray,
+            threads=max(1, self.capacity.cpus // self.slots),
+        )
+        placed = PlacementGroupFactory([{"CPU": 1} if self._in_process else self.capacity.driver])
+        return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)
+
+
+def trial_config(index: int, runs: Sequence[RunPlan]) -> dict[str, Any]:
+    """Say what a trial runs, as Tune carries it.
+
+    Args:
+        index: Number of the trial in its study or sweep.
+        runs: One after the other.
+    """
+    return {"index": index, "runs": [run.model_dump_json() for run in runs]}
+
+
+def _run_trial(
+    config: dict[str, Any],
+    *,
+    load: CaseSource,
+    workers: int,
+    use_gpu: bool,
+    storage: Path,
+    threads: int,
+) -> None:
+    """Tune's function: the runs of one trial, here (no workers) or on Ray Train workers."""
+    for index, plan in enumerate(map(RunPlan.model_validate_json, config["trial"]["runs"])):
+        stamp = Stamp(index=index, epochs=plan.recipe.epochs)
+        plan.directory.mkdir(parents=True, exist_ok=True)
+        plan.error_file.unlink(missing_ok=True)
+        try:
+            if workers:
+                train_on_workers(
+                    plan, load, stamp, workers=workers, use_gpu=use_gpu, storage=storage
+                )
+            else:
+                torch.set_num_threads(threads)
+                execute_run(plan, load, SingleProcess(_reporter(stamp)))
+        except Exception as error:
+            plan.error_file.write_text(_cause(error))
+            raise
+
+
+def _reporter(stamp: Stamp) -> Callable[[Record], None]:
+    return lambda record: tune.report(stamp.on(record))
+
+
+def _cause(error: BaseException) -> str:
+    """Return what went wrong first, without the layers that Ray puts around it."""
+    failures = getattr(error, "worker_failures", None)
+    if failures:
+        return _cause(next(iter(failures.values())))
+    inner = getattr(error, "cause", None) or getattr(error, "_base_exc", None)
+    if isinstance(inner, BaseException):
+        return _cause(inner)
+    lines = str(error).strip().splitlines() or [""]
+    told = lines[-1] if "Traceback" in str(error) else lines[0]
+    return f"{type(error).__name__}: {told}"

@@ -1,0 +1,132 @@
+"""From Tune's events to ours: a trial is one run after the other, and each run is heard of."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from ray import PlacementGroupID, tune
+from ray.tune.experiment import Trial
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from voxsiam.orchestration.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.train_worker import PLACEMENT_GROUP_KEY, RUN_INDEX
+from voxsiam.training.context import Record
+
+RECORD_NAMES = ("epoch", "learning_rate")
+"""Figures of an epoch whose names have no slash; the rest of a Tune result is Tune's."""
+
+
+@runtime_checkable
+class StudyListener(Protocol):
+    """Hears of everything that happens to the runs of a study, in the driver's process."""
+
+    def trial_started(self, trial: TrialPlan) -> None:
+        """A run has been given its place; start-up comes before its first epoch."""
+        ...
+
+    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+        """A run has finished an epoch."""
+        ...
+
+    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+        """A run is over."""
+        ...
+
+
+class TuneBridge(tune.Callback):
+    """Turns Tune's events into those of the runs, and frees what Tune leaks.
+
+    Args:
+        runs: The runs of each trial, by the trial's index; the list may grow.
+        listeners: In the order in which they hear.
+        when_cut_short: What has become of a run that Tune ended before it left a result.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Sequence[TrialPlan]],
+        listeners: Sequence[StudyListener],
+        when_cut_short: Callable[[], TrialState] = lambda: "failed",
+    ) -> None:
+        self._runs, self._listeners, self._when_cut_short = runs, listeners, when_cut_short
+        self._open: dict[int, TrialPlan] = {}
+
+    def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
+        # Tune pickles its callbacks for a restore that we never ask for; ours hold live things.
+        return tune.Callback, ()
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._start(_index(trial), 0)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:  # fmt: skip
+        record = {name: v for name, v in result.items() if "/" in name or name in RECORD_NAMES}
+        if "epoch" not in record:
+            return
+        index = _index(trial)
+        self._move_to(index, int(result.get(RUN_INDEX, 0)))
+        for listener in self._listeners:
+            listener.epoch_done(self._open[index], record)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:  # fmt: skip
+        _free_placement_group(trial)
+        index = _index(trial)
+        # Runs that had been done before report nothing.
+        done = [run.run.result_file.exists() for run in self._runs[index]]
+        self._move_to(index, done.index(False) if False in done else len(done) - 1)
+        state = "finished" if all(done) else self._when_cut_short()
+        self._end(index, state, "left no result" if state == "failed" else None)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:  # fmt: skip
+        _free_placement_group(trial)
+        index = _index(trial)
+        failed = [n for n, run in enumerate(self._runs[index]) if run.run.failure() is not None]
+        if failed:
+            self._move_to(index, failed[0])
+        plan = self._open.get(index)
+        self._end(index, "failed", (plan and plan.run.failure()) or "its process died")
+
+    def end_open_trials(self) -> None:
+        """Mark what an interrupt cut off."""
+        for index in list(self._open):
+            self._end(index, "interrupted", None)
+
+    def _move_to(self, index: int, run: int) -> None:
+        """End the runs before this one: a trial only goes on when a run is finished."""
+        plans = self._runs[index]
+        for number in range(plans.index(self._open[index]), run):
+            self._end(index, "finished", None)
+            self._start(index, number + 1)
+
+    def _start(self, index: int, run: int) -> None:
+        plan = self._open[index] = self._runs[index][run]
+        for listener in self._listeners:
+            listener.trial_started(plan)
+
+    def _end(self, index: int, state: TrialState, error: str | None) -> None:
+        plan = self._open.pop(index, None)
+        if plan is None:
+            return
+        for listener in self._listeners:
+            listener.trial_ended(plan, state, error)
+
+
+def _index(trial: Trial) -> int:
+    return int(trial.config["trial"]["index"])
+
+
+def _free_placement_group(trial: Trial) -> None:
+    """Free what Tune leaks when it ends a trial.
+
+    The workers' placement group belongs to the job and stays; the next trial then waits for ever.
+    Ray's own cleaner needs a dashboard.
+    """
+    group = (trial.last_result or {}).get(PLACEMENT_GROUP_KEY)
+    if group:
+        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
