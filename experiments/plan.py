@@ -14,7 +14,7 @@ from experiments.settled_numerics import settle_numerics
 from experiments.table import Row, Table
 from voxsiam.errors import UserError
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
-from voxsiam.orchestration.run import RunData, RunPlan, run_identity, split_fingerprint
+from voxsiam.orchestration.run_plan import RunData, RunPlan, run_identity, split_fingerprint
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.training.overrides import override

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.run import RunPlan
+from voxsiam.orchestration.run_plan import RunPlan
 from voxsiam.orchestration.workspace import Workspace, write_json
 from voxsiam.types import Frozen, Shape
 

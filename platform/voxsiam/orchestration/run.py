@@ -17,15 +17,16 @@ from voxsiam.inference.segment import class_scores
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
+from voxsiam.orchestration.manifest import CASES_FILE, describe_run
+from voxsiam.orchestration.run_plan import RunPlan
 from voxsiam.orchestration.workspace import write_json
 from voxsiam.training.batch import rank_part
-from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
+from voxsiam.training.config import METHOD_VERSION
 from voxsiam.training.context import TrainContext
 from voxsiam.training.loop import Training, fit
 from voxsiam.training.objective import Objective
-from voxsiam.types import ORGANS, Frozen, NativeReference, Split, Volume
+from voxsiam.types import NativeReference, Volume
 from voxsiam.volumes.placement import placement_of
-from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.restoration import restore_classes
 
 
@@ -42,90 +43,11 @@ class CaseSource(Protocol):
         ...
 
 
-class RunData(Frozen):
-    """The prepared volumes that a run sees.
-
-    Attributes:
-        fingerprint: Of the prepared set; it names the volumes and their preparation.
-        name: How people call them.
-        kind: phantom, semi-synthetic or real.
-        preparation: How a scan became a volume; a model needs it to be applied.
-    """
-
-    fingerprint: str
-    name: str
-    kind: str
-    preparation: PreparationConfig
-
-
-class RunPlan(Frozen):
-    """What a run is, exactly.
-
-    Attributes:
-        directory: Where the run's files are kept, on storage that all workers see.
-        taught: Organs that some training case shows; it follows from data and split.
-    """
-
-    recipe: Recipe
-    seed: int
-    split: Split
-    data: RunData
-    directory: Path
-    taught: tuple[str, ...] = ORGANS
-
-    @property
-    def run_id(self) -> str:
-        """Name the run by all that could change its result."""
-        return run_identity(self.recipe, self.seed, self.split, self.data.fingerprint)
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the run's checkpoints."""
-        return self.directory / "checkpoints"
-
-    @property
-    def result_file(self) -> Path:
-        """Written last: where it exists, the run is finished."""
-        return self.directory / "result.json"
-
-    @property
-    def error_file(self) -> Path:
-        """Says why the last attempt failed."""
-        return self.directory / "error.txt"
-
-    @property
-    def divergence_file(self) -> Path:
-        """Says that the last attempt diverged: another would end alike."""
-        return self.directory / "diverged.txt"
-
-    def failure(self) -> str | None:
-        """Read why the last attempt failed; None where it did not, or died without a word."""
-        return self.error_file.read_text() if self.error_file.exists() else None
-
-
-def run_identity(recipe: Recipe, seed: int, split: Split, data_fingerprint: str) -> str:
-    """Hash recipe, data, split, seed and the method's version."""
-    return fingerprint(
-        {
-            "recipe": recipe.fingerprint(),
-            "data": data_fingerprint,
-            "split": split_fingerprint(split),
-            "seed": seed,
-            "method_version": METHOD_VERSION,
-        }
-    )
-
-
-def split_fingerprint(split: Split) -> str:
-    """Hash who stands on which side; the order within a side does not matter."""
-    return fingerprint({side: sorted(ids) for side, ids in split.model_dump().items()})
-
-
 def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None:
     """Train and test one run; a finished one is left as it is.
 
     Writes `cases.csv` (every organ of every test case), `overlay.npz` (one test case),
-    `model/` (the base network) and, last, `result.json`.
+    `model/` (the base network), `manifest.json` (what repeats the run) and, last, `result.json`.
     """
     if plan.result_file.exists():
         return
@@ -140,7 +62,8 @@ def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None
     objective, records = fit(training, cases, context)
     scores = _test(objective, plan, cases, context)
     if context.rank == 0:
-        _write_results(plan, objective, scores, list(records), time.monotonic() - start)
+        seconds = time.monotonic() - start
+        _write_results(plan, objective, scores, list(records), seconds, context)
     gather_objects(None)
 
 
@@ -181,14 +104,23 @@ def _write_results(
     scores: list[OrganScore],
     records: list[dict[str, float]],
     seconds: float,
+    context: TrainContext,
 ) -> None:
-    with (plan.directory / "cases.csv").open("w", newline="") as file:
+    with (plan.directory / CASES_FILE).open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(OrganScore)])
         writer.writeheader()
         writer.writerows(asdict(score) for score in scores)
     # The base network alone: the heads have no part in inference.
     write_model(plan.directory / "model", _description(plan), objective.network)
     summary = {name: value for name, value in summarise(scores).items() if value == value}
+    manifest = describe_run(
+        plan,
+        workers=context.world_size,
+        device=context.device,
+        summary=summary,
+        last_record=records[-1],
+    )
+    write_json(plan.manifest_file, manifest.model_dump(mode="json"))
     content = {"run_id": plan.run_id, "summary": summary, "records": records, "seconds": seconds}
     write_json(plan.result_file, content)
 

@@ -6,7 +6,7 @@ import pytest
 from tests.voxsiam.orchestration.toy_study import make_plan, make_run
 from voxsiam.errors import UserError
 from voxsiam.orchestration.ledger import Ledger, find_ledgers
-from voxsiam.orchestration.run import run_identity
+from voxsiam.orchestration.run_plan import run_identity
 from voxsiam.orchestration.workspace import Workspace, write_json
 from voxsiam.types import Split
 

@@ -69,6 +69,7 @@ def test_a_study_is_done_once_and_tracked_whole(workspace):
         assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
         assert {a.path for a in client.list_artifacts(run.info.run_id)} == {
             "config",
+            "manifest.json",
             "model",
             "test",
         }

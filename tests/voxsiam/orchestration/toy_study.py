@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
-from voxsiam.orchestration.run import RunData, RunPlan, run_identity
+from voxsiam.orchestration.run_plan import RunData, RunPlan, run_identity
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import NativeReference, Split, Volume
 from voxsiam.volumes.preparation_config import PreparationConfig

@@ -1,6 +1,5 @@
 """The single writer of a study's MLflow runs: a parent for the study, a child per (row, seed)."""
 
-import importlib.metadata
 import json
 import logging
 import platform
@@ -15,15 +14,15 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from voxsiam.orchestration.environment import library_versions
 from voxsiam.orchestration.ledger import StudyPlan, TrialPlan, TrialState
-from voxsiam.orchestration.run import split_fingerprint
+from voxsiam.orchestration.run_plan import split_fingerprint
 from voxsiam.orchestration.tracking.find import EXPERIMENT, MODEL_FOLDER, SOURCE_TAG, find_run
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.config import METHOD_VERSION
 from voxsiam.training.context import Record
 
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-LIBRARIES = ("torch", "ray", "mlflow", "optuna", "numpy", "nibabel", "scipy")
 
 log = logging.getLogger(__name__)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
@@ -169,6 +168,9 @@ class StudyTracker:
         self._log(run_id, final | {"seconds/run": result["seconds"]}, len(result["records"]))
         for name in ("cases.csv", "overlay.npz"):
             self._client.log_artifact(run_id, str(trial.run.directory / name), "test")
+        # Runs that finished before there were manifests have none.
+        if trial.run.manifest_file.exists():
+            self._client.log_artifact(run_id, str(trial.run.manifest_file))
         self._client.log_artifacts(run_id, str(trial.run.directory / "model"), MODEL_FOLDER)
 
     def _log(self, run_id: str, record: Mapping[str, float], step: int) -> None:
@@ -242,8 +244,7 @@ def _dataset_inputs(plan: StudyPlan, data_fingerprint: str) -> list[DatasetInput
 
 
 def _environment() -> dict[str, str]:
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return versions | {"python": platform.python_version(), "system": platform.platform()}
+    return library_versions() | {"python": platform.python_version(), "system": platform.platform()}
 
 
 def _source_tags() -> dict[str, str]:
