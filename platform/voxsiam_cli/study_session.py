@@ -20,6 +20,7 @@ from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.cluster import Capacity, ray_instance
 from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
 from voxsiam.orchestration.study_job import run_study
+from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
@@ -56,7 +57,7 @@ def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> list
     _require_this_method(plan)
     with ExitStack() as held:
         held.enter_context(ledger.held())
-        tracker = StudyTracker(workspace, plan)
+        tracker = StudyTracker(workspace, tracked_study(plan))
         todo = ledger.unfinished()
         tracker.complete_finished([trial for trial in plan.trials if trial not in todo])
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")

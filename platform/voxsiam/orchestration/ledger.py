@@ -14,7 +14,9 @@ from voxsiam.orchestration.run_plan import RunPlan
 from voxsiam.orchestration.workspace import Workspace, write_json
 from voxsiam.types import Frozen, Shape
 
-TrialState = Literal["pending", "running", "finished", "failed", "interrupted"]
+TrialState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted"]
+"""Where a trial stands; `stopped` is the end of one that fell behind the others of a sweep."""
+
 LEDGER_VERSION = 1
 
 

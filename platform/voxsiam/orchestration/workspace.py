@@ -10,7 +10,7 @@ from voxsiam.errors import UserError
 
 
 class Workspace:
-    """One folder: `mlflow.db`, `artifacts/`, `cache/`, `runs/`, `studies/`, `reports/`.
+    """One folder: `mlflow.db`, `artifacts/`, `cache/`, `runs/`, `studies/`, `sweeps/`, `reports/`.
 
     Args:
         root: Created when absent; on a cluster a path that all nodes share.
@@ -60,6 +60,10 @@ class Workspace:
     def study(self, study_id: str) -> Path:
         """Folder of one study's ledger."""
         return self.root / "studies" / study_id
+
+    def sweep(self, sweep_id: str) -> Path:
+        """Folder of one sweep's ledger."""
+        return self.root / "sweeps" / sweep_id
 
     def report(self, study_name: str) -> Path:
         """Folder of a study's report."""

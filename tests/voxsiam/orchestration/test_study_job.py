@@ -21,6 +21,7 @@ from voxsiam.orchestration.ledger import Ledger
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.find import download_model
+from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
@@ -48,7 +49,7 @@ def test_a_study_is_done_once_and_tracked_whole(workspace):
     plan = make_plan(workspace)
     ledger, tracker, recorder = (
         Ledger.create(workspace, plan),
-        StudyTracker(workspace, plan),
+        StudyTracker(workspace, tracked_study(plan)),
         Recorder(),
     )
     assert (
@@ -79,7 +80,7 @@ def test_a_study_is_done_once_and_tracked_whole(workspace):
         assert run.inputs.dataset_inputs[0].dataset.digest == "toy"
 
     again = Recorder()
-    reopened = StudyTracker(workspace, plan)
+    reopened = StudyTracker(workspace, tracked_study(plan))
     assert reopened.parent == tracker.parent
     assert (
         run_study(
@@ -112,7 +113,7 @@ def test_a_trial_that_diverges_fails_alone_with_its_cause(workspace):
     plan = make_plan(workspace, rows=1)
     ledger, tracker, recorder = (
         Ledger.create(workspace, plan),
-        StudyTracker(workspace, plan),
+        StudyTracker(workspace, tracked_study(plan)),
         Recorder(),
     )
     failed = run_study(ledger, Spoiled(), workspace, Capacity.of_cluster(), [tracker, recorder])
@@ -126,7 +127,7 @@ def test_a_trial_that_diverges_fails_alone_with_its_cause(workspace):
 
 def test_what_another_study_has_trained_is_linked_not_trained_again(workspace):
     first = make_plan(workspace, rows=2)
-    tracker = StudyTracker(workspace, first)
+    tracker = StudyTracker(workspace, tracked_study(first))
     ledger = Ledger.create(workspace, first)
     assert run_study(ledger, ToyCases(), workspace, Capacity.of_cluster(), [tracker]) == []
     tracker.complete_finished(list(first.trials))
@@ -138,7 +139,7 @@ def test_what_another_study_has_trained_is_linked_not_trained_again(workspace):
         update={"study": "table1", "study_id": "table1-toy", "trials": (shared,)}
     )
     assert Ledger.create(workspace, second).unfinished() == []
-    linking = StudyTracker(workspace, second)
+    linking = StudyTracker(workspace, tracked_study(second))
     linking.complete_finished([shared])
     (link,) = children(client, linking.parent)
     source = trained["feature (2)"]
@@ -151,7 +152,7 @@ def test_what_another_study_has_trained_is_linked_not_trained_again(workspace):
     assert list(trial.curve("train/loss")) == [1, 2, 3]
     # A third study links to the training, not to the link.
     third = second.model_copy(update={"study": "fig7", "study_id": "fig7-toy"})
-    again = StudyTracker(workspace, third)
+    again = StudyTracker(workspace, tracked_study(third))
     again.complete_finished([shared])
     (relink,) = children(client, again.parent)
     assert relink.data.tags["voxsiam.source_run"] == source.info.run_id
@@ -162,7 +163,7 @@ def test_figures_that_were_not_tracked_are_written_when_the_trial_ends(workspace
     (trial,) = plan.trials
     trial.run.directory.mkdir(parents=True)
     execute_run(trial.run, ToyCases(), SingleProcess(lambda _: None))
-    tracker = StudyTracker(workspace, plan)
+    tracker = StudyTracker(workspace, tracked_study(plan))
     tracker.complete_finished([trial])
     (run,) = children(MlflowClient(workspace.tracking_uri), tracker.parent)
     history = MlflowClient(workspace.tracking_uri).get_metric_history(run.info.run_id, "train/loss")
@@ -184,7 +185,7 @@ class Unreachable(MlflowClient):
 
 def test_a_study_outlives_its_tracking_server_and_nothing_is_lost(workspace, monkeypatch):
     plan = make_plan(workspace, rows=1)
-    ledger, tracker = Ledger.create(workspace, plan), StudyTracker(workspace, plan)
+    ledger, tracker = Ledger.create(workspace, plan), StudyTracker(workspace, tracked_study(plan))
     with monkeypatch.context() as away:
         away.setattr(tracker, "_client", Unreachable())
         assert run_study(ledger, ToyCases(), workspace, Capacity.of_cluster(), [tracker]) == []

@@ -1,4 +1,4 @@
-"""The single writer of a study's MLflow runs: a parent for the study, a child per (row, seed)."""
+"""The single writer of MLflow runs: a parent for a study or sweep, a child per (row, seed)."""
 
 import json
 import logging
@@ -15,32 +15,38 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from voxsiam.orchestration.environment import library_versions
-from voxsiam.orchestration.ledger import StudyPlan, TrialPlan, TrialState
-from voxsiam.orchestration.run_plan import split_fingerprint
+from voxsiam.orchestration.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.run_plan import RunData, split_fingerprint
 from voxsiam.orchestration.tracking.find import EXPERIMENT, MODEL_FOLDER, SOURCE_TAG, find_run
+from voxsiam.orchestration.tracking.job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.config import METHOD_VERSION
 from voxsiam.training.context import Record
 
-STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+STATUS = {
+    "finished": "FINISHED",
+    "stopped": "KILLED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+}
 
 log = logging.getLogger(__name__)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 
 class StudyTracker:
-    """Keeps a study in MLflow; opening it again continues the same runs.
+    """Keeps a study or a sweep in MLflow; opening it again continues the same runs.
 
     Metrics are written as they come. What could not be written then, because the tracking server
     was away or the driver was killed, is written when the trial ends, from its result on disk.
 
     Args:
         workspace: Holds the store unless MLFLOW_TRACKING_URI names a server.
-        plan: The study.
+        job: The study or sweep.
     """
 
-    def __init__(self, workspace: Workspace, plan: StudyPlan) -> None:
-        self._plan = plan
+    def __init__(self, workspace: Workspace, job: TrackedJob) -> None:
+        self._job = job
         self._client = MlflowClient(workspace.tracking_uri)
         self._experiment = _experiment_id(self._client, workspace)
         self.parent = self._open_parent()
@@ -49,7 +55,7 @@ class StudyTracker:
     def trial_started(self, trial: TrialPlan) -> None:
         """Open the trial's run, or its run of an earlier attempt."""
         with _put_off("trial's start"):
-            self._run_of(trial)
+            self._run_of(trial, may_link=trial.run.result_file.exists())
 
     def epoch_done(self, trial: TrialPlan, record: Record) -> None:
         """Write one epoch's figures in one batch."""
@@ -84,24 +90,38 @@ class StudyTracker:
             self._client.set_tag(self.parent, "voxsiam.state", state)
             self._client.set_terminated(self.parent, STATUS[state])
 
+    def log_parent(
+        self, figures: Record, step: int, artifacts: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Write figures and JSON artifacts of the parent run.
+
+        Args:
+            figures: By name.
+            step: To which they belong.
+            artifacts: Contents by path.
+        """
+        with _put_off("study's figures"):
+            self._log(self.parent, figures, step)
+            for path, content in artifacts.items():
+                self._client.log_dict(self.parent, dict(content), path)
+
     def _open_parent(self) -> str:
-        plan = self._plan
-        tags = {"voxsiam.kind": "study", "voxsiam.study_id": plan.study_id}
+        job = self._job
+        tags = {"voxsiam.kind": job.kind, "voxsiam.study_id": job.job_id}
         found = find_run(self._client, self._experiment, tags)
         if found is not None:
             self._client.update_run(found.info.run_id, status="RUNNING")
             return found.info.run_id
-        first = plan.trials[0].run
         tags |= {
-            "voxsiam.study": plan.study,
-            "voxsiam.preset": plan.preset,
-            "voxsiam.data": first.data.fingerprint,
-            "voxsiam.data_name": plan.data_name,
-            "voxsiam.split": split_fingerprint(first.split),
-            "mlflow.note.content": _description(plan),
+            "voxsiam.study": job.name,
+            "voxsiam.preset": job.preset,
+            "voxsiam.data": job.data.fingerprint,
+            "voxsiam.data_name": job.data.name,
+            "voxsiam.split": split_fingerprint(job.split),
+            "mlflow.note.content": job.note,
         } | _source_tags()
-        run = self._client.create_run(self._experiment, run_name=plan.study_id, tags=tags)
-        self._client.log_dict(run.info.run_id, _plan_summary(plan), "study/plan.json")
+        run = self._client.create_run(self._experiment, run_name=job.job_id, tags=tags)
+        self._client.log_dict(run.info.run_id, dict(job.plan), f"{job.kind}/plan.json")
         return run.info.run_id
 
     def _run_of(self, trial: TrialPlan, *, reopen: bool = True, may_link: bool = False) -> str:
@@ -135,7 +155,7 @@ class StudyTracker:
             tags
             | {
                 "voxsiam.kind": "trial",
-                "voxsiam.study": self._plan.study,
+                "voxsiam.study": self._job.name,
                 "voxsiam.row": trial.row,
                 "voxsiam.seed": str(run.seed),
                 "voxsiam.recipe": recipe.fingerprint(),
@@ -148,12 +168,12 @@ class StudyTracker:
         name = f"{trial.row} s{run.seed}"
         run_id = self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
         params = flatten(recipe.model_dump(mode="json")) | {"seed": run.seed, "row": trial.row}
-        params["workers"] = self._plan.workers
+        params["workers"] = self._job.workers
         self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
         self._client.log_dict(run_id, recipe.model_dump(mode="json"), "config/recipe.json")
         self._client.log_dict(run_id, _environment(), "config/environment.json")
         self._client.log_dict(run_id, run.split.model_dump(mode="json"), "config/split.json")
-        self._client.log_inputs(run_id, _dataset_inputs(self._plan, run.data.fingerprint))
+        self._client.log_inputs(run_id, _dataset_inputs(self._job.data))
         return run_id
 
     def _complete(self, run_id: str, trial: TrialPlan) -> None:
@@ -166,8 +186,10 @@ class StudyTracker:
                 self._log(run_id, record, int(record["epoch"]))
         final = {f"test/{name}": value for name, value in result["summary"].items()}
         self._log(run_id, final | {"seconds/run": result["seconds"]}, len(result["records"]))
-        for name in ("cases.csv", "overlay.npz"):
-            self._client.log_artifact(run_id, str(trial.run.directory / name), "test")
+        for path in (trial.run.directory / name for name in ("cases.csv", "overlay.npz")):
+            # A run of a sweep reads no test case.
+            if trial.run.split.test:
+                self._client.log_artifact(run_id, str(path), "test")
         # Runs that finished before there were manifests have none.
         if trial.run.manifest_file.exists():
             self._client.log_artifact(run_id, str(trial.run.manifest_file))
@@ -206,39 +228,13 @@ def _experiment_id(client: MlflowClient, workspace: Workspace) -> str:
     return client.create_experiment(EXPERIMENT, artifact_location=location)
 
 
-def _plan_summary(plan: StudyPlan) -> dict[str, Any]:
-    d, h, w = plan.grid_dhw
-    split = plan.trials[0].run.split
-    return {
-        "study": plan.study,
-        "preset": plan.preset,
-        "workers": plan.workers,
-        "grid_hwd": [h, w, d],
-        "cases": {side: len(ids) for side, ids in split.model_dump().items()},
-        "data": {"name": plan.data_name, "kind": plan.data_kind},
-        "rows": list(dict.fromkeys(trial.row for trial in plan.trials)),
-        "seeds": sorted({trial.run.seed for trial in plan.trials}),
-        "notes": list(plan.notes),
-        "patients": dict(plan.patients),
-    }
-
-
-def _description(plan: StudyPlan) -> str:
-    rows = ", ".join(dict.fromkeys(trial.row for trial in plan.trials))
-    seeds = len({trial.run.seed for trial in plan.trials})
-    return (
-        f"**{plan.study}** ({plan.preset}) on {plan.data_name}, {plan.data_kind} data. "
-        f"Rows: {rows}; {seeds} seeds. Report: `voxsiam study report {plan.study}`."
-    )
-
-
-def _dataset_inputs(plan: StudyPlan, data_fingerprint: str) -> list[DatasetInput]:
+def _dataset_inputs(data: RunData) -> list[DatasetInput]:
     dataset = Dataset(
-        name=plan.data_name,
-        digest=data_fingerprint,
+        name=data.name,
+        digest=data.fingerprint,
         source_type="local",
         source='{"kind": "prepared set"}',
-        profile=f'{{"kind": "{plan.data_kind}"}}',
+        profile=f'{{"kind": "{data.kind}"}}',
     )
     return [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
 

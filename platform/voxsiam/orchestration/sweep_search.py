@@ -1,0 +1,119 @@
+"""What Tune asks of a sweep: the next trial, whether one falls behind, whether all must end."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from ray.tune.stopper import NoopStopper
+
+from voxsiam.orchestration.ledger import TrialPlan
+from voxsiam.orchestration.search_history import SearchHistory
+from voxsiam.orchestration.sweep_ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.train_worker import FIDELITY
+from voxsiam.orchestration.trial_job import trial_config
+
+SCORE = "validation/dsc"
+REDUCTION = 3
+"""Of the trials that reach a rung, one in so many goes on (ASHA, Li et al. 2020)."""
+
+
+def rungs(epochs: int) -> tuple[int, ...]:
+    """List the epochs at which ASHA compares trials, for a training of so many."""
+    first = _grace(epochs)
+    found = [first]
+    while found[-1] * REDUCTION <= epochs:
+        found.append(found[-1] * REDUCTION)
+    return tuple(found)
+
+
+def _grace(epochs: int) -> int:
+    return max(1, epochs // REDUCTION**2)
+
+
+def early_stopping(ledger: SweepLedger) -> TrialScheduler:
+    """Build ASHA and show it what earlier sessions have seen: its state dies with the driver."""
+    if not ledger.plan.stop_early:
+        return FIFOScheduler()
+    epochs = ledger.plan.space.base.epochs
+    asha = ASHAScheduler(
+        time_attr=FIDELITY,
+        metric=SCORE,
+        mode="max",
+        max_t=epochs,
+        grace_period=_grace(epochs),
+        reduction_factor=REDUCTION,
+        stop_last_trials=False,
+    )
+    for trial in ledger.trials:
+        if trial.state not in SETTLED:
+            continue
+        seen: Any = SimpleNamespace(trial_id=f"earlier-{trial.number}")
+        controller: Any = None
+        asha.on_trial_add(controller, seen)
+        for epoch, score in sorted(trial.curve.items()):
+            asha.on_trial_result(controller, seen, {FIDELITY: epoch, SCORE: score})
+    return asha
+
+
+class SweepSearch(Searcher):
+    """Gives Tune its next trial: first those that were cut off, then new points.
+
+    Attributes:
+        runs: The runs of each trial by its number; it grows.
+    """
+
+    def __init__(self, ledger: SweepLedger, history: SearchHistory) -> None:
+        super().__init__()
+        self._ledger, self.history = ledger, history
+        self._waiting = ledger.unfinished()
+        self.runs: list[list[TrialPlan]] = [ledger.runs_of(trial) for trial in ledger.trials]
+
+    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
+        """Take no metric from Tune: the ledger knows the objectives."""
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial, or that there is none."""
+        trial = self._waiting.pop(0) if self._waiting else self._new_trial()
+        if trial is None:
+            return Searcher.FINISHED
+        config = trial_config(trial.number, [run.run for run in self.runs[trial.number]])
+        return {"trial": config}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Do nothing: the keeper hears of it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: a resume rebuilds the search from the ledger."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
+
+    def _new_trial(self) -> SweepTrial | None:
+        limit, number = self._ledger.budget.trials, len(self._ledger.trials)
+        if (limit is not None and number >= limit) or self._ledger.used_up():
+            return None
+        trial = self._ledger.add(self.history.suggest(number))
+        self.runs.append(self._ledger.runs_of(trial))
+        return trial
+
+
+class BudgetStopper(tune.Stopper):
+    """Stops all trials when the hours are used up."""
+
+    def __init__(self, ledger: SweepLedger) -> None:
+        self._ledger = ledger
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Tune pickles its stoppers for a restore that we never ask for.
+        return NoopStopper, ()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no trial by itself."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Tell whether there is nothing left to spend."""
+        return self._ledger.used_up() is not None
