@@ -47,16 +47,16 @@ def check_choices(table: Table, preset: Preset, choices: Choices) -> None:
     Raises:
         UserError: An override names no field, or its value does not fit.
     """
-    _recipes(table, preset, preset.grid_dhw, choices)
+    sized_recipes(table, preset, preset.grid_dhw, choices)
 
 
 def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> str:
     """Name a request before anything is measured: equal requests are one study."""
-    recipes = _recipes(table, preset, prepared.config.grid_dhw, choices)
+    recipes = sized_recipes(table, preset, prepared.config.grid_dhw, choices)
     request = {
         "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
         "data": prepared.fingerprint,
-        "split": split_fingerprint(_split(preset, prepared, choices)),
+        "split": split_fingerprint(split_of(preset, prepared, choices)),
         "label_fractions": [row.label_fraction for row in table.rows],
         "seeds": choices.seeds or preset.seeds,
         "workers": choices.workers or preset.workers,
@@ -74,16 +74,16 @@ def plan_study(
         UserError: Fewer training cases than workers, or an override that names no field.
     """
     workers = choices.workers or preset.workers
-    split, grid = _split(preset, prepared, choices), prepared.config.grid_dhw
+    split, grid = split_of(preset, prepared, choices), prepared.config.grid_dhw
     where = "--split" if choices.split else str(prepared.root)
     unchecked = check_split(split, prepared, where)
     absent = absent_organs(split, prepared.cases)
     splits = [_row_split(row, split, prepared) for row in table.rows]
-    _require_cases(splits, workers)
-    unsettled = _recipes(table, preset, grid, choices)
+    require_cases(splits, workers)
+    unsettled = sized_recipes(table, preset, grid, choices)
     recipes = settle_numerics(unsettled, grid, workers, workspace)
     trials = [
-        TrialPlan(row=row.label, run=_run(recipe, seed, of_row, prepared, workspace))
+        TrialPlan(row=row.label, run=run_plan(recipe, seed, of_row, prepared, workspace))
         for row, recipe, of_row in zip(table.rows, recipes, splits, strict=True)
         for seed in range(choices.seeds or preset.seeds)
     ]
@@ -97,12 +97,12 @@ def plan_study(
         grid_dhw=grid,
         workers=workers,
         trials=tuple(trials),
-        patients=_patients(split, prepared),
+        patients=patients_of(split, prepared),
         notes=(*budget_notes(table, recipes, grid), *absent, *unchecked),
     )
 
 
-def _recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choices) -> list[Recipe]:
+def sized_recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choices) -> list[Recipe]:
     """Bring each row to size; what the user sets is final, except for what an object leaves out."""
     objects = [s for s in choices.overrides if s.partition("=")[2].lstrip().startswith("{")]
     values = [s for s in choices.overrides if s not in objects]
@@ -122,9 +122,10 @@ def _require_our_classes(recipe: Recipe) -> None:
         )
 
 
-def _run(
+def run_plan(
     recipe: Recipe, seed: int, split: Split, prepared: PreparedSet, workspace: Workspace
 ) -> RunPlan:
+    """Write out one run: what is trained on which cases, and where its files go."""
     identity = run_identity(recipe, seed, split, prepared.fingerprint)
     return RunPlan(
         recipe=recipe,
@@ -137,22 +138,24 @@ def _run(
             preparation=prepared.config,
         ),
         directory=workspace.run(identity),
-        taught=_taught(split, prepared),
+        taught=taught_organs(split, prepared),
     )
 
 
-def _patients(split: Split, prepared: PreparedSet) -> dict[str, str]:
+def patients_of(split: Split, prepared: PreparedSet) -> dict[str, str]:
     """Name the patients of the test cases, for tests that count patients; mostly there are none."""
     tested = [prepared.case(case_id) for case_id in split.test]
     return {case.case_id: case.patient_id for case in tested if case.patient_id != case.case_id}
 
 
-def _taught(split: Split, prepared: PreparedSet) -> tuple[str, ...]:
+def taught_organs(split: Split, prepared: PreparedSet) -> tuple[str, ...]:
+    """List the organs that some training case shows."""
     shown = {organ for case_id in split.train for organ in prepared.case(case_id).annotated}
     return tuple(organ for organ in ORGANS if organ in shown)
 
 
-def _split(preset: Preset, prepared: PreparedSet, choices: Choices) -> Split:
+def split_of(preset: Preset, prepared: PreparedSet, choices: Choices) -> Split:
+    """Take the user's lists, or draw a split as the preset says."""
     return choices.split or split_cases(
         prepared.cases,
         test_fraction=preset.test_fraction,
@@ -168,7 +171,12 @@ def _row_split(row: Row, split: Split, prepared: PreparedSet) -> Split:
     return with_label_fraction(split, prepared.cases, fraction=row.label_fraction, seed=SPLIT_SEED)
 
 
-def _require_cases(splits: Iterable[Split], workers: int) -> None:
+def require_cases(splits: Iterable[Split], workers: int) -> None:
+    """Refuse splits with fewer training cases than workers.
+
+    Raises:
+        UserError: With how many there are.
+    """
     fewest = min(len(split.train) for split in splits)
     if fewest < workers:
         raise UserError(

@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam_cli import data, demo, doctor, evaluate, models, predict, study, train, ui
+from voxsiam_cli import data, demo, doctor, evaluate, models, predict, study, sweep, train, ui
 from voxsiam_cli.console import errors, show_error
 
 STOPPED, TERMINATED = 130, 143
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
+app.add_typer(sweep.app, name="sweep")
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(models.models)

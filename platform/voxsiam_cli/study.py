@@ -34,6 +34,7 @@ Settings = Annotated[
 SplitFile = Annotated[
     Path | None, typer.Option("--split", help="Fixed lists, as voxsiam data split writes them.")
 ]
+DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]
 StudyId = Annotated[str | None, typer.Option(help="Which one, if there are several; see status.")]
 
 
@@ -58,6 +59,7 @@ def run(  # noqa: PLR0913
     workers: Workers = None,
     settings: Settings = None,
     split: SplitFile = None,
+    dry_run: DryRun = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Train every row and seed, then write the report. The same command again goes on.
@@ -66,6 +68,8 @@ def run(  # noqa: PLR0913
     voxsiam study run table3 --preset tiny
 
     voxsiam study run table3 --preset paper --data prepared --workers 4
+
+    voxsiam study run fig7 --preset paper --data prepared --dry-run
     """
     table, size = find_table(name), find_preset(preset)
     from data_pipelines.splits.split_file import read_one_split
@@ -75,6 +79,11 @@ def run(  # noqa: PLR0913
 
     lists = read_one_split(split) if split else None
     choices = Choices(seeds=seeds, workers=workers, overrides=tuple(settings or ()), split=lists)
+    if dry_run:
+        from voxsiam_cli.forecast import forecast_study, show_forecast
+
+        show_forecast(forecast_study(table, size, data, choices))
+        return
     start_study(table, size, data, choices, Folder(workspace))
 
 

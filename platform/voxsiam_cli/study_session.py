@@ -38,21 +38,32 @@ def start_study(
         prepared = require_prepared(data, preset, workspace)
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
         plan = known.plan if known else plan_study(table, preset, prepared, choices, workspace)
-        failed = run_ledger(known or Ledger.create(workspace, plan), workspace, capacity)
+        go_on = _go_on(plan.study, workspace)
+        failed = run_ledger(known or Ledger.create(workspace, plan), workspace, capacity, go_on)
     report_study(table, workspace, plan.study_id)
-    _exit_on_failure(failed, plan.study, workspace)
+    exit_on_failure(failed, go_on)
 
 
 def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
+    go_on = _go_on(ledger.plan.study, workspace)
     with ray_instance(workspace) as capacity:
-        failed = run_ledger(ledger, workspace, capacity)
+        failed = run_ledger(ledger, workspace, capacity, go_on)
     report_study(STUDIES[ledger.plan.study], workspace, ledger.plan.study_id)
-    _exit_on_failure(failed, ledger.plan.study, workspace)
+    exit_on_failure(failed, go_on)
 
 
-def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> list[TrialPlan]:
-    """Run what a ledger still asks for, tracked and shown; return the trials that failed."""
+def run_ledger(
+    ledger: Ledger, workspace: Workspace, capacity: Capacity, go_on: str
+) -> list[TrialPlan]:
+    """Run what a ledger still asks for, tracked and shown; return the trials that failed.
+
+    Args:
+        ledger: Of the study.
+        workspace: Holds its runs.
+        capacity: Of the cluster.
+        go_on: The command that goes on after an interruption.
+    """
     plan = ledger.plan
     _require_this_method(plan)
     with ExitStack() as held:
@@ -61,8 +72,8 @@ def run_ledger(ledger: Ledger, workspace: Workspace, capacity: Capacity) -> list
         todo = ledger.unfinished()
         tracker.complete_finished([trial for trial in plan.trials if trial not in todo])
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
-        held.enter_context(_resumable(plan.study, workspace, tracker))
-        load = open_volumes(_open_planned(plan))
+        held.enter_context(_resumable(go_on, tracker))
+        load = open_volumes(open_planned(plan.prepared, plan.trials[0].run.data.fingerprint))
         slots = capacity.trials_at_once(plan.workers)
         live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])
@@ -82,18 +93,18 @@ def _require_this_method(plan: StudyPlan) -> None:
         )
 
 
-def _open_planned(plan: StudyPlan) -> PreparedSet:
-    """Open the volumes that the study was planned on.
+def open_planned(folder: Path, fingerprint: str) -> PreparedSet:
+    """Open the volumes that a study was planned on.
 
     Raises:
         UserError: The prepared set is gone or was made anew otherwise: results would mix.
     """
-    prepared = open_prepared(plan.prepared)
-    if prepared.fingerprint != plan.trials[0].run.data.fingerprint:
+    prepared = open_prepared(folder)
+    if prepared.fingerprint != fingerprint:
         raise UserError(
-            "the prepared set has changed since this study was planned",
-            where=str(plan.prepared),
-            fix=f"prepare it again as it was, or start anew: voxsiam study run {plan.study}",
+            "the prepared set has changed since this was planned",
+            where=str(folder),
+            fix="prepare it again as it was, or start anew with the run command",
         )
     return prepared
 
@@ -110,7 +121,7 @@ def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
 
 
 @contextmanager
-def _resumable(study: str, workspace: Workspace, tracker: StudyTracker) -> Iterator[None]:
+def _resumable(go_on: str, tracker: StudyTracker) -> Iterator[None]:
     """Whatever ends the study early, end the parent run too; after Ctrl-C say how to go on."""
     try:
         yield
@@ -118,18 +129,23 @@ def _resumable(study: str, workspace: Workspace, tracker: StudyTracker) -> Itera
         stopped = is_stop(error)
         if stopped:
             say("stopped; finished epochs are kept.", "yellow")
-            say(f"go on with: voxsiam study resume {study} --workspace {workspace.root}")
+            say(f"go on with: {go_on}")
         tracker.study_ended("interrupted" if stopped else "failed")
         raise
 
 
-def _exit_on_failure(failed: Sequence[TrialPlan], study: str, workspace: Workspace) -> None:
+def exit_on_failure(failed: Sequence[TrialPlan], go_on: str) -> None:
+    """Name the trials that failed and end with 1; nothing where none did."""
     if not failed:
         return
     for trial in failed:
         say(f"failed: {trial.name}: {trial.run.failure() or 'its process died'}", "red")
-    say(f"try them again: voxsiam study resume {study} --workspace {workspace.root}")
+    say(f"try them again: {go_on}")
     raise typer.Exit(1)
+
+
+def _go_on(study: str, workspace: Workspace) -> str:
+    return f"voxsiam study resume {study} --workspace {workspace.root}"
 
 
 def _ledger_of(workspace: Workspace, study_id: str) -> Ledger | None:

@@ -51,8 +51,10 @@ class SweepPlan(Frozen):
         sweep_id: Folder name: equal requests have equal ids, whatever their budgets.
         prepared: The prepared set.
         split: Training and inner validation cases; no test case can reach an objective.
-        objectives: What is searched for; the first decides between equals.
+        held_out: Test cases, for the winner; no run of the search holds them.
+        objectives: What is searched for; the first decides which trial wins.
         seeds: Trainings of each trial.
+        final_seeds: Trainings of the winner.
         stop_early: Whether trials that fall behind are stopped (ASHA).
     """
 
@@ -62,6 +64,8 @@ class SweepPlan(Frozen):
     prepared: Path
     data: RunData
     split: Split
+    held_out: tuple[str, ...] = ()
+    final_seeds: int = 1
     grid_dhw: Shape
     workers: int
     space: SearchSpace

@@ -128,9 +128,9 @@ def test_used_up_hours_cut_off_what_runs_and_more_hours_go_on_with_it(tmp_path):
     workspace = Workspace(tmp_path)
     ledger = make_ledger(tmp_path, Budget(hours=1), stop_early=False, epochs=6)
     search(ledger, workspace, UsesUpAnHour(ledger, after_epochs=2))
-    trial = ledger.trials[0]
+    trial = max(ledger.trials, key=lambda each: len(each.curve))
     assert trial.state == "interrupted"
-    assert 2 <= len(trial.curve) < 6
+    assert 1 <= len(trial.curve) < 6
     assert ledger.used_up() == "1 of 1 hours"
     assert ledger.best() is None
     (run,) = ledger.runs_of(trial)
@@ -143,4 +143,6 @@ def test_used_up_hours_cut_off_what_runs_and_more_hours_go_on_with_it(tmp_path):
     assert sorted(points.states) == list(range(len(ledger.trials)))
     records = json.loads(run.run.result_file.read_text())["records"]
     assert [int(record["epoch"]) for record in records] == [1, 2, 3, 4, 5, 6]
-    assert more.trials[0].curve == {int(r["epoch"]): r["validation/dsc"] for r in records}
+    assert more.trials[trial.number].curve == {
+        int(r["epoch"]): r["validation/dsc"] for r in records
+    }

@@ -1,0 +1,114 @@
+"""What a study or sweep will cost, on the terminal."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table as Grid
+
+from voxsiam.errors import UserError
+from voxsiam_cli.console import clock, console, say
+
+if TYPE_CHECKING:
+    from data_pipelines.prepared_set import PreparedSet
+    from experiments.forecast import Forecast
+    from experiments.plan import Choices
+    from experiments.presets import Preset
+    from experiments.sweep_plan import Search
+    from experiments.sweeps import Sweep
+    from experiments.table import Table
+    from voxsiam.orchestration.sweep_ledger import Budget
+    from voxsiam.types import Shape
+
+
+def forecast_study(
+    table: "Table", preset: "Preset", data: Path | None, choices: "Choices"
+) -> "Forecast":
+    """Say what a study will cost; nothing is made or started."""
+    from experiments.forecast import Trainings, forecast
+    from experiments.plan import sized_recipes
+
+    grid, train, scored = _sizes(preset, data, choices)
+    seeds, workers = choices.seeds or preset.seeds, choices.workers or preset.workers
+    recipes = sized_recipes(table, preset, grid, choices)
+    trainings = [
+        Trainings(row.label, recipe, seeds, max(1, round(train * row.label_fraction)), scored)
+        for row, recipe in zip(table.rows, recipes, strict=True)
+    ]
+    return forecast(trainings, grid, workers, _slots(workers))
+
+
+def forecast_sweep(
+    sweep: "Sweep", preset: "Preset", data: Path | None, choices: "Choices", search: "Search",
+    budget: "Budget",
+) -> "Forecast":  # fmt: skip
+    """Say what a sweep will cost at most; nothing is made or started."""
+    from experiments.forecast import Trainings, forecast
+    from experiments.sweep_plan import VALIDATION_FRACTION, search_space
+
+    grid, train, scored = _sizes(preset, data, choices)
+    if not scored:
+        scored = max(1, round(train * VALIDATION_FRACTION))
+        train -= scored
+    workers = choices.workers or preset.workers
+    base = search_space(sweep, preset, grid, choices).base
+    searched = Trainings("search", base, (budget.trials or 1) * search.seeds, train, scored)
+    final = Trainings("winner and printed settings", base, 2 * preset.seeds, train + scored, 0)
+    return forecast([searched, final], grid, workers, _slots(workers))
+
+
+def show_forecast(found: "Forecast") -> None:
+    """Print a forecast."""
+    grid = Grid("what", "trainings", "steps each", "seconds a step", "time each", "checkpoints")
+    for row in found.rows:
+        grid.add_row(
+            row.trainings.label,
+            str(row.trainings.count),
+            str(row.steps),
+            f"{row.step_s[0]:.3g} to {row.step_s[1]:.3g}",
+            f"{clock(row.training_s[0])} to {clock(row.training_s[1])}",
+            f"{row.checkpoint_bytes / 2**20:.0f} MiB",
+        )
+    console.print(grid)
+    low, high = found.hours
+    say(
+        f"all of it: {clock(low * 3600)} to {clock(high * 3600)} on this machine "
+        f"({low:.2g} to {high:.2g} hours), {found.slots} at a time"
+    )
+    if found.gpus:
+        say(f"GPU-hours: {found.gpu_hours[0]:.2g} to {found.gpu_hours[1]:.2g}")
+    say(f"disk: {found.disk_bytes / 2**30:.2f} GiB of checkpoints")
+    if found.timed_part < 1:
+        say(
+            f"a step was timed on {found.timed_part:.1%} of its voxels, the whole being too large "
+            "for this machine to try; the cost is linear in voxels.",
+            "dim",
+        )
+    say("testing and the report are not counted; other work on the machine adds to it.", "dim")
+
+
+def _sizes(preset: "Preset", data: Path | None, choices: "Choices") -> tuple["Shape", int, int]:
+    """Return grid, training cases and validation cases."""
+    from data_pipelines.prepared_set import open_prepared
+    from experiments.plan import split_of
+
+    if data is not None:
+        prepared: PreparedSet = open_prepared(data)
+        split = split_of(preset, prepared, choices)
+        return prepared.config.grid_dhw, len(split.train), len(split.validation)
+    if preset.cases is None:
+        raise UserError(
+            f"the preset '{preset.name}' needs data",
+            where="--data",
+            fix="prepare them first: voxsiam data prepare SOURCE -o PREPARED",
+        )
+    rest = preset.cases - round(preset.cases * preset.test_fraction)
+    scored = round(rest * preset.validation_fraction)
+    return preset.grid_dhw, rest - scored, scored
+
+
+def _slots(workers: int) -> int:
+    import torch
+
+    from voxsiam.orchestration.cluster import local_cpus
+
+    return max(1, (torch.cuda.device_count() or max(2, local_cpus())) // workers)

@@ -1,0 +1,105 @@
+"""What a sweep looks like while it runs: a live table on a terminal, plain lines elsewhere."""
+
+from rich.live import Live
+from rich.table import Table
+
+from voxsiam.orchestration.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.search_space import Values
+from voxsiam.orchestration.sweep_ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.training.context import Record
+from voxsiam_cli.console import clock, console, say
+
+SHOWN = 20
+"""Trials in the live table: the newest."""
+
+
+class LiveSweep:
+    """Listens to a sweep and shows each trial's epoch and score, the best one and the time left."""
+
+    def __init__(self, ledger: SweepLedger) -> None:
+        self._ledger = ledger
+        self._live = Live(console=console, refresh_per_second=2, get_renderable=self.table)
+        self._ended = 0
+
+    def __enter__(self) -> "LiveSweep":
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def trial_started(self, trial: TrialPlan) -> None:
+        """Show that a run starts."""
+        self._line(f"{trial.name}: starting")
+
+    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+        """Show the last epoch; the others stand in the table."""
+        epoch, epochs = int(record["epoch"]), trial.run.recipe.epochs
+        if epoch in (1, epochs):
+            self._line(f"{trial.name}: epoch {epoch}/{epochs}{_score(record)}")
+
+    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+        """Show how a run ended where that is not the end that was hoped for."""
+        if state != "finished":
+            self._line(f"{trial.name}: {state}{f' ({error})' if error else ''}")
+
+    def point_ended(self, trial: SweepTrial) -> None:
+        """Show what a trial came to, and where the search stands."""
+        self._ended += 1
+        found = f", validation DSC {trial.objectives['dsc']:.3f}" if trial.objectives else ""
+        self._line(f"{trial.label}: {trial.state}{found} ({told(trial.values)})")
+        self._line(self.standing())
+
+    def standing(self) -> str:
+        """Say how far the search is."""
+        ledger, best = self._ledger, self._ledger.best()
+        done = sum(trial.state in SETTLED for trial in ledger.trials)
+        of_all = f" of {ledger.budget.trials}" if ledger.budget.trials else ""
+        words = [f"{done}{of_all} trials done in {clock(ledger.spent.seconds)}"]
+        if best:
+            words.append(f"best: {best.label} with DSC {best.objectives['dsc']:.3f}")
+        left = self._left(done)
+        if left is not None:
+            words.append(f"about {clock(left)} left")
+        return ", ".join(words)
+
+    def table(self) -> Table:
+        """Draw the present state."""
+        ledger, best = self._ledger, self._ledger.best()
+        table = Table("trial", "state", "epoch", "validation DSC", "settings")
+        for trial in ledger.trials[-SHOWN:]:
+            last = max(trial.curve, default=0)
+            score = trial.objectives.get("dsc", trial.curve.get(last))
+            table.add_row(
+                f"{trial.number}{' *' if trial == best else ''}",
+                trial.state,
+                f"{last}/{ledger.plan.space.base.epochs}",
+                "" if score is None else f"{score:.3f}",
+                told(trial.values),
+            )
+        table.caption = self.standing()
+        return table
+
+    def _left(self, done: int) -> float | None:
+        """Estimate the rest from the time that a trial has taken on average."""
+        ledger = self._ledger
+        limits = []
+        if ledger.budget.trials and done:
+            limits.append(ledger.spent.seconds / done * max(0, ledger.budget.trials - done))
+        if ledger.budget.hours:
+            limits.append(max(0.0, ledger.budget.hours * 3600 - ledger.spent.seconds))
+        return min(limits, default=None)
+
+    def _line(self, text: str) -> None:
+        if not console.is_terminal:
+            say(f"[{clock(self._ledger.spent.seconds)}] {text}")
+
+
+def told(values: Values) -> str:
+    """Write a point of the space in one line."""
+    return ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+
+
+def _score(record: Record) -> str:
+    return f", validation DSC {record['validation/dsc']:.3f}" if "validation/dsc" in record else ""

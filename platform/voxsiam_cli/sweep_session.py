@@ -1,0 +1,160 @@
+"""One sweep from forecast to report: what `voxsiam sweep run` and `resume` do."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from rich.table import Table as Grid
+
+from dashboards.results import find_study, load_study
+from dashboards.table_files import side_by_side
+from dashboards.tables import build_table
+from data_pipelines.prepared_set import PreparedSet
+from data_pipelines.stream import open_volumes
+from experiments.plan import Choices
+from experiments.presets import Preset
+from experiments.sweep_plan import (
+    Search,
+    check_search,
+    final_rows,
+    final_table,
+    plan_final,
+    plan_sweep,
+)
+from experiments.sweeps import SWEEPS, Sweep
+from voxsiam.errors import UserError, is_stop
+from voxsiam.orchestration.cluster import Capacity, ray_instance
+from voxsiam.orchestration.ledger import Ledger, TrialPlan
+from voxsiam.orchestration.sweep_job import run_sweep
+from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
+from voxsiam.orchestration.tracking.sweep import SweepTracker
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam_cli.console import console, say
+from voxsiam_cli.datasets import require_prepared
+from voxsiam_cli.live_sweep import LiveSweep, told
+from voxsiam_cli.study_session import exit_on_failure, open_planned, run_ledger
+
+
+def start_sweep(
+    sweep: Sweep,
+    preset: Preset,
+    data: Path | None,
+    asked: tuple[Choices, Search, Budget],
+    workspace: Workspace,
+) -> None:
+    """Plan a sweep and run it; a request that was made before goes on where it stopped."""
+    choices, search, budget = asked
+    check_search(sweep, preset, choices)
+    with ray_instance(workspace) as capacity:
+        capacity.trials_at_once(choices.workers or preset.workers)
+        _check_budget(budget, capacity)
+        prepared = require_prepared(data, preset, workspace)
+        plan = plan_sweep(sweep, preset, prepared, choices, search, workspace)
+        ledger = SweepLedger.create(workspace, plan, budget)
+        failed = _search_and_test(ledger, workspace, capacity)
+    report_sweep(ledger, workspace)
+    exit_on_failure(failed, _go_on(ledger, workspace))
+
+
+def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
+    """Go on with a sweep: what is finished is left alone, what was cut off continues."""
+    with ray_instance(workspace) as capacity:
+        _check_budget(ledger.budget, capacity)
+        failed = _search_and_test(ledger, workspace, capacity)
+    report_sweep(ledger, workspace)
+    exit_on_failure(failed, _go_on(ledger, workspace))
+
+
+def report_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
+    """Print the trials and the winner's table, and write the report."""
+    _print_trials(ledger)
+    best = ledger.best()
+    if best is None:
+        say("no trial has been trained to the end yet, so there is no winner.", "yellow")
+        return
+    uri = workspace.tracking_uri
+    labels = [label for label, _ in final_rows(ledger.plan, best)]
+    table = final_table(SWEEPS[ledger.plan.sweep], labels)
+    results = load_study(uri, find_study(uri, f"{ledger.plan.sweep_id}-final-{best.number}"))
+    console.print(side_by_side(build_table(table, results)))
+    say(f"MLflow:  {uri}")
+    say(f"look:    voxsiam ui --workspace {workspace.root}")
+    say(f"search:  optuna-dashboard sqlite:///{ledger.folder / 'optuna.db'}")
+
+
+def _search_and_test(
+    ledger: SweepLedger, workspace: Workspace, capacity: Capacity
+) -> list[TrialPlan]:
+    """Search, then train the winner on all training cases and test it."""
+    prepared = open_planned(ledger.plan.prepared, ledger.plan.data.fingerprint)
+    with ledger.held():
+        _search(ledger, prepared, workspace, capacity)
+    best = ledger.best()
+    if best is None:
+        return []
+    say(f"the search is over; winner: {best.label} ({told(best.values)})")
+    final = plan_final(ledger.plan, best, prepared, workspace)
+    study = Ledger.create(workspace, final)
+    return run_ledger(study, workspace, capacity, _go_on(ledger, workspace))
+
+
+def _search(
+    ledger: SweepLedger, prepared: PreparedSet, workspace: Workspace, capacity: Capacity
+) -> None:
+    with ExitStack() as held:
+        tracker = SweepTracker(workspace, ledger)
+        held.enter_context(_resumable(ledger, workspace, tracker))
+        load = open_volumes(prepared)
+        live = held.enter_context(LiveSweep(ledger))
+        say(f"{ledger.plan.sweep_id}: {live.standing()}")
+        run_sweep(ledger, load, workspace, capacity, [tracker, live])
+        used = ledger.used_up()
+        if used:
+            say(f"the search ends here: {used} are used up; the best so far is kept.", "yellow")
+        tracker.sweep_ended("finished")
+
+
+@contextmanager
+def _resumable(ledger: SweepLedger, workspace: Workspace, tracker: SweepTracker) -> Iterator[None]:
+    """Whatever ends the search early, end its run too; after Ctrl-C say how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = is_stop(error)
+        if stopped:
+            say("stopped; finished epochs are kept.", "yellow")
+            say(f"go on with: {_go_on(ledger, workspace)}")
+        tracker.sweep_ended("interrupted" if stopped else "failed")
+        raise
+
+
+def _print_trials(ledger: SweepLedger) -> None:
+    grid = Grid("trial", "state", "epochs", "validation DSC", "seconds", "settings")
+    best = ledger.best()
+    for trial in ledger.trials:
+        last = max(trial.curve, default=0)
+        score = trial.objectives.get("dsc", trial.curve.get(last))
+        seconds = trial.objectives.get("seconds")
+        grid.add_row(
+            f"{trial.number}{' *' if trial == best else ''}",
+            trial.state if not trial.error else f"{trial.state}: {trial.error}",
+            f"{last} of {ledger.plan.space.base.epochs}",
+            "" if score is None else f"{score:.3f}",
+            "" if seconds is None else f"{seconds:.1f}",
+            told(trial.values),
+        )
+    grid.caption = "* the winner: the best of those that were trained to the end"
+    console.print(grid)
+
+
+def _check_budget(budget: Budget, capacity: Capacity) -> None:
+    if budget.gpu_hours is not None and not capacity.gpus:
+        raise UserError(
+            "there is no GPU whose hours could be counted",
+            where="--gpu-hours",
+            fix="give --trials or --hours",
+        )
+
+
+def _go_on(ledger: SweepLedger, workspace: Workspace) -> str:
+    return f"voxsiam sweep resume {ledger.plan.sweep} --workspace {workspace.root}"
