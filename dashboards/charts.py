@@ -35,7 +35,7 @@ def learning_curves(table: ReportTable) -> go.Figure | None:
             for line in _lines(row, metric, row_colour(index), named=column == 1):
                 figure.add_trace(line, row=1, col=column)
     figure.update_xaxes(title_text="Epochs done")
-    return _styled(figure, height=400)
+    return styled(figure, height=400)
 
 
 def organ_boxes(table: ReportTable) -> go.Figure | None:
@@ -51,7 +51,7 @@ def organ_boxes(table: ReportTable) -> go.Figure | None:
     names = [organ_title(organ) for organ in ORGANS]
     figure.update_xaxes(categoryorder="array", categoryarray=names)
     figure.update_yaxes(title_text="DSC (0 to 1)", range=[-0.03, 1.03])
-    return _styled(figure, height=420)
+    return styled(figure, height=420)
 
 
 def case_means(row: ReportRow) -> dict[tuple[str, str], float]:
@@ -114,7 +114,8 @@ def _box(label: str, scores: dict[tuple[str, str], float], colour: str) -> go.Bo
     )
 
 
-def _styled(figure: go.Figure, height: int) -> go.Figure:
+def styled(figure: go.Figure, height: int) -> go.Figure:
+    """Give a figure the look of all others."""
     figure.update_layout(
         template="plotly_white",
         height=height,

@@ -8,7 +8,7 @@ import torch
 
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network import count_parameters
-from voxsiam.training.config import Recipe
+from voxsiam.training.config import NumericsConfig, Recipe, fingerprint
 from voxsiam.training.numerics import TrainingStep, resolve_numerics
 from voxsiam.types import Shape
 
@@ -112,11 +112,12 @@ def forecast(trainings: Sequence[Trainings], grid_dhw: Shape, workers: int, slot
     """
     on_gpu = torch.cuda.is_available()
     known: dict[str, tuple[tuple[float, float], float]] = {}
+    numerics: dict[str, NumericsConfig] = {}
     rows: list[RowForecast] = []
     for each in trainings:
         key = each.recipe.with_changes(epochs=1).fingerprint()
         if key not in known:
-            known[key] = _time_step(each.recipe, grid_dhw)
+            known[key] = _time_step(each.recipe, grid_dhw, numerics)
         rows.append(_row(each, known[key][0], workers, 1 if on_gpu else slots))
     part = min((timed for _, timed in known.values()), default=1.0)
     return Forecast(tuple(rows), slots, workers if on_gpu else 0, part)
@@ -133,14 +134,24 @@ def _row(each: Trainings, step_s: tuple[float, float], workers: int, sharing: in
     return RowForecast(each, steps, step_s, (low, high), size)
 
 
-def _time_step(recipe: Recipe, grid_dhw: Shape) -> tuple[tuple[float, float], float]:
-    """Return least and greatest seconds of a step, and the share of its voxels that was timed."""
+def _time_step(
+    recipe: Recipe, grid_dhw: Shape, numerics: dict[str, NumericsConfig]
+) -> tuple[tuple[float, float], float]:
+    """Return least and greatest seconds of a step, and the share of its voxels that was timed.
+
+    Precision and layout are measured once a network, as a study does.
+    """
     cases, grid = recipe.batch_size, grid_dhw
     if not torch.cuda.is_available():
         cases, grid = _part(recipe, grid_dhw)
     share = cases * prod(grid) / (recipe.batch_size * prod(grid_dhw))
-    settled = resolve_numerics(recipe, grid, cases, torch.get_num_threads())
-    step = TrainingStep(settled, grid, cases)
+    network = fingerprint(
+        [part.model_dump(mode="json") for part in (recipe.network, recipe.numerics)]
+    )
+    if network not in numerics:
+        settled = resolve_numerics(recipe, grid, cases, torch.get_num_threads())
+        numerics[network] = settled.numerics
+    step = TrainingStep(recipe.with_changes(numerics=numerics[network]), grid, cases)
     step()
     times = [step.seconds() / share for _ in range(ROUNDS)]
     return (min(times), max(times)), share

@@ -40,8 +40,8 @@ class LiveSweep:
             self._line(f"{trial.name}: epoch {epoch}/{epochs}{_score(record)}")
 
     def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
-        """Show how a run ended where that is not the end that was hoped for."""
-        if state != "finished":
+        """Show what cut a run off; how a whole trial ended is told by itself."""
+        if state in ("failed", "interrupted"):
             self._line(f"{trial.name}: {state}{f' ({error})' if error else ''}")
 
     def point_ended(self, trial: SweepTrial) -> None:
