@@ -127,6 +127,7 @@ COMMANDS = {
     "study report": {"--study-id", "--workspace"},
     "study resume": {"--study-id", "--workspace"},
     "study run": {"--data", "--preset", "--seeds", "--set", "--split", "--workers", "--workspace"},
+    "study verify": {"--json", "--study-id", "--workspace"},
     "study status": {"--json", "--workspace"},
     "train": {"--data", "--preset", "--seeds", "--set", "--split", "--workers", "--workspace"},
     "ui": {"--port", "--workspace"},
