@@ -137,6 +137,7 @@ COMMANDS = {
         "--workspace",
     },
     "study status": {"--json", "--workspace"},
+    "study verify": {"--json", "--study-id", "--workspace"},
     "sweep list": {"--json"},
     "sweep report": {"--sweep-id", "--workspace"},
     "sweep resume": {"--sweep-id", "--workspace"},

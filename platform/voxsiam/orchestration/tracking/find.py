@@ -1,6 +1,7 @@
 """Find studies, runs and models in MLflow; nothing that is loaded from it can execute code."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -37,13 +38,12 @@ def download_model(tracking_uri: str, run_id: str, into: Path) -> Path:
     Raises:
         UserError: There is no such run, it has no model, or its files do not lie in the run.
     """
-    _check_store(tracking_uri)
-    client = MlflowClient(tracking_uri)
+    client = open_store(tracking_uri)
     temporary = temporary_beside(into)
     temporary.mkdir(parents=True)
     try:
         run = client.get_run(run_id)
-        _check_source(tracking_uri, run)
+        check_source(tracking_uri, run, [f"{MODEL_FOLDER}/{name}" for name in MODEL_FILES])
         for name in MODEL_FILES:
             copied = client.download_artifacts(run_id, f"{MODEL_FOLDER}/{name}", str(temporary))
             Path(copied).rename(temporary / name)
@@ -60,17 +60,27 @@ def download_model(tracking_uri: str, run_id: str, into: Path) -> Path:
     return into
 
 
-def _check_store(tracking_uri: str) -> None:
+def open_store(tracking_uri: str) -> MlflowClient:
+    """Open an MLflow store that is there.
+
+    Raises:
+        UserError: It is a file, and there is none.
+    """
     path = Path(urlparse(tracking_uri).path)
     if tracking_uri.startswith("sqlite:") and not path.is_file():
         # MLflow would make an empty one.
         raise UserError(
             "There is no MLflow store.", where=str(path), fix="give the --workspace of the run"
         )
+    return MlflowClient(tracking_uri)
 
 
-def _check_source(tracking_uri: str, run: Run) -> None:
-    """Refuse a run whose artifacts lie elsewhere: a server could name any file of this machine."""
+def check_source(tracking_uri: str, run: Run, names: Iterable[str]) -> None:
+    """Refuse files of a run that lie elsewhere: a server could name any file of this machine.
+
+    Raises:
+        UserError: The run's artifacts, or what these names lead to, are not in its own folder.
+    """
     uri = run.info.artifact_uri or ""
     location = urlparse(uri)
     path = unquote(location.path) if location.scheme else uri
@@ -79,7 +89,7 @@ def _check_source(tracking_uri: str, run: Run) -> None:
     inside = inside and ".." not in unquote(path)
     if location.scheme in {"", "file"}:
         folder = Path(path)
-        files = [folder / MODEL_FOLDER / name for name in MODEL_FILES]
+        files = [folder / name for name in names]
         inside = (
             inside
             and urlparse(tracking_uri).scheme in {"sqlite", "file", ""}
@@ -89,7 +99,7 @@ def _check_source(tracking_uri: str, run: Run) -> None:
         raise UserError(
             "The run's artifacts do not lie in the run's own folder.",
             where=uri,
-            fix="copy the model folder by hand, if you trust it, and name that folder",
+            fix="copy the run's files by hand, if you trust them, and name that folder",
         )
 
 
