@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.palette import organ_title, row_colour
-from dashboards.tables import ReportRow, ReportTable
+from dashboards.rows import ReportRow
+from dashboards.tables import ReportTable
 from voxsiam.types import ORGANS
 
 Curve = dict[int, float]

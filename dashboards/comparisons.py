@@ -1,17 +1,20 @@
-"""Is one row better than another? Asked of patients, each averaged over seeds first."""
+"""Is one row better than another? Asked of patients, each averaged over seeds first, and of seeds.
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping
+The two questions are kept apart. Patients tell whether these trainings differ; seeds tell whether
+another training would differ too, and few of them cannot tell anything.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from itertools import count
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
+from dashboards.patient_scores import seeds_by_patient
 from dashboards.results import StudyResults
-from dashboards.tables import ReportRow, ReportTable
+from dashboards.rows import ReportRow
 from voxsiam.metrics.statistics import (
     LEVEL,
     Interval,
@@ -33,6 +36,44 @@ COLUMNS = (
     "p (Wilcoxon, Holm)",
     "First in",
 )
+SEED_COLUMNS = (
+    "Row",
+    "against",
+    "Seeds of both",
+    "Difference in DSC [95 % over seeds]",
+    "Effect (-1 to 1)",
+    "p (Wilcoxon, Holm)",
+)
+DIFFERENCE_COLUMN, SEED_DIFFERENCE_COLUMN = 4, 3
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A row against its partner, in one kind of unit.
+
+    Attributes:
+        paired: On the patients, or the seeds, that both have.
+        p_value: Corrected for the number of such comparisons of the table; None where the units
+            are too few for any test.
+    """
+
+    paired: PairedComparison
+    p_value: float | None
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the test supports the difference."""
+        return self.p_value is not None and self.p_value <= LEVEL
+
+    def texts(self, units: str) -> tuple[str, str, str, str]:
+        """Units, difference, effect and p-value as a reader sees them."""
+        paired, p_value = self.paired, self.p_value
+        return (
+            str(paired.units),
+            f"{paired.mean_difference:+.3f}{between(paired.interval, sign='+')}",
+            f"{paired.effect:+.2f}",
+            f"too few {units}" if p_value is None else p_text(p_value),
+        )
 
 
 @dataclass(frozen=True)
@@ -44,8 +85,8 @@ class RowComparison:
         mean: DSC over organs, seeds and patients; None where the row has not finished.
         interval: Of that mean, over patients.
         partner: The row that it is tested against.
-        paired: Against that row, on the same patients.
-        p_value: Corrected for the number of comparisons of the table.
+        over_patients: Against that row, each patient averaged over seeds.
+        over_seeds: Against that row, each seed averaged over patients.
         first: Share of resamples, over patients and seeds, in which it has the best mean.
     """
 
@@ -53,38 +94,36 @@ class RowComparison:
     mean: float | None
     interval: Interval | None
     partner: str | None
-    paired: PairedComparison | None
-    p_value: float | None
+    over_patients: Tested | None
+    over_seeds: Tested | None
     first: float | None
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The cells as a reader sees them, in the order of COLUMNS."""
-        paired = self.paired
+        """The cells over patients as a reader sees them, in the order of COLUMNS."""
         if self.mean is None:
             return (self.row, "not finished", *("-" for _ in COLUMNS[2:]))
         first = "-" if self.first is None else f"{self.first:.0%}"
-        mean = f"{self.mean:.3f}{_between(self.interval)}"
-        if paired is None or not paired.units:
+        mean = f"{self.mean:.3f}{between(self.interval)}"
+        if self.over_patients is None:
             return (self.row, mean, *("-" for _ in COLUMNS[2:-1]), first)
-        return (
-            self.row,
-            mean,
-            self.partner or "-",
-            str(paired.units),
-            f"{paired.mean_difference:+.3f}{_between(paired.interval, sign='+')}",
-            f"{paired.effect:+.2f}",
-            "too few patients" if self.p_value is None else _p_text(self.p_value),
-            first,
-        )
+        tested = self.over_patients.texts("patients")
+        return (self.row, mean, self.partner or "-", *tested, first)
+
+    @property
+    def seed_texts(self) -> tuple[str, ...]:
+        """The cells over seeds, in the order of SEED_COLUMNS."""
+        if self.over_seeds is None:
+            return (self.row, *("-" for _ in SEED_COLUMNS[1:]))
+        return (self.row, self.partner or "-", *self.over_seeds.texts("seeds"))
 
 
-def compare_rows(report: ReportTable) -> tuple[RowComparison, ...]:
+def compare_rows(rows: Sequence[ReportRow], results: StudyResults) -> tuple[RowComparison, ...]:
     """Compare the rows of a table with their partners, and rank them."""
-    scores = {row.label: _seeds_by_patient(row, report.results) for row in report.rows}
+    scores = {row.label: seeds_by_patient(row.trials, results) for row in rows}
     means = {label: table.mean(axis=1) for label, table in scores.items()}
-    pairs = {row.label: _paired(row, means) for row in report.rows}
-    corrected = holm({label: pair.p_value if pair else None for label, pair in pairs.items()})
+    over_patients = _tested({row.label: _over_patients(row, means) for row in rows})
+    over_seeds = _tested({row.label: _over_seeds(row, scores) for row in rows})
     first = _first_shares(scores)
     return tuple(
         RowComparison(
@@ -92,59 +131,88 @@ def compare_rows(report: ReportTable) -> tuple[RowComparison, ...]:
             mean=float(means[row.label].mean()) if len(means[row.label]) else None,
             interval=bootstrap_interval(_finite(means[row.label])),
             partner=row.partner,
-            paired=pairs[row.label],
-            p_value=corrected[row.label],
+            over_patients=over_patients[row.label],
+            over_seeds=over_seeds[row.label],
             first=first.get(row.label),
         )
-        for row in report.rows
+        for row in rows
     )
 
 
-def comparison_notes(report: ReportTable) -> tuple[str, ...]:
-    """Say how the comparisons were made, and what was not tested."""
-    seeds = min((row.finished for row in report.rows if row.finished), default=0)
-    notes = [
+def comparison_notes(comparisons: Sequence[RowComparison]) -> tuple[str, ...]:
+    """Say how the comparisons over patients were made."""
+    if not comparisons:
+        return ()
+    return (
         "Differences are tested on patients, each averaged over organs and seeds first: Wilcoxon's "
         "signed-rank test, two-sided, p-values corrected by Holm for the comparisons of this "
         "table; intervals by the BCa bootstrap; the effect is the rank-biserial correlation. "
         "'First in' is the share of resamples over patients and seeds in which a row has the best "
-        "mean: the paper's single figures have no such share."
-    ]
-    if seeds and smallest_p(seeds) > LEVEL:
-        notes.append(
-            f"Seeds are not tested: with {seeds} a row the least possible p-value is "
-            f"{smallest_p(seeds):.2g}. What is said of patients holds for these trainings."
-        )
-    return tuple(notes)
+        "mean: the paper's single figures have no such share. "
+        f"A difference is bold where the corrected p-value is at most {LEVEL}; what is said of "
+        "patients holds for these trainings.",
+    )
 
 
-def _seeds_by_patient(row: ReportRow, results: StudyResults) -> pd.DataFrame:
-    """Mean DSC over organs: one line for each patient, one column for each finished seed."""
-    named = results.plan.get("patients")
-    patients: Mapping[str, str] = named if isinstance(named, dict) else {}
-    columns = {
-        trial.seed: _patient_means(trial.cases, patients) for trial in row.trials if trial.finished
+def seed_notes(comparisons: Sequence[RowComparison]) -> tuple[str, ...]:
+    """Say how the comparisons over seeds were made, or why there is no test."""
+    found = [each.over_seeds.paired.units for each in comparisons if each.over_seeds]
+    notes = (
+        "Whether another training would differ too is asked of seeds: each is averaged over the "
+        "patients that both rows have, and equal seeds of both rows make a pair.",
+    )
+    if not found or smallest_p(min(found)) <= LEVEL:
+        return notes
+    needed = next(units for units in count(1) if smallest_p(units) <= LEVEL)
+    refusal = (
+        f"Seeds are too few to be tested: with {min(found)} a row the least possible p-value is "
+        f"{smallest_p(min(found)):.2g}. A test needs {needed} (--seeds {needed})."
+    )
+    return (*notes, refusal)
+
+
+def between(interval: Interval | None, sign: str = "") -> str:
+    """Write an interval behind its mean; nothing where there is none."""
+    if interval is None:
+        return ""
+    return f" [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value."""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _tested(pairs: Mapping[str, PairedComparison | None]) -> dict[str, Tested | None]:
+    """Correct the tests of one kind of unit for their number; too few units make no test."""
+    decidable = {
+        label: pair.p_value if pair and smallest_p(pair.units) <= LEVEL else None
+        for label, pair in pairs.items()
     }
-    return pd.DataFrame(columns).sort_index()
+    corrected = holm(decidable)
+    return {
+        label: Tested(pair, corrected[label]) if pair else None for label, pair in pairs.items()
+    }
 
 
-def _patient_means(cases: pd.DataFrame, patients: Mapping[str, str]) -> dict[str, float]:
-    """Average over the organs of a case, then over the cases of a patient."""
-    of_case: dict[str, list[float]] = defaultdict(list)
-    for case_id, dsc in zip(cases["case_id"], cases["dsc"], strict=True):
-        if math.isfinite(dsc):
-            of_case[case_id].append(dsc)
-    of_patient: dict[str, list[float]] = defaultdict(list)
-    for case_id, values in of_case.items():
-        of_patient[patients.get(case_id, case_id)].append(fmean(values))
-    return {patient: fmean(values) for patient, values in of_patient.items()}
-
-
-def _paired(row: ReportRow, means: Mapping[str, pd.Series]) -> PairedComparison | None:
-    if row.partner is None or not len(means[row.label]) or not len(means[row.partner]):
+def _over_patients(row: ReportRow, means: Mapping[str, pd.Series]) -> PairedComparison | None:
+    if row.partner is None:
         return None
-    ours, theirs = means[row.label].align(means[row.partner], join="inner")
-    return compare_paired(ours.to_numpy(float), theirs.to_numpy(float))
+    return _paired(means[row.label], means[row.partner])
+
+
+def _over_seeds(row: ReportRow, scores: Mapping[str, pd.DataFrame]) -> PairedComparison | None:
+    """Pair equal seeds, each averaged over the patients that both rows have."""
+    if row.partner is None:
+        return None
+    ours, theirs = scores[row.label].align(scores[row.partner], join="inner")
+    return _paired(ours.mean(axis=0), theirs.mean(axis=0))
+
+
+def _paired(ours: pd.Series, theirs: pd.Series) -> PairedComparison | None:
+    ours, theirs = ours.align(theirs, join="inner")
+    found = compare_paired(ours.to_numpy(float), theirs.to_numpy(float))
+    return found if found.units else None
 
 
 def _first_shares(scores: Mapping[str, pd.DataFrame]) -> dict[str, float]:
@@ -159,13 +227,3 @@ def _first_shares(scores: Mapping[str, pd.DataFrame]) -> dict[str, float]:
 
 def _finite(values: pd.Series) -> Float64[np.ndarray, " n"]:
     return values.dropna().to_numpy(float)
-
-
-def _between(interval: Interval | None, sign: str = "") -> str:
-    if interval is None:
-        return ""
-    return f" [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
-
-
-def _p_text(p_value: float) -> str:
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"

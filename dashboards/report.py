@@ -12,13 +12,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dashboards.charts import learning_curves, organ_boxes
 from dashboards.comparability import data_kind, warnings
-from dashboards.comparisons import COLUMNS, compare_rows, comparison_notes
 from dashboards.folder_swap import write_folder
 from dashboards.overlays import draw_overlays
 from dashboards.palette import organ_title
+from dashboards.report_tables import distance_table, patient_table, seed_table
 from dashboards.results import StudyResults
+from dashboards.rows import MEASURES
 from dashboards.table_files import to_csv, to_json, to_latex, to_markdown
-from dashboards.tables import MEASURES, ReportTable, build_table
+from dashboards.tables import ReportTable, build_table
 from experiments.table import Table
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
@@ -91,9 +92,9 @@ def _page(report: ReportTable, overlay: dict[str, str] | None, mlflow_ui: str) -
         warnings=warnings(report.results),
         measures=MEASURES,
         organs={organ: organ_title(organ) for organ in ORGANS},
-        comparison_columns=COLUMNS,
-        comparisons=compare_rows(report),
-        comparison_notes=comparison_notes(report),
+        over_patients=patient_table(report),
+        over_seeds=seed_table(report),
+        distances=distance_table(report),
         overlay=overlay,
         charts=drawn,
         plotly_js=plotly.offline.get_plotlyjs() if drawn else "",

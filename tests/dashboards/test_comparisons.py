@@ -1,10 +1,18 @@
 import dataclasses
-import re
 
 import numpy as np
 import pytest
 
-from dashboards.comparisons import COLUMNS, compare_rows, comparison_notes
+from dashboards.comparisons import (
+    COLUMNS,
+    DIFFERENCE_COLUMN,
+    SEED_COLUMNS,
+    SEED_DIFFERENCE_COLUMN,
+    compare_rows,
+    seed_notes,
+)
+from dashboards.report import write_report
+from dashboards.report_tables import patient_table, seed_table
 from dashboards.table_files import to_json, to_latex, to_markdown
 from dashboards.tables import build_table
 from experiments.backbones import TABLE as BACKBONES
@@ -43,46 +51,113 @@ def twelve(report_table):
     )
 
 
+def against(report, partner):
+    """Test every row against one."""
+    rows = tuple(dataclasses.replace(row, partner=partner) for row in report.rows)
+    return compared(dataclasses.replace(report, rows=rows))
+
+
+def compared(report):
+    return dataclasses.replace(report, comparisons=compare_rows(report.rows, report.results))
+
+
 def by_row(report):
-    return {each.row: each for each in compare_rows(report)}
+    return {each.row: each for each in compare_rows(report.rows, report.results)}
 
 
 def test_a_row_is_tested_against_its_partner_on_patients_averaged_over_seeds(twelve):
-    report = dataclasses.replace(
-        twelve, rows=tuple(dataclasses.replace(r, partner="feature (2)") for r in twelve.rows)
-    )
-    found = by_row(report)["feature (1)"]
-    assert found.paired is not None
-    assert found.paired.units == 12
+    found = by_row(against(twelve, "feature (2)"))["feature (1)"]
+    tested = found.over_patients
+    assert tested is not None
+    assert tested.paired.units == 12
     # The wobble of the first row's two seeds cancels: each patient differs by 0.02.
-    assert found.paired.mean_difference == pytest.approx(-0.02)
-    assert found.paired.effect == -1
-    assert found.p_value is not None
-    assert found.p_value < 0.01
+    assert tested.paired.mean_difference == pytest.approx(-0.02)
+    assert tested.paired.effect == -1
+    assert tested.p_value is not None
+    assert tested.p_value < 0.01
     assert found.mean == pytest.approx(np.linspace(0.5, 0.9, 12).mean())
 
 
 def test_cases_of_one_patient_count_once(twelve):
     plan = {"patients": {f"case{number}": f"patient{number // 2}" for number in range(12)}}
     results = dataclasses.replace(twelve.results, plan=twelve.results.plan | plan)
-    rows = tuple(dataclasses.replace(r, partner="feature (2)") for r in twelve.rows)
-    found = by_row(dataclasses.replace(twelve, results=results, rows=rows))["feature (1)"]
-    assert found.paired is not None
-    assert found.paired.units == 6
+    report = against(dataclasses.replace(twelve, results=results), "feature (2)")
+    found = by_row(report)["feature (1)"]
+    assert found.over_patients is not None
+    assert found.over_patients.paired.units == 6
 
 
 def test_few_patients_are_not_tested_and_that_is_said(report_table):
-    rows = tuple(dataclasses.replace(row, partner="feature (2)") for row in report_table.rows)
-    report = dataclasses.replace(report_table, rows=rows)
-    texts = {each.row: each.texts for each in compare_rows(report)}
+    report = against(report_table, "feature (2)")
+    texts = {each.row: each.texts for each in report.comparisons}
     assert all(len(line) == len(COLUMNS) for line in texts.values())
     assert texts["feature (1)"][3] == "3"
     assert texts["feature (1)"][6] == "too few patients"
 
 
 def test_too_few_seeds_are_said_instead_of_tested(report_table):
-    notes = " ".join(comparison_notes(report_table))
-    assert re.search(r"with \d a row the least possible p-value is", notes)
+    report = against(report_table, "feature (2)")
+    found = {each.row: each for each in report.comparisons}["feature (1)"]
+    # Both rows have finished seed 0 alone.
+    assert found.over_seeds is not None
+    assert found.over_seeds.p_value is None
+    assert (found.seed_texts[2], found.seed_texts[-1]) == ("1", "too few seeds")
+    notes = " ".join(seed_notes(report.comparisons))
+    assert "with 1 a row the least possible p-value is 1" in notes
+    assert "--seeds 6" in notes
+    assert all(len(each.seed_texts) == len(SEED_COLUMNS) for each in report.comparisons)
+
+
+@pytest.fixture
+def many_seeds(report_table):
+    """Seven seeds of two rows on three patients: each seed of the second is better by its own."""
+    row = report_table.rows[0]
+    gains = np.array([0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07])
+    base = np.array([0.5, 0.6, 0.7])
+    trials = [dataclasses.replace(row.trials[0], seed=seed) for seed in range(len(gains))]
+    rows = tuple(
+        dataclasses.replace(row, label=label, trials=tuple(trials), partner=partner)
+        for label, partner in (("first", "second"), ("second", None))
+    )
+    report = dataclasses.replace(report_table, rows=rows)
+    scores = {"first": [base] * len(gains), "second": [base + gain for gain in gains]}
+    return compared(with_scores(report, scores))
+
+
+def test_seeds_are_paired_by_their_number_and_tested_apart_from_patients(many_seeds):
+    found = many_seeds.comparisons[0]
+    assert found.over_seeds is not None
+    assert found.over_patients is not None
+    assert found.over_seeds.paired.units == 7
+    assert found.over_seeds.paired.mean_difference == pytest.approx(-0.04)
+    assert found.over_seeds.p_value == pytest.approx(2 / 2**7)
+    assert found.over_seeds.paired.interval is not None
+    assert found.over_seeds.paired.interval.low < -0.04 < found.over_seeds.paired.interval.high
+    # Three patients cannot decide what seven seeds can.
+    assert found.over_patients.p_value is None
+    assert not any("too few" in note for note in seed_notes(many_seeds.comparisons))
+
+
+def test_only_what_a_test_supports_is_bold(many_seeds, twelve):
+    assert seed_table(many_seeds).bold == {(0, SEED_DIFFERENCE_COLUMN)}
+    assert patient_table(many_seeds).bold == frozenset()
+    patients = against(twelve, "feature (2)")
+    assert patient_table(patients).bold == {(0, DIFFERENCE_COLUMN)}
+    assert seed_table(patients).bold == frozenset()
+    bold = patient_table(patients).body[0][DIFFERENCE_COLUMN]
+    assert rf"**{bold[:6]}" in to_markdown(patients)
+    assert rf"\textbf{{{bold[:6]}" in to_latex(patients)
+    assert to_latex(patients).count(r"\textbf") == to_markdown(patients).count("**") / 2 == 1
+
+
+def test_comparisons_are_made_once_for_all_files(results, tmp_path, monkeypatch):
+    calls = []
+    make = compare_rows
+    monkeypatch.setattr(
+        "dashboards.tables.compare_rows", lambda *given: calls.append(1) or make(*given)
+    )
+    write_report(TABLES["table3"], results, tmp_path / "table3")
+    assert calls == [1]
 
 
 def test_the_files_hold_the_comparisons(report_table):
@@ -106,7 +181,7 @@ def test_every_row_has_the_partner_that_its_question_asks_for():
 
 def test_a_row_that_has_not_finished_stays_in_its_place(report_table):
     empty = tuple(dataclasses.replace(row, trials=()) for row in report_table.rows)
-    found = compare_rows(dataclasses.replace(report_table, rows=empty))
+    found = compare_rows(empty, report_table.results)
     assert [each.texts[1] for each in found] == ["not finished"] * len(empty)
 
 

@@ -21,6 +21,7 @@ def test_csv_holds_the_full_figures(report_table):
     assert float(line["hd95_grid_voxels_mean"]) == figure.mean
     assert float(line["hd95_grid_voxels_sd"]) == figure.sd
     assert float(line["hd95_grid_voxels_paper"]) == 3.210
+    assert float(line["hd95_grid_voxels_minus_paper"]) == pytest.approx(figure.mean - 3.210)
     assert (line["missed_organs"], line["scored_organs"]) == ("1.0", "48.0")
     assert float(line["dsc_liver_mean"]) == report_table.rows[0].organs["liver"].mean
 
@@ -42,7 +43,8 @@ def test_csv_text_cannot_become_a_formula(report_table, start):
 def test_markdown_rows_keep_their_columns(report_table):
     lines = [line for line in to_markdown(report_table).splitlines() if line.startswith("|")]
     columns = [len(re.split(r"(?<!\\)\|", line)) - 2 for line in lines]
-    assert columns == [9] * 6 + [8] * 6 + [9] * 6
+    # Header, rule and four rows: ours and the paper's, over patients, over seeds, mm, organs.
+    assert columns == [n for n in (12, 8, 6, 5, 9) for _ in range(6)]
     assert "<script>" not in to_markdown(report_table)
     assert "0.793" in lines[2]
 
@@ -52,9 +54,10 @@ def test_latex_escapes_what_has_a_meaning(report_table):
     assert r"50\% \$x\_1\$ \& \{b\}" in latex
     assert r"\textless{}script\textgreater{}" in latex
     assert "±" not in latex
-    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == 3
+    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == 5
     rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
-    assert [len(re.split(r"(?<!\\)&", row)) for row in rows] == [9] * 5 + [8] * 5 + [9] * 5
+    cells = [len(re.split(r"(?<!\\)&", row)) for row in rows]
+    assert cells == [n for n in (12, 8, 6, 5, 9) for _ in range(5)]
     assert r"$\pm$" in rows[1]
 
 
@@ -62,6 +65,8 @@ def test_json_holds_the_seeds_behind_every_figure(report_table):
     content = json.loads(to_json(report_table))
     row, source = content["rows"][0], report_table.rows[0]
     assert row["measures"]["dsc"]["printed"] == 0.793
+    assert row["measures"]["dsc"]["ours_minus_printed"] == source.cells["dsc"].difference
+    assert row["distances_mm"]["hd95_mm_native"]["mean"] > 0
     seeds = row["measures"]["dsc"]["seeds"]
     assert [seed["mlflow_run_id"] for seed in seeds] == [t.run_id for t in source.trials]
     assert row["measures"]["dsc"]["mean"] == pytest.approx(sum(s["value"] for s in seeds) / 2)
@@ -85,4 +90,5 @@ def test_terminal_shows_ours_and_the_papers(report_table):
     assert "[bold]feature[/]" in text
     assert report_table.rows[0].cells["dsc"].text in text
     assert "0.793" in text
+    assert report_table.rows[0].cells["dsc"].difference_text in text
     assert "HD95 (grid voxels)" in text

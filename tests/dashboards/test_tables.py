@@ -3,7 +3,8 @@ import statistics
 
 import pytest
 
-from dashboards.tables import Cell, SeedValue, build_table
+from dashboards.rows import Cell, SeedValue
+from dashboards.tables import build_table
 from tests.dashboards.study_store import EVIL, TABLE
 from voxsiam.types import ORGANS
 
@@ -58,6 +59,16 @@ def test_the_text_of_a_figure():
     assert (cell().mean, cell(0.8).sd) == (None, None)
     assert cell(0.8, None).text == "0.800 (1 seed)"
     assert (cell().printed_text, Cell((), 2.5).printed_text) == ("-", "2.500")
+
+
+def test_the_difference_is_ours_minus_the_papers():
+    ours = (SeedValue(0, "run0", 0.8), SeedValue(1, "run1", 0.9))
+    assert Cell(ours, 0.8).difference == pytest.approx(0.05)
+    assert (Cell(ours, 0.8).difference_text, Cell(ours, 1.0).difference_text) == (
+        "+0.050",
+        "-0.150",
+    )
+    assert Cell(ours).difference_text == Cell((), 0.8).difference_text == "-"
 
 
 def test_an_undefined_score_is_no_figure(results):

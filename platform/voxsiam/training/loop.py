@@ -1,6 +1,5 @@
 """The training loop: plain PyTorch, the same on one process and on many."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from voxsiam.training.context import TrainContext
 from voxsiam.training.divergence import require_finite_gradient, require_finite_loss
 from voxsiam.training.objective import Objective, run_network
 from voxsiam.training.record import EpochRecord, gradient_norms, organ_means
+from voxsiam.training.usage import EpochUsage
 from voxsiam.training.voxel_draw import Moment
 from voxsiam.types import Split
 
@@ -152,7 +152,7 @@ def _train_epoch(
     context: TrainContext,
     epoch: int,
 ) -> dict[str, float]:
-    start = time.monotonic()
+    usage = EpochUsage(context.device)
     recipe, seed = training.recipe, training.seed
     plan = epoch_plan(
         training.split.train,
@@ -183,7 +183,7 @@ def _train_epoch(
         optimiser.step()
         record.add(values | norms, outcome)
     figures = record.means() | {"learning_rate": optimiser.param_groups[0]["lr"]}
-    return figures | {"epoch": float(epoch + 1), "seconds/epoch": time.monotonic() - start}
+    return figures | {"epoch": float(epoch + 1)} | usage.figures()
 
 
 def _leave_heads_alone(module: nn.Module) -> None:

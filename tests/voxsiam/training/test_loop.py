@@ -11,6 +11,7 @@ from voxsiam.training.config import NumericsConfig, OptimiserConfig
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.divergence import TrainingDivergedError
 from voxsiam.training.loop import Training, build_objective, fit
+from voxsiam.training.usage import PROCESS_MB, USAGE_NAMES
 from voxsiam.types import ORGANS, Split, Volume
 
 SPLIT = Split(train=tuple("abcdef"), validation=("v",), test=("t",))
@@ -28,8 +29,8 @@ def equal(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def without_times(records):
-    return [{n: v for n, v in record.items() if n != "seconds/epoch"} for record in records]
+def without_usage(records):
+    return [{n: v for n, v in record.items() if n not in USAGE_NAMES} for record in records]
 
 
 class StoppedError(Exception):
@@ -72,7 +73,7 @@ def test_a_stopped_and_resumed_training_equals_the_unbroken_one(tmp_path, layout
         train(tmp_path / "broken", recipe, stop_after(7 + 7 + 3, make_high_volume))
     resumed, records, resumed_history = train(tmp_path / "broken", recipe, make_high_volume)
     assert equal(whole, resumed)
-    assert without_times(resumed_history) == without_times(history)
+    assert without_usage(resumed_history) == without_usage(history)
     # The last finished epoch is reported again, then the two that were missing.
     assert [record["epoch"] for record in records] == [2, 3, 4]
 
@@ -93,7 +94,7 @@ def test_every_system_repeats_and_resumes_bit_for_bit(tmp_path, network, loss):
         train(tmp_path / "broken", recipe, stop_after(7 + 3))
     resumed, _, resumed_history = train(tmp_path / "broken", recipe)
     assert equal(whole, resumed)
-    assert without_times(resumed_history) == without_times(history)
+    assert without_usage(resumed_history) == without_usage(history)
 
 
 def test_fifty_steps_give_equal_bits_twice(tmp_path):
@@ -156,7 +157,7 @@ def test_heads_are_as_they_were_drawn_until_the_feature_loss_counts(tmp_path):
 def test_the_loss_goes_down_and_records_are_complete(tmp_path):
     _, records, _ = train(tmp_path, make_recipe(epochs=8))
     assert records[-1]["train/loss"] < records[0]["train/loss"]
-    names = {"epoch", "learning_rate", "seconds/epoch", "train/loss", "train/dice_loss"}
+    names = {"epoch", "learning_rate", "seconds/epoch", PROCESS_MB, "train/loss", "train/dice_loss"}
     names |= {"train/feature_loss", *(f"train/feature_loss/layer_{i}" for i in (1, 2, 3))}
     assert names | {"train/dsc", "validation/dsc"} <= records[0].keys()
     assert f"validation/dsc/{ORGANS[0]}" in records[0]
