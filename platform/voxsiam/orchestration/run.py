@@ -1,23 +1,22 @@
 """One run, whatever carries it: train, read the test cases once, leave the results on disk."""
 
-import csv
 import time
-from dataclasses import asdict, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from torch import Tensor
 
 from voxsiam.collective import gather_objects
 from voxsiam.inference.model_description import ModelDescription, TrainedOn
 from voxsiam.inference.model_folder import write_model
-from voxsiam.inference.segment import class_scores
+from voxsiam.inference.segment import network_output, probabilities
+from voxsiam.inference.voxel_features import CaseFeatures, draw_features
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
-from voxsiam.orchestration.manifest import CASES_FILE, describe_run
+from voxsiam.orchestration.manifest import describe_run
+from voxsiam.orchestration.run_files import write_features, write_overlay, write_scores
 from voxsiam.orchestration.run_plan import RunPlan
 from voxsiam.orchestration.workspace import write_json
 from voxsiam.training.batch import rank_part
@@ -47,7 +46,8 @@ def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None
     """Train and test one run; a finished one is left as it is.
 
     Writes `cases.csv` (every organ of every test case), `overlay.npz` (one test case),
-    `model/` (the base network), `manifest.json` (what repeats the run) and, last, `result.json`.
+    `features.npz` (some test voxels), `model/` (the base network), `manifest.json` (what repeats
+    the run) and, last, `result.json`. A run without test cases has no scores, overlay or features.
     """
     if plan.result_file.exists():
         return
@@ -60,36 +60,52 @@ def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None
         checkpoints=plan.checkpoints,
     )
     objective, records = fit(training, cases, context)
-    scores = _test(objective, plan, cases, context)
+    tested = _test(objective, plan, cases, context)
     if context.rank == 0:
         seconds = time.monotonic() - start
-        _write_results(plan, objective, scores, list(records), seconds, context)
+        _write_results(plan, objective, tested, list(records), seconds, context)
     gather_objects(None)
+
+
+@dataclass(frozen=True)
+class _TestedCase:
+    """What is kept of one test case."""
+
+    scores: list[OrganScore]
+    features: CaseFeatures
 
 
 def _test(
     objective: Objective, plan: RunPlan, cases: CaseSource, context: TrainContext
-) -> list[OrganScore]:
-    """Score the test cases, shared out over ranks; the first one's volumes are kept to look at."""
-    mine: list[OrganScore] = []
+) -> dict[str, _TestedCase]:
+    """Test every test case, shared out over ranks; all of them come back, in the split's order."""
+    mine = {
+        case_id: _test_case(case_id, objective, plan, cases, context)
+        for case_id in rank_part(plan.split.test, context.rank, context.world_size)
+    }
+    found = {name: case for part in gather_objects(mine) for name, case in part.items()}
+    return {case_id: found[case_id] for case_id in plan.split.test}
+
+
+def _test_case(
+    case_id: str, objective: Objective, plan: RunPlan, cases: CaseSource, context: TrainContext
+) -> _TestedCase:
+    """Score a case and keep some of its features; the first one's volumes are kept to look at."""
+    volume = cases(case_id)
     autocast = plan.recipe.numerics.autocast == "bfloat16"
-    for case_id in rank_part(plan.split.test, context.rank, context.world_size):
-        volume = cases(case_id)
-        scores = class_scores(
-            objective.network,
-            volume.image,
-            autocast=autocast,
-            device=context.device,
-            taught=plan.taught,
-        )
-        predicted = scores.argmax(0).byte().cpu().numpy()
-        native = _native_pair(scores, cases.native(case_id))
-        # An organ that nobody annotated is neither found nor invented.
-        rules = ScoringRules(organs=volume.annotated)
-        mine += score_case(case_id, predicted, volume.label, volume.spacing_mm, native, rules)
-        if case_id == plan.split.test[0]:
-            _write_overlay(plan.directory / "overlay.npz", volume, predicted)
-    return [score for part in gather_objects(mine) for score in part]
+    network = objective.network
+    output = network_output(network, volume.image, autocast=autocast, device=context.device)
+    strides, num_cases = network.feature_strides, len(plan.split.test)
+    features = draw_features(output.features, strides, volume, num_cases)
+    scores = probabilities(output.logits, plan.taught)
+    predicted = scores.argmax(0).byte().cpu().numpy()
+    native = _native_pair(scores, cases.native(case_id))
+    if case_id == plan.split.test[0]:
+        write_overlay(plan.directory, volume, predicted)
+    # An organ that nobody annotated is neither found nor invented.
+    rules = ScoringRules(organs=volume.annotated)
+    spacing_mm, label = volume.spacing_mm, volume.label
+    return _TestedCase(score_case(case_id, predicted, label, spacing_mm, native, rules), features)
 
 
 def _native_pair(scores: Float32[Tensor, "k d h w"], reference: NativeReference) -> NativePair:
@@ -101,18 +117,19 @@ def _native_pair(scores: Float32[Tensor, "k d h w"], reference: NativeReference)
 def _write_results(
     plan: RunPlan,
     objective: Objective,
-    scores: list[OrganScore],
+    tested: dict[str, _TestedCase],
     records: list[dict[str, float]],
     seconds: float,
     context: TrainContext,
 ) -> None:
-    with (plan.directory / CASES_FILE).open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(OrganScore)])
-        writer.writeheader()
-        writer.writerows(asdict(score) for score in scores)
+    scores = [score for case in tested.values() for score in case.scores]
+    write_scores(plan.directory, scores)
+    if tested:
+        write_features(plan.directory, {name: case.features for name, case in tested.items()})
     # The base network alone: the heads have no part in inference.
     write_model(plan.directory / "model", _description(plan), objective.network)
-    summary = {name: value for name, value in summarise(scores).items() if value == value}
+    means = summarise(scores) if tested else {}
+    summary = {name: value for name, value in means.items() if value == value}
     manifest = describe_run(
         plan,
         workers=context.world_size,
@@ -140,16 +157,4 @@ def _description(plan: RunPlan) -> ModelDescription:
             epochs=recipe.epochs,
             seed=plan.seed,
         ),
-    )
-
-
-def _write_overlay(path: Path, volume: Volume, predicted: UInt8[np.ndarray, "d h w"]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        path,
-        image=volume.image.astype(np.float16),
-        label=volume.label,
-        prediction=predicted,
-        spacing_mm=np.asarray(volume.spacing_mm),
-        case_id=np.asarray(volume.case_id),
     )

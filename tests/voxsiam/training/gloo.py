@@ -6,6 +6,9 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
+from torch.nn.parallel import DistributedDataParallel
+
+from voxsiam.training.context import SingleProcess
 
 
 @contextmanager
@@ -28,3 +31,14 @@ def run_ranks(job: Callable[..., None], world_size: int, *arguments: object) -> 
 def _one_thread(rank: int, job: Callable[..., None], *arguments: object) -> None:
     torch.set_num_threads(1)
     job(rank, *arguments)
+
+
+class GlooWorker(SingleProcess):
+    """A rank of a DDP training without Ray."""
+
+    def __init__(self, rank, world_size, on_epoch):
+        super().__init__(on_epoch, torch.device("cpu"))
+        self.rank, self.world_size = rank, world_size
+
+    def distribute(self, module):
+        return DistributedDataParallel(module)

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn as start_processes
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.voxsiam.training.gloo import GlooWorker
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.training.batch import Batch, rank_part, read_batches
 from voxsiam.training.context import SingleProcess
@@ -78,17 +79,6 @@ def test_loss_and_gradient_of_the_global_batch(tmp_path, world_size, cases):
         assert found["loss"] == pytest.approx(expected_loss, rel=1e-12)
         difference = np.abs(found["gradient"] - expected).max()
         assert difference <= 1e-12 * max(1, np.abs(expected).max())
-
-
-class GlooWorker(SingleProcess):
-    """A rank of a DDP training without Ray."""
-
-    def __init__(self, rank, world_size, on_epoch):
-        super().__init__(on_epoch, torch.device("cpu"))
-        self.rank, self.world_size = rank, world_size
-
-    def distribute(self, module):
-        return DistributedDataParallel(module)
 
 
 def train(rank, world_size, folder):

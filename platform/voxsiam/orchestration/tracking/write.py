@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from voxsiam.orchestration.environment import library_versions
 from voxsiam.orchestration.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.run_files import TEST_FILES
 from voxsiam.orchestration.run_plan import RunData, split_fingerprint
 from voxsiam.orchestration.tracking.find import EXPERIMENT, MODEL_FOLDER, SOURCE_TAG, find_run
 from voxsiam.orchestration.tracking.job import TrackedJob
@@ -186,10 +187,9 @@ class StudyTracker:
                 self._log(run_id, record, int(record["epoch"]))
         final = {f"test/{name}": value for name, value in result["summary"].items()}
         self._log(run_id, final | {"seconds/run": result["seconds"]}, len(result["records"]))
-        for path in (trial.run.directory / name for name in ("cases.csv", "overlay.npz")):
-            # A run of a sweep reads no test case.
-            if trial.run.split.test:
-                self._client.log_artifact(run_id, str(path), "test")
+        # Not all are there without test cases, or in the folder of an older run.
+        for file in filter(Path.is_file, (trial.run.directory / name for name in TEST_FILES)):
+            self._client.log_artifact(run_id, str(file), "test")
         # Runs that finished before there were manifests have none.
         if trial.run.manifest_file.exists():
             self._client.log_artifact(run_id, str(trial.run.manifest_file))

@@ -1,0 +1,108 @@
+"""One run from training to the files it leaves, without Ray."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from dashboards.trial_files import read_cases
+from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
+from tests.voxsiam.training.gloo import GlooWorker, group, run_ranks
+from voxsiam.orchestration.run import execute_run
+from voxsiam.orchestration.run_files import TEST_FILES
+from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.context import SingleProcess
+
+
+def execute(run):
+    execute_run(run, ToyCases(), SingleProcess(lambda _: None))
+
+
+def features_of(run):
+    with np.load(run.directory / "features.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "workspace")
+
+
+def test_features_of_all_test_cases_are_kept_the_same_voxels_for_every_seed_and_method(workspace):
+    runs = make_run(workspace, epochs=1), make_run(workspace, epochs=1, layers=3, seed=1)
+    for run in runs:
+        execute(run)
+    ours, theirs = (features_of(run) for run in runs)
+    assert ours["case_ids"].tolist() == ["t", "u"]
+    for level in (1, 2, 3):
+        assert {0, 1} == set(ours[f"level_{level}_cases"])
+        for name in ("classes", "cases"):
+            np.testing.assert_array_equal(
+                ours[f"level_{level}_{name}"], theirs[f"level_{level}_{name}"]
+            )
+        assert (ours[f"level_{level}_features"] != theirs[f"level_{level}_features"]).any()
+
+
+def execute_on_rank(rank, world_size, folder):
+    with group(rank, world_size, folder):
+        run = make_run(Workspace(Path(folder)), epochs=1)
+        execute_run(run, ToyCases(), GlooWorker(rank, world_size, lambda _: None))
+
+
+def test_two_workers_keep_what_one_keeps_in_the_same_order(workspace, tmp_path):
+    alone = make_run(workspace, epochs=1)
+    execute(alone)
+    run_ranks(execute_on_rank, 2, 2, str(tmp_path))
+    shared = make_run(Workspace(tmp_path), epochs=1)
+    expected, found = features_of(alone), features_of(shared)
+    assert expected.keys() == found.keys()
+    for name, array in expected.items():
+        if name.endswith("features"):
+            np.testing.assert_allclose(found[name], array, rtol=0.05, atol=0.05)
+        else:
+            np.testing.assert_array_equal(found[name], array)
+    tables = (read_cases(run.directory / "cases.csv") for run in (alone, shared))
+    columns = ["case_id", "organ", "reference_voxels"]
+    first, second = (table[columns].values.tolist() for table in tables)
+    assert first == second
+
+
+def without_test_cases(run):
+    return run.model_copy(update={"split": run.split.model_copy(update={"test": ()})})
+
+
+def test_a_run_without_test_cases_ends_well_and_is_tracked(workspace):
+    plan = make_plan(workspace, rows=1)
+    run = without_test_cases(plan.trials[0].run)
+    plan = plan.model_copy(update={"trials": (plan.trials[0].model_copy(update={"run": run}),)})
+    run.directory.mkdir(parents=True)
+    execute(run)
+    assert json.loads(run.result_file.read_text())["summary"] == {}
+    left = {name for name in TEST_FILES if (run.directory / name).exists()}
+    assert left == {"cases.csv"}
+    assert len(read_cases(run.directory / "cases.csv")) == 0
+
+    tracker = StudyTracker(workspace, plan)
+    tracker.complete_finished(list(plan.trials))
+    client = MlflowClient(workspace.tracking_uri)
+    experiment = client.get_run(tracker.parent).info.experiment_id
+    (tracked,) = client.search_runs([experiment], "tags.`voxsiam.kind` = 'trial'")
+    assert tracked.info.status == "FINISHED"
+    assert not any(name.startswith("test/") for name in tracked.data.metrics)
+    files = client.list_artifacts(tracked.info.run_id, "test")
+    assert [file.path for file in files] == ["test/cases.csv"]
+
+
+def test_all_test_files_are_tracked(workspace):
+    plan = make_plan(workspace, rows=1)
+    execute(plan.trials[0].run)
+    tracker = StudyTracker(workspace, plan)
+    tracker.complete_finished(list(plan.trials))
+    client = MlflowClient(workspace.tracking_uri)
+    experiment = client.get_run(tracker.parent).info.experiment_id
+    (tracked,) = client.search_runs([experiment], "tags.`voxsiam.kind` = 'trial'")
+    files = {file.path for file in client.list_artifacts(tracked.info.run_id, "test")}
+    assert files == {f"test/{name}" for name in TEST_FILES}
