@@ -12,6 +12,7 @@ from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
 from tests.voxsiam.training.gloo import GlooWorker, group, run_ranks
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.run_files import TEST_FILES
+from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
@@ -85,7 +86,7 @@ def test_a_run_without_test_cases_ends_well_and_is_tracked(workspace):
     assert left == {"cases.csv"}
     assert len(read_cases(run.directory / "cases.csv")) == 0
 
-    tracker = StudyTracker(workspace, plan)
+    tracker = StudyTracker(workspace, tracked_study(plan))
     tracker.complete_finished(list(plan.trials))
     client = MlflowClient(workspace.tracking_uri)
     experiment = client.get_run(tracker.parent).info.experiment_id
@@ -99,7 +100,7 @@ def test_a_run_without_test_cases_ends_well_and_is_tracked(workspace):
 def test_all_test_files_are_tracked(workspace):
     plan = make_plan(workspace, rows=1)
     execute(plan.trials[0].run)
-    tracker = StudyTracker(workspace, plan)
+    tracker = StudyTracker(workspace, tracked_study(plan))
     tracker.complete_finished(list(plan.trials))
     client = MlflowClient(workspace.tracking_uri)
     experiment = client.get_run(tracker.parent).info.experiment_id

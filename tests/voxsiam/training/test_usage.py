@@ -63,7 +63,7 @@ def measure(rank, folder, powercap):
             write_zone(Path(powercap), "intel-rapl:0", "package-0", 160.0)
         torch.distributed.barrier()
         status = Path("/proc/self/status").read_text()
-        own = {"own": int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6}
+        own = {"own": int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) * 1024 / 1e6}
         (Path(folder) / f"rank{rank}.json").write_text(json.dumps(usage.figures() | own))
 
 
