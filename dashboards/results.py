@@ -132,6 +132,27 @@ def load_study(tracking_uri: str, parent_run_id: str) -> StudyResults:
     )
 
 
+def read_sweep_files(tracking_uri: str, sweep_id: str) -> tuple[str, dict, dict]:
+    """Read what a sweep set out to do and what its trials came to.
+
+    Returns:
+        Its parent run, its plan and its trials, as plain JSON.
+    """
+    client = _open(tracking_uri)
+    for run in _search(client, "tags.`voxsiam.kind` = 'sweep'"):
+        if run.data.tags.get("voxsiam.study_id") == sweep_id:
+            notes: list[str] = []
+            names = ("sweep/plan.json", "sweep/trials.json")
+            plan, trials = (_artifact(client, run, name, read_object, notes) for name in names)
+            if plan is not None and trials is not None:
+                return run.info.run_id, plan, trials
+    raise UserError(
+        f"no trial of the sweep '{sweep_id}' has ended yet",
+        where=tracking_uri,
+        fix="go on with it: voxsiam sweep resume NAME",
+    )
+
+
 def _open(tracking_uri: str) -> MlflowClient:
     scheme, _, path = tracking_uri.partition(":///")
     # MLflow would create the missing file, and an empty store looks like lost results.

@@ -142,7 +142,7 @@ def plan_final(
     ]
     return StudyPlan(
         study=f"sweep-{plan.sweep}",
-        study_id=f"{plan.sweep_id}-final-{winner.number}",
+        study_id=final_id(plan, winner),
         preset=plan.preset,
         prepared=plan.prepared,
         data_name=plan.data.name,
@@ -156,6 +156,11 @@ def plan_final(
             "training cases, and the test cases are read here for the first time.",
         ),
     )
+
+
+def final_id(plan: SweepPlan, winner: SweepTrial) -> str:
+    """Name the last step of a sweep; another winner makes another one."""
+    return f"{plan.sweep_id}-final-{winner.number}"
 
 
 def final_rows(plan: SweepPlan, winner: SweepTrial) -> list[tuple[str, Recipe]]:

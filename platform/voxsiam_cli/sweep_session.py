@@ -7,8 +7,10 @@ from pathlib import Path
 from rich.table import Table as Grid
 
 from dashboards.results import find_study, load_study
+from dashboards.sweep_report import write_sweep_report
+from dashboards.sweep_results import load_sweep
 from dashboards.table_files import side_by_side
-from dashboards.tables import build_table
+from dashboards.tables import ReportTable, build_table
 from data_pipelines.prepared_set import PreparedSet
 from data_pipelines.stream import open_volumes
 from experiments.plan import Choices
@@ -16,6 +18,7 @@ from experiments.presets import Preset
 from experiments.sweep_plan import (
     Search,
     check_search,
+    final_id,
     final_rows,
     final_table,
     plan_final,
@@ -25,6 +28,7 @@ from experiments.sweeps import SWEEPS, Sweep
 from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.cluster import Capacity, ray_instance
 from voxsiam.orchestration.ledger import Ledger, TrialPlan
+from voxsiam.orchestration.search_history import DATABASE
 from voxsiam.orchestration.sweep_job import run_sweep
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
 from voxsiam.orchestration.tracking.sweep import SweepTracker
@@ -68,18 +72,31 @@ def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
 def report_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
     """Print the trials and the winner's table, and write the report."""
     _print_trials(ledger)
-    best = ledger.best()
-    if best is None:
-        say("no trial has been trained to the end yet, so there is no winner.", "yellow")
-        return
-    uri = workspace.tracking_uri
-    labels = [label for label, _ in final_rows(ledger.plan, best)]
-    table = final_table(SWEEPS[ledger.plan.sweep], labels)
-    results = load_study(uri, find_study(uri, f"{ledger.plan.sweep_id}-final-{best.number}"))
-    console.print(side_by_side(build_table(table, results)))
+    uri, sweep = workspace.tracking_uri, SWEEPS[ledger.plan.sweep]
+    final = _final_results(ledger, uri)
+    if final is None:
+        say("no winner has been tested yet.", "yellow")
+    else:
+        console.print(side_by_side(final))
+    results = load_sweep(uri, ledger.plan.sweep_id)
+    page = write_sweep_report(sweep, results, final, workspace.report(f"sweep-{sweep.name}"))
+    say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.root}")
-    say(f"search:  optuna-dashboard sqlite:///{ledger.folder / 'optuna.db'}")
+    say(f"search:  optuna-dashboard sqlite:///{ledger.folder / DATABASE}")
+
+
+def _final_results(ledger: SweepLedger, uri: str) -> ReportTable | None:
+    """Return the winner beside the printed settings; None before they are trained."""
+    best = ledger.best()
+    if best is None:
+        return None
+    labels = [label for label, _ in final_rows(ledger.plan, best)]
+    try:
+        parent = find_study(uri, final_id(ledger.plan, best))
+    except UserError:
+        return None
+    return build_table(final_table(SWEEPS[ledger.plan.sweep], labels), load_study(uri, parent))
 
 
 def _search_and_test(

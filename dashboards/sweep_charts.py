@@ -1,0 +1,182 @@
+"""Charts of a sweep: how it went, what it costs, which settings matter, where good points lie."""
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboards.charts import styled
+from dashboards.importance import Importance
+from dashboards.palette import ROW_COLOURS
+from dashboards.sweep_results import SweepResults
+from voxsiam.orchestration.search_space import Setting, Values
+from voxsiam.orchestration.sweep_ledger import SweepTrial
+
+_DONE, _STOPPED, _BEST = ROW_COLOURS[0], "#9aa5b1", ROW_COLOURS[1]
+_DSC = "Validation DSC (0 to 1)"
+
+
+def history(results: SweepResults) -> go.Figure:
+    """Score of every trial in order, and the best so far; open points were stopped early."""
+    figure = go.Figure()
+    done = results.finished
+    figure.add_trace(_points(done, [t.number for t in done], "trained to the end", _DONE))
+    stopped = [trial for trial in results.trials if trial.state == "stopped" and trial.curve]
+    figure.add_trace(_points(stopped, [t.number for t in stopped], "stopped early", _STOPPED))
+    best = _best_so_far(done)
+    figure.add_trace(
+        go.Scatter(
+            x=list(best),
+            y=list(best.values()),
+            name="best so far",
+            mode="lines",
+            line={"shape": "hv", "color": _BEST},
+        )
+    )
+    figure.update_xaxes(title_text="Trial").update_yaxes(title_text=_DSC)
+    return styled(figure, height=360)
+
+
+def pareto(results: SweepResults) -> go.Figure | None:
+    """Score against training time; the line joins the trials that no other beats in both."""
+    done = results.finished
+    if not done:
+        return None
+    seconds = [trial.objectives["seconds"] for trial in done]
+    front = pareto_front(done)
+    figure = go.Figure(_points(done, seconds, "trained to the end", _DONE))
+    figure.add_trace(
+        go.Scatter(
+            x=[trial.objectives["seconds"] for trial in front],
+            y=[trial.objectives["dsc"] for trial in front],
+            name="not beaten in both",
+            mode="lines+markers",
+            line={"shape": "hv", "color": _BEST},
+            marker={"size": 11, "symbol": "circle-open", "line": {"width": 2}},
+            hoverinfo="skip",
+        )
+    )
+    figure.update_xaxes(title_text="Training time of a run (s)").update_yaxes(title_text=_DSC)
+    return styled(figure, height=360)
+
+
+def pareto_front(trials: Sequence[SweepTrial]) -> list[SweepTrial]:
+    """Return the trials that no other beats in score and time, the quickest first."""
+    front: list[SweepTrial] = []
+    ordered = sorted(trials, key=lambda t: (t.objectives["seconds"], -t.objectives["dsc"]))
+    for trial in ordered:
+        if not front or trial.objectives["dsc"] > front[-1].objectives["dsc"]:
+            front.append(trial)
+    return front
+
+
+def slices(results: SweepResults) -> go.Figure:
+    """Score against each setting; open points were stopped early."""
+    settings = results.settings
+    figure = make_subplots(rows=1, cols=len(settings), shared_yaxes=True)
+    groups = {
+        "trained to the end": (results.finished, _DONE),
+        "stopped early": (
+            [t for t in results.trials if t.state == "stopped" and t.curve],
+            _STOPPED,
+        ),
+    }
+    for column, setting in enumerate(settings, start=1):
+        for name, (trials, colour) in groups.items():
+            places = [trial.values[setting.name] for trial in trials]
+            points = _points(trials, places, name, colour).update(showlegend=column == 1)
+            figure.add_trace(points, row=1, col=column)
+        axis = {"title_text": setting.name, "type": "log" if setting.log else "linear"}
+        if setting.choices:
+            axis |= {"type": "category", "categoryarray": sorted(setting.choices)}
+        figure.update_xaxes(axis, row=1, col=column)
+    figure.update_yaxes(title_text=_DSC, col=1)
+    return styled(figure, height=360)
+
+
+def parallel(results: SweepResults) -> go.Figure | None:
+    """Draw every trial trained to the end as a line through its settings, coloured by its score."""
+    done = results.finished
+    if len(done) < 2:
+        return None
+    scores = [trial.objectives["dsc"] for trial in done]
+    dimensions = [_dimension(setting, [t.values for t in done]) for setting in results.settings]
+    dimensions.append({"label": "Validation DSC", "values": scores})
+    figure = go.Figure(
+        go.Parcoords(line={"color": scores, "colorscale": "Viridis"}, dimensions=dimensions)
+    )
+    figure = styled(figure, height=380)
+    return figure.update_layout(margin={"l": 80, "r": 60, "t": 70, "b": 30})
+
+
+def importance_bars(found: Sequence[Importance]) -> go.Figure | None:
+    """Share of the scores' variance by setting, with intervals."""
+    if not found:
+        return None
+    shares = [each.share for each in found]
+    figure = go.Figure(
+        go.Bar(
+            x=shares,
+            y=[each.setting for each in found],
+            orientation="h",
+            marker={"color": _DONE},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [max(0.0, each.high - each.share) for each in found],
+                "arrayminus": [max(0.0, each.share - each.low) for each in found],
+            },
+        )
+    )
+    figure.update_xaxes(
+        title_text="Share of the variance of the validation DSC", rangemode="tozero"
+    )
+    figure.update_yaxes(autorange="reversed")
+    return styled(figure, height=120 + 46 * len(found))
+
+
+def last_score(trial: SweepTrial) -> float:
+    """Return a trial's score: its objective, or that of the last epoch that it has seen."""
+    return trial.objectives.get("dsc", trial.curve.get(max(trial.curve, default=0), math.nan))
+
+
+def _best_so_far(done: Sequence[SweepTrial]) -> dict[int, float]:
+    best: dict[int, float] = {}
+    for trial in done:
+        best[trial.number] = max([trial.objectives["dsc"], *best.values()])
+    return best
+
+
+def _points(
+    trials: Sequence[SweepTrial], places: Sequence[float], name: str, colour: str
+) -> go.Scatter:
+    texts = [
+        f"trial {t.number}, epoch {max(t.curve, default=0)}<br>"
+        + "<br>".join(f"{setting}: {value:.4g}" for setting, value in t.values.items())
+        for t in trials
+    ]
+    symbol = "circle-open" if colour == _STOPPED else "circle"
+    return go.Scatter(
+        x=list(places),
+        y=[last_score(trial) for trial in trials],
+        name=name,
+        mode="markers",
+        marker={"color": colour, "size": 8, "symbol": symbol},
+        text=texts,
+        hovertemplate="%{text}<br>DSC %{y:.4f}<extra></extra>",
+    )
+
+
+def _dimension(setting: Setting, points: Sequence[Values]) -> dict[str, object]:
+    values = [float(point[setting.name]) for point in points]
+    if not setting.log:
+        return {"label": setting.name, "values": values}
+    exponents = [math.log10(value) for value in values]
+    ticks = list(range(math.floor(min(exponents)), math.ceil(max(exponents)) + 1))
+    return {
+        "label": setting.name,
+        "values": exponents,
+        "tickvals": ticks,
+        "ticktext": [f"{10.0**tick:g}" for tick in ticks],
+    }
