@@ -68,7 +68,8 @@ class SearchHistory:
         asked.set_user_attr("state", trial.state)
         if trial.error:
             asked.set_user_attr("error", trial.error)
-        self._study.tell(asked, self._values(trial), _STATES[trial.state])
+        state = _optuna_state(trial, len(self._plan.objectives))
+        self._study.tell(asked, self._values(trial), state)
 
     def _ask(self, number: int) -> Trial:
         self._study.sampler = _sampler(self._plan.sampler, number)
@@ -82,11 +83,15 @@ class SearchHistory:
         return [trial.objectives[name] for name in self._plan.objectives]
 
     def _settled(self, trial: SweepTrial) -> FrozenTrial:
-        return settled_trial(trial, self._distributions, self._values(trial))
+        values, objectives = self._values(trial), len(self._plan.objectives)
+        return settled_trial(trial, self._distributions, values, objectives)
 
 
 def settled_trial(
-    trial: SweepTrial, distributions: Mapping[str, BaseDistribution], values: list[float] | None
+    trial: SweepTrial,
+    distributions: Mapping[str, BaseDistribution],
+    values: list[float] | None,
+    objectives: int = 1,
 ) -> FrozenTrial:
     """Describe to Optuna a trial that has ended.
 
@@ -94,16 +99,23 @@ def settled_trial(
         trial: It.
         distributions: Of the settings.
         values: Its objectives; None unless it was trained to the end.
+        objectives: How many the search has.
     """
-    single = values is None or len(values) == 1
+    single = objectives == 1
     return create_trial(
-        state=_STATES[trial.state],
+        state=_optuna_state(trial, objectives),
         values=values,
         params=dict(trial.values),
         distributions=dict(distributions),
         intermediate_values=dict(trial.curve) if single else None,
         user_attrs={"trial": trial.number, "state": trial.state},
     )
+
+
+def _optuna_state(trial: SweepTrial, objectives: int) -> TrialState:
+    """Name a trial's end in Optuna's words; with several objectives it knows no PRUNED."""
+    state = _STATES[trial.state]
+    return TrialState.FAIL if state == TrialState.PRUNED and objectives > 1 else state
 
 
 def _new_study(ledger: SweepLedger) -> optuna.Study:

@@ -1,0 +1,168 @@
+import multiprocessing
+
+import optuna
+import pytest
+
+from tests.voxsiam.orchestration.toy_sweep import make_ledger, make_sweep
+from voxsiam.errors import UserError
+from voxsiam.orchestration.search_history import DATABASE, SearchHistory
+from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger, find_sweeps
+from voxsiam.orchestration.sweep_search import early_stopping, rungs
+from voxsiam.orchestration.workspace import Workspace
+
+POINT = {"lambda": 2.0, "layers": 1}
+
+
+def end(ledger, number, dsc, curve, state="finished"):
+    objectives = {"dsc": dsc, "seconds": 3.0} if state == "finished" else {}
+    return ledger.update(number, state=state, curve=curve, objectives=objectives)
+
+
+def reopened(ledger):
+    workspace = Workspace(ledger.folder.parent.parent)
+    return SweepLedger.read(workspace, ledger.folder)
+
+
+def searched(folder, trials=8, **changes):
+    """A sweep whose scores are a plain function of lambda."""
+    ledger = make_ledger(folder, Budget(trials=trials), **changes)
+    history = SearchHistory(ledger)
+    for number in range(trials):
+        ledger.add(history.suggest(number))
+        score = 1 / (1 + abs(float(ledger.trials[number].values["lambda"]) - 20))
+        history.report(number, 1, score)
+        state = "stopped" if number % 3 == 2 else "finished"
+        history.end(end(ledger, number, score, {1: score}, state))
+    return ledger
+
+
+def test_a_ledger_read_back_is_the_one_that_was_written(tmp_path):
+    ledger = searched(tmp_path)
+    ledger.spend(12.0, 2)
+    again = reopened(ledger)
+    assert again.trials == ledger.trials
+    assert again.plan == ledger.plan
+    assert (again.spent.seconds, again.spent.gpu_seconds) == (12.0, 24.0)
+    assert [each.plan.sweep_id for each in find_sweeps(Workspace(tmp_path))] == ["lambda-toy"]
+
+
+def test_a_point_suggested_again_gets_further_seeds(tmp_path):
+    ledger = make_ledger(tmp_path, seeds=2)
+    first, second = ledger.add(POINT), ledger.add(POINT)
+    assert (first.seeds, second.seeds) == ((0, 1), (2, 3))
+    identities = [run.run.run_id for trial in (first, second) for run in ledger.runs_of(trial)]
+    assert len(set(identities)) == 4
+
+
+def test_no_run_of_a_search_holds_a_test_case(tmp_path):
+    ledger = make_ledger(tmp_path, held_out=("t", "u"))
+    for run in ledger.runs_of(ledger.add(POINT)):
+        cases = {*run.run.split.train, *run.run.split.validation, *run.run.split.test}
+        assert not cases & set(ledger.plan.held_out)
+
+
+def test_the_best_trial_was_trained_to_the_end(tmp_path):
+    ledger = make_ledger(tmp_path)
+    assert ledger.best() is None
+    for values in ({"lambda": 1.0, "layers": 1}, {"lambda": 2.0, "layers": 1}, POINT):
+        ledger.add(values)
+    end(ledger, 0, 0.4, {1: 0.4})
+    end(ledger, 1, 0.9, {1: 0.9}, state="stopped")
+    end(ledger, 2, 0.5, {1: 0.5})
+    assert ledger.best() == ledger.trials[2]
+
+
+def test_budgets_of_time(tmp_path):
+    ledger = make_ledger(tmp_path, Budget(hours=1, gpu_hours=1.5))
+    ledger.spend(1800.0, 2)
+    assert ledger.used_up() is None
+    ledger.spend(900.0, 2)
+    assert ledger.used_up() == "1.5 of 1.5 GPU-hours"
+    ledger.spend(900.0, 0)
+    assert ledger.used_up() == "1 of 1 hours"
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    ledger = searched(tmp_path, trials=2)
+    (ledger.folder / "trials" / "00001.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        reopened(ledger)
+    assert caught.value.where.endswith("00001.json")
+
+
+def hold(folder, held, done):
+    ledger = make_ledger(folder)
+    with ledger.held():
+        held.set()
+        done.wait()
+
+
+def test_two_drivers_are_one_too_many(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    held, done = spawn.Event(), spawn.Event()
+    other = spawn.Process(target=hold, args=(tmp_path, held, done))
+    other.start()
+    held.wait()
+    with (
+        pytest.raises(UserError, match="another process is running this sweep"),
+        make_ledger(tmp_path).held(),
+    ):
+        pass
+    done.set()
+    other.join()
+
+
+@pytest.mark.parametrize("objectives", [("dsc",), ("dsc", "seconds")])
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_search_that_is_rebuilt_suggests_what_the_unbroken_one_does(
+    tmp_path, objectives, sampler
+):
+    whole = searched(tmp_path / "whole", trials=9, objectives=objectives, sampler=sampler)
+    part = searched(tmp_path / "part", trials=8, objectives=objectives, sampler=sampler)
+    assert part.trials == whole.trials[:8]
+    rebuilt = SearchHistory(reopened(part))
+    assert rebuilt.suggest(8) == whole.trials[8].values
+
+
+def test_optuna_sees_stopped_trials_as_pruned_with_their_curves(tmp_path):
+    ledger = searched(tmp_path)
+    ledger.add(POINT)
+    ledger.update(8, state="interrupted", curve={1: 0.2})
+    SearchHistory(reopened(ledger))
+    study = optuna.load_study(
+        study_name="lambda-toy", storage=f"sqlite:///{ledger.folder / DATABASE}"
+    )
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "COMPLETE", "PRUNED"] * 2 + ["COMPLETE", "COMPLETE", "RUNNING"]
+    assert study.trials[2].intermediate_values == ledger.trials[2].curve
+    assert study.trials[8].params == POINT
+    assert study.trials[0].params == ledger.plan.space.base_values()
+
+
+def test_early_stopping_remembers_what_earlier_sessions_have_seen(tmp_path):
+    """A newcomer below the earlier trials is stopped at its first rung, as if nobody had died."""
+    ledger = make_ledger(tmp_path, epochs=9)
+    newcomer = type("Trial", (), {"trial_id": "new"})()
+
+    def decision(score):
+        asha = early_stopping(ledger)
+        asha.on_trial_add(None, newcomer)
+        return asha.on_trial_result(None, newcomer, {"fidelity": 1, "validation/dsc": score})
+
+    assert decision(0.1) == "CONTINUE"
+    for number, score in enumerate((0.5, 0.6, 0.7)):
+        ledger.add(POINT)
+        end(ledger, number, score, {1: score})
+    assert decision(0.1) == "STOP"
+    assert decision(0.8) == "CONTINUE"
+    relaxed = SweepLedger(
+        ledger.folder, Workspace(tmp_path), make_sweep(stop_early=False), Budget(trials=4)
+    )
+    scheduler = early_stopping(relaxed)
+    assert type(scheduler).__name__ == "FIFOScheduler"
+
+
+def test_rungs():
+    assert rungs(30) == (3, 9, 27)
+    assert rungs(500) == (55, 165, 495)
+    assert rungs(2) == (1,)
