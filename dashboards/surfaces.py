@@ -235,7 +235,7 @@ def _scene(extent_mm: tuple[float, float, float]) -> dict[str, Any]:
     axes = {
         f"{axis}axis": {
             "range": [0, extent],
-            "tickvals": [0, extent],
+            "tickvals": _label_places(extent),
             "ticktext": list(ENDS[axis]),
             "title": {"text": ""},
             "showbackground": False,
@@ -253,6 +253,11 @@ def _scene(extent_mm: tuple[float, float, float]) -> dict[str, Any]:
     return axes | {"aspectmode": "data", "camera": camera}
 
 
+def _label_places(extent_mm: float) -> list[float]:
+    """Return where the letters of an axis stand: off the corners, where three axes meet."""
+    return [0.1 * extent_mm, 0.9 * extent_mm]
+
+
 def _draw_view(axes: Axes3D, view: View, extent_mm: tuple[float, float, float]) -> None:
     axes.set_title(plain_text(view.title), fontsize=9)
     if view.surfaces:
@@ -262,11 +267,11 @@ def _draw_view(axes: Axes3D, view: View, extent_mm: tuple[float, float, float]) 
         axes.add_collection3d(Poly3DCollection(corners, facecolors=colours, linewidths=0))
     x, y, z = extent_mm
     axes.set(xlim=(0, x), ylim=(0, y), zlim=(0, z))
-    axes.set(xticks=[0, x], yticks=[0, y], zticks=[0, z])
+    axes.set(xticks=_label_places(x), yticks=_label_places(y), zticks=_label_places(z))
     axes.set(xticklabels=ENDS["x"], yticklabels=ENDS["y"], zticklabels=ENDS["z"])
     axes.tick_params(labelsize=8, pad=-2)
     axes.grid(visible=False)
-    axes.set_box_aspect(extent_mm)
+    axes.set_box_aspect(extent_mm, zoom=1.3)
     axes.view_init(elev=12, azim=80)
     axes.set_proj_type("ortho")
 
