@@ -271,7 +271,7 @@ def _draw_view(axes: Axes3D, view: View, extent_mm: tuple[float, float, float]) 
     axes.set(xticklabels=ENDS["x"], yticklabels=ENDS["y"], zticklabels=ENDS["z"])
     axes.tick_params(labelsize=8, pad=-2)
     axes.grid(visible=False)
-    axes.set_box_aspect(extent_mm, zoom=1.3)
+    axes.set_box_aspect(extent_mm, zoom=1.3)  # pyright: ignore[reportArgumentType]
     axes.view_init(elev=12, azim=80)
     axes.set_proj_type("ortho")
 
