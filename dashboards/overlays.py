@@ -142,7 +142,7 @@ def _figure(case: Overlay, panels: Sequence[Panel]) -> Figure:
     heights = [_relative_height(case, plane) for plane in planes]
     width = 2.1
     figure = Figure(
-        figsize=(width * len(panels), width * sum(heights) + 1.2),
+        figsize=(width * len(panels), width * sum(heights) + 1.6),
         layout="constrained",
         facecolor="white",
     )

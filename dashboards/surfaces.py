@@ -135,7 +135,7 @@ def organ_surface(
     except (RuntimeError, ValueError):
         return None  # smaller than a step
     voxels = _smoothed(places.astype(np.float32), faces) - margin + 0.5
-    # d h w reversed is x y z, a right-handed frame: nothing is mirrored.
+    # x y z is d h w reversed, a right-handed frame: nothing is mirrored.
     vertices = (voxels * np.asarray(spacing_mm, np.float32))[:, ::-1]
     return Surface(organ, np.ascontiguousarray(vertices), faces.astype(np.int32))
 
@@ -226,8 +226,8 @@ def _mesh(surface: Surface, *, named: bool) -> go.Mesh3d:
         legendgroup=surface.organ,
         showlegend=named,
         hovertemplate="%{fullData.name}<extra></extra>",
-        lighting={"ambient": 0.55, "diffuse": 0.7, "specular": 0.15, "roughness": 0.7},
-        lightposition={"x": -1000, "y": 4000, "z": 3000},
+        lighting={"ambient": 0.7, "diffuse": 0.6, "specular": 0.1, "roughness": 0.7},
+        lightposition={"x": 0, "y": 100_000, "z": 50_000},
     )
 
 
@@ -250,7 +250,9 @@ def _scene(extent_mm: tuple[float, float, float]) -> dict[str, Any]:
         "up": {"x": 0, "y": 0, "z": 1},
         "projection": {"type": "orthographic"},
     }
-    return axes | {"aspectmode": "data", "camera": camera}
+    # Equal mm on all axes; plotly's own choice leaves half of the view empty.
+    ratio = {a: 1.5 * extent / max(extent_mm) for a, extent in zip(ENDS, extent_mm, strict=True)}
+    return axes | {"aspectmode": "manual", "aspectratio": ratio, "camera": camera}
 
 
 def _label_places(extent_mm: float) -> list[float]:

@@ -28,9 +28,9 @@ def test_a_block_lies_where_it_is_in_mm_and_keeps_its_size():
 
 
 def volume_of(surface):
-    """Volume that a closed surface holds; its sign tells which way the faces look."""
+    """Volume that a closed surface holds; it is positive where the faces look outwards."""
     a, b, c = surface.vertices[surface.faces].astype(float).swapaxes(0, 1)
-    return abs((a * np.cross(b, c)).sum() / 6)
+    return (a * np.cross(b, c)).sum() / 6
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,9 @@ def test_the_view_is_from_the_front_and_not_mirrored(report_table):
     eye = scene["camera"]["eye"]
     assert eye["y"] > 3 * abs(eye["x"])
     assert scene["camera"]["up"] == {"x": 0, "y": 0, "z": 1}
-    assert scene["aspectmode"] == "data"
+    assert scene["aspectmode"] == "manual"
+    mm = {axis: scene[f"{axis}axis"]["range"][1] / scene["aspectratio"][axis] for axis in ENDS}
+    assert mm["x"] == pytest.approx(mm["y"]) == pytest.approx(mm["z"])
     for axis, (low, high) in ENDS.items():
         assert scene[f"{axis}axis"]["ticktext"] == [low, high]
         assert scene[f"{axis}axis"]["range"][0] == 0
