@@ -1,6 +1,5 @@
-"""Charts that answer to the mouse: learning curves and the DSC of every organ."""
+"""Learning curves, and the look that all charts share."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from html import escape
@@ -8,10 +7,9 @@ from html import escape
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboards.palette import organ_title, row_colour
+from dashboards.palette import row_colour
 from dashboards.rows import ReportRow
 from dashboards.tables import ReportTable
-from voxsiam.types import ORGANS
 
 Curve = dict[int, float]
 """Value by epoch."""
@@ -37,32 +35,6 @@ def learning_curves(table: ReportTable) -> go.Figure | None:
                 figure.add_trace(line, row=1, col=column)
     figure.update_xaxes(title_text="Epochs done")
     return styled(figure, height=400)
-
-
-def organ_boxes(table: ReportTable) -> go.Figure | None:
-    """DSC of every organ, a point for each test case (its mean over seeds); None without scores."""
-    figure = go.Figure()
-    for index, row in enumerate(table.rows):
-        scores = case_means(row)
-        if scores:
-            figure.add_trace(_box(row.label, scores, row_colour(index)))
-    if not figure.data:
-        return None
-    figure.update_layout(boxmode="group", boxgroupgap=0.25, boxgap=0.2)
-    names = [organ_title(organ) for organ in ORGANS]
-    figure.update_xaxes(categoryorder="array", categoryarray=names)
-    figure.update_yaxes(title_text="DSC (0 to 1)", range=[-0.03, 1.03])
-    return styled(figure, height=420)
-
-
-def case_means(row: ReportRow) -> dict[tuple[str, str], float]:
-    """DSC by organ and case, the mean over the row's finished seeds; undefined ones left out."""
-    values: dict[tuple[str, str], list[float]] = {}
-    for cases in (trial.cases for trial in row.trials if trial.finished):
-        for organ, case_id, dsc in zip(cases["organ"], cases["case_id"], cases["dsc"], strict=True):
-            if math.isfinite(dsc):
-                values.setdefault((organ, case_id), []).append(float(dsc))
-    return {name: statistics.fmean(seeds) for name, seeds in values.items()}
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
@@ -100,23 +72,8 @@ def _line(curve: Curve, names: tuple[str, str], look: dict[str, object]) -> go.S
     )
 
 
-def _box(label: str, scores: dict[tuple[str, str], float], colour: str) -> go.Box:
-    return go.Box(
-        x=[organ_title(organ) for organ, _ in scores],
-        y=list(scores.values()),
-        name=escape(label),
-        text=[escape(case_id) for _, case_id in scores],
-        boxpoints="all",
-        pointpos=0,
-        jitter=0.5,
-        marker={"color": colour, "size": 4, "opacity": 0.75},
-        line={"width": 1.2},
-        hovertemplate="%{text}: %{y:.3f}<extra>%{fullData.name}</extra>",
-    )
-
-
 def styled(figure: go.Figure, height: int) -> go.Figure:
-    """Give a figure the look of all others."""
+    """Give a chart the fonts, lines and margins of all charts."""
     figure.update_layout(
         template="plotly_white",
         height=height,

@@ -15,11 +15,13 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
-from dashboards.palette import ORGAN_COLOURS, organ_title
+from dashboards.palette import ORGAN_COLOURS, organ_title, plain_text
 from dashboards.results import TrialResult
+from dashboards.rows import ReportRow
 from dashboards.tables import ReportTable
 from dashboards.trial_files import Overlay
 from voxsiam.types import ORGANS, Spacing
@@ -32,16 +34,27 @@ LETTERS: dict[Plane, tuple[str, str, str, str]] = {
 """What lies left, right, above and below in the picture."""
 
 _OPACITY, _OUTLINE_OPACITY = 0.45, 0.95
+_TRUTH = "white"
 _OUTLINED = [Stroke(linewidth=2, foreground="black"), Normal()]
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One column of the picture; without labels it shows the plain image or why there is none."""
+    """One column of the picture; without labels it shows the plain image or why there is none.
+
+    A prediction has the ground truth's outline over it, and its DSC in this case above.
+    """
 
     title: str
     labels: UInt8[np.ndarray, "d h w"] | None = None
     missing: bool = False
+    dsc: float | None = None
+
+    @property
+    def heading(self) -> str:
+        """What stands above it: always two lines, so that all pictures start alike."""
+        dsc = " " if self.dsc is None else f"DSC {self.dsc:.3f}"
+        return f"{_title(self.title)}\n{dsc}"
 
 
 def draw_overlays(table: ReportTable, path: Path) -> str | None:
@@ -50,12 +63,12 @@ def draw_overlays(table: ReportTable, path: Path) -> str | None:
     Returns:
         The name of the case.
     """
-    first = [(row.label, _first_overlay(row.trials)) for row in table.rows]
+    first = [(row, first_overlay(row.trials)) for row in table.rows]
     case = next((overlay for _, overlay in first if overlay is not None), None)
     if case is None:
         return None
     panels = [Panel("Image"), Panel("Ground truth", case.label)]
-    panels += [_prediction_panel(label, case, overlay) for label, overlay in first]
+    panels += [_prediction_panel(row, case, overlay) for row, overlay in first]
     _figure(case, panels).savefig(path, dpi=110, metadata={"Software": None})
     return case.case_id
 
@@ -102,17 +115,27 @@ def _outline(labels: UInt8[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     return np.any([neighbour != labels for neighbour in neighbours], axis=0)
 
 
-def _first_overlay(trials: Sequence[TrialResult]) -> Overlay | None:
+def first_overlay(trials: Sequence[TrialResult]) -> Overlay | None:
+    """Return the overlay of the first seed that has one."""
     return next((trial.overlay for trial in trials if trial.overlay is not None), None)
 
 
-def _prediction_panel(label: str, case: Overlay, overlay: Overlay | None) -> Panel:
-    if overlay is None or (overlay.case_id, overlay.label.shape) != (
-        case.case_id,
-        case.label.shape,
-    ):
-        return Panel(label, missing=True)
-    return Panel(label, overlay.prediction)
+def fits(overlay: Overlay, case: Overlay) -> bool:
+    """Tell whether an overlay shows this very case on this grid."""
+    return (overlay.case_id, overlay.label.shape) == (case.case_id, case.label.shape)
+
+
+def _prediction_panel(row: ReportRow, case: Overlay, overlay: Overlay | None) -> Panel:
+    if overlay is None or not fits(overlay, case):
+        return Panel(row.label, missing=True)
+    return Panel(row.label, overlay.prediction, dsc=_case_dsc(row, case.case_id))
+
+
+def _case_dsc(row: ReportRow, case_id: str) -> float | None:
+    """Mean DSC over the organs of the case, of the seed that is shown."""
+    trial = next(trial for trial in row.trials if trial.overlay is not None)
+    dsc = trial.cases.loc[trial.cases["case_id"] == case_id, "dsc"].dropna()
+    return float(dsc.mean()) if len(dsc) else None
 
 
 def _figure(case: Overlay, panels: Sequence[Panel]) -> Figure:
@@ -120,7 +143,7 @@ def _figure(case: Overlay, panels: Sequence[Panel]) -> Figure:
     heights = [_relative_height(case, plane) for plane in planes]
     width = 2.1
     figure = Figure(
-        figsize=(width * len(panels), width * sum(heights) + 1.0),
+        figsize=(width * len(panels), width * sum(heights) + 1.6),
         layout="constrained",
         facecolor="white",
     )
@@ -130,10 +153,10 @@ def _figure(case: Overlay, panels: Sequence[Panel]) -> Figure:
         for place, (one, panel) in enumerate(zip(axes, panels, strict=True)):
             _draw_panel(one, case, panel, (plane, index))
             if plane == "axial":
-                one.set_title(_title(panel.title), fontsize=10)
+                one.set_title(panel.heading, fontsize=10)
             if place == 0:
                 one.set_ylabel(f"{plane.capitalize()}, slice {index}", fontsize=9)
-    figure.legend(handles=_legend(case), loc="outside lower center", ncols=8, frameon=False)
+    figure.legend(handles=_legend(case), loc="outside lower center", ncols=5, frameon=False)
     return figure
 
 
@@ -148,6 +171,8 @@ def _draw_panel(axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int])
     if panel.labels is not None:
         labels = to_picture(panel.labels, plane, index)
     axes.imshow(coloured(grey, labels), aspect=pixel_aspect(case.spacing_mm, plane))
+    if panel.dsc is not None:
+        _draw_truth(axes, to_picture(case.label, plane, index))
     if panel.missing:
         _write(axes, (0.5, 0.5), "no picture")
         return
@@ -159,6 +184,12 @@ def _draw_panel(axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int])
         ((0.5, 0.05), below),
     ):
         _write(axes, place, letter)
+
+
+def _draw_truth(axes: Axes, labels: UInt8[np.ndarray, "y x"]) -> None:
+    """Draw the outline of every organ of the ground truth: what lies off it is wrong."""
+    for value in np.unique(labels[labels > 0]):
+        axes.contour(labels == value, levels=[0.5], colors=_TRUTH, linewidths=0.8)
 
 
 def _grey(
@@ -180,12 +211,14 @@ def _relative_height(case: Overlay, plane: Plane) -> float:
     return float(np.clip(rows * pixel_aspect(case.spacing_mm, plane) / columns, 0.2, 5))
 
 
-def _legend(case: Overlay) -> list[Patch]:
+def _legend(case: Overlay) -> list[Patch | Line2D]:
     present = [organ for value, organ in enumerate(ORGANS, start=1) if (case.label == value).any()]
-    return [Patch(color=ORGAN_COLOURS[organ], label=organ_title(organ)) for organ in present]
+    truth = Line2D([], [], color=_TRUTH, label="Ground truth on predictions",
+                   path_effects=[Stroke(linewidth=3, foreground="black"), Normal()])  # fmt: skip
+    patches = [Patch(color=ORGAN_COLOURS[organ], label=organ_title(organ)) for organ in present]
+    return [*patches, truth]
 
 
 def _title(text: str) -> str:
     wrapped = textwrap.wrap(text, width=22, max_lines=3, placeholder=" ...")
-    # matplotlib reads dollar signs as formulas and fails on unbalanced ones.
-    return "\n".join(wrapped).replace("$", r"\$")
+    return plain_text("\n".join(wrapped))

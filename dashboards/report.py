@@ -2,6 +2,7 @@
 
 import base64
 import shlex
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -10,14 +11,16 @@ import plotly.graph_objects as go
 import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from dashboards.charts import learning_curves, organ_boxes
 from dashboards.comparability import data_kind, warnings
+from dashboards.figures import draw_figures
 from dashboards.folder_swap import write_folder
+from dashboards.organ_boxes import missed_by_row
 from dashboards.overlays import draw_overlays
 from dashboards.palette import organ_title
 from dashboards.report_tables import distance_table, patient_table, seed_table
 from dashboards.results import StudyResults
 from dashboards.rows import MEASURES
+from dashboards.surfaces import MOST_VIEWS, TURN_TOGETHER
 from dashboards.table_files import to_csv, to_json, to_latex, to_markdown
 from dashboards.tables import ReportTable, build_table
 from experiments.table import Table
@@ -26,6 +29,9 @@ from voxsiam.types import ORGANS
 
 PAGE = "index.html"
 OVERLAYS = "pictures/overlays.png"
+SCRIPTS = {"surfaces": TURN_TOGETHER}
+"""What a chart does beyond what plotly does by itself."""
+
 FILES = {
     "table.csv": to_csv,
     "table.md": to_markdown,
@@ -39,6 +45,7 @@ def write_report(
     results: StudyResults,
     directory: Path,
     mlflow_ui: str = "http://127.0.0.1:5000",
+    cache: Path | None = None,
 ) -> Path:
     """Write the page, the table as CSV, Markdown, LaTeX and JSON, and the pictures.
 
@@ -49,6 +56,7 @@ def write_report(
         results: What the study found.
         directory: A folder of its own; foreign files in it are refused, not deleted.
         mlflow_ui: Where the links lead: the address of an MLflow UI.
+        cache: Keeps what takes long to compute for the next report; without it nothing is kept.
 
     Returns:
         Path of the page.
@@ -57,11 +65,13 @@ def write_report(
     directory = directory.resolve()
     _check_directory(directory)
     report = build_table(table, results)
-    write_folder(directory, lambda folder: _write(report, folder, mlflow_ui.rstrip("/")))
+    with tempfile.TemporaryDirectory() as passing:
+        kept = cache or Path(passing)
+        write_folder(directory, lambda folder: _write(report, folder, mlflow_ui.rstrip("/"), kept))
     return directory / PAGE
 
 
-def _write(report: ReportTable, folder: Path, mlflow_ui: str) -> None:
+def _write(report: ReportTable, folder: Path, mlflow_ui: str, cache: Path) -> None:
     for name, render in FILES.items():
         (folder / name).write_text(render(report), encoding="utf-8")
     picture = folder / OVERLAYS
@@ -71,10 +81,16 @@ def _write(report: ReportTable, folder: Path, mlflow_ui: str) -> None:
     if case_id is not None:
         encoded = base64.b64encode(picture.read_bytes()).decode("ascii")
         overlay = {"case_id": case_id, "data": f"data:image/png;base64,{encoded}"}
-    (folder / PAGE).write_text(_page(report, overlay, mlflow_ui), encoding="utf-8")
+    charts = draw_figures(report, picture.parent, cache)
+    (folder / PAGE).write_text(_page(report, overlay, charts, mlflow_ui), encoding="utf-8")
 
 
-def _page(report: ReportTable, overlay: dict[str, str] | None, mlflow_ui: str) -> str:
+def _page(
+    report: ReportTable,
+    overlay: dict[str, str] | None,
+    charts: dict[str, go.Figure],
+    mlflow_ui: str,
+) -> str:
     environment = Environment(
         loader=PackageLoader("dashboards", "templates"),
         autoescape=True,
@@ -82,8 +98,7 @@ def _page(report: ReportTable, overlay: dict[str, str] | None, mlflow_ui: str) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    charts = {"curves": learning_curves(report), "organs": organ_boxes(report)}
-    drawn = {name: _fragment(name, chart) for name, chart in charts.items() if chart is not None}
+    drawn = {name: _fragment(name, chart) for name, chart in charts.items()}
     runs = f"{mlflow_ui}/#/experiments/{quote(report.results.experiment_id, safe='')}/runs"
     return environment.get_template("report.html.j2").render(
         report=report,
@@ -95,7 +110,9 @@ def _page(report: ReportTable, overlay: dict[str, str] | None, mlflow_ui: str) -
         over_patients=patient_table(report),
         over_seeds=seed_table(report),
         distances=distance_table(report),
+        missed=missed_by_row(report),
         overlay=overlay,
+        most_views=MOST_VIEWS,
         charts=drawn,
         plotly_js=plotly.offline.get_plotlyjs() if drawn else "",
         run_address=lambda run_id: f"{runs}/{quote(run_id, safe='')}",
@@ -109,6 +126,7 @@ def _fragment(name: str, figure: go.Figure) -> str:
         full_html=False,
         include_plotlyjs=False,
         div_id=f"chart-{name}",
+        post_script=SCRIPTS.get(name),
         config={"displayModeBar": False, "responsive": True},
     )
 

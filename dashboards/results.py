@@ -12,7 +12,15 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from dashboards.trial_files import SCORE_COLUMNS, Overlay, read_cases, read_object, read_overlay
+from dashboards.trial_files import (
+    SCORE_COLUMNS,
+    Overlay,
+    VoxelFeatures,
+    read_cases,
+    read_features,
+    read_object,
+    read_overlay,
+)
 from voxsiam.errors import UserError, nearest_name
 
 EXPERIMENT = "voxsiam"
@@ -39,6 +47,7 @@ class TrialResult:
         curves: Columns step, metric, value; one value for each metric and step.
         cases: One line for each organ of each test case, as OrganScore.
         overlay: One test case with its prediction.
+        features: Of some test voxels.
     """
 
     row: str
@@ -51,6 +60,7 @@ class TrialResult:
     curves: pd.DataFrame
     cases: pd.DataFrame
     overlay: Overlay | None = None
+    features: VoxelFeatures | None = None
 
     @property
     def finished(self) -> bool:
@@ -236,7 +246,16 @@ def _trial(client: MlflowClient, run: Run, notes: list[str]) -> TrialResult:
         curves=_curves(client, _trained(client, run, noted)),
         cases=pd.DataFrame(columns=list(SCORE_COLUMNS)) if cases is None else cases,
         overlay=_artifact(client, run, "test/overlay.npz", read_overlay, noted),
+        features=_features(client, run, noted),
     )
+
+
+def _features(client: MlflowClient, run: Run, notes: list[str]) -> VoxelFeatures | None:
+    """Read the features of test voxels; runs from before they were kept owe none."""
+    name = "test/features.npz"
+    if name not in {file.path for file in client.list_artifacts(run.info.run_id, "test")}:
+        return None
+    return _artifact(client, run, name, read_features, notes)
 
 
 def _trained(client: MlflowClient, run: Run, notes: list[str]) -> Run:

@@ -116,6 +116,8 @@ class ReportRow:
         missed: Organs the reference has and the prediction has not, for each seed.
         scored: Organs the reference has, for each seed.
         partner: Label of the row that it is tested against, if there is one.
+        label_fraction: Share of the training cases that it sees.
+        method: What is trained: the label, but for the share.
     """
 
     label: str
@@ -127,6 +129,8 @@ class ReportRow:
     missed: Cell
     scored: Cell
     partner: str | None = None
+    label_fraction: float = 1.0
+    method: str = ""
 
     @property
     def has_printed_organs(self) -> bool:
@@ -167,6 +171,8 @@ def build_row(
         missed=_cell(done, "missed_organs"),
         scored=_cell(done, "scored_organs"),
         partner=partner,
+        label_fraction=row.label_fraction,
+        method=row.method or row.label,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile
@@ -12,8 +13,9 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 
 from voxsiam.errors import UserError
+from voxsiam.inference.voxel_features import LevelFeatures
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.types import Spacing
+from voxsiam.types import NUM_CLASSES, Spacing
 
 SCORE_COLUMNS = tuple(field.name for field in fields(OrganScore))
 _LATER_COLUMNS = {f.name: f.default for f in fields(OrganScore) if f.default is not MISSING}
@@ -21,7 +23,7 @@ _LATER_COLUMNS = {f.name: f.default for f in fields(OrganScore) if f.default is 
 
 _TEXT_COLUMNS = ("case_id", "organ")
 _MISSING = ["", "nan", "NaN"]
-_NO_OVERLAY = (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error)
+_NO_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,19 @@ class Overlay:
     label: UInt8[np.ndarray, "d h w"]
     prediction: UInt8[np.ndarray, "d h w"]
     spacing_mm: Spacing
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelFeatures:
+    """Features of some voxels of the test cases.
+
+    Attributes:
+        case_ids: What the cases of the levels count.
+        levels: Encoder levels, deepest first.
+    """
+
+    case_ids: tuple[str, ...]
+    levels: tuple[LevelFeatures, ...]
 
 
 def read_object(path: Path) -> dict:
@@ -84,7 +99,7 @@ def read_overlay(path: Path) -> Overlay:
             image, label, prediction = (arrays[name] for name in ("image", "label", "prediction"))
             d, h, w = (float(step) for step in arrays["spacing_mm"])
             case_id = str(arrays["case_id"])
-    except _NO_OVERLAY as error:
+    except _NO_ARRAYS as error:
         raise _unreadable(path, f"it is not a readable overlay ({error})") from error
     fits = image.ndim == 3 and image.shape == label.shape == prediction.shape and image.size > 0
     if not fits or not all(math.isfinite(step) and step > 0 for step in (d, h, w)):
@@ -96,6 +111,38 @@ def read_overlay(path: Path) -> Overlay:
         prediction=prediction.astype(np.uint8),
         spacing_mm=(d, h, w),
     )
+
+
+def read_features(path: Path) -> VoxelFeatures:
+    """Read the features of test voxels; nothing in the file can run code."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            case_ids = tuple(str(name) for name in arrays["case_ids"])
+            count = sum(name.endswith("_features") for name in arrays.files)
+            levels = tuple(_level(arrays, number) for number in range(1, count + 1))
+    except _NO_ARRAYS as error:
+        raise _unreadable(path, f"it holds no readable features ({error})") from error
+    if not levels or not all(_fits(level, len(case_ids)) for level in levels):
+        raise _unreadable(path, "its arrays do not fit together")
+    return VoxelFeatures(case_ids, levels)
+
+
+def _level(arrays: Mapping[str, np.ndarray], number: int) -> LevelFeatures:
+    features, classes, cases = (
+        arrays[f"level_{number}_{field.name}"] for field in fields(LevelFeatures)
+    )
+    if features.ndim != 2 or classes.ndim != 1 or cases.ndim != 1:
+        raise ValueError(f"level {number} has the wrong number of axes")
+    return LevelFeatures(
+        features.astype(np.float16), classes.astype(np.uint8), cases.astype(np.int32)
+    )
+
+
+def _fits(level: LevelFeatures, num_cases: int) -> bool:
+    counts = {len(level.features), len(level.classes), len(level.cases)}
+    known = (level.classes < NUM_CLASSES).all() and (level.cases < num_cases).all()
+    numbers = np.isfinite(level.features).all() and (level.cases >= 0).all()
+    return len(counts) == 1 and bool(known and numbers)
 
 
 def _unreadable(path: Path, why: str) -> UserError:

@@ -28,6 +28,7 @@ TABLE = Table(
             printed=Printed(dsc=PRINTED.get((method, fraction))),
             compared_with=f"Ours, {fraction:.0%}",
             label_fraction=fraction,
+            method=method,
         )
         for fraction in FRACTIONS
         for method, recipe in METHODS.items()

@@ -34,6 +34,7 @@ class Row:
         compared_with: Label of the row that this one is tested against; the table's last row where
             it is empty.
         label_fraction: Share of the training cases that it sees; smaller shares lie in larger.
+        method: What is trained, where rows differ in the share alone; else empty.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Row:
     printed: Printed
     compared_with: str = ""
     label_fraction: float = 1.0
+    method: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,8 @@ def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
     """Write the report from MLflow alone and print the table beside the paper's."""
     uri = workspace.tracking_uri
     results = load_study(uri, find_study(uri, study_id))
-    page = write_report(table, results, workspace.report(table.name))
+    cache = workspace.cache / "figures"
+    page = write_report(table, results, workspace.report(table.name), cache=cache)
     console.print(side_by_side(build_table(table, results)))
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")

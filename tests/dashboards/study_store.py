@@ -10,9 +10,11 @@ from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
 from experiments.table import Printed, Row, Table
+from voxsiam.inference.voxel_features import LevelFeatures
 from voxsiam.losses.config import FeatureLossConfig
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.orchestration.run_files import write_features
 from voxsiam.training.config import Recipe
 from voxsiam.types import ORGANS
 
@@ -175,6 +177,7 @@ def write_test_part(client, run, folder, trial, shape) -> None:
                 spacing_mm=np.array(SPACING_MM),
                 case_id=np.array(case_id),
             )
+    write_features(folder, {f"00{n}": voxel_features(trial, n) for n in range(3)})
     with (folder / "cases.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(OrganScore)])
         writer.writeheader()
@@ -182,6 +185,19 @@ def write_test_part(client, run, folder, trial, shape) -> None:
     client.log_artifacts(run, str(folder), "test")
     final = summarise(scores)
     client.log_batch(run, [Metric(f"test/{k}", v, 9000, 6) for k, v in final.items()])
+
+
+def voxel_features(trial: Planned, number: int) -> tuple[LevelFeatures, ...]:
+    """Classes as clouds in directions of their own, wider where the trial errs more."""
+    rng = np.random.default_rng([trial.seed, number])
+    classes = np.repeat(np.arange(9, dtype=np.uint8), 3)
+    levels = []
+    for channels in (32, 16, 8):
+        means = np.eye(9, channels)[classes]
+        noise = 2 * trial.error * rng.normal(size=means.shape)
+        cases = np.full(len(classes), number, np.int32)
+        levels.append(LevelFeatures((means + noise).astype(np.float16), classes, cases))
+    return tuple(levels)
 
 
 def prefixed(tags: dict[str, str]) -> dict[str, str]:

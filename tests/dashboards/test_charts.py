@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from dashboards.charts import case_means, learning_curves, mean_curve, organ_boxes
+from dashboards.charts import learning_curves, mean_curve
 from tests.dashboards.study_store import EVIL
 
 
@@ -55,30 +55,3 @@ def test_panels_without_a_curve_are_left_out(report_table):
     assert [note["text"] for note in drawn(figure)[1]["annotations"]] == ["Training loss"]
     row = dataclasses.replace(row, trials=(without_curves(trial),))
     assert learning_curves(dataclasses.replace(report_table, rows=(row,))) is None
-
-
-def test_cases_are_averaged_over_seeds(report_table):
-    row = report_table.rows[0]
-    seeds = []
-    for trial in row.trials:
-        chosen = (trial.cases["organ"] == "liver") & (trial.cases["case_id"] == "001")
-        seeds.append(float(trial.cases.loc[chosen, "dsc"].iloc[0]))
-    assert case_means(row)["liver", "001"] == pytest.approx(sum(seeds) / 2)
-    assert len(case_means(row)) == 8 * 3
-
-
-def test_boxes_hold_a_point_for_each_case(report_table):
-    boxes, layout = drawn(organ_boxes(report_table))
-    assert [box["name"] for box in boxes] == ["feature (1)", "feature (2)"]
-    assert len(boxes[0]["y"]) == 8 * 3
-    assert set(boxes[0]["x"]) == set(layout["xaxis"]["categoryarray"])
-    assert organ_boxes(dataclasses.replace(report_table, rows=report_table.rows[2:])) is None
-
-
-def test_boxes_show_labels_and_cases_as_text(report_table):
-    trial = report_table.rows[0].trials[0]
-    named = dataclasses.replace(trial, cases=trial.cases.assign(case_id="<b>"))
-    row = dataclasses.replace(report_table.rows[0], label="<i>", trials=(named,))
-    boxes, _ = drawn(organ_boxes(dataclasses.replace(report_table, rows=(row,))))
-    assert boxes[0]["name"] == "&lt;i&gt;"
-    assert set(boxes[0]["text"]) == {"&lt;b&gt;"}

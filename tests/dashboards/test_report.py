@@ -58,6 +58,8 @@ def test_writes_all_files(written):
         "table.tex",
         "table.json",
         "pictures/overlays.png",
+        "pictures/feature_space.png",
+        "pictures/surfaces.png",
     }
 
 
@@ -104,7 +106,8 @@ def test_labels_cannot_bring_their_own_script(written, page):
 
 def test_same_results_give_the_same_report(results, written, tmp_path):
     again = write_report(TABLE, results, tmp_path / "again", UI)
-    for name in ("index.html", "table.json", "pictures/overlays.png"):
+    pictures = [f"pictures/{name}.png" for name in ("overlays", "surfaces", "feature_space")]
+    for name in ("index.html", "table.json", *pictures):
         assert (again.parent / name).read_bytes() == (written.parent / name).read_bytes()
 
 

@@ -5,7 +5,13 @@ import pickle
 import numpy as np
 import pytest
 
-from dashboards.trial_files import SCORE_COLUMNS, read_cases, read_object, read_overlay
+from dashboards.trial_files import (
+    SCORE_COLUMNS,
+    read_cases,
+    read_features,
+    read_object,
+    read_overlay,
+)
 from voxsiam.errors import UserError
 
 GOOD = {
@@ -103,3 +109,48 @@ def test_a_good_overlay_is_read(tmp_path):
     np.savez(tmp_path / "overlay.npz", **GOOD)
     overlay = read_overlay(tmp_path / "overlay.npz")
     assert (overlay.case_id, overlay.spacing_mm) == ("a", (1.0, 2.0, 3.0))
+
+
+VOXELS = {
+    "case_ids": np.array(["a", "b"]),
+    "level_1_features": np.ones((3, 4), np.float16),
+    "level_1_classes": np.array([0, 8, 1], np.uint8),
+    "level_1_cases": np.array([0, 1, 1], np.int32),
+}
+
+
+def test_good_features_are_read(tmp_path):
+    np.savez(tmp_path / "features.npz", **VOXELS)
+    features = read_features(tmp_path / "features.npz")
+    assert features.case_ids == ("a", "b")
+    (level,) = features.levels
+    assert level.classes.tolist() == [0, 8, 1]
+    assert level.cases.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"level_1_classes": np.array([0, 9, 1], np.uint8)},
+        {"level_1_classes": np.array([0, 1], np.uint8)},
+        {"level_1_cases": np.array([0, 1, 2], np.int32)},
+        {"level_1_cases": np.array([0, -1, 1], np.int32)},
+        {"level_1_features": np.full((3, 4), np.nan, np.float16)},
+        {"level_1_features": np.ones(3, np.float16)},
+        {"level_1_features": np.array([Gadget()] * 3, dtype=object)},
+        {"level_2_features": np.ones((3, 4), np.float16)},
+    ],
+    ids=["class", "count", "case", "negative", "nan", "flat", "code", "half a level"],
+)
+def test_features_that_do_not_fit_are_refused(tmp_path, change):
+    file = tmp_path / "features.npz"
+    np.savez(file, **(VOXELS | change))
+    with pytest.raises(UserError, match=r"features\.npz cannot be used"):
+        read_features(file)
+
+
+def test_a_pickle_instead_of_features_is_refused(tmp_path):
+    file = tmp_path / "features.npz"
+    file.write_bytes(pickle.dumps(Gadget()))
+    with pytest.raises(UserError, match=r"features\.npz cannot be used"):
+        read_features(file)

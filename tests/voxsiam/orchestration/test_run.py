@@ -1,7 +1,6 @@
 """One run from training to the files it leaves, without Ray."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from mlflow.tracking import MlflowClient
 
 from dashboards.trial_files import read_cases
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
-from tests.voxsiam.training.gloo import GlooWorker, group, run_ranks
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.run_files import TEST_FILES
 from voxsiam.orchestration.tracking.job import tracked_study
@@ -45,30 +43,6 @@ def test_features_of_all_test_cases_are_kept_the_same_voxels_for_every_seed_and_
                 ours[f"level_{level}_{name}"], theirs[f"level_{level}_{name}"]
             )
         assert (ours[f"level_{level}_features"] != theirs[f"level_{level}_features"]).any()
-
-
-def execute_on_rank(rank, world_size, folder):
-    with group(rank, world_size, folder):
-        run = make_run(Workspace(Path(folder)), epochs=1)
-        execute_run(run, ToyCases(), GlooWorker(rank, world_size, lambda _: None))
-
-
-def test_two_workers_keep_what_one_keeps_in_the_same_order(workspace, tmp_path):
-    alone = make_run(workspace, epochs=1)
-    execute(alone)
-    run_ranks(execute_on_rank, 2, 2, str(tmp_path))
-    shared = make_run(Workspace(tmp_path), epochs=1)
-    expected, found = features_of(alone), features_of(shared)
-    assert expected.keys() == found.keys()
-    for name, array in expected.items():
-        if name.endswith("features"):
-            np.testing.assert_allclose(found[name], array, rtol=0.05, atol=0.05)
-        else:
-            np.testing.assert_array_equal(found[name], array)
-    tables = (read_cases(run.directory / "cases.csv") for run in (alone, shared))
-    columns = ["case_id", "organ", "reference_voxels"]
-    first, second = (table[columns].values.tolist() for table in tables)
-    assert first == second
 
 
 def without_test_cases(run):

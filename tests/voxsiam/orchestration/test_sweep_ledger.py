@@ -1,4 +1,5 @@
 import multiprocessing
+from typing import Any
 
 import optuna
 import pytest
@@ -145,7 +146,7 @@ def test_early_stopping_remembers_what_earlier_sessions_have_seen(tmp_path):
     newcomer = type("Trial", (), {"trial_id": "new"})()
 
     def decision(score):
-        asha = early_stopping(ledger)
+        asha: Any = early_stopping(ledger)
         asha.on_trial_add(None, newcomer)
         return asha.on_trial_result(None, newcomer, {"fidelity": 1, "validation/dsc": score})
 
