@@ -21,6 +21,7 @@ from voxsiam.orchestration.cluster import Capacity, ray_instance
 from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.job import tracked_study
+from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
@@ -115,6 +116,7 @@ def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
     results = load_study(uri, find_study(uri, study_id))
     cache = workspace.cache / "figures"
     page = write_report(table, results, workspace.report(table.name), cache=cache)
+    keep_report(uri, results.parent_run_id, page.parent)
     console.print(side_by_side(build_table(table, results)))
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")

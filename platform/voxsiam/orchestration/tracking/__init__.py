@@ -3,6 +3,7 @@
 import os
 
 # MLflow's own settings, read when it is imported: no usage reports to its makers, and no look-up of
-# package versions over the network when artifacts are logged.
+# package versions over the network when artifacts are logged; no bar for each file that is read.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
