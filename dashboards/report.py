@@ -12,12 +12,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dashboards.charts import learning_curves, organ_boxes
 from dashboards.comparability import data_kind, warnings
+from dashboards.cost_table import cost_table
+from dashboards.environment_table import environment_table
 from dashboards.folder_swap import write_folder
 from dashboards.overlays import draw_overlays
 from dashboards.palette import organ_title
 from dashboards.report_tables import distance_table, patient_table, seed_table
 from dashboards.results import StudyResults
 from dashboards.rows import MEASURES
+from dashboards.settings import settings_table
 from dashboards.table_files import to_csv, to_json, to_latex, to_markdown
 from dashboards.tables import ReportTable, build_table
 from experiments.table import Table
@@ -95,6 +98,9 @@ def _page(report: ReportTable, overlay: dict[str, str] | None, mlflow_ui: str) -
         over_patients=patient_table(report),
         over_seeds=seed_table(report),
         distances=distance_table(report),
+        settings=settings_table(report),
+        cost=cost_table(report),
+        environment=environment_table(report),
         overlay=overlay,
         charts=drawn,
         plotly_js=plotly.offline.get_plotlyjs() if drawn else "",

@@ -116,6 +116,7 @@ class ReportRow:
         missed: Organs the reference has and the prediction has not, for each seed.
         scored: Organs the reference has, for each seed.
         partner: Label of the row that it is tested against, if there is one.
+        label_fraction: Share of the training cases that it sees.
     """
 
     label: str
@@ -127,6 +128,7 @@ class ReportRow:
     missed: Cell
     scored: Cell
     partner: str | None = None
+    label_fraction: float = 1.0
 
     @property
     def has_printed_organs(self) -> bool:
@@ -167,6 +169,7 @@ def build_row(
         missed=_cell(done, "missed_organs"),
         scored=_cell(done, "scored_organs"),
         partner=partner,
+        label_fraction=row.label_fraction,
     )
 
 
