@@ -6,7 +6,6 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from dashboards.charts import learning_curves
-from dashboards.comparisons import compare_rows
 from dashboards.feature_space import draw_feature_space, feature_panels, feature_space
 from dashboards.label_curve import draw_label_curve, label_curve, label_curves
 from dashboards.organ_boxes import organ_boxes
@@ -22,7 +21,7 @@ def draw_figures(report: ReportTable, folder: Path, cache: Path) -> dict[str, go
         folder: Of the pictures.
         cache: Folder for what takes long to compute.
     """
-    intervals = {each.row: each.interval for each in compare_rows(report)}
+    intervals = {each.row: each.interval for each in report.comparisons}
     curves = label_curves(report, intervals)
     panels = feature_panels(report, cache)
     bodies = case_surfaces(report)

@@ -12,6 +12,8 @@ import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dashboards.comparability import data_kind, warnings
+from dashboards.cost_table import cost_table
+from dashboards.environment_table import environment_table
 from dashboards.figures import draw_figures
 from dashboards.folder_swap import write_folder
 from dashboards.organ_boxes import missed_by_row
@@ -20,6 +22,7 @@ from dashboards.palette import organ_title
 from dashboards.report_tables import distance_table, patient_table, seed_table
 from dashboards.results import StudyResults
 from dashboards.rows import MEASURES
+from dashboards.settings import settings_table
 from dashboards.surfaces import MOST_VIEWS, TURN_TOGETHER
 from dashboards.table_files import to_csv, to_json, to_latex, to_markdown
 from dashboards.tables import ReportTable, build_table
@@ -111,6 +114,9 @@ def _page(
         over_seeds=seed_table(report),
         distances=distance_table(report),
         missed=missed_by_row(report),
+        settings=settings_table(report),
+        cost=cost_table(report),
+        environment=environment_table(report),
         overlay=overlay,
         most_views=MOST_VIEWS,
         charts=drawn,

@@ -10,8 +10,10 @@ from dashboards.comparisons import (
     comparison_notes,
     seed_notes,
 )
+from dashboards.cost_table import cost_table
 from dashboards.palette import organ_title
 from dashboards.rows import MEASURES, MM_DISTANCES, Cell, ReportRow
+from dashboards.settings import settings_table
 from dashboards.tables import ReportTable
 from dashboards.text_table import TextTable
 from voxsiam.types import ORGANS
@@ -85,6 +87,8 @@ def report_tables(report: ReportTable) -> tuple[TextTable, ...]:
         seed_table(report),
         distance_table(report),
         organ_table(report),
+        settings_table(report),
+        cost_table(report),
     )
 
 

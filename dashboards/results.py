@@ -12,6 +12,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from dashboards.run_environment import environment_of, workers_of
 from dashboards.trial_files import (
     SCORE_COLUMNS,
     Overlay,
@@ -26,7 +27,7 @@ from voxsiam.errors import UserError, nearest_name
 EXPERIMENT = "voxsiam"
 FINAL = "test/"
 CURVE_COLUMNS = ("step", "metric", "value")
-_CURVES = ("train/", "validation/", "learning_rate", "seconds/epoch")
+_CURVES = ("train/", "validation/", "learning_rate", "seconds/epoch", "memory_mb/", "energy_kj/")
 _FINGERPRINTS = ("run", "recipe", "data", "split", "method_version")
 
 T = TypeVar("T")
@@ -48,6 +49,9 @@ class TrialResult:
         cases: One line for each organ of each test case, as OrganScore.
         overlay: One test case with its prediction.
         features: Of some test voxels.
+        environment: What it was computed with, by name.
+        workers: DDP workers; None where it is not told.
+        trained_in: Study whose training it is, where that is another one.
     """
 
     row: str
@@ -61,6 +65,9 @@ class TrialResult:
     cases: pd.DataFrame
     overlay: Overlay | None = None
     features: VoxelFeatures | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    workers: int | None = None
+    trained_in: str = ""
 
     @property
     def finished(self) -> bool:
@@ -235,6 +242,10 @@ def _trial(client: MlflowClient, run: Run, notes: list[str]) -> TrialResult:
     if not final:
         noted.append(f"Run {run.info.run_id} is marked as finished but has no test scores.")
     cases = _artifact(client, run, "test/cases.csv", read_cases, noted)
+    trained = _trained(client, run, noted)
+    # Runs that have not finished, and those of earlier versions, have no manifest.
+    manifest = _artifact(client, run, "manifest.json", read_object, []) or {}
+    recorded = _artifact(client, trained, "config/environment.json", read_object, []) or {}
     return TrialResult(
         row=tags["voxsiam.row"],
         seed=int(tags["voxsiam.seed"]),
@@ -243,10 +254,13 @@ def _trial(client: MlflowClient, run: Run, notes: list[str]) -> TrialResult:
         fingerprints=_tags(run, _FINGERPRINTS),
         recipe=_artifact(client, run, "config/recipe.json", read_object, noted) or {},
         final=final,
-        curves=_curves(client, _trained(client, run, noted)),
+        curves=_curves(client, trained),
         cases=pd.DataFrame(columns=list(SCORE_COLUMNS)) if cases is None else cases,
         overlay=_artifact(client, run, "test/overlay.npz", read_overlay, noted),
         features=_features(client, run, noted),
+        environment=environment_of(manifest, recorded),
+        workers=workers_of(manifest, trained.data.params),
+        trained_in=trained.data.tags.get("voxsiam.study", "") if trained is not run else "",
     )
 
 

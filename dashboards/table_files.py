@@ -10,9 +10,12 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from dashboards.comparability import data_kind
+from dashboards.cost import row_cost
+from dashboards.cost_table import planned_workers
 from dashboards.markup import latex_lines, latex_text, markdown_lines, markdown_text
 from dashboards.report_tables import main_table, report_tables
 from dashboards.rows import MEASURES, Cell, ReportRow
+from dashboards.settings import recipe_of, settings_that_differ
 from dashboards.tables import ReportTable
 from dashboards.text_table import TextTable
 from voxsiam.types import ORGANS
@@ -64,7 +67,7 @@ def to_latex(table: ReportTable) -> str:
 
 def to_json(table: ReportTable) -> str:
     """Write everything: figures, the seeds behind them, their runs, fingerprints, printed."""
-    results = table.results
+    results, workers = table.results, planned_workers(table)
     content = {
         "table": {"name": table.name, "number": table.number, "title": table.title},
         "study": {
@@ -80,6 +83,10 @@ def to_json(table: ReportTable) -> str:
         "units": {measure.key: measure.title for measure in MEASURES},
         "rows": [_json_row(row) for row in table.rows],
         "comparisons": [asdict(each) for each in table.comparisons],
+        "settings_that_differ": settings_that_differ(
+            [recipe_of(r) for r in table.rows if r.trials]
+        ),
+        "cost": [asdict(row_cost(row, workers)) for row in table.rows],
         "footnotes": list(table.footnotes),
     }
     # The plan comes from a file and may hold NaN, which is no JSON.
@@ -131,6 +138,9 @@ def _json_row(row: ReportRow) -> dict:
                 "status": trial.status,
                 "mlflow_run_id": trial.run_id,
                 "fingerprints": trial.fingerprints,
+                "environment": trial.environment,
+                "workers": trial.workers,
+                "trained_in": trial.trained_in,
                 "recipe": trial.recipe,
                 "scores": trial.final,
             }

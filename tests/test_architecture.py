@@ -125,6 +125,7 @@ COMMANDS = {
         "--report",
         "--workspace",
     },
+    "study compare": {"--json", "--workspace"},
     "study list": {"--json"},
     "study report": {"--study-id", "--workspace"},
     "study resume": {"--study-id", "--workspace"},

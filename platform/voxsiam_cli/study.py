@@ -11,7 +11,7 @@ from experiments.presets import PRESETS, Preset
 from experiments.studies import STUDIES, TABLES
 from experiments.table import Table
 from voxsiam.errors import UserError, nearest_name
-from voxsiam_cli import study_evidence
+from voxsiam_cli import study_compare, study_evidence
 from voxsiam_cli.console import console, print_json
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     help="The paper's tables: run, watch, resume, report, verify.", no_args_is_help=True
 )
 app.command()(study_evidence.verify)
+app.command()(study_compare.compare)
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
 PresetName = Annotated[str, typer.Option("--preset", help="tiny, mini or paper.")]

@@ -152,6 +152,7 @@ def curve_points(trial: Planned, epochs: int) -> list[Metric]:
         loss = 7 - 6 * progress + rng.normal(0, 0.05)
         dsc = (1 - trial.error) * progress + rng.normal(0, 0.01)
         values = {"train/loss": loss, "validation/dsc": dsc, "learning_rate": 1e-3}
+        values |= {"seconds/epoch": 60.0, "memory_mb/process": 500.0 + epoch}
         points += [Metric(k, float(v), 1000 * epoch, epoch) for k, v in values.items()]
     return points
 

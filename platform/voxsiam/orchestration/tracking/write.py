@@ -21,7 +21,7 @@ from voxsiam.orchestration.run_plan import RunData, split_fingerprint
 from voxsiam.orchestration.tracking.find import EXPERIMENT, MODEL_FOLDER, SOURCE_TAG, find_run
 from voxsiam.orchestration.tracking.job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import METHOD_VERSION
+from voxsiam.training.config import METHOD_VERSION, flatten
 from voxsiam.training.context import Record
 
 STATUS = {
@@ -208,15 +208,6 @@ def _put_off(what: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         log.warning("%s not tracked now, it is written later: %s", what, error)
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn nested settings into dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        path = f"{prefix}{name}"
-        flat |= flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return flat
 
 
 def _experiment_id(client: MlflowClient, workspace: Workspace) -> str:
