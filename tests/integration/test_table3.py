@@ -2,75 +2,13 @@
 
 import json
 import signal
-import subprocess
-import sys
 
-import numpy as np
 import pytest
-import ray
 from mlflow.tracking import MlflowClient
 
-from tests.nifti_files import phantom_ct, write_scan
-from tests.small_data_sets import write_case_folders
+from tests.integration.programs import prepared_scans, read_until
 from voxsiam.orchestration.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
-
-# A shell starts background jobs with Ctrl-C ignored, and their children inherit that.
-START = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from voxsiam_cli.app import main
-main()
-"""
-
-
-@pytest.fixture
-def program(ray_instance, child_environment, tmp_path):
-    """Start the command line beside the test session's Ray instance, never a second one."""
-    environment = child_environment | {
-        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
-        # A local Ray asks for its token; a process that joins must say that it has one.
-        "RAY_AUTH_MODE": "token",
-        "PYTHONUNBUFFERED": "1",
-    }
-    started = []
-
-    def start(*arguments):
-        command = [sys.executable, "-c", START, *arguments]
-        process = subprocess.Popen(
-            [*command, "--workspace", str(tmp_path / "w")],
-            env=environment, cwd=tmp_path, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def read_until(process, text):
-    """Read a program's output up to a line that holds the text."""
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if text in line:
-            return "".join(seen)
-    pytest.fail(f"never said {text!r}:\n{''.join(seen)}")
-
-
-def prepared_scans(program, tmp_path):
-    """Small scans of eight patients, prepared by the program; scored in moments."""
-    source = write_case_folders(tmp_path / "clinic", tuple("abcdefgh"))
-    for number, name in enumerate("abcdefgh"):
-        # Equal label maps would be a leak.
-        write_scan(source / name / "label.nii.gz", np.roll(phantom_ct()[1], number, axis=2))
-    prepare = program("data", "prepare", str(source), "-o", "prepared", "--grid", "32x32x32")
-    said = prepare.stdout.read()
-    assert prepare.wait() == 0, said
-    return "--data", "prepared"
 
 
 @pytest.mark.parametrize(

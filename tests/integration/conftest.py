@@ -1,0 +1,34 @@
+import subprocess
+import sys
+
+import pytest
+import ray
+
+from tests.integration.programs import START
+
+
+@pytest.fixture
+def program(ray_instance, child_environment, tmp_path):
+    """Start the command line beside the test session's Ray instance, never a second one."""
+    environment = child_environment | {
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        # A local Ray asks for its token; a process that joins must say that it has one.
+        "RAY_AUTH_MODE": "token",
+        "PYTHONUNBUFFERED": "1",
+    }
+    started = []
+
+    def start(*arguments, workspace="w"):
+        command = [sys.executable, "-c", START, *arguments]
+        process = subprocess.Popen(
+            [*command, "--workspace", str(tmp_path / workspace)],
+            env=environment, cwd=tmp_path, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
