@@ -118,7 +118,8 @@ def test_the_page_says_who_won_and_stands_alone(tmp_path):
     assert "Winner: trial 15" in text
     assert "stopped early" in text
     assert "Not trained and tested yet" in text
-    assert "https://cdn" not in text
+    assert "<script src" not in text
+    assert "default-src 'none'" in text
     lines = list(csv.DictReader((page.parent / "trials.csv").open()))
     assert len(lines) == 19
     assert float(lines[15]["validation_dsc"]) == pytest.approx(0.65)
