@@ -226,8 +226,9 @@ def _mesh(surface: Surface, *, named: bool) -> go.Mesh3d:
         legendgroup=surface.organ,
         showlegend=named,
         hovertemplate="%{fullData.name}<extra></extra>",
-        lighting={"ambient": 0.7, "diffuse": 0.6, "specular": 0.1, "roughness": 0.7},
-        lightposition={"x": 0, "y": 100_000, "z": 50_000},
+        lighting={"ambient": 0.55, "diffuse": 0.6, "specular": 0.1, "roughness": 0.7},
+        # In the viewer's frame: right, up, away from the eye.
+        lightposition={"x": 30_000, "y": 60_000, "z": -100_000},
     )
 
 
@@ -251,7 +252,7 @@ def _scene(extent_mm: tuple[float, float, float]) -> dict[str, Any]:
         "projection": {"type": "orthographic"},
     }
     # Equal mm on all axes; plotly's own choice leaves half of the view empty.
-    ratio = {a: 1.5 * extent / max(extent_mm) for a, extent in zip(ENDS, extent_mm, strict=True)}
+    ratio = {a: 1.2 * extent / max(extent_mm) for a, extent in zip(ENDS, extent_mm, strict=True)}
     return axes | {"aspectmode": "manual", "aspectratio": ratio, "camera": camera}
 
 
