@@ -140,6 +140,7 @@ COMMANDS = {
         "--workspace",
     },
     "study status": {"--json", "--workspace"},
+    "study rerun": {"--data", "--json", "--workspace"},
     "study verify": {"--json", "--study-id", "--workspace"},
     "sweep list": {"--json"},
     "sweep report": {"--sweep-id", "--workspace"},

@@ -30,9 +30,14 @@ def find_model(text: str, workspace: Path) -> Path:
         # The folder of a run is as good as the model inside it.
         inner = folder / "model"
         return inner if (inner / "model.json").is_file() else folder
-    if _RUN_ID.fullmatch(text):
+    if is_run_id(text):
         return _downloaded(text, workspace)
-    return _of_study(text, workspace)
+    return find_trial(text, workspace, "model", "--model").run.directory / "model"
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether a text is MLflow's name of a run."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def _downloaded(run_id: str, workspace: Path) -> Path:
@@ -43,7 +48,18 @@ def _downloaded(run_id: str, workspace: Path) -> Path:
     return download_model(home.tracking_uri, run_id, home.cache / "models" / run_id)
 
 
-def _of_study(text: str, workspace: Path) -> Path:
+def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPlan":
+    """Find a finished row of a study.
+
+    Args:
+        text: STUDY/ROW or STUDY/ROW/SEED.
+        workspace: Where studies are looked up.
+        thing: What the row is wanted for.
+        option: Where the user named it.
+
+    Raises:
+        UserError: There is no such row, or it has not finished; it lists those that have.
+    """
     ledgers = _ledgers(workspace)
     study, _, rest = text.partition("/")
     row, _, last = rest.rpartition("/")
@@ -56,10 +72,11 @@ def _of_study(text: str, workspace: Path) -> Path:
             wanted = (*rows, 0)
         for trial in ledger.plan.trials:
             if (trial.row, trial.run.seed) == wanted:
-                return _finished(ledger, trial)
+                _require_finished(ledger, trial, thing)
+                return trial
     raise UserError(
-        f"There is no model '{text}': no folder, no MLflow run id, and no row of a study.",
-        where=f"--model, workspace {workspace}",
+        f"There is no {thing} '{text}': no folder, no MLflow run id, and no row of a study.",
+        where=f"{option}, workspace {workspace}",
         fix=_available(ledgers),
     )
 
@@ -72,15 +89,14 @@ def _ledgers(workspace: Path) -> list["Ledger"]:
     return find_ledgers(Workspace(workspace)) if workspace.is_dir() else []
 
 
-def _finished(ledger: "Ledger", trial: "TrialPlan") -> Path:
+def _require_finished(ledger: "Ledger", trial: "TrialPlan", thing: str) -> None:
     state = ledger.state(trial)
     if state != "finished":
         raise UserError(
-            f"'{trial.name}' of {ledger.plan.study} has no model yet: it is {state}.",
+            f"'{trial.name}' of {ledger.plan.study} has no {thing} yet: it is {state}.",
             where=str(ledger.path.parent),
             fix=f"voxsiam study resume {ledger.plan.study}",
         )
-    return trial.run.directory / "model"
 
 
 def _available(ledgers: list["Ledger"]) -> str:
@@ -91,6 +107,6 @@ def _available(ledgers: list["Ledger"]) -> str:
         if ledger.state(trial) == "finished"
     ]
     if not found:
-        return "train one (voxsiam study run table3), or name the folder of a model"
+        return "train one (voxsiam study run table3), or name its folder"
     more = f" and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
     return f"there are {', '.join(found[:_MAX_LISTED])}{more}"

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 Entry = TypeVar("Entry")
 
 app = typer.Typer(
-    help="The paper's tables: run, watch, resume, report, verify.", no_args_is_help=True
+    help="The paper's tables: run, watch, resume, report, verify, rerun.", no_args_is_help=True
 )
 app.command()(study_evidence.verify)
 app.command()(study_compare.compare)
+app.command()(study_evidence.rerun)
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
 PresetName = Annotated[str, typer.Option("--preset", help="tiny, mini or paper.")]

@@ -1,5 +1,8 @@
-"""voxsiam study verify: whether the numbers of a study hold."""
+"""voxsiam study verify and rerun: whether the numbers of a study hold."""
 
+import math
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +12,8 @@ from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
 if TYPE_CHECKING:
     from dashboards.evidence.study import Evidence
+    from voxsiam.orchestration.repetition import Repetition
+    from voxsiam_cli.rerun_session import Rerun
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
 StudyId = Annotated[str | None, typer.Option(help="Which one; that of the report by default.")]
@@ -40,6 +45,70 @@ def verify(
         _show(evidence, name)
     if not evidence.holds:
         raise typer.Exit(1)
+
+
+def rerun(
+    manifest: Annotated[
+        str,
+        typer.Argument(
+            help="A manifest.json, a run's folder, an MLflow run id, or a row: table3/ROW/SEED."
+        ),
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="The prepared set; that of its study by default.")
+    ] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Train a row again from nothing and say: same, within tolerance, or different (exit 1).
+
+    The first training is left as it is. After Ctrl-C the same command goes on.
+
+    Example: voxsiam study rerun "table3/feature (3)/0"
+    """
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.rerun_session import find_manifest, rerun_row
+
+    found = find_manifest(manifest, workspace)
+    outcome = rerun_row(found, data, Folder(workspace))
+    if as_json:
+        print_json(_plain_rerun(outcome))
+    else:
+        _show_rerun(outcome)
+    if outcome.repetition is None or outcome.repetition.verdict == "different":
+        raise typer.Exit(1)
+
+
+def _show_rerun(outcome: "Rerun") -> None:
+    repetition = outcome.repetition
+    if repetition is None:
+        say(f"failed: {outcome.failure}", "red")
+        return
+    say(repetition.verdict, "red" if repetition.verdict == "different" else "green")
+    say(f"largest difference: {_largest(repetition)}")
+    for reason in repetition.reasons:
+        say(f"differs: {reason}")
+
+
+def _largest(repetition: "Repetition") -> str:
+    from voxsiam.orchestration.repetition import TOLERANCE
+
+    bound = f"the bound is {TOLERANCE:g}, relative, absolute below 1"
+    if repetition.largest_of is None:
+        return f"none; {bound}"
+    return f"{repetition.largest:.3g} ({repetition.largest_of}); {bound}"
+
+
+def _plain_rerun(outcome: "Rerun") -> dict:
+    from voxsiam.orchestration.repetition import TOLERANCE
+
+    plain = {"folder": str(outcome.folder), "failure": outcome.failure, "bound": TOLERANCE}
+    repetition = outcome.repetition
+    if repetition is None:
+        return plain | {"verdict": "failed"}
+    # A figure that one side lacks differs without end, which is no JSON.
+    largest = repetition.largest if math.isfinite(repetition.largest) else None
+    return plain | asdict(repetition) | {"largest": largest}
 
 
 def _show(evidence: "Evidence", name: str) -> None:

@@ -7,9 +7,13 @@ from typing import Literal
 from voxsiam.orchestration.manifest import CASES_FILE, RunManifest
 
 TOLERANCE = 1e-6
-"""Of float32 on the loss: what two orders of adding up may differ by. Relative, absolute below 1."""
+"""Of float32 on the loss: what two orders of adding up may differ by. Relative; absolute below 1.
+"""
 
 LOSS = "train/loss"
+_COMPARED = ("test, ", "last epoch, train/", "last epoch, validation/", "last epoch, learning_rate")
+"""The other figures tell of the machine: its speed, its memory."""
+
 Verdict = Literal["same", "within tolerance", "different"]
 
 
@@ -58,15 +62,16 @@ def compare_runs(first: RunManifest, again: RunManifest) -> Repetition:
 
 
 def _differences(first: RunManifest, again: RunManifest) -> Iterator[tuple[str, float]]:
-    """Compare the figures that do not depend on the machine's speed."""
+    """Compare the figures that do not tell of the machine."""
     sides = (
         ("test", first.summary, again.summary),
         ("last epoch", first.last_record, again.last_record),
     )
     for side, ours, theirs in sides:
         for name in ours.keys() | theirs.keys():
-            if not name.startswith("seconds"):
-                yield f"{side}, {name}", _difference(ours.get(name), theirs.get(name))
+            named = f"{side}, {name}"
+            if named.startswith(_COMPARED):
+                yield named, _difference(ours.get(name), theirs.get(name))
 
 
 def _difference(ours: float | None, theirs: float | None) -> float:

@@ -1,4 +1,4 @@
-"""A finished run trained again from nothing, in a folder of its own, by the rules of its manifest."""
+"""A finished run trained again from nothing, in a folder of its own, as its manifest says."""
 
 from collections.abc import Sequence
 from dataclasses import replace
