@@ -127,7 +127,7 @@ COMMANDS = {
     },
     "study compare": {"--json", "--workspace"},
     "study list": {"--json"},
-    "study report": {"--study-id", "--workspace"},
+    "study report": {"--all", "--study-id", "--workspace"},
     "study resume": {"--study-id", "--workspace"},
     "study run": {
         "--data",

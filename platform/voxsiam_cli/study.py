@@ -138,16 +138,29 @@ def status(
 
 @app.command()
 def report(
-    name: Name,
+    name: Annotated[str | None, typer.Argument(help="For example table3.")] = None,
     study_id: StudyId = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every study, and a page over them.")
+    ] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Write reports/NAME from MLflow: HTML, CSV, Markdown, LaTeX and JSON."""
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.study_reports import report_all
     from voxsiam_cli.study_session import report_study
 
-    table = find_table(name)
     folder = Folder(workspace)
+    if every and name is None and study_id is None:
+        report_all(folder)
+        return
+    if every or name is None:
+        raise UserError(
+            "name one study, or none with --all",
+            where="voxsiam study report",
+            fix="voxsiam study report table3, or voxsiam study report --all",
+        )
+    table = find_table(name)
     report_study(table, folder, _find_ledger(folder, name, study_id).plan.study_id)
 
 

@@ -20,6 +20,7 @@ from voxsiam.orchestration.run_files import TEST_FILES
 from voxsiam.orchestration.run_plan import RunData, split_fingerprint
 from voxsiam.orchestration.tracking.find import EXPERIMENT, MODEL_FOLDER, SOURCE_TAG, find_run
 from voxsiam.orchestration.tracking.job import TrackedJob
+from voxsiam.orchestration.tracking.trial_note import trial_tags
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.config import METHOD_VERSION, flatten
 from voxsiam.training.context import Record
@@ -153,7 +154,8 @@ class StudyTracker:
     def _create_run(self, trial: TrialPlan, tags: dict[str, str]) -> str:
         run, recipe = trial.run, trial.run.recipe
         tags = (
-            tags
+            trial_tags(trial, self._job.name, self._job.preset)
+            | tags
             | {
                 "voxsiam.kind": "trial",
                 "voxsiam.study": self._job.name,

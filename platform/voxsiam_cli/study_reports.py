@@ -1,0 +1,29 @@
+"""voxsiam study report --all: every study of a workspace, and one page over them."""
+
+from dashboards.report import write_report
+from dashboards.results import find_study, load_study
+from dashboards.study_index import IndexEntry, write_index
+from dashboards.tables import build_table
+from experiments.studies import STUDIES
+from voxsiam.orchestration.ledger import find_ledgers
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam_cli.console import say
+
+
+def report_all(workspace: Workspace) -> None:
+    """Write every study's report and the page that lists them.
+
+    The newest study of a name has its report under that name, older ones under their ids.
+    """
+    entries: list[IndexEntry] = []
+    for plan in (ledger.plan for ledger in find_ledgers(workspace)):
+        if plan.study not in STUDIES:
+            continue
+        taken = plan.study in {entry.folder for entry in entries}
+        folder = workspace.report(plan.study_id if taken else plan.study)
+        uri = workspace.tracking_uri
+        results = load_study(uri, find_study(uri, plan.study_id))
+        table = STUDIES[plan.study]
+        say(f"report:  {write_report(table, results, folder)}")
+        entries.append(IndexEntry(build_table(table, results), folder.name))
+    say(f"all:     {write_index(entries, workspace.report('.'))}")
