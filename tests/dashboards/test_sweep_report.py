@@ -1,5 +1,6 @@
 import csv
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from dashboards.sweep_results import SweepResults, load_sweep
 from experiments.sweeps import SWEEPS
 from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger
 from voxsiam.errors import UserError
+from voxsiam.orchestration.ledger import TrialState
 from voxsiam.orchestration.sweep_ledger import Budget, Spent, SweepTrial
 from voxsiam.orchestration.tracking.sweep import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
@@ -26,19 +28,24 @@ PLAN = {
 }
 
 
-def trial(number, weight, layers, dsc, seconds=10.0, state="finished"):
+def drawn(figure: Any) -> Any:
+    """The traces of a figure; plotly's types know no attributes."""
+    return figure.data
+
+
+def trial(number, weight, layers, dsc, seconds=10.0, state: TrialState = "finished"):
     epochs = 4 if state == "finished" else 1
     return SweepTrial(
         number=number,
         values={"lambda": weight, "layers": layers},
         seeds=(0,),
         state=state,
-        curve=dict.fromkeys(range(1, epochs + 1), dsc),
+        curve={epoch: float(dsc) for epoch in range(1, epochs + 1)},
         objectives={"dsc": dsc, "seconds": seconds} if state == "finished" else {},
     )
 
 
-def results(trials, best=0):
+def results(trials, best: int | None = 0):
     return SweepResults(
         sweep_id="sweep-lambda-tiny",
         parent_run_id="p" * 32,
@@ -97,7 +104,7 @@ def test_the_front_holds_what_no_other_beats_in_both():
 
 def test_trials_that_were_stopped_are_drawn_apart():
     found = many()
-    done, stopped, best = history(found).data
+    done, stopped, best = drawn(history(found))
     assert len(done.x) == 16
     assert len(stopped.x) == 3
     assert {done.marker.symbol, stopped.marker.symbol} == {"circle", "circle-open"}
@@ -105,11 +112,11 @@ def test_trials_that_were_stopped_are_drawn_apart():
     assert max(best.y) < 0.9, "a short training does not lead"
     front = pareto(found)
     assert front is not None
-    assert len(front.data[0].x) == 16
+    assert len(drawn(front)[0].x) == 16
     lines = parallel(found)
     assert lines is not None
-    assert len(lines.data[0].dimensions[0]["values"]) == 16
-    assert len(slices(found).data) == 4
+    assert len(drawn(lines)[0].dimensions[0]["values"]) == 16
+    assert len(drawn(slices(found))) == 4
 
 
 def test_the_page_says_who_won_and_stands_alone(tmp_path):
