@@ -26,7 +26,10 @@ def run_study(
     On an interrupt the trials in progress are marked so, and the interrupt is raised on: their
     checkpoints remain, and a resume goes on from them.
     """
-    trials, plan = ledger.unfinished(), ledger.plan
+    plan = ledger.plan
+    # Rows that share a run are trained once; the others are linked to it.
+    trials = list({trial.run.run_id: trial for trial in reversed(ledger.unfinished())}.values())
+    trials.reverse()
     if not trials:
         return []
     slots = min(capacity.trials_at_once(plan.workers), len(trials))

@@ -158,6 +158,28 @@ def test_what_another_study_has_trained_is_linked_not_trained_again(workspace):
     assert relink.data.tags["voxsiam.source_run"] == source.info.run_id
 
 
+def test_rows_that_share_a_run_are_trained_once_and_both_have_their_figures(workspace):
+    plan = make_plan(workspace, rows=1)
+    (first,) = plan.trials
+    twin = first.model_copy(update={"row": "the same cases"})
+    plan = plan.model_copy(update={"trials": (first, twin)})
+    ledger, tracker, recorder = (
+        Ledger.create(workspace, plan),
+        StudyTracker(workspace, tracked_study(plan)),
+        Recorder(),
+    )
+    assert (
+        run_study(ledger, ToyCases(), workspace, Capacity.of_cluster(), [tracker, recorder]) == []
+    )
+    assert recorder.events == [(first.row, "started"), (first.row, "finished")]
+    tracker.complete_finished(list(plan.trials))
+    found = {
+        trial.row: trial for trial in load_study(workspace.tracking_uri, tracker.parent).trials
+    }
+    assert found.keys() == {first.row, twin.row}
+    assert found[first.row].final == found[twin.row].final != {}
+
+
 def test_figures_that_were_not_tracked_are_written_when_the_trial_ends(workspace):
     plan = make_plan(workspace, rows=1)
     (trial,) = plan.trials

@@ -52,7 +52,7 @@ class StudyTracker:
         self._client = MlflowClient(workspace.tracking_uri)
         self._experiment = _experiment_id(self._client, workspace)
         self.parent = self._open_parent()
-        self._runs: dict[str, str] = {}
+        self._runs: dict[tuple[str, str], str] = {}
 
     def trial_started(self, trial: TrialPlan) -> None:
         """Open the trial's run, or its run of an earlier attempt."""
@@ -127,10 +127,12 @@ class StudyTracker:
         return run.info.run_id
 
     def _run_of(self, trial: TrialPlan, *, reopen: bool = True, may_link: bool = False) -> str:
-        known = self._runs.get(trial.run.run_id)
-        if known is not None:
-            return known
-        tags = {"mlflow.parentRunId": self.parent, "voxsiam.run": trial.run.run_id}
+        # Two rows may share a run: small shares of the labels can be the same cases.
+        key = (trial.row, trial.run.run_id)
+        if key in self._runs:
+            return self._runs[key]
+        tags = {"voxsiam.row": trial.row, "voxsiam.run": trial.run.run_id}
+        tags["mlflow.parentRunId"] = self.parent
         found = find_run(self._client, self._experiment, tags)
         if found is None:
             run_id = self._create_run(trial, tags | (self._source_of(trial) if may_link else {}))
@@ -138,7 +140,7 @@ class StudyTracker:
             run_id = found.info.run_id
             if reopen:
                 self._client.update_run(run_id, status="RUNNING")
-        self._runs[trial.run.run_id] = run_id
+        self._runs[key] = run_id
         return run_id
 
     def _source_of(self, trial: TrialPlan) -> dict[str, str]:
