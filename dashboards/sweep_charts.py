@@ -87,7 +87,9 @@ def slices(results: SweepResults) -> go.Figure:
             places = [trial.values[setting.name] for trial in trials]
             points = _points(trials, places, name, colour).update(showlegend=column == 1)
             figure.add_trace(points, row=1, col=column)
-        axis = {"title_text": setting.name, "type": "log" if setting.log else "linear"}
+        axis: dict[str, object] = {"title_text": setting.name}
+        if setting.log:
+            axis |= {"type": "log", "dtick": 1}
         if setting.choices:
             axis |= {"type": "category", "categoryarray": sorted(setting.choices)}
         figure.update_xaxes(axis, row=1, col=column)

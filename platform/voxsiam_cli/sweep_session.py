@@ -31,6 +31,7 @@ from voxsiam.orchestration.ledger import Ledger, TrialPlan
 from voxsiam.orchestration.search_history import DATABASE
 from voxsiam.orchestration.sweep_job import run_sweep
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
+from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.sweep import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
@@ -80,6 +81,7 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
         console.print(side_by_side(final))
     results = load_sweep(uri, ledger.plan.sweep_id)
     page = write_sweep_report(sweep, results, final, workspace.report(f"sweep-{sweep.name}"))
+    keep_report(uri, results.parent_run_id, page.parent)
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.root}")
