@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import spawn as start_processes
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.voxsiam.training.gloo import GlooWorker
+from tests.voxsiam.training.gloo import GlooWorker, run_ranks
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.training.batch import Batch, rank_part, read_batches
 from voxsiam.training.context import SingleProcess
@@ -73,7 +72,7 @@ def compute(rank, world_size, folder, cases, layers):
 def test_loss_and_gradient_of_the_global_batch(tmp_path, world_size, cases):
     expected_loss, expected = loss_and_gradient(0, 1, cases, 3)
     arguments = (world_size, str(tmp_path), cases, 3)
-    start_processes(compute, arguments, nprocs=world_size)
+    run_ranks(compute, world_size, *arguments)
     for rank in range(world_size):
         found = np.load(tmp_path / f"rank{rank}.npz", allow_pickle=False)
         assert found["loss"] == pytest.approx(expected_loss, rel=1e-12)
@@ -96,7 +95,7 @@ def test_a_whole_training_on_two_workers_follows_that_on_one(tmp_path):
     split = Split(train=CASES, validation=("v", "w", "x"), test=("t",))
     training = Training("run", make_recipe(epochs=2), 0, split, tmp_path / "one")
     _, expected = fit(training, make_volume, SingleProcess(lambda _: None, torch.device("cpu")))
-    start_processes(train, (2, str(tmp_path)), nprocs=2)
+    run_ranks(train, 2, 2, str(tmp_path))
     found = json.loads((tmp_path / "records.json").read_text())
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.keys() == theirs.keys()
