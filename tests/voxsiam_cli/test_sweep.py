@@ -1,0 +1,87 @@
+import json
+
+import pytest
+
+from experiments.sweeps import SWEEPS
+from tests.voxsiam.orchestration.toy_sweep import make_ledger
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.sweep_ledger import Budget
+from voxsiam_cli.app import app
+from voxsiam_cli.live_sweep import LiveSweep
+from voxsiam_cli.sweep_session import _check_budget
+
+
+def voxsiam(*arguments):
+    return app(list(arguments), standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "fix"),
+    [
+        (("run", "lamda"), "no sweep 'lamda'", "did you mean 'lambda'"),
+        (("run", "lambda", "--preset", "minni"), "no preset", "did you mean 'mini'"),
+        (("run", "lambda", "--sampler", "grid"), "no sampler 'grid'", "tpe, random"),
+        (("run", "lambda", "--objective", "dcs"), "no objective", "did you mean 'dsc'"),
+        (("run", "lambda", "--hours", "0"), "budget of 0.0", "above 0"),
+        (("run", "lambda", "--gpu-hours", "-1"), "budget of -1.0", "above 0"),
+        (("run", "lambda", "--preset", "paper", "--dry-run"), "needs data", "data prepare"),
+        (("run", "lambda", "--set", "feature_loss.weight=3"), "this sweep varies", "another sweep"),
+        (("run", "lambda", "--set", "epoch=3"), "no field 'epoch'", "did you mean 'epochs'"),
+        (("resume", "lambda"), "no such sweep", "voxsiam sweep run lambda"),
+        (("report", "all"), "no such sweep", "voxsiam sweep run all"),
+        (("status",), "no such sweep", "voxsiam sweep run"),
+    ],
+)
+def test_bad_input_is_refused_with_what_and_the_mend(tmp_path, arguments, what, fix):
+    with pytest.raises(UserError) as caught:
+        voxsiam("sweep", *arguments, "--workspace", str(tmp_path / "w"))
+    assert what in caught.value.what
+    assert fix in caught.value.fix
+
+
+def test_gpu_hours_need_a_gpu():
+    with pytest.raises(UserError, match="no GPU"):
+        _check_budget(Budget(gpu_hours=1), Capacity(2, 0, {}))
+    _check_budget(Budget(gpu_hours=1), Capacity(2, 1, {}))
+    _check_budget(Budget(hours=1), Capacity(2, 0, {}))
+
+
+def test_a_forecast_starts_nothing(tmp_path, capsys):
+    folder = tmp_path / "w"
+    voxsiam(
+        "sweep", "run", "lambda", "--preset", "tiny", "--trials", "4", "--dry-run",
+        "--workspace", str(folder),
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "winner and printed settings" in said
+    assert "all of it:" in said
+    assert not folder.exists()
+
+
+def test_sweeps_are_listed(capsys):
+    voxsiam("sweep", "list", "--json")
+    assert json.loads(capsys.readouterr().out).keys() == SWEEPS.keys()
+
+
+def test_the_status_tells_every_trial(tmp_path, capsys):
+    ledger = make_ledger(tmp_path)
+    ledger.add({"lambda": 2.0, "layers": 1})
+    ledger.update(0, state="finished", curve={4: 0.5}, objectives={"dsc": 0.5, "seconds": 3.0})
+    voxsiam("sweep", "status", "--json", "--workspace", str(tmp_path))
+    (trials,) = json.loads(capsys.readouterr().out).values()
+    assert trials[0]["objectives"] == {"dsc": 0.5, "seconds": 3.0}
+    voxsiam("sweep", "status", "lambda", "--workspace", str(tmp_path))
+    assert "lambda 2" in capsys.readouterr().out
+
+
+def test_time_left_follows_from_the_trials_so_far(tmp_path):
+    ledger = make_ledger(tmp_path, Budget(trials=4))
+    live = LiveSweep(ledger)
+    assert "left" not in live.standing()
+    ledger.add({"lambda": 2.0, "layers": 1})
+    ledger.update(0, state="finished", curve={4: 0.5}, objectives={"dsc": 0.5, "seconds": 3.0})
+    ledger.spend(60.0, 0)
+    assert live.standing() == (
+        "1 of 4 trials done in 1:00, best: trial 0 with DSC 0.500, about 3:00 left"
+    )
