@@ -75,7 +75,7 @@ SWEEPS: Mapping[str, Sweep] = {
         ),
         Sweep(
             name="all",
-            title="All of them together",
+            title="Which settings together?",
             settings=(LAMBDA, LAYERS, VOXELS, FALSE_NEGATIVES, HEAD_DIMENSION),
         ),
     )

@@ -99,6 +99,9 @@ class TuneBridge(tune.Callback):
 
     def _move_to(self, index: int, run: int) -> None:
         """End the runs before this one: a trial only goes on when a run is finished."""
+        if index not in self._open:
+            # Its actor never came up.
+            self._start(index, 0)
         plans = self._runs[index]
         for number in range(plans.index(self._open[index]), run):
             self._end(index, "finished", None)
