@@ -105,6 +105,17 @@ def test_a_sweep_trains_every_point_once_and_no_test_case_is_read(tmp_path):
     assert len(told["trials"]) == 6
 
 
+def test_trials_on_workers_are_stopped_early_too_and_leave_room_for_the_next(tmp_path):
+    """Ray leaks the placement group of a stopped trial; then the next one waits for ever."""
+    workspace = Workspace(tmp_path)
+    ledger, points = make_ledger(tmp_path, Budget(trials=4), workers=2, epochs=3), Points()
+    search(ledger, workspace, points)
+    assert sorted(points.states) == [0, 1, 2, 3], [
+        (t.number, t.state, t.error, t.curve) for t in ledger.trials
+    ]
+    assert set(points.states.values()) == {"finished", "stopped"}
+
+
 def test_a_larger_budget_goes_on(tmp_path):
     workspace = Workspace(tmp_path)
     ledger = make_ledger(tmp_path, Budget(trials=2), stop_early=False)
