@@ -130,6 +130,8 @@ def _search(
         used = ledger.used_up()
         if used:
             say(f"the search ends here: {used} are used up; the best so far is kept.", "yellow")
+        elif ledger.unfinished():
+            say(f"not all trials have ended; go on with: {_go_on(ledger, workspace)}", "yellow")
         tracker.sweep_ended("finished")
 
 

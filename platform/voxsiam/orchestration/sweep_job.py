@@ -60,7 +60,9 @@ def run_sweep(
             scheduler=early_stopping(ledger),
             num_samples=-1,
             max_concurrent_trials=slots,
-            reuse_actors=True,
+            # Tune gives a stopped training two seconds to come to its next report. One that takes
+            # longer would cost the next trial its actor, and that trial, without a word.
+            reuse_actors=not plan.stop_early,
         ),
         run_config=tune.RunConfig(
             name=plan.sweep_id,
