@@ -53,16 +53,17 @@ def run_sweep(
     search = SweepSearch(ledger, SearchHistory(ledger))
     keeper = _SweepKeeper(ledger, search, plan.workers if capacity.gpus else 0, listeners)
     bridge = TuneBridge(search.runs, [keeper, *listeners], keeper.when_cut_short)
+    job = TrialJob(load, workspace, capacity, plan.workers, slots)
     tuner = tune.Tuner(
-        TrialJob(load, workspace, capacity, plan.workers, slots).trainable(),
+        job.trainable(),
         tune_config=tune.TuneConfig(
             search_alg=search,
             scheduler=early_stopping(ledger),
             num_samples=-1,
             max_concurrent_trials=slots,
-            # Tune gives a stopped training two seconds to come to its next report. One that takes
-            # longer would cost the next trial its actor, and that trial, without a word.
-            reuse_actors=not plan.stop_early,
+            # Tune gives a stopped trial two seconds to end. Ray Train's workers may take longer,
+            # and the next trial, which was to have the actor, would be lost without a word.
+            reuse_actors=job.in_process or not plan.stop_early,
         ),
         run_config=tune.RunConfig(
             name=plan.sweep_id,

@@ -40,7 +40,7 @@ class TrialJob:
     slots: int
 
     @property
-    def _in_process(self) -> bool:
+    def in_process(self) -> bool:
         """Tell whether a trial trains in its own process: nothing is started for it then."""
         return self.workers == 1 and not self.capacity.gpus
 
@@ -48,12 +48,12 @@ class TrialJob:
         """Return Tune's function of a trial with what it needs bound to it."""
         bound = functools.partial(
             _run_trial,
-            workers=0 if self._in_process else self.workers,
+            workers=0 if self.in_process else self.workers,
             use_gpu=self.capacity.gpus > 0,
             storage=self.workspace.ray,
             threads=max(1, self.capacity.cpus // self.slots),
         )
-        placed = PlacementGroupFactory([{"CPU": 1} if self._in_process else self.capacity.driver])
+        placed = PlacementGroupFactory([{"CPU": 1} if self.in_process else self.capacity.driver])
         return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)
 
 

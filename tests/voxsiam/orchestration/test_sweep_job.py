@@ -1,5 +1,4 @@
 import json
-import threading
 from pathlib import Path
 
 import optuna
@@ -36,19 +35,6 @@ class Points:
     def point_ended(self, trial):
         assert trial.number not in self.states
         self.states[trial.number] = trial.state
-
-
-class SlowCases(ToyCases):
-    """Reads cases, one of them slowly in the second epoch: a stopped training takes its time."""
-
-    def __init__(self):
-        self.reads = 0
-
-    def __call__(self, case_id):
-        self.reads += case_id == "a"
-        if case_id == "a" and self.reads == 2:
-            threading.Event().wait(4)  # longer than the two seconds that Tune would wait
-        return super().__call__(case_id)
 
 
 class UsesUpAnHour(Points):
@@ -120,20 +106,12 @@ def test_a_sweep_trains_every_point_once_and_no_test_case_is_read(tmp_path):
 
 
 def test_trials_on_workers_are_stopped_early_too_and_leave_room_for_the_next(tmp_path):
-    """Ray leaks the placement group of a stopped trial; then the next one waits for ever."""
+    """Ray leaks a stopped trial's placement group, and Tune may lose the trial that follows it."""
     workspace = Workspace(tmp_path)
     ledger, points = make_ledger(tmp_path, Budget(trials=4), workers=2, epochs=3), Points()
     search(ledger, workspace, points)
     assert sorted(points.states) == [0, 1, 2, 3]
     assert set(points.states.values()) == {"finished", "stopped"}
-
-
-def test_a_stopped_training_that_takes_its_time_costs_no_other_trial(tmp_path):
-    workspace = Workspace(tmp_path)
-    ledger, points = make_ledger(tmp_path, Budget(trials=5), epochs=3), Points()
-    search(ledger, workspace, points, load=SlowCases())
-    assert "stopped" in points.states.values()
-    assert sorted(points.states) == [0, 1, 2, 3, 4]
 
 
 def test_a_larger_budget_goes_on(tmp_path):
