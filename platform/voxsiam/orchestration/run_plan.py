@@ -68,6 +68,11 @@ class RunPlan(Frozen):
         """Says that the last attempt diverged: another would end alike."""
         return self.directory / "diverged.txt"
 
+    @property
+    def stop_file(self) -> Path:
+        """Asks workers to end with the epoch in progress; their checkpoint remains."""
+        return self.directory / "stop"
+
     def failure(self) -> str | None:
         """Read why the last attempt failed; None where it did not, or died without a word."""
         return self.error_file.read_text() if self.error_file.exists() else None

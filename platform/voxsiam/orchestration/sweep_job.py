@@ -58,18 +58,16 @@ def run_sweep(
         job.trainable(),
         tune_config=tune.TuneConfig(
             search_alg=search,
-            scheduler=early_stopping(ledger),
+            scheduler=early_stopping(ledger, None if job.in_process else search.ask_to_end),
             num_samples=-1,
             max_concurrent_trials=slots,
-            # Tune gives a stopped trial two seconds to end. Ray Train's workers may take longer,
-            # and the next trial, which was to have the actor, would be lost without a word.
-            reuse_actors=job.in_process or not plan.stop_early,
+            reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name=plan.sweep_id,
             storage_path=str(workspace.ray),
             callbacks=[bridge],
-            stop=BudgetStopper(ledger),
+            stop=BudgetStopper(ledger, in_process=job.in_process),
             verbose=0,
         ),
     )
@@ -107,6 +105,8 @@ class _SweepKeeper:
 
     def epoch_done(self, trial: TrialPlan, record: Record) -> None:
         self._spend()
+        if self._ledger.used_up():
+            trial.run.stop_file.touch()
         known = self._ledger.trials[_number(trial)]
         epoch = int(record["epoch"])
         if trial.run.seed != known.seeds[0] or epoch in known.curve or SCORE not in record:

@@ -1,9 +1,11 @@
 """What Tune asks of a sweep: the next trial, whether one falls behind, whether all must end."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from ray import tune
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
@@ -32,12 +34,17 @@ def _grace(epochs: int) -> int:
     return max(1, epochs // REDUCTION**2)
 
 
-def early_stopping(ledger: SweepLedger) -> TrialScheduler:
-    """Build ASHA and show it what earlier sessions have seen: its state dies with the driver."""
+def early_stopping(ledger: SweepLedger, ask: Callable[[Trial], None] | None) -> TrialScheduler:
+    """Build ASHA and show it what earlier sessions have seen: its state dies with the driver.
+
+    Args:
+        ledger: Of the sweep.
+        ask: Asks a trial on workers to end; None lets Tune end it.
+    """
     if not ledger.plan.stop_early:
         return FIFOScheduler()
     epochs = ledger.plan.space.base.epochs
-    asha = ASHAScheduler(
+    asha = _Asha(
         time_attr=FIDELITY,
         metric=SCORE,
         mode="max",
@@ -54,7 +61,26 @@ def early_stopping(ledger: SweepLedger) -> TrialScheduler:
         asha.on_trial_add(controller, seen)
         for epoch, score in sorted(trial.curve.items()):
             asha.on_trial_result(controller, seen, {FIDELITY: epoch, SCORE: score})
+    asha.ask = ask
     return asha
+
+
+class _Asha(ASHAScheduler):
+    """ASHA that asks trials on workers to end instead of letting Tune kill them.
+
+    When Tune kills a trial, Ray Train's controller sees its workers go and makes new ones before it
+    is killed too; what they reserve is never given back, and the next trial waits for ever.
+    """
+
+    ask: Callable[[Trial], None] | None = None
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Decide as ASHA does."""
+        decision = super().on_trial_result(tune_controller, trial, result)
+        if decision == TrialScheduler.STOP and self.ask is not None:
+            self.ask(trial)
+            return TrialScheduler.CONTINUE
+        return decision
 
 
 class SweepSearch(Searcher):
@@ -91,6 +117,13 @@ class SweepSearch(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Restore nothing."""
 
+    def ask_to_end(self, trial: Trial) -> None:
+        """Ask the run that a trial is at to end with its epoch."""
+        runs = self.runs[trial.config["trial"]["index"]]
+        run = next((each.run for each in runs if not each.run.result_file.exists()), None)
+        if run is not None:
+            run.stop_file.touch()
+
     def _new_trial(self) -> SweepTrial | None:
         limit, number = self._ledger.budget.trials, len(self._ledger.trials)
         if (limit is not None and number >= limit) or self._ledger.used_up():
@@ -101,10 +134,15 @@ class SweepSearch(Searcher):
 
 
 class BudgetStopper(tune.Stopper):
-    """Stops all trials when the hours are used up."""
+    """Stops all trials when the hours are used up.
 
-    def __init__(self, ledger: SweepLedger) -> None:
-        self._ledger = ledger
+    Args:
+        ledger: Of the sweep.
+        in_process: Trials on workers are asked to end instead.
+    """
+
+    def __init__(self, ledger: SweepLedger, *, in_process: bool) -> None:
+        self._ledger, self._in_process = ledger, in_process
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Tune pickles its stoppers for a restore that we never ask for.
@@ -116,4 +154,4 @@ class BudgetStopper(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Tell whether there is nothing left to spend."""
-        return self._ledger.used_up() is not None
+        return self._in_process and self._ledger.used_up() is not None

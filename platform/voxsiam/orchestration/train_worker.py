@@ -1,6 +1,7 @@
 """What runs inside a Ray Train worker; imported by each of them, so it stays light."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -9,6 +10,7 @@ import ray.train.torch
 import torch
 from torch import nn
 
+from voxsiam.collective import gather_objects
 from voxsiam.orchestration.run import RunPlan, execute_run
 from voxsiam.training.context import Record
 from voxsiam.training.divergence import TrainingDivergedError
@@ -39,15 +41,20 @@ class Stamp:
         return stamped
 
 
+class RunStoppedError(Exception):
+    """The study asked a run to end with the epoch in progress."""
+
+
 class RayTrainWorker:
     """The training's surroundings inside a Ray Train worker.
 
     Args:
         stamp: Put on every record.
+        stop_file: Where it exists, the run ends with the epoch in progress.
     """
 
-    def __init__(self, stamp: Stamp) -> None:
-        self._stamp = stamp
+    def __init__(self, stamp: Stamp, stop_file: Path) -> None:
+        self._stamp, self._stop_file = stamp, stop_file
 
     @property
     def rank(self) -> int:
@@ -74,18 +81,26 @@ class RayTrainWorker:
         )
 
     def report(self, record: Record) -> None:
-        """Send the record to the trial; Ray Train forwards the first worker's."""
+        """Send the record to the trial; Ray Train forwards the first worker's.
+
+        Raises:
+            RunStoppedError: On all ranks, where the study has asked for it.
+        """
         group = ray.util.get_current_placement_group()
         extra = {PLACEMENT_GROUP_KEY: group.id.hex()} if group is not None else {}
         ray.train.report({**self._stamp.on(record), **extra})
+        if any(gather_objects(self._stop_file.exists())):
+            raise RunStoppedError
 
 
 def run_in_worker(config: dict[str, Any]) -> None:
     """Execute the run of a train job; Ray Train calls this in each worker."""
     plan = RunPlan.model_validate_json(config["plan"])
-    worker = RayTrainWorker(Stamp(**config["stamp"]))
+    worker = RayTrainWorker(Stamp(**config["stamp"]), plan.stop_file)
     try:
         execute_run(plan, config["load"], worker)
+    except RunStoppedError:
+        return
     except TrainingDivergedError as error:
         # All ranks raise it in the same step. Raised further, Ray Train would try again.
         if worker.rank == 0:

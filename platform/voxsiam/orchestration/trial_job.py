@@ -80,7 +80,8 @@ def _run_trial(
     for index, plan in enumerate(map(RunPlan.model_validate_json, config["trial"]["runs"])):
         stamp = Stamp(index=index, epochs=plan.recipe.epochs)
         plan.directory.mkdir(parents=True, exist_ok=True)
-        plan.error_file.unlink(missing_ok=True)
+        for left in (plan.error_file, plan.stop_file):
+            left.unlink(missing_ok=True)
         try:
             if workers:
                 train_on_workers(

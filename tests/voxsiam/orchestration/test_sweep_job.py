@@ -3,6 +3,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+import ray
 from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import ToyCases
@@ -105,13 +106,24 @@ def test_a_sweep_trains_every_point_once_and_no_test_case_is_read(tmp_path):
     assert len(told["trials"]) == 6
 
 
-def test_trials_on_workers_are_stopped_early_too_and_leave_room_for_the_next(tmp_path):
-    """Ray leaks a stopped trial's placement group, and Tune may lose the trial that follows it."""
-    workspace = Workspace(tmp_path)
-    ledger, points = make_ledger(tmp_path, Budget(trials=4), workers=2, epochs=3), Points()
-    search(ledger, workspace, points)
-    assert sorted(points.states) == [0, 1, 2, 3]
-    assert set(points.states.values()) == {"finished", "stopped"}
+@pytest.mark.parametrize("budget", [Budget(trials=4), Budget(hours=1)], ids=["asha", "hours"])
+def test_trials_on_workers_end_when_asked_and_leave_room_for_the_next(tmp_path, budget):
+    """Killed by Tune, their places would never be given back: the next trial would hang."""
+    workspace, capacity = Workspace(tmp_path), Capacity.of_cluster()
+    epochs = 60 if budget.hours else 4
+    whole = budget.hours is not None
+    ledger = make_ledger(tmp_path, budget, workers=4, epochs=epochs, stop_early=not whole)
+    points = UsesUpAnHour(ledger, after_epochs=2) if budget.hours else Points()
+    run_sweep(ledger, ToyCases(), workspace, capacity, [points])
+    states = [trial.state for trial in ledger.trials]
+    if budget.hours:
+        assert states == ["interrupted"]
+        assert 2 <= len(ledger.trials[0].curve) < epochs
+    else:
+        assert "stopped" in states
+        assert set(states) <= {"finished", "stopped"}
+        assert len(states) == 4
+    assert ray.available_resources()["CPU"] == 4
 
 
 def test_a_larger_budget_goes_on(tmp_path):

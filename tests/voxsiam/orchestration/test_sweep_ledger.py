@@ -146,7 +146,7 @@ def test_early_stopping_remembers_what_earlier_sessions_have_seen(tmp_path):
     newcomer = type("Trial", (), {"trial_id": "new"})()
 
     def decision(score):
-        asha: Any = early_stopping(ledger)
+        asha: Any = early_stopping(ledger, None)
         asha.on_trial_add(None, newcomer)
         return asha.on_trial_result(None, newcomer, {"fidelity": 1, "validation/dsc": score})
 
@@ -159,7 +159,7 @@ def test_early_stopping_remembers_what_earlier_sessions_have_seen(tmp_path):
     relaxed = SweepLedger(
         ledger.folder, Workspace(tmp_path), make_sweep(stop_early=False), Budget(trials=4)
     )
-    scheduler = early_stopping(relaxed)
+    scheduler = early_stopping(relaxed, None)
     assert type(scheduler).__name__ == "FIFOScheduler"
 
 
