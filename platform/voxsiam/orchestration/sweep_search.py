@@ -74,7 +74,7 @@ class _Asha(ASHAScheduler):
 
     ask: Callable[[Trial], None] | None = None
 
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide as ASHA does."""
         decision = super().on_trial_result(tune_controller, trial, result)
         if decision == TrialScheduler.STOP and self.ask is not None:
