@@ -3,7 +3,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-import ray
 from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import ToyCases
@@ -122,8 +121,8 @@ def test_trials_on_workers_end_when_asked_and_leave_room_for_the_next(tmp_path, 
     else:
         assert "stopped" in states
         assert set(states) <= {"finished", "stopped"}
+        # Each takes all processors: the last one had its place from those before it.
         assert len(states) == 4
-    assert ray.available_resources()["CPU"] == 4
 
 
 def test_a_larger_budget_goes_on(tmp_path):
