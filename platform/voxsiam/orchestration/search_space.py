@@ -1,7 +1,7 @@
 """What a sweep varies, as data."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from optuna.distributions import (
     BaseDistribution,
@@ -116,8 +116,3 @@ def _field(recipe: Recipe, path: str) -> Value:
     if not isinstance(found, int | float):
         raise TypeError(f"{path} is no number")
     return found
-
-
-def names_of(settings: Sequence[Setting]) -> tuple[str, ...]:
-    """List the settings' names."""
-    return tuple(setting.name for setting in settings)

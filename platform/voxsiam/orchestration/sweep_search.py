@@ -21,15 +21,6 @@ REDUCTION = 3
 """Of the trials that reach a rung, one in so many goes on (ASHA, Li et al. 2020)."""
 
 
-def rungs(epochs: int) -> tuple[int, ...]:
-    """List the epochs at which ASHA compares trials, for a training of so many."""
-    first = _grace(epochs)
-    found = [first]
-    while found[-1] * REDUCTION <= epochs:
-        found.append(found[-1] * REDUCTION)
-    return tuple(found)
-
-
 def _grace(epochs: int) -> int:
     return max(1, epochs // REDUCTION**2)
 

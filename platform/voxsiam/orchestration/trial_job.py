@@ -93,6 +93,9 @@ def _run_trial(
         except Exception as error:
             plan.error_file.write_text(_cause(error))
             raise
+        if not plan.result_file.exists():
+            # It was asked to end: further seeds of a point that fell behind are not worth it.
+            return
 
 
 def _reporter(stamp: Stamp) -> Callable[[Record], None]:

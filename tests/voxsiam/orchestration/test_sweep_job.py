@@ -111,7 +111,8 @@ def test_trials_on_workers_end_when_asked_and_leave_room_for_the_next(tmp_path, 
     workspace, capacity = Workspace(tmp_path), Capacity.of_cluster()
     epochs = 60 if budget.hours else 4
     whole = budget.hours is not None
-    ledger = make_ledger(tmp_path, budget, workers=4, epochs=epochs, stop_early=not whole)
+    changes = {"epochs": epochs, "stop_early": not whole, "seeds": 1 if whole else 2}
+    ledger = make_ledger(tmp_path, budget, workers=4, **changes)
     points = UsesUpAnHour(ledger, after_epochs=2) if budget.hours else Points()
     run_sweep(ledger, ToyCases(), workspace, capacity, [points])
     states = [trial.state for trial in ledger.trials]

@@ -8,7 +8,7 @@ from tests.voxsiam.orchestration.toy_sweep import make_ledger, make_sweep
 from voxsiam.errors import UserError
 from voxsiam.orchestration.search_history import DATABASE, SearchHistory
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger, find_sweeps
-from voxsiam.orchestration.sweep_search import early_stopping, rungs
+from voxsiam.orchestration.sweep_search import early_stopping
 from voxsiam.orchestration.workspace import Workspace
 
 POINT = {"lambda": 2.0, "layers": 1}
@@ -161,9 +161,3 @@ def test_early_stopping_remembers_what_earlier_sessions_have_seen(tmp_path):
     )
     scheduler = early_stopping(relaxed, None)
     assert type(scheduler).__name__ == "FIFOScheduler"
-
-
-def test_rungs():
-    assert rungs(30) == (3, 9, 27)
-    assert rungs(500) == (55, 165, 495)
-    assert rungs(2) == (1,)
