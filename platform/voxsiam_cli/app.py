@@ -11,7 +11,20 @@ from typing import NoReturn
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam_cli import data, demo, doctor, evaluate, models, predict, study, sweep, train, ui
+from voxsiam_cli import (
+    data,
+    demo,
+    doctor,
+    evaluate,
+    jobs,
+    models,
+    predict,
+    study,
+    submit,
+    sweep,
+    train,
+    ui,
+)
 from voxsiam_cli.console import errors, show_error
 
 STOPPED, TERMINATED = 130, 143
@@ -28,12 +41,14 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(jobs.app, name="jobs")
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(models.models)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(train.train)
+app.command()(submit.submit)
 app.command()(ui.ui)
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import platform
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from voxsiam.orchestration.environment import library_versions
 from voxsiam.orchestration.ledger import TrialPlan, TrialState
 from voxsiam.orchestration.run_files import TEST_FILES
 from voxsiam.orchestration.run_plan import RunData, split_fingerprint
+from voxsiam.orchestration.source_commit import source_commit
 from voxsiam.orchestration.tracking.find import EXPERIMENT, MODEL_FOLDER, SOURCE_TAG, find_run
 from voxsiam.orchestration.tracking.job import TrackedJob
 from voxsiam.orchestration.tracking.trial_note import trial_tags
@@ -239,8 +239,6 @@ def _environment() -> dict[str, str]:
 
 
 def _source_tags() -> dict[str, str]:
-    """Name the commit that the code comes from, where it comes from a checkout."""
-    folder = Path(__file__).parent
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}
+    """Name the commit that the code comes from, where that is known."""
+    commit = source_commit()
+    return {"mlflow.source.git.commit": commit} if commit else {}

@@ -1,0 +1,20 @@
+"""The commit that the code comes from."""
+
+import subprocess
+from pathlib import Path
+
+import voxsiam
+
+COMMIT_FILE = "COMMIT"
+"""Lies in the package where it was sent to a cluster: there is no checkout around it."""
+
+
+def source_commit() -> str | None:
+    """Return the commit of the checkout, or of the one that this code was sent from."""
+    folder = Path(voxsiam.__file__).parent
+    sent = folder / COMMIT_FILE
+    if sent.exists():
+        return sent.read_text()
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else None

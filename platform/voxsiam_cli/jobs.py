@@ -1,0 +1,144 @@
+"""voxsiam jobs: what runs on a cluster, its output and its end."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.table import Table as Grid
+
+from voxsiam_cli.console import console, print_json, say
+from voxsiam_cli.options import AsJson
+
+if TYPE_CHECKING:
+    from voxsiam.orchestration.job_cluster import Job, JobCluster
+
+app = typer.Typer(
+    help="Jobs on a Ray cluster: list, logs, status, stop; see voxsiam submit.",
+    no_args_is_help=True,
+)
+
+Address = Annotated[
+    str,
+    typer.Option(
+        envvar="RAY_API_SERVER_ADDRESS",
+        help="The cluster's dashboard, e.g. http://127.0.0.1:8265.",
+    ),
+]
+DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+JobId = Annotated[str, typer.Argument(help="See: voxsiam jobs list.")]
+POLL_S = 1.0
+
+
+@app.command("list")
+def list_jobs(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
+    """List our jobs, the latest first.
+
+    Example: voxsiam jobs list --address http://127.0.0.1:8265
+    """
+    jobs = _cluster(address).jobs()[::-1]
+    if as_json:
+        print_json([_plain(job) for job in jobs])
+        return
+    if not jobs:
+        say("no jobs yet: voxsiam submit --help")
+        return
+    grid = Grid("job", "state", "started", "ended", "command")
+    for job in jobs:
+        grid.add_row(job.job_id, job.state, _clock(job.started), _clock(job.ended), job.command)
+    console.print(grid)
+
+
+@app.command()
+def logs(
+    job_id: JobId,
+    address: Address = DEFAULT_ADDRESS,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Until it ends; Ctrl-C stops the showing.")
+    ] = False,
+) -> None:
+    """Print what a job has printed.
+
+    Example: voxsiam jobs logs -f study-run-table3-1a2b3c4d
+    """
+    cluster = _cluster(address)
+    job = cluster.find(job_id)
+    if follow:
+        follow_job(cluster, job)
+    print(cluster.log(job_id), end="")  # noqa: T201  # as it was printed there
+
+
+@app.command()
+def status(job_id: JobId, address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
+    """Show the state of one job.
+
+    Example: voxsiam jobs status study-run-table3-1a2b3c4d
+    """
+    job = _cluster(address).find(job_id)
+    if as_json:
+        print_json(_plain(job))
+        return
+    for name, value in _plain(job).items():
+        say(f"{name}: {'' if value is None else value}")
+
+
+@app.command()
+def stop(job_id: JobId, address: Address = DEFAULT_ADDRESS) -> None:
+    """End a job as Ctrl-C would: finished epochs are kept, the same submit goes on.
+
+    Example: voxsiam jobs stop study-run-table3-1a2b3c4d
+    """
+    cluster = _cluster(address)
+    job = cluster.find(job_id)
+    if not cluster.stop(job_id):
+        say(f"{job_id} was over already: {job.state}")
+        return
+    say(f"{job_id} is asked to end ...")
+    job = _wait(cluster, job)
+    say(f"{job.job_id}: {job.state}")
+    say(f"go on with: voxsiam submit --address {address} -- {job.command}")
+
+
+def follow_job(cluster: "JobCluster", job: "Job") -> NoReturn:
+    """Show a job's output to its end, and end with its exit code.
+
+    On Ctrl-C the job goes on.
+    """
+    try:
+        for text in cluster.follow(job.job_id):
+            print(text, end="", flush=True)  # noqa: T201  # as it was printed there
+        job = _wait(cluster, job)
+    except KeyboardInterrupt:
+        say(f"\nthe job goes on; look again: voxsiam jobs logs -f {job.job_id}", "yellow")
+        raise
+    say(f"{job.job_id}: {job.state}", "green" if job.state == "finished" else "red")
+    if job.state != "finished":
+        say(job.message)
+    raise typer.Exit(0 if job.state == "finished" else job.exit_code or 1)
+
+
+def _wait(cluster: "JobCluster", job: "Job") -> "Job":
+    while not (job := cluster.find(job.job_id)).is_over:
+        time.sleep(POLL_S)
+    return job
+
+
+def _cluster(address: str) -> "JobCluster":
+    from voxsiam.orchestration.job_cluster import JobCluster
+
+    return JobCluster(address)
+
+
+def _plain(job: "Job") -> dict[str, str | int | None]:
+    return {
+        "job": job.job_id,
+        "state": job.state,
+        "started": _clock(job.started),
+        "ended": _clock(job.ended),
+        "exit_code": job.exit_code,
+        "command": job.command,
+        "message": job.message,
+    }
+
+
+def _clock(moment: object) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""
