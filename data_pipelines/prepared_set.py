@@ -135,6 +135,11 @@ class PreparedSet:
             case_id, image.astype(np.float32), np.array(label), case.spacing_mm, case.annotated
         )
 
+    @property
+    def record_file(self) -> Path:
+        """Names every volume by its contents: equal records are equal sets."""
+        return self.root / RECORD
+
     def folder(self, case: PreparedCase) -> Path:
         """Where the files of a case lie."""
         return self.root / VOLUMES / case.key

@@ -31,12 +31,15 @@ class Choices:
     Attributes:
         seeds: Number of trainings a row; the preset's where None.
         workers: DDP workers a trial; the preset's where None.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs: 0.5 puts two trials of
+            one worker on each. It changes when things run, not what comes out.
         overrides: `field.path=value` settings applied to every row.
         split: Fixed lists; drawn by the preset where None.
     """
 
     seeds: int | None = None
     workers: int | None = None
+    gpu_share: float = 1.0
     overrides: Sequence[str] = field(default_factory=tuple)
     split: Split | None = None
 
@@ -45,9 +48,25 @@ def check_choices(table: Table, preset: Preset, choices: Choices) -> None:
     """Refuse overrides that fit no row before anything is made or started.
 
     Raises:
-        UserError: An override names no field, or its value does not fit.
+        UserError: An override names no field, or its value does not fit; or workers of one training
+            are to share a GPU.
     """
+    check_gpu_share(preset, choices)
     sized_recipes(table, preset, preset.grid_dhw, choices)
+
+
+def check_gpu_share(preset: Preset, choices: Choices) -> None:
+    """Refuse that workers of one training share a GPU.
+
+    Raises:
+        UserError: They were asked to.
+    """
+    if choices.gpu_share < 1 and (choices.workers or preset.workers) > 1:
+        raise UserError(
+            "workers of one training cannot share a GPU (NCCL refuses it)",
+            where="--gpu-share",
+            fix="add --workers 1, or leave --gpu-share out",
+        )
 
 
 def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> str:
@@ -96,6 +115,7 @@ def plan_study(
         data_kind=prepared.kind,
         grid_dhw=grid,
         workers=workers,
+        gpu_share=choices.gpu_share,
         trials=tuple(trials),
         patients=patients_of(split, prepared),
         notes=(*budget_notes(table, recipes, grid), *absent, *unchecked),

@@ -124,6 +124,7 @@ def plan_sweep(
         final_seeds=preset.seeds,
         grid_dhw=grid,
         workers=workers,
+        gpu_share=choices.gpu_share,
         space=space.model_copy(update={"base": base}),
         taught=taught_organs(split, prepared),
         **vars(search),
@@ -149,6 +150,7 @@ def plan_final(
         data_kind=plan.data.kind,
         grid_dhw=plan.grid_dhw,
         workers=plan.workers,
+        gpu_share=plan.gpu_share,
         trials=tuple(trials),
         patients=patients_of(split, prepared),
         notes=(

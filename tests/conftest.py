@@ -71,12 +71,11 @@ def cuda() -> torch.device:
 def ray_instance() -> Iterator[None]:
     """One local Ray for the whole session: a second one on the host makes sweeps hang."""
     # Importing it puts Ray's settings into the environment; it must come before Ray itself.
-    from voxsiam.orchestration.cluster import TRIAL_RESOURCE, ray
+    from voxsiam.orchestration.cluster import ray
 
     ray.init(
         address="local",
         num_cpus=4,
-        resources={TRIAL_RESOURCE: 4},
         include_dashboard=False,
         object_store_memory=1_000_000_000,
         log_to_driver=False,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from typer import Context
 from typer.core import TyperGroup
 
 from voxsiam.errors import UserError, nearest_name
@@ -63,20 +62,21 @@ def read_command(program: TyperGroup, words: Sequence[str]) -> RemoteCommand:
     )
 
 
-def _parse(program: TyperGroup, words: Sequence[str]) -> Context:
-    """Let the program read the words; what it refuses is refused here."""
-    command: Any = program
-    context: Context | None = None
-    name, rest = "voxsiam", list(words)
-    while isinstance(command, TyperGroup) and rest:
-        context = command.context_class(command, parent=context, info_name=name)
+def _parse(program: TyperGroup, words: Sequence[str]) -> Any:  # noqa: ANN401
+    """Let the program read the words and return its context; what it refuses is refused here."""
+    group, context, rest = program, program.context_class(program, info_name="voxsiam"), list(words)
+    while rest:
         name, *rest = rest
-        found = command.get_command(context, name)
-        if found is None:
-            fix = nearest_name(name, tuple(command.list_commands(context)))
+        command = group.get_command(context, name)
+        if command is None:
+            fix = nearest_name(name, tuple(group.list_commands(context)))
             raise UserError(f"there is no command '{name}'", where=context.command_path, fix=fix)
-        command = found
-    return command.make_context(name, rest, parent=context)
+        if not isinstance(command, TyperGroup):
+            return command.make_context(name, rest, parent=context)
+        group, context = command, command.context_class(command, parent=context, info_name=name)
+    raise UserError(
+        "a command is missing", where=context.command_path, fix=f"{context.command_path} --help"
+    )
 
 
 def _files(params: Mapping[str, Any]) -> tuple[Path, ...]:

@@ -17,7 +17,8 @@ from experiments.presets import Preset
 from experiments.studies import STUDIES
 from experiments.table import Table
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.cluster import Capacity, ray_instance
+from voxsiam.orchestration.capacity import Capacity
+from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.job import tracked_study

@@ -26,7 +26,8 @@ from experiments.sweep_plan import (
 )
 from experiments.sweeps import SWEEPS, Sweep
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.cluster import Capacity, ray_instance
+from voxsiam.orchestration.capacity import Capacity
+from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.ledger import Ledger, TrialPlan
 from voxsiam.orchestration.search_history import DATABASE
 from voxsiam.orchestration.sweep_job import run_sweep

@@ -5,7 +5,7 @@ import pytest
 from experiments.sweeps import SWEEPS
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.errors import UserError
-from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.capacity import Capacity, Node
 from voxsiam.orchestration.sweep_ledger import Budget
 from voxsiam_cli.app import app
 from voxsiam_cli.live_sweep import LiveSweep
@@ -41,10 +41,13 @@ def test_bad_input_is_refused_with_what_and_the_mend(tmp_path, arguments, what, 
 
 
 def test_gpu_hours_need_a_gpu():
+    def capacity(gpus):
+        return Capacity((Node("1", "n1", 2.0, gpus),))
+
     with pytest.raises(UserError, match="no GPU"):
-        _check_budget(Budget(gpu_hours=1), Capacity(2, 0, {}))
-    _check_budget(Budget(gpu_hours=1), Capacity(2, 1, {}))
-    _check_budget(Budget(hours=1), Capacity(2, 0, {}))
+        _check_budget(Budget(gpu_hours=1), capacity(gpus=0.0))
+    _check_budget(Budget(gpu_hours=1), capacity(gpus=1.0))
+    _check_budget(Budget(hours=1), capacity(gpus=0.0))
 
 
 def test_a_forecast_starts_nothing(tmp_path, capsys):

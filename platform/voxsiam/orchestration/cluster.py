@@ -7,60 +7,19 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import ray
 
-from voxsiam.orchestration.ray_settings import apply_ray_settings
+from voxsiam.errors import UserError
+from voxsiam.orchestration.capacity import Capacity
+from voxsiam.orchestration.node_checks import check_workspace
+from voxsiam.orchestration.ray_settings import RAY_SETTINGS
+from voxsiam.orchestration.workspace import Workspace, write_json
 
-apply_ray_settings()
-
-import ray  # noqa: E402
-
-from voxsiam.errors import UserError  # noqa: E402
-from voxsiam.orchestration.workspace import Workspace, write_json  # noqa: E402
-
-TRIAL_RESOURCE = "trial"
-"""Tune's driver of a trial holds one of these and no CPU, so that workers cannot starve it."""
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """What the cluster can run at a time.
-
-    Attributes:
-        driver: What Tune's driver of a trial holds: a token of our own where we started Ray, a
-            sliver of a CPU on a cluster that knows no such token.
-    """
-
-    cpus: int
-    gpus: int
-    driver: dict[str, float]
-
-    @classmethod
-    def of_cluster(cls) -> "Capacity":
-        """Ask the Ray instance that this process has joined."""
-        resources = ray.cluster_resources()
-        driver = {TRIAL_RESOURCE: 1.0} if TRIAL_RESOURCE in resources else {"CPU": 0.01}
-        return cls(int(resources.get("CPU", 0)), int(resources.get("GPU", 0)), driver)
-
-    def trials_at_once(self, workers: int) -> int:
-        """Count the trials of so many workers that fit side by side.
-
-        Raises:
-            UserError: Not even one fits; Ray would wait for ever.
-        """
-        per_trial = workers + self.driver.get("CPU", 0)
-        slots = self.gpus // workers if self.gpus else int(self.cpus // per_trial)
-        if slots < 1:
-            kind = f"{self.gpus} GPUs" if self.gpus else f"{self.cpus} CPUs"
-            raise UserError(
-                f"a trial of {workers} workers does not fit on {kind}",
-                where="--workers",
-                fix="ask for fewer workers",
-            )
-        return slots
+IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets it for the command of a submitted job."""
 
 
 @contextmanager
@@ -71,19 +30,22 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
     running is ended first: two instances on one host hang each other.
 
     Raises:
-        UserError: Another command has a local Ray in this workspace now.
+        UserError: Another command has a local Ray in this workspace now, or a node of the cluster
+            does not see the workspace.
     """
     joins = bool(os.environ.get("RAY_ADDRESS"))
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if joins:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+        _join()
     else:
         _end_leftovers(workspace)
         _start_local(workspace)
     # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
-        yield Capacity.of_cluster()
+        capacity = Capacity.of_cluster()
+        check_workspace(capacity.nodes, workspace)
+        yield capacity
     finally:
         ray.shutdown()
         if not joins:
@@ -106,13 +68,18 @@ def object_store_bytes() -> int:
     return max(min(wanted, free), 256 * 2**20)
 
 
+def _join() -> None:
+    """Join the cluster at RAY_ADDRESS; a submitted job has brought its settings and its code."""
+    variables = {} if IN_A_JOB in os.environ else {"env_vars": RAY_SETTINGS}
+    ray.init(runtime_env=variables, logging_level=logging.ERROR, log_to_driver=False)
+
+
 def _start_local(workspace: Workspace) -> None:
     # At least two, so that two workers run on a one-core machine too: CPUs are only tokens.
     cpus = max(2, local_cpus())
     ray.init(
         address="local",
         num_cpus=cpus,
-        resources={TRIAL_RESOURCE: float(cpus)},
         include_dashboard=False,
         object_store_memory=object_store_bytes(),
         logging_level=logging.ERROR,

@@ -3,23 +3,20 @@
 import asyncio
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
-from voxsiam.orchestration.ray_settings import RAY_SETTINGS, apply_ray_settings
+import requests
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-apply_ray_settings()
-
-import requests  # noqa: E402
-from ray.exceptions import AuthenticationError  # noqa: E402
-from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient  # noqa: E402
-
-from voxsiam.errors import UserError  # noqa: E402
+from voxsiam.errors import UserError
+from voxsiam.orchestration.ray_settings import RAY_SETTINGS
 
 STOP_NOTICE_S = 60
 """Ray kills three seconds after its SIGTERM; a study needs longer to close its runs."""
@@ -179,7 +176,7 @@ class JobCluster:
 
     def follow(self, job_id: str) -> Iterator[str]:
         """Yield what a job prints, from its beginning, until it is over."""
-        lines = self._client.tail_job_logs(job_id)
+        lines = cast("AsyncGenerator[str]", self._client.tail_job_logs(job_id))
         loop = asyncio.new_event_loop()
         try:
             with self._in_our_words():

@@ -40,7 +40,8 @@ class StudyPlan(Frozen):
         study_id: Folder name: equal requests have equal ids.
         prepared: The prepared set.
         data_kind: phantom, semi-synthetic or real.
-        workers: DDP workers of a trial; 1 trains in the trial's own process.
+        workers: DDP workers of a trial; 1 trains in the trial's own process where there is no GPU.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs.
         notes: What the report must say about the settings.
         patients: Of the test cases whose patient has another name than the case.
     """
@@ -53,6 +54,7 @@ class StudyPlan(Frozen):
     data_kind: str
     grid_dhw: Shape
     workers: int
+    gpu_share: float = 1.0
     trials: tuple[TrialPlan, ...]
     notes: tuple[str, ...] = ()
     patients: Mapping[str, str] = Field(default_factory=dict)

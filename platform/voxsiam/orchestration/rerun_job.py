@@ -1,10 +1,9 @@
 """A finished run trained again from nothing, in a folder of its own, as its manifest says."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan
 from voxsiam.orchestration.manifest import RunManifest
 from voxsiam.orchestration.run import CaseSource
@@ -44,12 +43,11 @@ def rerun(
 
     On an interrupt its checkpoints remain, and the next call goes on from them.
     """
-    share = capacity
-    if manifest.workers == 1 and not capacity.gpus:
-        # A trial in its own process takes as many threads as there are processors. The last digits
-        # of a sum depend on them, so it gets as many as the original had.
-        share = replace(capacity, cpus=manifest.environment.threads, driver={})
-    return not run_study(ledger, load, home, share, listeners)
+    # A trial in its own process takes as many threads as there are processors. The last digits of a
+    # sum depend on them, so it gets as many as the original had.
+    in_process = manifest.workers == 1 and not capacity.gpus
+    threads = manifest.environment.threads if in_process else None
+    return not run_study(ledger, load, home, capacity, listeners, threads)
 
 
 def _plan(manifest: RunManifest, trial: TrialPlan, prepared: Path) -> StudyPlan:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from ray import tune
 
-from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.ledger import Ledger, TrialPlan, TrialState
 from voxsiam.orchestration.run import CaseSource
-from voxsiam.orchestration.trial_job import TrialJob, trial_config
+from voxsiam.orchestration.trial_job import PROCESS_DEATHS, TrialJob, trial_config
 from voxsiam.orchestration.tune_bridge import StudyListener, TuneBridge
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
@@ -20,6 +20,7 @@ def run_study(
     workspace: Workspace,
     capacity: Capacity,
     listeners: Sequence[StudyListener],
+    threads: int | None = None,
 ) -> list[TrialPlan]:
     """Run the study's unfinished trials; return those that failed.
 
@@ -32,8 +33,8 @@ def run_study(
     trials.reverse()
     if not trials:
         return []
-    slots = min(capacity.trials_at_once(plan.workers), len(trials))
-    job = TrialJob(load, workspace, capacity, plan.workers, slots)
+    slots = min(capacity.trials_at_once(plan.workers, plan.gpu_share), len(trials))
+    job = TrialJob(load, workspace, capacity, plan.workers, slots, plan.gpu_share, threads)
     bridge = TuneBridge([[trial] for trial in trials], [_LedgerKeeper(ledger), *listeners])
     configs = [trial_config(index, [trial.run]) for index, trial in enumerate(trials)]
     tuner = tune.Tuner(
@@ -41,7 +42,11 @@ def run_study(
         param_space={"trial": tune.grid_search(configs)},
         tune_config=tune.TuneConfig(max_concurrent_trials=slots, reuse_actors=True),
         run_config=tune.RunConfig(
-            name=plan.study_id, storage_path=str(workspace.ray), callbacks=[bridge], verbose=0
+            name=plan.study_id,
+            storage_path=str(workspace.ray),
+            callbacks=[bridge],
+            failure_config=PROCESS_DEATHS,
+            verbose=0,
         ),
     )
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

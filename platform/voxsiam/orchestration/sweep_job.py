@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from ray import tune
 
-from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.ledger import TrialPlan, TrialState
 from voxsiam.orchestration.run import CaseSource
 from voxsiam.orchestration.search_history import SearchHistory
@@ -21,7 +21,7 @@ from voxsiam.orchestration.sweep_search import (
     SweepSearch,
     early_stopping,
 )
-from voxsiam.orchestration.trial_job import TrialJob
+from voxsiam.orchestration.trial_job import PROCESS_DEATHS, TrialJob
 from voxsiam.orchestration.tune_bridge import StudyListener, TuneBridge
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
@@ -49,11 +49,11 @@ def run_sweep(
     interrupted: their checkpoints remain, and a resume goes on from them.
     """
     plan = ledger.plan
-    slots = capacity.trials_at_once(plan.workers)
+    slots = capacity.trials_at_once(plan.workers, plan.gpu_share)
     search = SweepSearch(ledger, SearchHistory(ledger))
     keeper = _SweepKeeper(ledger, search, plan.workers if capacity.gpus else 0, listeners)
     bridge = TuneBridge(search.runs, [keeper, *listeners], keeper.when_cut_short)
-    job = TrialJob(load, workspace, capacity, plan.workers, slots)
+    job = TrialJob(load, workspace, capacity, plan.workers, slots, plan.gpu_share)
     tuner = tune.Tuner(
         job.trainable(),
         tune_config=tune.TuneConfig(
@@ -67,6 +67,7 @@ def run_sweep(
             name=plan.sweep_id,
             storage_path=str(workspace.ray),
             callbacks=[bridge],
+            failure_config=PROCESS_DEATHS,
             stop=BudgetStopper(ledger, in_process=job.in_process),
             verbose=0,
         ),

@@ -52,6 +52,7 @@ class SweepPlan(Frozen):
         prepared: The prepared set.
         split: Training and inner validation cases; no test case can reach an objective.
         held_out: Test cases, for the winner; no run of the search holds them.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs.
         objectives: What is searched for; the first decides which trial wins.
         seeds: Trainings of each trial.
         final_seeds: Trainings of the winner.
@@ -68,6 +69,7 @@ class SweepPlan(Frozen):
     final_seeds: int = 1
     grid_dhw: Shape
     workers: int
+    gpu_share: float = 1.0
     space: SearchSpace
     objectives: tuple[Objective, ...] = ("dsc",)
     seeds: int = 1

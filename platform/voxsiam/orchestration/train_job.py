@@ -31,7 +31,7 @@ class _LeanTrainer(TorchTrainer):
 
 
 def train_on_workers(
-    plan: RunPlan, load: CaseSource, stamp: Stamp, *, workers: int, use_gpu: bool, storage: Path
+    plan: RunPlan, load: CaseSource, stamp: Stamp, *, workers: int, gpu_share: float, storage: Path
 ) -> None:
     """Execute a run on Ray Train workers, inside a Tune trial.
 
@@ -42,7 +42,7 @@ def train_on_workers(
         load: Reads its cases.
         stamp: Put on every record.
         workers: Ranks.
-        use_gpu: Whether each has a GPU.
+        gpu_share: Part of a GPU that each holds; 0 trains on CPUs.
         storage: Where Ray keeps its own records.
 
     Raises:
@@ -54,10 +54,12 @@ def train_on_workers(
         run_in_worker,
         train_loop_config={"plan": plan.model_dump_json(), "load": load, "stamp": asdict(stamp)},
         scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=use_gpu, resources_per_worker=worker_resources(use_gpu)
+            num_workers=workers,
+            use_gpu=gpu_share > 0,
+            resources_per_worker=worker_resources(gpu_share),
         ),
         torch_config=TorchConfig(
-            backend="nccl" if use_gpu else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S
+            backend="nccl" if gpu_share else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S
         ),
         run_config=RunConfig(
             # The name is new for each attempt: Ray would otherwise restore its own records.
@@ -72,6 +74,6 @@ def train_on_workers(
         raise TrainingDivergedError(plan.divergence_file.read_text())
 
 
-def worker_resources(use_gpu: bool) -> dict[str, float]:
-    """Return what one worker holds: a GPU or a CPU."""
-    return {"GPU": 1, "CPU": 1} if use_gpu else {"CPU": 1}
+def worker_resources(gpu_share: float) -> dict[str, float]:
+    """Return what one worker holds: a CPU, and a GPU or a part of one where it trains on it."""
+    return {"GPU": gpu_share, "CPU": 1} if gpu_share else {"CPU": 1}

@@ -13,12 +13,15 @@ import torch
 from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
-from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.capacity import DRIVER, Capacity
 from voxsiam.orchestration.run import CaseSource, RunPlan, execute_run
 from voxsiam.orchestration.train_job import train_on_workers
 from voxsiam.orchestration.train_worker import Stamp
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record, SingleProcess
+
+PROCESS_DEATHS = tune.FailureConfig(max_failures=3)
+"""A trial whose process or node died starts again elsewhere and goes on from its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class TrialJob:
         capacity: Of the cluster.
         workers: DDP workers of a trial.
         slots: Trials at a time.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs.
+        threads: Of a trial that trains in its own process; its share of the nodes where None.
     """
 
     load: CaseSource
@@ -38,6 +43,8 @@ class TrialJob:
     capacity: Capacity
     workers: int
     slots: int
+    gpu_share: float = 1.0
+    threads: int | None = None
 
     @property
     def in_process(self) -> bool:
@@ -46,14 +53,16 @@ class TrialJob:
 
     def trainable(self) -> Callable[..., Any]:
         """Return Tune's function of a trial with what it needs bound to it."""
+        threads = self.threads or self.capacity.threads(self.slots)
         bound = functools.partial(
             _run_trial,
             workers=0 if self.in_process else self.workers,
-            use_gpu=self.capacity.gpus > 0,
+            gpu_share=self.gpu_share if self.capacity.gpus else 0.0,
             storage=self.workspace.ray,
-            threads=max(1, self.capacity.cpus // self.slots),
+            threads=threads,
         )
-        placed = PlacementGroupFactory([{"CPU": 1} if self.in_process else self.capacity.driver])
+        own = {"CPU": float(min(threads, self.capacity.largest))}
+        placed = PlacementGroupFactory([own if self.in_process else DRIVER])
         return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)
 
 
@@ -72,7 +81,7 @@ def _run_trial(
     *,
     load: CaseSource,
     workers: int,
-    use_gpu: bool,
+    gpu_share: float,
     storage: Path,
     threads: int,
 ) -> None:
@@ -85,16 +94,16 @@ def _run_trial(
         try:
             if workers:
                 train_on_workers(
-                    plan, load, stamp, workers=workers, use_gpu=use_gpu, storage=storage
+                    plan, load, stamp, workers=workers, gpu_share=gpu_share, storage=storage
                 )
             else:
                 torch.set_num_threads(threads)
                 execute_run(plan, load, SingleProcess(_reporter(stamp)))
         except Exception as error:
+            # Raised on, Tune would try again what ends alike; it does so for processes that die.
             plan.error_file.write_text(_cause(error))
-            raise
         if not plan.result_file.exists():
-            # It was asked to end: further seeds of a point that fell behind are not worth it.
+            # It failed, or was asked to end: further seeds of the point are not worth it.
             return
 
 

@@ -75,22 +75,37 @@ class TuneBridge(tune.Callback):
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
         index = _index(trial)
+        if self._has_failed(index):
+            return
         # Runs that had been done before report nothing.
         done = [run.run.result_file.exists() for run in self._runs[index]]
         self._move_to(index, done.index(False) if False in done else len(done) - 1)
         state = "finished" if all(done) else self._when_cut_short()
         self._end(index, state, "left no result" if state == "failed" else None)
 
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:  # fmt: skip
+        # Its process died, and Tune starts it again: its workers must not keep their places.
+        _free_placement_group(trial)
+
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
         index = _index(trial)
-        failed = [n for n, run in enumerate(self._runs[index]) if run.run.failure() is not None]
-        if failed:
-            self._move_to(index, failed[0])
-        plan = self._open.get(index)
-        self._end(index, "failed", (plan and plan.run.failure()) or "its process died")
+        if not self._has_failed(index):
+            self._end(index, "failed", "its process died")
+
+    def _has_failed(self, index: int) -> bool:
+        """End the trial at the run that left word of its failure, where there is one."""
+        causes = [run.run.failure() for run in self._runs[index]]
+        failed = [number for number, cause in enumerate(causes) if cause is not None]
+        if not failed:
+            return False
+        self._move_to(index, failed[0])
+        self._end(index, "failed", causes[failed[0]])
+        return True
 
     def end_open_trials(self) -> None:
         """Mark what an interrupt cut off."""

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_run
-from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.manifest import hash_results, read_manifest
 from voxsiam.orchestration.repetition import TOLERANCE, compare_runs
 from voxsiam.orchestration.rerun_job import open_rerun, rerun

@@ -14,9 +14,8 @@ from tests.voxsiam.orchestration.toy_study import (
     make_plan,
     make_run,
 )
-from voxsiam.errors import UserError
 from voxsiam.inference.model_folder import load_model
-from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.ledger import Ledger
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.study_job import run_study
@@ -219,10 +218,3 @@ def test_a_study_outlives_its_tracking_server_and_nothing_is_lost(workspace, mon
     assert sorted(metric.step for metric in history) == [1, 2, 3]
     assert run.info.status == "FINISHED"
     assert run.data.metrics["test/dsc"] >= 0
-
-
-def test_too_many_workers_are_refused_before_anything_starts():
-    with pytest.raises(UserError, match="9 workers does not fit on 4 CPUs"):
-        Capacity(cpus=4, gpus=0, driver={"trial": 1.0}).trials_at_once(9)
-    assert Capacity(cpus=4, gpus=0, driver={"trial": 1.0}).trials_at_once(2) == 2
-    assert Capacity(cpus=4, gpus=0, driver={"CPU": 0.01}).trials_at_once(2) == 1

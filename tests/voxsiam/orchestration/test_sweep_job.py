@@ -7,7 +7,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import ToyCases
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
-from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.search_history import DATABASE
 from voxsiam.orchestration.sweep_job import run_sweep
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
