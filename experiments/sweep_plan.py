@@ -10,6 +10,7 @@ from data_pipelines.splits.leaks import check_split
 from experiments.plan import (
     SPLIT_SEED,
     Choices,
+    check_gpu_share,
     patients_of,
     require_cases,
     run_plan,
@@ -60,6 +61,7 @@ def check_search(sweep: Sweep, preset: Preset, choices: Choices) -> None:
     Raises:
         UserError: An override names no field, its value does not fit, or the sweep varies it.
     """
+    check_gpu_share(preset, choices)
     varied = {setting.path for setting in sweep.settings}
     for override in choices.overrides:
         path = override.partition("=")[0].strip()
