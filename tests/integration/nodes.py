@@ -1,0 +1,88 @@
+"""Further nodes of the test session's Ray: real raylets on this machine, joined and killed."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import ray
+from ray.util.placement_group import placement_group, remove_placement_group
+
+
+@dataclass(frozen=True)
+class ExtraNode:
+    """A node that has joined.
+
+    Attributes:
+        node_id: Ray's name of it.
+        process: Ray's launcher, which ends with its raylet.
+    """
+
+    node_id: str
+    process: subprocess.Popen
+
+    def kill(self) -> None:
+        """End the node as a power cut would; return when the cluster knows it."""
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            child.kill()
+        self.process.kill()
+        self.process.wait()
+        _wait_until(lambda: self.node_id not in alive())
+
+
+@contextmanager
+def extra_node(cpus: int, gpus: int = 0) -> Iterator[ExtraNode]:
+    """Join a node with so many CPUs and (simulated) GPUs, and kill it at the end."""
+    known = alive()
+    command = [
+        str(Path(sys.executable).parent / "ray"), "start", "--block",
+        f"--address={ray.get_runtime_context().gcs_address}",
+        f"--num-cpus={cpus}", f"--num-gpus={gpus}",
+        "--object-store-memory=100000000", "--disable-usage-stats",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, env={**os.environ, "RAY_AUTH_MODE": "token"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _wait_until(lambda: len(alive()) > len(known), process)
+        (node_id,) = alive() - known
+        node = ExtraNode(node_id, process)
+        yield node
+    finally:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
+        _wait_until(lambda: alive() <= known)
+
+
+@contextmanager
+def head_is_full() -> Iterator[None]:
+    """Hold all CPUs of the head, so that trials go elsewhere."""
+    free = ray.available_resources().get("CPU", 0)
+    group = placement_group([{"CPU": free}], strategy="STRICT_PACK")
+    ray.get(group.ready())
+    try:
+        yield
+    finally:
+        remove_placement_group(group)
+
+
+def alive() -> set[str]:
+    """Return Ray's names of the living nodes."""
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+def _wait_until(holds, process=None, within_s=120):
+    end = time.monotonic() + within_s
+    while not holds():
+        assert process is None or process.poll() is None, "the node did not come up"
+        assert time.monotonic() < end, "the cluster did not change in time"
+        time.sleep(0.1)

@@ -1,0 +1,151 @@
+"""Several nodes: real raylets beside the session's own."""
+
+import json
+from pathlib import Path
+
+import pytest
+import ray
+from mlflow.tracking import MlflowClient
+from ray.util.placement_group import placement_group, remove_placement_group
+
+from tests.integration.nodes import extra_node, head_is_full
+from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_plan, make_run
+from voxsiam.errors import UserError
+from voxsiam.orchestration import node_checks
+from voxsiam.orchestration.capacity import Capacity
+from voxsiam.orchestration.ledger import Ledger
+from voxsiam.orchestration.node_checks import check_data, check_workspace
+from voxsiam.orchestration.run import execute_run
+from voxsiam.orchestration.study_job import run_study
+from voxsiam.orchestration.tracking.job import tracked_study
+from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.train_job import worker_resources
+from voxsiam.orchestration.training_node import on_training_node
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.context import SingleProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "workspace")
+
+
+def losses(run):
+    return [record["train/loss"] for record in json.loads(run.result_file.read_text())["records"]]
+
+
+def unbroken(folder, **settings):
+    run = make_run(Workspace(folder), **settings)
+    execute_run(run, ToyCases(), SingleProcess(lambda _: None))
+    return losses(run)
+
+
+def test_a_training_spans_two_nodes_and_gives_the_same(workspace, tmp_path):
+    plan = make_plan(workspace, workers=5, rows=1)
+    ledger = Ledger.create(workspace, plan)
+    with pytest.raises(UserError, match="5 workers"):
+        Capacity.of_cluster().trials_at_once(5)
+    with extra_node(cpus=1):
+        capacity = Capacity.of_cluster()
+        check_workspace(capacity.nodes, workspace)
+        assert run_study(ledger, ToyCases(), workspace, capacity, []) == []
+    found, expected = losses(plan.trials[0].run), unbroken(tmp_path / "unbroken")
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+class KillAtEpoch(Recorder):
+    """Kills a node when a trial on it has done an epoch, and gives the head its CPUs back."""
+
+    def __init__(self, node, epoch, then):
+        super().__init__()
+        self._node, self._epoch, self._then = node, epoch, then
+
+    def epoch_done(self, trial, record):
+        super().epoch_done(trial, record)
+        if self._node is not None and record["epoch"] == self._epoch:
+            self._node.kill()
+            self._node = None
+            self._then()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_node_dies_and_its_trial_goes_on_elsewhere(workspace, tmp_path, workers):
+    plan = make_plan(workspace, workers=workers, rows=1)
+    ledger = Ledger.create(workspace, plan)
+    tracker = StudyTracker(workspace, tracked_study(plan))
+    full = head_is_full()
+    full.__enter__()
+    with extra_node(cpus=workers) as node:
+        killer = KillAtEpoch(node, 1, lambda: full.__exit__(None, None, None))
+        capacity = Capacity.of_cluster()
+        assert run_study(ledger, ToyCases(), workspace, capacity, [tracker, killer]) == []
+    tracker.study_ended("finished")
+    (trial,) = plan.trials
+    assert losses(trial.run) == pytest.approx(unbroken(tmp_path / "unbroken"), rel=1e-5)
+    # Only an epoch whose checkpoint was not yet written is trained again.
+    assert killer.epochs in ([1, 2, 3], [1, 1, 2, 3])
+    assert killer.events[-1] == (trial.row, "finished")
+    assert [state for _, state in killer.events].count("finished") == 1
+    client = MlflowClient(workspace.tracking_uri)
+    experiment = client.get_run(tracker.parent).info.experiment_id
+    (run,) = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{tracker.parent}'")
+    history = client.get_metric_history(run.info.run_id, "train/loss")
+    assert sorted({metric.step for metric in history}) == [1, 2, 3]
+    assert run.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 1 / 3, 0.25, 0.66])
+def test_as_many_trials_share_the_gpus_as_we_count(share):
+    with extra_node(cpus=8, gpus=2):
+        slots = Capacity.of_cluster().trials_at_once(1, share)
+        groups = [placement_group([worker_resources(share)]) for _ in range(slots)]
+        try:
+            ray.get([group.ready() for group in groups], timeout=60)
+            left = ray.available_resources().get("GPU", 0)
+        finally:
+            for group in groups:
+                remove_placement_group(group)
+        # What is left over is in pieces, none of which is enough for one more.
+        assert left / 2 < share
+
+
+def test_a_folder_of_one_machine_is_refused_with_the_nodes_that_do_not_see_it(workspace):
+    with extra_node(cpus=1):
+        nodes = Capacity.of_cluster().nodes
+        check_workspace(nodes, workspace)
+        # Processes have their own files there, as machines have their own disks.
+        with pytest.raises(UserError, match="prepared set is not the same on every node") as caught:
+            check_data(nodes, Path("/proc/self/environ"))
+        assert nodes[-1].name in caught.value.what
+        workspace.root = Path("/proc/self/cwd")
+        with pytest.raises(UserError, match="workspace is not the same folder") as caught:
+            check_workspace(nodes, workspace)
+        assert nodes[-1].name in caught.value.what
+
+
+def test_another_version_on_a_node_is_refused(workspace, monkeypatch):
+    with extra_node(cpus=1):
+        monkeypatch.setattr(node_checks, "METHOD_VERSION", 10**6)
+        with pytest.raises(UserError, match="differ in versions") as caught:
+            check_workspace(Capacity.of_cluster().nodes, workspace)
+        assert "method" in caught.value.where
+
+
+def refuse(where):
+    raise UserError("no", where=where, fix="none")
+
+
+def here():
+    return ray.get_runtime_context().get_node_id()
+
+
+def test_a_measurement_is_made_where_trainings_run_and_its_refusal_comes_back():
+    with extra_node(cpus=2) as node:
+        capacity = Capacity.of_cluster()
+        with head_is_full():
+            assert on_training_node(capacity, here) == node.node_id
+            with pytest.raises(UserError, match="no") as caught:
+                on_training_node(capacity, refuse, "there")
+    assert caught.value.where == "there"
