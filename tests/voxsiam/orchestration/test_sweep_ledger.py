@@ -1,4 +1,5 @@
 import multiprocessing
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -140,24 +141,60 @@ def test_optuna_sees_stopped_trials_as_pruned_with_their_curves(tmp_path):
     assert study.trials[0].params == ledger.plan.space.base_values()
 
 
+def newcomer(number):
+    return SimpleNamespace(trial_id="new", config={"trial": {"index": number}})
+
+
+def decisions(ledger, number, scores):
+    """What ASHA decides about one trial, by what its runs report of it: fidelity and score."""
+    asha: Any = early_stopping(ledger, None)
+    trial = newcomer(number)
+    asha.on_trial_add(None, trial)
+    return [
+        asha.on_trial_result(None, trial, {"fidelity": fidelity, "validation/dsc": score})
+        for fidelity, score in scores.items()
+    ]
+
+
+def after_three(folder, curve, **changes):
+    """Three trials that came to the end, and one that goes on."""
+    ledger = make_ledger(folder, epochs=9, **changes)
+    for number, score in enumerate((0.5, 0.6, 0.7)):
+        ledger.add({"lambda": 2.0 + number, "layers": 1})
+        end(ledger, number, score, dict.fromkeys(range(1, 10), score))
+    ledger.add(POINT)
+    ledger.update(3, state="interrupted", curve=curve)
+    return ledger
+
+
 def test_early_stopping_remembers_what_earlier_sessions_have_seen(tmp_path):
     """A newcomer below the earlier trials is stopped at its first rung, as if nobody had died."""
-    ledger = make_ledger(tmp_path, epochs=9)
-    newcomer = type("Trial", (), {"trial_id": "new"})()
-
-    def decision(score):
-        asha: Any = early_stopping(ledger, None)
-        asha.on_trial_add(None, newcomer)
-        return asha.on_trial_result(None, newcomer, {"fidelity": 1, "validation/dsc": score})
-
-    assert decision(0.1) == "CONTINUE"
-    for number, score in enumerate((0.5, 0.6, 0.7)):
-        ledger.add(POINT)
-        end(ledger, number, score, {1: score})
-    assert decision(0.1) == "STOP"
-    assert decision(0.8) == "CONTINUE"
+    fresh = make_ledger(tmp_path / "fresh", epochs=9)
+    fresh.add(POINT)
+    assert decisions(fresh, 0, {1: 0.1}) == ["CONTINUE"]
+    ledger = after_three(tmp_path, {})
+    assert decisions(ledger, 3, {1: 0.1}) == ["STOP"]
+    assert decisions(ledger, 3, {1: 0.8}) == ["CONTINUE"]
     relaxed = SweepLedger(
         ledger.folder, Workspace(tmp_path), make_sweep(stop_early=False), Budget(trials=4)
     )
     scheduler = early_stopping(relaxed, None)
     assert type(scheduler).__name__ == "FIFOScheduler"
+
+
+def test_a_trial_that_goes_on_is_not_judged_again_where_it_has_passed(tmp_path):
+    """It was the first there; a resume reports its last epoch once more."""
+    ledger = after_three(tmp_path, {1: 0.6, 2: 0.6, 3: 0.6})
+    assert decisions(ledger, 3, {3: 0.6, 4: 0.1, 8: 0.1}) == ["CONTINUE"] * 3
+
+
+def test_whoever_reaches_the_last_epoch_is_not_stopped(tmp_path):
+    """Of nine epochs the last is a rung; the training is paid for, its score must count."""
+    ledger = after_three(tmp_path, {})
+    assert decisions(ledger, 3, {1: 0.8, 3: 0.8, 9: 0.1}) == ["CONTINUE"] * 3
+
+
+def test_further_seeds_are_not_judged_by_their_first_epochs(tmp_path):
+    """Where the first seed was trained by another sweep, nothing is heard of it here."""
+    ledger = after_three(tmp_path, {}, seeds=2)
+    assert decisions(ledger, 3, {10: 0.1, 12: 0.1, 18: 0.1}) == ["CONTINUE"] * 3
