@@ -78,7 +78,7 @@ class _Asha(ASHAScheduler):
             return TrialScheduler.CONTINUE
         return decision
 
-    def _remember(self, trial: Any, known: SweepTrial) -> None:  # noqa: ANN401
+    def _remember(self, trial: Any, known: SweepTrial) -> None:
         controller: Any = None
         super().on_trial_add(controller, trial)
         for epoch, score in sorted(known.curve.items()):

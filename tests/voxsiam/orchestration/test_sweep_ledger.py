@@ -1,16 +1,20 @@
 import multiprocessing
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
 
-from tests.voxsiam.orchestration.toy_sweep import make_ledger, make_sweep
+from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger, make_sweep
+from tests.voxsiam.training.toy import make_recipe
 from voxsiam.errors import UserError
+from voxsiam.orchestration import sweep_ledger
 from voxsiam.orchestration.search_history import DATABASE, SearchHistory
+from voxsiam.orchestration.search_space import Setting
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.sweep_search import early_stopping
-from voxsiam.orchestration.workspace import Workspace
+from voxsiam.orchestration.workspace import Workspace, write_json
 
 POINT = {"lambda": 2.0, "layers": 1}
 
@@ -54,6 +58,58 @@ def test_a_point_suggested_again_gets_further_seeds(tmp_path):
     assert (first.seeds, second.seeds) == ((0, 1), (2, 3))
     identities = [run.run.run_id for trial in (first, second) for run in ledger.runs_of(trial)]
     assert len(set(identities)) == 4
+
+
+def test_other_values_of_the_same_recipe_get_further_seeds_too(tmp_path):
+    """Of three voxels a share of 0.05 is as many as one of 0.1: two trials would share a folder."""
+    share = Setting(
+        name="false negatives",
+        path="feature_loss.sampling.max_false_negatives",
+        low=0.0,
+        high=1.0,
+        share_of="feature_loss.sampling.max_voxels",
+    )
+    ledger = make_ledger(tmp_path, settings=(SETTINGS[0], share))
+    few = make_recipe(epochs=4).feature_loss.sampling.max_voxels
+    trials = [
+        ledger.add({"lambda": 2.0, "false negatives": part / few}) for part in (1.0, 1.1, 2.0)
+    ]
+    assert [trial.seeds for trial in trials] == [(0,), (1,), (0,)]
+    assert len({run.run.directory for trial in trials for run in ledger.runs_of(trial)}) == 3
+
+
+def test_a_command_that_dies_while_it_makes_a_ledger_leaves_none(tmp_path, monkeypatch):
+    written = []
+
+    def die_at_the_second(path, content):
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write_json(path, content)
+
+    monkeypatch.setattr(sweep_ledger, "write_json", die_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        make_ledger(tmp_path)
+    assert find_sweeps(Workspace(tmp_path)) == []
+
+
+def test_whoever_gets_the_lock_sees_what_the_last_driver_has_done(tmp_path):
+    late, early = make_ledger(tmp_path), make_ledger(tmp_path)
+    with early.held():
+        early.add(POINT)
+        early.spend(12.0, 0)
+    with late.held():
+        assert late.add(POINT).number == 1
+        assert late.spent.seconds == 12.0
+
+
+def test_the_sweep_that_went_on_last_comes_first(tmp_path):
+    older, newer = (make_ledger(tmp_path, sweep_id=name) for name in ("older", "newer"))
+    for ledger, second in ((older, 1), (newer, 2)):
+        os.utime(ledger.folder / "budget.json", (second, second))
+    assert [each.plan.sweep_id for each in find_sweeps(Workspace(tmp_path))] == ["newer", "older"]
+    older.spend(1.0, 0)
+    assert [each.plan.sweep_id for each in find_sweeps(Workspace(tmp_path))] == ["older", "newer"]
 
 
 def test_no_run_of_a_search_holds_a_test_case(tmp_path):
@@ -136,9 +192,21 @@ def test_optuna_sees_stopped_trials_as_pruned_with_their_curves(tmp_path):
     )
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "COMPLETE", "PRUNED"] * 2 + ["COMPLETE", "COMPLETE", "RUNNING"]
-    assert study.trials[2].intermediate_values == ledger.trials[2].curve
+    for number in (2, 8):
+        assert study.trials[number].intermediate_values == ledger.trials[number].curve
     assert study.trials[8].params == POINT
     assert study.trials[0].params == ledger.plan.space.base_values()
+
+
+def test_a_search_for_time_alone_does_not_take_scores_for_times(tmp_path):
+    """Optuna ranks stopped trials by their curves; the smaller, the better, where time counts."""
+    ledger = searched(tmp_path, objectives=("seconds",))
+    SearchHistory(reopened(ledger))
+    study = optuna.load_study(
+        study_name="lambda-toy", storage=f"sqlite:///{ledger.folder / DATABASE}"
+    )
+    assert study.direction.name == "MINIMIZE"
+    assert not any(trial.intermediate_values for trial in study.trials)
 
 
 def newcomer(number):
