@@ -13,6 +13,7 @@ from voxsiam.orchestration.ledger import TrialPlan, TrialState
 from voxsiam.orchestration.run_plan import RunData, RunPlan, run_identity
 from voxsiam.orchestration.search_space import SearchSpace, Value
 from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.training.config import METHOD_VERSION
 from voxsiam.types import Frozen, Shape, Split
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -56,6 +57,8 @@ class SweepPlan(Frozen):
         seeds: Trainings of each trial.
         final_seeds: Trainings of the winner.
         stop_early: Whether trials that fall behind are stopped (ASHA).
+        notes: What the reports must say.
+        method_version: Of the method that began it; 2 where an older plan does not say.
     """
 
     sweep: str
@@ -75,6 +78,21 @@ class SweepPlan(Frozen):
     stop_early: bool = True
     taught: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    method_version: int = 2
+
+    def require_this_method(self) -> None:
+        """Refuse to go on with what another version of the method began: scores would mix.
+
+        Raises:
+            UserError: Another version began it.
+        """
+        if self.method_version != METHOD_VERSION:
+            raise UserError(
+                "this sweep was begun by another version of the method",
+                where=self.sweep_id,
+                fix=f"start it anew: voxsiam sweep run {self.sweep}, or use the version that "
+                "began it",
+            )
 
 
 class SweepTrial(Frozen):

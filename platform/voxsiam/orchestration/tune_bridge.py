@@ -75,10 +75,8 @@ class TuneBridge(tune.Callback):
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
         index = _index(trial)
-        # Runs that had been done before report nothing.
-        done = [run.run.result_file.exists() for run in self._runs[index]]
-        self._move_to(index, done.index(False) if False in done else len(done) - 1)
-        state = "finished" if all(done) else self._when_cut_short()
+        whole = self._move_on(index)
+        state = "finished" if whole else self._when_cut_short()
         self._end(index, state, "left no result" if state == "failed" else None)
 
     def on_trial_error(
@@ -86,16 +84,22 @@ class TuneBridge(tune.Callback):
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
         index = _index(trial)
-        failed = [n for n, run in enumerate(self._runs[index]) if run.run.failure() is not None]
-        if failed:
-            self._move_to(index, failed[0])
-        plan = self._open.get(index)
-        self._end(index, "failed", (plan and plan.run.failure()) or "its process died")
+        self._move_on(index)
+        self._end(index, "failed", self._open[index].run.failure() or "its process died")
 
     def end_open_trials(self) -> None:
         """Mark what an interrupt cut off."""
         for index in list(self._open):
             self._end(index, "interrupted", None)
+
+    def _move_on(self, index: int) -> bool:
+        """Go to the first run without a result; tell whether all have one.
+
+        Runs that had been done before report nothing.
+        """
+        done = [run.run.result_file.exists() for run in self._runs[index]]
+        self._move_to(index, done.index(False) if False in done else len(done) - 1)
+        return all(done)
 
     def _move_to(self, index: int, run: int) -> None:
         """End the runs before this one: a trial only goes on when a run is finished."""

@@ -15,6 +15,7 @@ from voxsiam.orchestration.search_space import Setting
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.sweep_search import early_stopping
 from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.training.config import METHOD_VERSION
 
 POINT = {"lambda": 2.0, "layers": 1}
 
@@ -138,6 +139,13 @@ def test_budgets_of_time(tmp_path):
     assert ledger.used_up() == "1.5 of 1.5 GPU-hours"
     ledger.spend(900.0, 0)
     assert ledger.used_up() == "1 of 1 hours"
+
+
+def test_another_version_of_the_method_does_not_go_on_with_it(tmp_path):
+    make_ledger(tmp_path).plan.require_this_method()
+    old = make_ledger(tmp_path / "old", method_version=METHOD_VERSION - 1)
+    with pytest.raises(UserError, match="another version of the method"):
+        reopened(old).plan.require_this_method()
 
 
 def test_a_damaged_file_is_named(tmp_path):
