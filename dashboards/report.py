@@ -9,7 +9,6 @@ from urllib.parse import quote, urlsplit
 
 import plotly.graph_objects as go
 import plotly.offline
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dashboards.comparability import data_kind, warnings
 from dashboards.cost_table import cost_table
@@ -18,6 +17,7 @@ from dashboards.figures import draw_figures
 from dashboards.folder_swap import write_folder
 from dashboards.organ_boxes import missed_by_row
 from dashboards.overlays import draw_overlays
+from dashboards.page import chart_fragment, render_page
 from dashboards.palette import organ_title
 from dashboards.report_tables import distance_table, patient_table, seed_table
 from dashboards.results import StudyResults
@@ -94,16 +94,10 @@ def _page(
     charts: dict[str, go.Figure],
     mlflow_ui: str,
 ) -> str:
-    environment = Environment(
-        loader=PackageLoader("dashboards", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    drawn = {name: _fragment(name, chart) for name, chart in charts.items()}
+    drawn = {name: chart_fragment(name, chart, SCRIPTS.get(name)) for name, chart in charts.items()}
     runs = f"{mlflow_ui}/#/experiments/{quote(report.results.experiment_id, safe='')}/runs"
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "report",
         report=report,
         results=report.results,
         facts=_facts(report),
@@ -124,16 +118,6 @@ def _page(
         run_address=lambda run_id: f"{runs}/{quote(run_id, safe='')}",
         files=tuple(FILES),
         command=_command(report),
-    )
-
-
-def _fragment(name: str, figure: go.Figure) -> str:
-    return figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=f"chart-{name}",
-        post_script=SCRIPTS.get(name),
-        config={"displayModeBar": False, "responsive": True},
     )
 
 

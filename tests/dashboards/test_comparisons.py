@@ -103,8 +103,9 @@ def test_too_few_seeds_are_said_instead_of_tested(report_table):
     assert found.over_seeds.p_value is None
     assert (found.seed_texts[2], found.seed_texts[-1]) == ("1", "too few seeds")
     notes = " ".join(seed_notes(report.comparisons))
-    assert "with 1 a row the least possible p-value is 1" in notes
-    assert "--seeds 6" in notes
+    assert "with 1 a row and " in notes
+    assert "the least possible corrected p-value is 1." in notes
+    assert "--seeds 7" in notes
     assert all(len(each.seed_texts) == len(SEED_COLUMNS) for each in report.comparisons)
 
 
@@ -136,6 +137,21 @@ def test_seeds_are_paired_by_their_number_and_tested_apart_from_patients(many_se
     # Three patients cannot decide what seven seeds can.
     assert found.over_patients.p_value is None
     assert not any("too few" in note for note in seed_notes(many_seeds.comparisons))
+
+
+def test_seeds_must_suffice_for_all_comparisons_of_the_table(many_seeds):
+    """Six can reach the level once; corrected for two comparisons they never can."""
+    first, second = (dataclasses.replace(row, trials=row.trials[:6]) for row in many_seeds.rows)
+    alone = compared(dataclasses.replace(many_seeds, rows=(first, second)))
+    assert alone.comparisons[0].over_seeds.p_value == pytest.approx(2 / 2**6)
+    third = dataclasses.replace(first, label="third")
+    both = compared(dataclasses.replace(many_seeds, rows=(first, second, third)))
+    assert [each.seed_texts[-1] for each in both.comparisons] == [
+        "too few seeds", "-", "too few seeds",
+    ]  # fmt: skip
+    (_, refusal) = seed_notes(both.comparisons)
+    assert "corrected p-value is 0.062" in refusal
+    assert "--seeds 7" in refusal
 
 
 def test_only_what_a_test_supports_is_bold(many_seeds, twelve):

@@ -28,7 +28,6 @@ def voxsiam(*arguments):
         (("run", "lambda", "--preset", "paper", "--dry-run"), "needs data", "data prepare"),
         (("run", "lambda", "--set", "feature_loss.weight=3"), "this sweep varies", "another sweep"),
         (("run", "lambda", "--set", "feature_loss=null"), "no number", "another sweep"),
-        (("run", "layers", "--set", "network.levels=3"), "must be at most 3", "that fit"),
         (("run", "lambda", "--set", "epoch=3"), "no field 'epoch'", "did you mean 'epochs'"),
         (("resume", "lambda"), "no such sweep", "voxsiam sweep run lambda"),
         (("report", "all"), "no such sweep", "voxsiam sweep run all"),
