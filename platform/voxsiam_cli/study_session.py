@@ -9,7 +9,7 @@ import typer
 from dashboards.report import write_report
 from dashboards.results import find_study, load_study
 from dashboards.table_files import side_by_side
-from dashboards.tables import build_table
+from dashboards.tables import ReportTable, build_table
 from data_pipelines.prepared_set import PreparedSet, open_prepared
 from data_pipelines.stream import open_volumes
 from experiments.plan import Choices, check_choices, plan_study, request_id
@@ -114,13 +114,19 @@ def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
     """Write the report from MLflow alone and print the table beside the paper's."""
     uri = workspace.tracking_uri
     results = load_study(uri, find_study(uri, study_id))
-    cache = workspace.cache / "figures"
-    page = write_report(table, results, workspace.report(table.name), cache=cache)
-    keep_report(uri, results.parent_run_id, page.parent)
-    console.print(side_by_side(build_table(table, results)))
+    report = build_table(table, results)
+    page = write_kept_report(report, workspace.report(table.name), workspace)
+    console.print(side_by_side(report))
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.root}")
+
+
+def write_kept_report(report: ReportTable, folder: Path, workspace: Workspace) -> Path:
+    """Write a report and copy it into its study's MLflow run; return its page."""
+    page = write_report(report, folder, cache=workspace.cache / "figures")
+    keep_report(workspace.tracking_uri, report.results.parent_run_id, folder)
+    return page
 
 
 @contextmanager

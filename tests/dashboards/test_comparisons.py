@@ -172,7 +172,7 @@ def test_comparisons_are_made_once_for_all_files(results, tmp_path, monkeypatch)
     monkeypatch.setattr(
         "dashboards.tables.compare_rows", lambda *given: calls.append(1) or make(*given)
     )
-    write_report(TABLES["table3"], results, tmp_path / "table3")
+    write_report(build_table(TABLES["table3"], results), tmp_path / "table3")
     assert calls == [1]
 
 

@@ -60,6 +60,16 @@ def test_a_forecast_starts_nothing(tmp_path, capsys):
     assert not folder.exists()
 
 
+def test_the_forecast_of_a_search_by_hours_says_that_it_counts_one_trial(tmp_path, capsys):
+    voxsiam(
+        "sweep", "run", "lambda", "--preset", "tiny", "--hours", "1", "--dry-run",
+        "--workspace", str(tmp_path / "w"),
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "search, a single trial" in said
+    assert "until its hours are used up" in said
+
+
 def test_sweeps_are_listed(capsys):
     voxsiam("sweep", "list", "--json")
     assert json.loads(capsys.readouterr().out).keys() == SWEEPS.keys()
