@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.image import imsave
 
 from dashboards.folder_swap import write_folder
 from dashboards.overlays import LETTERS, Plane, coloured, pixel_aspect, to_picture
+from dashboards.page import render_page
 from dashboards.palette import ORGAN_COLOURS, organ_title
 from data_pipelines.checks.check import CheckReport
 from data_pipelines.checks.check_case import CaseReport
@@ -87,15 +87,9 @@ def _write(report: CheckReport, folder: Path, command: str) -> None:
 
 
 def _page(report: CheckReport, command: str) -> str:
-    environment = Environment(
-        loader=PackageLoader("dashboards", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     findings = report.findings
-    return environment.get_template("checks.html.j2").render(
+    return render_page(
+        "checks",
         report=report,
         severities=SEVERITIES,
         findings=findings[:MAX_ROWS],

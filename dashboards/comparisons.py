@@ -123,7 +123,8 @@ def compare_rows(rows: Sequence[ReportRow], results: StudyResults) -> tuple[RowC
     scores = {row.label: seeds_by_patient(row.trials, results) for row in rows}
     means = {label: table.mean(axis=1) for label, table in scores.items()}
     over_patients = _tested({row.label: _over_patients(row, means) for row in rows})
-    over_seeds = _tested({row.label: _over_seeds(row, scores) for row in rows})
+    by_seed = {row.label: _over_seeds(row, scores) for row in rows}
+    over_seeds = _tested(by_seed, family=sum(pair is not None for pair in by_seed.values()))
     first = _first_shares(scores)
     return tuple(
         RowComparison(
@@ -161,12 +162,13 @@ def seed_notes(comparisons: Sequence[RowComparison]) -> tuple[str, ...]:
         "Whether another training would differ too is asked of seeds: each is averaged over the "
         "patients that both rows have, and equal seeds of both rows make a pair.",
     )
-    if not found or smallest_p(min(found)) <= LEVEL:
+    if not found or _decides(min(found), len(found)):
         return notes
-    needed = next(units for units in count(1) if smallest_p(units) <= LEVEL)
+    needed = next(units for units in count(1) if _decides(units, len(found)))
     refusal = (
-        f"Seeds are too few to be tested: with {min(found)} a row the least possible p-value is "
-        f"{smallest_p(min(found)):.2g}. A test needs {needed} (--seeds {needed})."
+        f"Seeds are too few to be tested: with {min(found)} a row and {len(found)} comparisons the "
+        f"least possible corrected p-value is {min(1.0, len(found) * smallest_p(min(found))):.2g}. "
+        f"A test needs {needed} (--seeds {needed})."
     )
     return (*notes, refusal)
 
@@ -183,10 +185,22 @@ def p_text(p_value: float) -> str:
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _tested(pairs: Mapping[str, PairedComparison | None]) -> dict[str, Tested | None]:
-    """Correct the tests of one kind of unit for their number; too few units make no test."""
+def _decides(units: int, family: int) -> bool:
+    """Tell whether so many pairs can reach the level: Holm multiplies the least p by the family."""
+    return family * smallest_p(units) <= LEVEL
+
+
+def _tested(
+    pairs: Mapping[str, PairedComparison | None], family: int = 1
+) -> dict[str, Tested | None]:
+    """Correct the tests of one kind of unit for their number; too few units make no test.
+
+    Args:
+        pairs: By the row.
+        family: Comparisons for which the units must suffice together.
+    """
     decidable = {
-        label: pair.p_value if pair and smallest_p(pair.units) <= LEVEL else None
+        label: pair.p_value if pair and _decides(pair.units, family) else None
         for label, pair in pairs.items()
     }
     corrected = holm(decidable)

@@ -9,7 +9,6 @@ from urllib.parse import quote, urlsplit
 
 import plotly.graph_objects as go
 import plotly.offline
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dashboards.comparability import data_kind, warnings
 from dashboards.cost_table import cost_table
@@ -18,15 +17,14 @@ from dashboards.figures import draw_figures
 from dashboards.folder_swap import write_folder
 from dashboards.organ_boxes import missed_by_row
 from dashboards.overlays import draw_overlays
+from dashboards.page import chart_fragment, render_page
 from dashboards.palette import organ_title
 from dashboards.report_tables import distance_table, patient_table, seed_table
-from dashboards.results import StudyResults
 from dashboards.rows import MEASURES
 from dashboards.settings import settings_table
 from dashboards.surfaces import MOST_VIEWS, TURN_TOGETHER
 from dashboards.table_files import to_csv, to_json, to_latex, to_markdown
-from dashboards.tables import ReportTable, build_table
-from experiments.table import Table
+from dashboards.tables import ReportTable
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 
@@ -44,8 +42,7 @@ FILES = {
 
 
 def write_report(
-    table: Table,
-    results: StudyResults,
+    report: ReportTable,
     directory: Path,
     mlflow_ui: str = "http://127.0.0.1:5000",
     cache: Path | None = None,
@@ -55,8 +52,7 @@ def write_report(
     An older report in `directory` is replaced in one step, so a kill leaves it as it was.
 
     Args:
-        table: The table of the paper.
-        results: What the study found.
+        report: The table of the paper with what the study found.
         directory: A folder of its own; foreign files in it are refused, not deleted.
         mlflow_ui: Where the links lead: the address of an MLflow UI.
         cache: Keeps what takes long to compute for the next report; without it nothing is kept.
@@ -67,7 +63,6 @@ def write_report(
     _check_address(mlflow_ui)
     directory = directory.resolve()
     _check_directory(directory)
-    report = build_table(table, results)
     with tempfile.TemporaryDirectory() as passing:
         kept = cache or Path(passing)
         write_folder(directory, lambda folder: _write(report, folder, mlflow_ui.rstrip("/"), kept))
@@ -94,16 +89,10 @@ def _page(
     charts: dict[str, go.Figure],
     mlflow_ui: str,
 ) -> str:
-    environment = Environment(
-        loader=PackageLoader("dashboards", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    drawn = {name: _fragment(name, chart) for name, chart in charts.items()}
+    drawn = {name: chart_fragment(name, chart, SCRIPTS.get(name)) for name, chart in charts.items()}
     runs = f"{mlflow_ui}/#/experiments/{quote(report.results.experiment_id, safe='')}/runs"
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "report",
         report=report,
         results=report.results,
         facts=_facts(report),
@@ -124,16 +113,6 @@ def _page(
         run_address=lambda run_id: f"{runs}/{quote(run_id, safe='')}",
         files=tuple(FILES),
         command=_command(report),
-    )
-
-
-def _fragment(name: str, figure: go.Figure) -> str:
-    return figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=f"chart-{name}",
-        post_script=SCRIPTS.get(name),
-        config={"displayModeBar": False, "responsive": True},
     )
 
 

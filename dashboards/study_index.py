@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from dashboards.comparability import data_kind
 from dashboards.cost import study_cost
 from dashboards.cost_table import energy_text, hours_text, planned_workers
+from dashboards.page import render_page
 from dashboards.report import PAGE
 from dashboards.tables import ReportTable
 from voxsiam.durable_files import temporary_beside
@@ -64,15 +63,8 @@ class IndexEntry:
 
 def write_index(entries: Sequence[IndexEntry], directory: Path) -> Path:
     """Write the page into the folder that holds the reports; an older one is replaced."""
-    environment = Environment(
-        loader=PackageLoader("dashboards", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("studies.html.j2").render(
-        entries=entries, study_columns=STUDY_COLUMNS, row_columns=ROW_COLUMNS
+    page = render_page(
+        "studies", entries=entries, study_columns=STUDY_COLUMNS, row_columns=ROW_COLUMNS
     )
     directory.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(directory / PAGE)

@@ -7,12 +7,11 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import plotly.graph_objects as go
 import plotly.offline
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dashboards.folder_swap import write_folder
 from dashboards.importance import LEAST_TRIALS, importances
+from dashboards.page import chart_fragment, render_page
 from dashboards.report_tables import main_table, patient_table
 from dashboards.sweep_charts import history, importance_bars, last_score, parallel, pareto, slices
 from dashboards.sweep_results import SweepResults
@@ -81,13 +80,6 @@ def _write(sweep: Sweep, results: SweepResults, final: ReportTable | None, folde
 
 
 def _page(sweep: Sweep, results: SweepResults, final: ReportTable | None) -> str:
-    environment = Environment(
-        loader=PackageLoader("dashboards", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     found = importances(results)
     charts = {
         "history": history(results),
@@ -97,12 +89,13 @@ def _page(sweep: Sweep, results: SweepResults, final: ReportTable | None) -> str
         "pareto": pareto(results),
     }
     best = next((trial for trial in results.trials if trial.number == results.best), None)
-    return environment.get_template("sweep.html.j2").render(
+    return render_page(
+        "sweep",
         title=sweep.title,
         facts=_facts(results),
         results=results,
         best=best,
-        charts={name: _fragment(name, chart) for name, chart in charts.items() if chart},
+        charts={name: chart_fragment(name, chart) for name, chart in charts.items() if chart},
         plotly_js=plotly.offline.get_plotlyjs(),
         trials=_trial_table(results),
         least_trials=LEAST_TRIALS,
@@ -158,12 +151,3 @@ def _facts(results: SweepResults) -> dict[str, str]:
         "Sweep": results.sweep_id,
     }
     return {name: value for name, value in facts.items() if value.strip()}
-
-
-def _fragment(name: str, figure: go.Figure) -> str:
-    return figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=f"chart-{name}",
-        config={"displayModeBar": False, "responsive": True},
-    )

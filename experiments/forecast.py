@@ -84,16 +84,25 @@ class Forecast:
     @property
     def hours(self) -> tuple[float, float]:
         """Of the clock, from the least to the greatest."""
-        low, high = (
-            sum(row.training_s[end] * row.trainings.count for row in self.rows) for end in (0, 1)
-        )
-        return low / self.slots / 3600, high / self.slots / 3600
+        count = sum(row.trainings.count for row in self.rows)
+        # The last trainings end together, however few they are.
+        rounds = ceil(count / self.slots)
+        low, high = self._all_s
+        return low / count * rounds / 3600, high / count * rounds / 3600
 
     @property
     def gpu_hours(self) -> tuple[float, float]:
-        """GPUs held, times hours."""
-        low, high = self.hours
-        return low * self.slots * self.gpus, high * self.slots * self.gpus
+        """GPUs that a training holds, times its hours, of all trainings."""
+        low, high = self._all_s
+        return low * self.gpus / 3600, high * self.gpus / 3600
+
+    @property
+    def _all_s(self) -> tuple[float, float]:
+        """Of all trainings, one after the other."""
+        low, high = (
+            sum(row.training_s[end] * row.trainings.count for row in self.rows) for end in (0, 1)
+        )
+        return low, high
 
     @property
     def disk_bytes(self) -> int:
@@ -108,8 +117,9 @@ def forecast(trainings: Sequence[Trainings], grid_dhw: Shape, workers: int, slot
         trainings: What is to be done.
         grid_dhw: Of the prepared volumes.
         workers: Of a trial, on the same machine: together they are as fast as one.
-        slots: Trials at a time; they share the processors, not the GPUs.
+        slots: Places for trials; those at a time share the processors, not the GPUs.
     """
+    slots = min(slots, sum(each.count for each in trainings))
     on_gpu = torch.cuda.is_available()
     known: dict[str, tuple[tuple[float, float], float]] = {}
     numerics: dict[str, NumericsConfig] = {}

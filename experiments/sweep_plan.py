@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from data_pipelines.prepared_set import PreparedSet
+from data_pipelines.splits.absent_organs import absent_organs
 from data_pipelines.splits.holdout import with_validation
 from data_pipelines.splits.leaks import check_split
 from experiments.plan import (
@@ -59,7 +60,8 @@ def check_search(sweep: Sweep, preset: Preset, choices: Choices) -> None:
     """Refuse overrides that do not fit before anything is made or started.
 
     Raises:
-        UserError: An override names no field, its value does not fit, or the sweep varies it.
+        UserError: An override names no field, its value does not fit, or the sweep varies it, or
+            cannot vary what it should.
     """
     check_gpu_share(preset, choices)
     varied = {setting.path for setting in sweep.settings}
@@ -71,7 +73,7 @@ def check_search(sweep: Sweep, preset: Preset, choices: Choices) -> None:
                 where=f"--set {override}",
                 fix="leave it out, or choose another sweep",
             )
-    search_space(sweep, preset, preset.grid_dhw, choices)
+    search_space(sweep, preset, preset.grid_dhw, choices).check()
 
 
 def search_space(sweep: Sweep, preset: Preset, grid_dhw: Shape, choices: Choices) -> SearchSpace:
@@ -96,7 +98,7 @@ def plan_sweep(
         UserError: Fewer training cases than workers, or an override that does not fit.
     """
     workers = choices.workers or preset.workers
-    whole, grid = _whole_split(preset, prepared, choices), prepared.config.grid_dhw
+    (whole, unchecked), grid = _whole_split(preset, prepared, choices), prepared.config.grid_dhw
     # What a search cannot see it cannot fit.
     split = whole.model_copy(update={"test": ()})
     require_cases([split], workers)
@@ -129,6 +131,8 @@ def plan_sweep(
         gpu_share=choices.gpu_share,
         space=space.model_copy(update={"base": base}),
         taught=taught_organs(split, prepared),
+        notes=(*absent_organs(whole, prepared.cases), *unchecked),
+        method_version=METHOD_VERSION,
         **vars(search),
     )
 
@@ -157,7 +161,8 @@ def plan_final(
         patients=patients_of(split, prepared),
         notes=(
             "The winner was chosen by inner validation cases; both rows are trained on all "
-            "training cases, and the test cases are read here for the first time.",
+            "training cases, and no test case had a part in the choice.",
+            *plan.notes,
         ),
     )
 
@@ -200,14 +205,16 @@ def _table_of(sweep: Sweep) -> Table:
     return Table(name=sweep.name, number="", title=sweep.title, rows=(row,))
 
 
-def _whole_split(preset: Preset, prepared: PreparedSet, choices: Choices) -> Split:
-    """Return training, validation and test cases of a sweep.
+def _whole_split(
+    preset: Preset, prepared: PreparedSet, choices: Choices
+) -> tuple[Split, tuple[str, ...]]:
+    """Return training, validation and test cases of a sweep, and what could not be checked.
 
     Raises:
         UserError: There are too few cases to score a search on any.
     """
     drawn = split_of(preset, prepared, choices)
-    check_split(drawn, prepared, "--split" if choices.split else str(prepared.root))
+    unchecked = check_split(drawn, prepared, "--split" if choices.split else str(prepared.root))
     fraction = preset.validation_fraction or VALIDATION_FRACTION
     split = with_validation(drawn, prepared.cases, fraction=fraction, seed=SPLIT_SEED)
     if not split.validation:
@@ -216,4 +223,4 @@ def _whole_split(preset: Preset, prepared: PreparedSet, choices: Choices) -> Spl
             where=str(prepared.root),
             fix="prepare more cases, or name validation cases with --split",
         )
-    return split
+    return split, unchecked

@@ -51,7 +51,9 @@ def forecast_sweep(
         train -= scored
     workers = choices.workers or preset.workers
     base = search_space(sweep, preset, grid, choices).base
-    searched = Trainings("search", base, (budget.trials or 1) * search.seeds, train, scored)
+    # Hours do not say how many trials they will hold.
+    label = "search" if budget.trials else "search, a single trial"
+    searched = Trainings(label, base, (budget.trials or 1) * search.seeds, train, scored)
     final = Trainings("winner and printed settings", base, 2 * preset.seeds, train + scored, 0)
     return forecast([searched, final], grid, workers, _slots(workers))
 

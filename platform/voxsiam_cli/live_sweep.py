@@ -19,7 +19,6 @@ class LiveSweep:
     def __init__(self, ledger: SweepLedger) -> None:
         self._ledger = ledger
         self._live = Live(console=console, refresh_per_second=2, get_renderable=self.table)
-        self._ended = 0
 
     def __enter__(self) -> "LiveSweep":
         if console.is_terminal:
@@ -46,7 +45,6 @@ class LiveSweep:
 
     def point_ended(self, trial: SweepTrial) -> None:
         """Show what a trial came to, and where the search stands."""
-        self._ended += 1
         found = f", validation DSC {trial.objectives['dsc']:.3f}" if trial.objectives else ""
         self._line(f"{trial.label}: {trial.state}{found} ({told(trial.values)})")
         self._line(self.standing())

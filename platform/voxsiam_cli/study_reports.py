@@ -1,6 +1,5 @@
 """voxsiam study report --all: every study of a workspace, and one page over them."""
 
-from dashboards.report import write_report
 from dashboards.results import find_study, load_study
 from dashboards.study_index import IndexEntry, write_index
 from dashboards.tables import build_table
@@ -8,6 +7,7 @@ from experiments.studies import STUDIES
 from voxsiam.orchestration.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import say
+from voxsiam_cli.study_session import write_kept_report
 
 
 def report_all(workspace: Workspace) -> None:
@@ -23,7 +23,7 @@ def report_all(workspace: Workspace) -> None:
         folder = workspace.report(plan.study_id if taken else plan.study)
         uri = workspace.tracking_uri
         results = load_study(uri, find_study(uri, plan.study_id))
-        table = STUDIES[plan.study]
-        say(f"report:  {write_report(table, results, folder)}")
-        entries.append(IndexEntry(build_table(table, results), folder.name))
+        report = build_table(STUDIES[plan.study], results)
+        say(f"report:  {write_kept_report(report, folder, workspace)}")
+        entries.append(IndexEntry(report, folder.name))
     say(f"all:     {write_index(entries, workspace.report('.'))}")

@@ -9,7 +9,7 @@ import typer
 from dashboards.report import write_report
 from dashboards.results import find_study, load_study
 from dashboards.table_files import side_by_side
-from dashboards.tables import build_table
+from dashboards.tables import ReportTable, build_table
 from data_pipelines.prepared_set import PreparedSet, open_prepared
 from data_pipelines.stream import open_volumes
 from experiments.plan import Choices, check_choices, plan_study, request_id
@@ -72,14 +72,14 @@ def run_ledger(
         held.enter_context(ledger.held())
         tracker = StudyTracker(workspace, tracked_study(plan))
         todo = ledger.unfinished()
-        tracker.complete_finished([trial for trial in plan.trials if trial not in todo])
+        tracker.complete_finished(ledger.finished())
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
         held.enter_context(_resumable(go_on, tracker))
         load = open_volumes(open_planned(plan.prepared, plan.trials[0].run.data.fingerprint))
         slots = capacity.trials_at_once(plan.workers)
         live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])
-        tracker.complete_finished([trial for trial in plan.trials if trial not in failed])
+        tracker.complete_finished(ledger.finished())
         tracker.study_ended("failed" if failed else "finished")
     _print_start_up(live)
     return failed
@@ -115,13 +115,19 @@ def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
     """Write the report from MLflow alone and print the table beside the paper's."""
     uri = workspace.tracking_uri
     results = load_study(uri, find_study(uri, study_id))
-    cache = workspace.cache / "figures"
-    page = write_report(table, results, workspace.report(table.name), cache=cache)
-    keep_report(uri, results.parent_run_id, page.parent)
-    console.print(side_by_side(build_table(table, results)))
+    report = build_table(table, results)
+    page = write_kept_report(report, workspace.report(table.name), workspace)
+    console.print(side_by_side(report))
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.root}")
+
+
+def write_kept_report(report: ReportTable, folder: Path, workspace: Workspace) -> Path:
+    """Write a report and copy it into its study's MLflow run; return its page."""
+    page = write_report(report, folder, cache=workspace.cache / "figures")
+    keep_report(workspace.tracking_uri, report.results.parent_run_id, folder)
+    return page
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from rich.table import Table as Grid
 
 from experiments.sweeps import SWEEPS
 from voxsiam.errors import UserError
-from voxsiam_cli.console import console, print_json
+from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 from voxsiam_cli.study import (
     Data,
@@ -93,6 +93,8 @@ def run(  # noqa: PLR0913
         from voxsiam_cli.forecast import forecast_sweep, show_forecast
 
         show_forecast(forecast_sweep(sweep, size, data, choices, search, budget))
+        if budget.trials is None:
+            say("one trial is counted; the search goes on until its hours are used up.", "yellow")
         return
     from voxsiam_cli.sweep_session import start_sweep
 

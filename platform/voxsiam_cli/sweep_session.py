@@ -106,6 +106,7 @@ def _search_and_test(
     ledger: SweepLedger, workspace: Workspace, capacity: Capacity
 ) -> list[TrialPlan]:
     """Search, then train the winner on all training cases and test it."""
+    ledger.plan.require_this_method()
     prepared = open_planned(ledger.plan.prepared, ledger.plan.data.fingerprint)
     with ledger.held():
         _search(ledger, prepared, workspace, capacity)

@@ -7,6 +7,7 @@ import torch
 
 from dashboards.report import write_report
 from dashboards.results import find_study, load_study
+from dashboards.tables import build_table
 from tests.dashboards.study_store import STUDY_ID, TABLE, open_client, write_study
 from voxsiam.durable_files import sha256_of
 from voxsiam.orchestration.environment import this_environment
@@ -37,7 +38,7 @@ class EvidenceStore:
         self._link(self.finished[0].run_id)
         self.results = load_study(self.uri, find_study(self.uri, STUDY_ID))
         self.report = folder / "reports" / "table3"
-        write_report(TABLE, self.results, self.report)
+        write_report(build_table(TABLE, self.results), self.report)
 
     def artifact(self, run_id: str, name: str) -> Path:
         return self.folder / "artifacts" / run_id / "artifacts" / name

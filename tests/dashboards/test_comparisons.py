@@ -103,8 +103,9 @@ def test_too_few_seeds_are_said_instead_of_tested(report_table):
     assert found.over_seeds.p_value is None
     assert (found.seed_texts[2], found.seed_texts[-1]) == ("1", "too few seeds")
     notes = " ".join(seed_notes(report.comparisons))
-    assert "with 1 a row the least possible p-value is 1" in notes
-    assert "--seeds 6" in notes
+    assert "with 1 a row and " in notes
+    assert "the least possible corrected p-value is 1." in notes
+    assert "--seeds 7" in notes
     assert all(len(each.seed_texts) == len(SEED_COLUMNS) for each in report.comparisons)
 
 
@@ -138,6 +139,21 @@ def test_seeds_are_paired_by_their_number_and_tested_apart_from_patients(many_se
     assert not any("too few" in note for note in seed_notes(many_seeds.comparisons))
 
 
+def test_seeds_must_suffice_for_all_comparisons_of_the_table(many_seeds):
+    """Six can reach the level once; corrected for two comparisons they never can."""
+    first, second = (dataclasses.replace(row, trials=row.trials[:6]) for row in many_seeds.rows)
+    alone = compared(dataclasses.replace(many_seeds, rows=(first, second)))
+    assert alone.comparisons[0].over_seeds.p_value == pytest.approx(2 / 2**6)
+    third = dataclasses.replace(first, label="third")
+    both = compared(dataclasses.replace(many_seeds, rows=(first, second, third)))
+    assert [each.seed_texts[-1] for each in both.comparisons] == [
+        "too few seeds", "-", "too few seeds",
+    ]  # fmt: skip
+    (_, refusal) = seed_notes(both.comparisons)
+    assert "corrected p-value is 0.062" in refusal
+    assert "--seeds 7" in refusal
+
+
 def test_only_what_a_test_supports_is_bold(many_seeds, twelve):
     assert seed_table(many_seeds).bold == {(0, SEED_DIFFERENCE_COLUMN)}
     assert patient_table(many_seeds).bold == frozenset()
@@ -156,7 +172,7 @@ def test_comparisons_are_made_once_for_all_files(results, tmp_path, monkeypatch)
     monkeypatch.setattr(
         "dashboards.tables.compare_rows", lambda *given: calls.append(1) or make(*given)
     )
-    write_report(TABLES["table3"], results, tmp_path / "table3")
+    write_report(build_table(TABLES["table3"], results), tmp_path / "table3")
     assert calls == [1]
 
 

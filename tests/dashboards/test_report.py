@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from dashboards.report import write_report
+from dashboards.tables import build_table
 from tests.dashboards.study_store import TABLE
 from voxsiam.errors import UserError
 
@@ -41,7 +42,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def written(results, tmp_path_factory):
     directory = tmp_path_factory.mktemp("reports") / "table3"
-    return write_report(TABLE, results, directory, UI)
+    return write_report(build_table(TABLE, results), directory, UI)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_labels_cannot_bring_their_own_script(written, page):
 
 
 def test_same_results_give_the_same_report(results, written, tmp_path):
-    again = write_report(TABLE, results, tmp_path / "again", UI)
+    again = write_report(build_table(TABLE, results), tmp_path / "again", UI)
     pictures = [f"pictures/{name}.png" for name in ("overlays", "surfaces", "feature_space")]
     for name in ("index.html", "table.json", *pictures):
         assert (again.parent / name).read_bytes() == (written.parent / name).read_bytes()
@@ -113,7 +114,9 @@ def test_same_results_give_the_same_report(results, written, tmp_path):
 
 def test_a_study_that_has_not_begun_still_gives_a_page(results, tmp_path):
     bare = dataclasses.replace(results, trials=(), plan={}, notes=("No trial has started yet.",))
-    text = Page(write_report(TABLE, bare, tmp_path / "bare").read_text(encoding="utf-8")).text
+    text = Page(
+        write_report(build_table(TABLE, bare), tmp_path / "bare").read_text(encoding="utf-8")
+    ).text
     assert "not finished" in text
     assert "No finished run has left a picture yet." in text
     assert "No run has logged a curve yet." in text
@@ -121,15 +124,15 @@ def test_a_study_that_has_not_begun_still_gives_a_page(results, tmp_path):
 
 
 def test_a_report_replaces_only_a_report(results, tmp_path):
-    write_report(TABLE, dataclasses.replace(results, trials=()), tmp_path / "table3")
-    write_report(TABLE, dataclasses.replace(results, trials=()), tmp_path / "table3")
+    write_report(build_table(TABLE, dataclasses.replace(results, trials=())), tmp_path / "table3")
+    write_report(build_table(TABLE, dataclasses.replace(results, trials=())), tmp_path / "table3")
     (tmp_path / "table3" / "thesis.docx").write_text("precious")
     with pytest.raises(UserError, match=r"would overwrite 'thesis\.docx'"):
-        write_report(TABLE, results, tmp_path / "table3")
+        write_report(build_table(TABLE, results), tmp_path / "table3")
     assert (tmp_path / "table3" / "thesis.docx").read_text() == "precious"
 
 
 def test_only_web_addresses_become_links(results, tmp_path):
     with pytest.raises(UserError, match="no web address"):
-        write_report(TABLE, results, tmp_path / "x", "javascript:alert(1)")
+        write_report(build_table(TABLE, results), tmp_path / "x", "javascript:alert(1)")
     assert not (tmp_path / "x").exists()

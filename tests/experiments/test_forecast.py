@@ -37,6 +37,14 @@ def test_equal_recipes_are_timed_once_and_trials_side_by_side_share_the_machine(
     assert all(row.training_s[0] > 2 * own for row, own in zip(shared.rows, steps, strict=True))
 
 
+def test_a_training_takes_its_time_however_many_places_there_are():
+    found = forecast([trainings(count=3)], GRID, workers=1, slots=8)
+    assert found.slots == 3
+    assert found.hours[0] == pytest.approx(found.rows[0].training_s[0] / 3600)
+    uneven = forecast([trainings(count=3)], GRID, workers=1, slots=2)
+    assert uneven.hours[0] == pytest.approx(2 * uneven.rows[0].training_s[0] / 3600)
+
+
 def test_what_is_too_large_to_try_is_timed_in_part_and_scaled_by_its_voxels():
     large = (64, 128, 128)
     part = forecast([trainings(grid=large)], large, workers=1, slots=1)

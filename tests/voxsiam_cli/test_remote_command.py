@@ -1,4 +1,5 @@
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from voxsiam.errors import UserError
@@ -6,6 +7,7 @@ from voxsiam_cli.app import app
 from voxsiam_cli.remote_command import read_command
 
 PROGRAM = get_command(app)
+assert isinstance(PROGRAM, TyperGroup)
 
 
 def read(text):

@@ -27,6 +27,7 @@ def voxsiam(*arguments):
         (("run", "lambda", "--gpu-hours", "-1"), "budget of -1.0", "above 0"),
         (("run", "lambda", "--preset", "paper", "--dry-run"), "needs data", "data prepare"),
         (("run", "lambda", "--set", "feature_loss.weight=3"), "this sweep varies", "another sweep"),
+        (("run", "lambda", "--set", "feature_loss=null"), "no number", "another sweep"),
         (("run", "lambda", "--set", "epoch=3"), "no field 'epoch'", "did you mean 'epochs'"),
         (("resume", "lambda"), "no such sweep", "voxsiam sweep run lambda"),
         (("report", "all"), "no such sweep", "voxsiam sweep run all"),
@@ -60,6 +61,16 @@ def test_a_forecast_starts_nothing(tmp_path, capsys):
     assert "winner and printed settings" in said
     assert "all of it:" in said
     assert not folder.exists()
+
+
+def test_the_forecast_of_a_search_by_hours_says_that_it_counts_one_trial(tmp_path, capsys):
+    voxsiam(
+        "sweep", "run", "lambda", "--preset", "tiny", "--hours", "1", "--dry-run",
+        "--workspace", str(tmp_path / "w"),
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "search, a single trial" in said
+    assert "until its hours are used up" in said
 
 
 def test_sweeps_are_listed(capsys):

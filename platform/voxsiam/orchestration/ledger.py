@@ -116,6 +116,10 @@ class Ledger:
         """List the trials still to be done, in the table's order."""
         return [trial for trial in self.plan.trials if self.state(trial) != "finished"]
 
+    def finished(self) -> list[TrialPlan]:
+        """List the trials that have a result, those included that share another row's run."""
+        return [trial for trial in self.plan.trials if self.state(trial) == "finished"]
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep other drivers away from this study; the lock dies with the process.

@@ -44,6 +44,8 @@ class SearchHistory:
         for trial in ledger.unfinished():
             self._study.enqueue_trial(trial.values)
             self._open[trial.number] = self._ask(trial.number)
+            for epoch, dsc in trial.curve.items():
+                self.report(trial.number, epoch, dsc)
 
     def suggest(self, number: int) -> dict[str, Value]:
         """Return the values of the next trial; the first is the recipe as it is.
@@ -58,8 +60,7 @@ class SearchHistory:
 
     def report(self, number: int, epoch: int, dsc: float) -> None:
         """Tell Optuna an epoch's score."""
-        # With several objectives Optuna has no place for it.
-        if len(self._plan.objectives) == 1:
+        if self._tells_curves:
             self._open[number].report(dsc, epoch)
 
     def end(self, trial: SweepTrial) -> None:
@@ -70,6 +71,11 @@ class SearchHistory:
             asked.set_user_attr("error", trial.error)
         state = _optuna_state(trial, len(self._plan.objectives))
         self._study.tell(asked, self._values(trial), state)
+
+    @property
+    def _tells_curves(self) -> bool:
+        """With several objectives Optuna has no place for them; it would take them for times."""
+        return self._plan.objectives == ("dsc",)
 
     def _ask(self, number: int) -> Trial:
         self._study.sampler = _sampler(self._plan.sampler, number)
@@ -84,7 +90,8 @@ class SearchHistory:
 
     def _settled(self, trial: SweepTrial) -> FrozenTrial:
         values, objectives = self._values(trial), len(self._plan.objectives)
-        return settled_trial(trial, self._distributions, values, objectives)
+        told = trial if self._tells_curves else trial.model_copy(update={"curve": {}})
+        return settled_trial(told, self._distributions, values, objectives)
 
 
 def settled_trial(
@@ -101,13 +108,12 @@ def settled_trial(
         values: Its objectives; None unless it was trained to the end.
         objectives: How many the search has.
     """
-    single = objectives == 1
     return create_trial(
         state=_optuna_state(trial, objectives),
         values=values,
         params=dict(trial.values),
         distributions=dict(distributions),
-        intermediate_values=dict(trial.curve) if single else None,
+        intermediate_values=dict(trial.curve),
         user_attrs={"trial": trial.number, "state": trial.state},
     )
 

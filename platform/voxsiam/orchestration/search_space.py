@@ -11,6 +11,7 @@ from optuna.distributions import (
 )
 from pydantic import Field, model_validator
 
+from voxsiam.errors import UserError
 from voxsiam.training.config import Recipe
 from voxsiam.training.overrides import override
 from voxsiam.types import Frozen
@@ -100,6 +101,17 @@ class SearchSpace(Frozen):
         """Read the values that the recipe itself has, brought into their ranges."""
         return {setting.name: self._base_value(setting) for setting in self.settings}
 
+    def check(self) -> None:
+        """Try the ends of every range and every choice, the others standing as in the recipe.
+
+        Raises:
+            UserError: One of them makes no recipe: a search would fail when it comes to it.
+        """
+        point = self.base_values()
+        for setting in self.settings:
+            for value in setting.choices or (setting.low or 0, setting.high or 0):
+                self.recipe({**point, setting.name: value})
+
     def _base_value(self, setting: Setting) -> Value:
         value = _field(self.base, setting.path)
         if setting.share_of is not None:
@@ -112,7 +124,11 @@ class SearchSpace(Frozen):
 def _field(recipe: Recipe, path: str) -> Value:
     found: object = recipe
     for name in path.split("."):
-        found = getattr(found, name)
+        found = getattr(found, name, None)
     if not isinstance(found, int | float):
-        raise TypeError(f"{path} is no number")
+        raise UserError(
+            f"the recipe has no number '{path}' to vary",
+            where="--set",
+            fix="leave out the setting that takes it away, or choose another sweep",
+        )
     return found

@@ -13,6 +13,7 @@ from voxsiam.orchestration.ledger import TrialPlan, TrialState
 from voxsiam.orchestration.run_plan import RunData, RunPlan, run_identity
 from voxsiam.orchestration.search_space import SearchSpace, Value
 from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.training.config import METHOD_VERSION
 from voxsiam.types import Frozen, Shape, Split
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -57,6 +58,8 @@ class SweepPlan(Frozen):
         seeds: Trainings of each trial.
         final_seeds: Trainings of the winner.
         stop_early: Whether trials that fall behind are stopped (ASHA).
+        notes: What the reports must say.
+        method_version: Of the method that began it; 2 where an older plan does not say.
     """
 
     sweep: str
@@ -77,6 +80,21 @@ class SweepPlan(Frozen):
     stop_early: bool = True
     taught: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    method_version: int = 2
+
+    def require_this_method(self) -> None:
+        """Refuse to go on with what another version of the method began: scores would mix.
+
+        Raises:
+            UserError: Another version began it.
+        """
+        if self.method_version != METHOD_VERSION:
+            raise UserError(
+                "this sweep was begun by another version of the method",
+                where=self.sweep_id,
+                fix=f"start it anew: voxsiam sweep run {self.sweep}, or use the version that "
+                "began it",
+            )
 
 
 class SweepTrial(Frozen):
@@ -124,17 +142,16 @@ class SweepLedger:
 
     def __init__(self, folder: Path, workspace: Workspace, plan: SweepPlan, budget: Budget) -> None:
         self.folder, self._workspace, self.plan, self.budget = folder, workspace, plan, budget
-        self.trials = [_read(path, SweepTrial) for path in sorted(folder.glob("trials/*.json"))]
-        spent = folder / "spent.json"
-        self.spent = _read(spent, Spent) if spent.exists() else Spent()
+        self._look()
 
     @classmethod
     def create(cls, workspace: Workspace, plan: SweepPlan, budget: Budget) -> "SweepLedger":
         """Start a sweep's ledger, or open the one that is there with a new budget."""
         folder = workspace.sweep(plan.sweep_id)
+        write_json(folder / "budget.json", budget.model_dump(mode="json"))
+        # Last: where it is, the others are.
         if not (folder / "plan.json").exists():
             write_json(folder / "plan.json", plan.model_dump(mode="json"))
-        write_json(folder / "budget.json", budget.model_dump(mode="json"))
         return cls.read(workspace, folder)
 
     @classmethod
@@ -150,10 +167,12 @@ class SweepLedger:
     def add(self, values: Mapping[str, Value]) -> SweepTrial:
         """Write down a trial before it starts.
 
-        A point that is suggested again is trained from further seeds: the same ones would only
-        give the same figure.
+        What is suggested again is trained from further seeds: the same ones would only give the
+        same figure. Other values may come to the same recipe: shares of few voxels are rounded.
         """
-        before = sum(len(trial.seeds) for trial in self.trials if trial.values == dict(values))
+        recipe = self.plan.space.recipe(values)
+        alike = (t for t in self.trials if self.plan.space.recipe(t.values) == recipe)
+        before = sum(len(trial.seeds) for trial in alike)
         seeds = tuple(range(before, before + self.plan.seeds))
         trial = SweepTrial(number=len(self.trials), values=dict(values), seeds=seeds)
         self.trials.append(trial)
@@ -242,7 +261,15 @@ class SweepLedger:
                     where=str(self.folder),
                     fix=f"watch it with: voxsiam sweep status {self.plan.sweep}",
                 ) from None
+            # Another driver may have gone on with it since this was read.
+            self._look()
             yield
+
+    def _look(self) -> None:
+        paths = sorted(self.folder.glob("trials/*.json"))
+        self.trials = [_read(path, SweepTrial) for path in paths]
+        spent = self.folder / "spent.json"
+        self.spent = _read(spent, Spent) if spent.exists() else Spent()
 
     def _write(self, trial: SweepTrial) -> None:
         path = self.folder / "trials" / f"{trial.number:05d}.json"
@@ -251,13 +278,16 @@ class SweepLedger:
 
 def find_sweeps(workspace: Workspace, sweep: str | None = None) -> list[SweepLedger]:
     """List the workspace's sweeps, the latest touched first."""
-    plans = sorted(
-        workspace.sweep("").glob("*/plan.json"),
-        key=lambda path: (path.parent / "budget.json").stat().st_mtime_ns,
-        reverse=True,
-    )
-    ledgers = [SweepLedger.read(workspace, path.parent) for path in plans]
+    folders = [path.parent for path in workspace.sweep("").glob("*/plan.json")]
+    folders.sort(key=_last_touched, reverse=True)
+    ledgers = [SweepLedger.read(workspace, folder) for folder in folders]
     return [ledger for ledger in ledgers if sweep in (None, ledger.plan.sweep)]
+
+
+def _last_touched(folder: Path) -> int:
+    """Tell when a sweep was asked for, or has last cost anything."""
+    found = [folder / name for name in ("budget.json", "spent.json")]
+    return max(path.stat().st_mtime_ns for path in found if path.exists())
 
 
 def _read(path: Path, content: type[Content]) -> Content:

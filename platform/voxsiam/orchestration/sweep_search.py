@@ -26,52 +26,63 @@ def _grace(epochs: int) -> int:
 
 
 def early_stopping(ledger: SweepLedger, ask: Callable[[Trial], None] | None) -> TrialScheduler:
-    """Build ASHA and show it what earlier sessions have seen: its state dies with the driver.
+    """Build ASHA, or what stops no trial where the plan wants that.
 
     Args:
         ledger: Of the sweep.
         ask: Asks a trial on workers to end; None lets Tune end it.
     """
-    if not ledger.plan.stop_early:
-        return FIFOScheduler()
-    epochs = ledger.plan.space.base.epochs
-    asha = _Asha(
-        time_attr=FIDELITY,
-        metric=SCORE,
-        mode="max",
-        max_t=epochs,
-        grace_period=_grace(epochs),
-        reduction_factor=REDUCTION,
-        stop_last_trials=False,
-    )
-    for trial in ledger.trials:
-        if trial.state not in SETTLED:
-            continue
-        seen: Any = SimpleNamespace(trial_id=f"earlier-{trial.number}")
-        controller: Any = None
-        asha.on_trial_add(controller, seen)
-        for epoch, score in sorted(trial.curve.items()):
-            asha.on_trial_result(controller, seen, {FIDELITY: epoch, SCORE: score})
-    asha.ask = ask
-    return asha
+    return _Asha(ledger, ask) if ledger.plan.stop_early else FIFOScheduler()
 
 
 class _Asha(ASHAScheduler):
-    """ASHA that asks trials on workers to end instead of letting Tune kill them.
+    """ASHA that remembers earlier sessions, and judges a trial by its first run alone.
 
-    When Tune kills a trial, Ray Train's controller sees its workers go and makes new ones before it
-    is killed too; what they reserve is never given back, and the next trial waits for ever.
+    Its own state dies with the driver, so it is shown the curves of the ledger. It asks trials on
+    workers to end instead of letting Tune kill them: Ray Train's controller would see its workers
+    go and make new ones before it is killed too; what they reserve is never given back, and the
+    next trial waits for ever.
     """
 
-    ask: Callable[[Trial], None] | None = None
+    def __init__(self, ledger: SweepLedger, ask: Callable[[Trial], None] | None) -> None:
+        self._ledger, self._ask = ledger, ask
+        self._epochs = ledger.plan.space.base.epochs
+        super().__init__(
+            time_attr=FIDELITY,
+            metric=SCORE,
+            mode="max",
+            max_t=self._epochs,
+            grace_period=_grace(self._epochs),
+            reduction_factor=REDUCTION,
+            stop_last_trials=False,
+        )
+        for known in ledger.trials:
+            if known.state in SETTLED:
+                self._remember(SimpleNamespace(trial_id=f"earlier-{known.number}"), known)
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Take a trial; one that goes on has been judged at the rungs that it has passed."""
+        self._remember(trial, self._ledger.trials[trial.config["trial"]["index"]])
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Decide as ASHA does."""
+        """Decide as ASHA does, but leave whoever has reached the last epoch alone.
+
+        A rung can lie there, and further seeds count on from it with the scores of their first
+        epochs.
+        """
+        if result.get(FIDELITY, 0) >= self._epochs:
+            return TrialScheduler.CONTINUE
         decision = super().on_trial_result(tune_controller, trial, result)
-        if decision == TrialScheduler.STOP and self.ask is not None:
-            self.ask(trial)
+        if decision == TrialScheduler.STOP and self._ask is not None:
+            self._ask(trial)
             return TrialScheduler.CONTINUE
         return decision
+
+    def _remember(self, trial: Any, known: SweepTrial) -> None:
+        controller: Any = None
+        super().on_trial_add(controller, trial)
+        for epoch, score in sorted(known.curve.items()):
+            super().on_trial_result(controller, trial, {FIDELITY: epoch, SCORE: score})
 
 
 class SweepSearch(Searcher):

@@ -89,7 +89,9 @@ class RayTrainWorker:
         group = ray.util.get_current_placement_group()
         extra = {PLACEMENT_GROUP_KEY: group.id.hex()} if group is not None else {}
         ray.train.report({**self._stamp.on(record), **extra})
-        if any(gather_objects(self._stop_file.exists())):
+        # Whoever has done the last epoch ends by itself, and with a result.
+        is_over = record.get("epoch", 0) >= self._stamp.epochs
+        if not is_over and any(gather_objects(self._stop_file.exists())):
             raise RunStoppedError
 
 

@@ -75,13 +75,11 @@ class TuneBridge(tune.Callback):
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
         index = _index(trial)
-        if self._has_failed(index):
-            return
-        # Runs that had been done before report nothing.
-        done = [run.run.result_file.exists() for run in self._runs[index]]
-        self._move_to(index, done.index(False) if False in done else len(done) - 1)
-        state = "finished" if all(done) else self._when_cut_short()
-        self._end(index, state, "left no result" if state == "failed" else None)
+        whole = self._move_on(index)
+        # A failed run leaves word and returns: raised on, Tune would try again what ends alike.
+        cause = None if whole else self._open[index].run.failure()
+        state = "finished" if whole else "failed" if cause else self._when_cut_short()
+        self._end(index, state, (cause or "left no result") if state == "failed" else None)
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -94,23 +92,22 @@ class TuneBridge(tune.Callback):
     ) -> None:  # fmt: skip
         _free_placement_group(trial)
         index = _index(trial)
-        if not self._has_failed(index):
-            self._end(index, "failed", "its process died")
-
-    def _has_failed(self, index: int) -> bool:
-        """End the trial at the run that left word of its failure, where there is one."""
-        causes = [run.run.failure() for run in self._runs[index]]
-        failed = [number for number, cause in enumerate(causes) if cause is not None]
-        if not failed:
-            return False
-        self._move_to(index, failed[0])
-        self._end(index, "failed", causes[failed[0]])
-        return True
+        self._move_on(index)
+        self._end(index, "failed", self._open[index].run.failure() or "its process died")
 
     def end_open_trials(self) -> None:
         """Mark what an interrupt cut off."""
         for index in list(self._open):
             self._end(index, "interrupted", None)
+
+    def _move_on(self, index: int) -> bool:
+        """Go to the first run without a result; tell whether all have one.
+
+        Runs that had been done before report nothing.
+        """
+        done = [run.run.result_file.exists() for run in self._runs[index]]
+        self._move_to(index, done.index(False) if False in done else len(done) - 1)
+        return all(done)
 
     def _move_to(self, index: int, run: int) -> None:
         """End the runs before this one: a trial only goes on when a run is finished."""

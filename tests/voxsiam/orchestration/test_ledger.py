@@ -33,6 +33,17 @@ def test_a_result_on_disk_outweighs_the_ledger(workspace):
     assert ledger.unfinished() == [plan.trials[0], plan.trials[2]]
 
 
+def test_a_row_that_shares_a_failed_run_is_not_finished(workspace):
+    """The run is trained for one of the rows, so it fails for one of them alone."""
+    plan = make_plan(workspace)
+    shared = plan.trials[0].model_copy(update={"row": "the same cases"})
+    ledger = Ledger.create(workspace, plan.model_copy(update={"trials": (*plan.trials, shared)}))
+    ledger.mark(plan.trials[0], "failed")
+    write_json(plan.trials[1].run.result_file, {})
+    assert ledger.finished() == [plan.trials[1]]
+    assert shared in ledger.unfinished()
+
+
 def hold(plan_json, root, holding, release):
     ledger = Ledger.create(
         Workspace(root), type(make_plan(Workspace(root))).model_validate_json(plan_json)

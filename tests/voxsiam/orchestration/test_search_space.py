@@ -85,3 +85,10 @@ def test_values_that_contradict_the_recipe_are_refused():
     five = Setting(name="layers", path="feature_loss.layers", choices=(3, 5))
     with pytest.raises(UserError, match="must be at most 4"):
         space(five).recipe({"layers": 5})
+
+
+def test_a_space_with_such_values_is_refused_before_the_search():
+    space(*SETTINGS, VOXELS, SHARE).check()
+    five = Setting(name="layers", path="feature_loss.layers", choices=(3, 5))
+    with pytest.raises(UserError, match="must be at most 4"):
+        space(five).check()

@@ -1,15 +1,21 @@
 import multiprocessing
+import os
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
 
-from tests.voxsiam.orchestration.toy_sweep import make_ledger, make_sweep
+from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger, make_sweep
+from tests.voxsiam.training.toy import make_recipe
 from voxsiam.errors import UserError
+from voxsiam.orchestration import sweep_ledger
 from voxsiam.orchestration.search_history import DATABASE, SearchHistory
+from voxsiam.orchestration.search_space import Setting
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.sweep_search import early_stopping
-from voxsiam.orchestration.workspace import Workspace
+from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.training.config import METHOD_VERSION
 
 POINT = {"lambda": 2.0, "layers": 1}
 
@@ -55,6 +61,58 @@ def test_a_point_suggested_again_gets_further_seeds(tmp_path):
     assert len(set(identities)) == 4
 
 
+def test_other_values_of_the_same_recipe_get_further_seeds_too(tmp_path):
+    """Of three voxels a share of 0.05 is as many as one of 0.1: two trials would share a folder."""
+    share = Setting(
+        name="false negatives",
+        path="feature_loss.sampling.max_false_negatives",
+        low=0.0,
+        high=1.0,
+        share_of="feature_loss.sampling.max_voxels",
+    )
+    ledger = make_ledger(tmp_path, settings=(SETTINGS[0], share))
+    few = make_recipe(epochs=4).feature_loss.sampling.max_voxels
+    trials = [
+        ledger.add({"lambda": 2.0, "false negatives": part / few}) for part in (1.0, 1.1, 2.0)
+    ]
+    assert [trial.seeds for trial in trials] == [(0,), (1,), (0,)]
+    assert len({run.run.directory for trial in trials for run in ledger.runs_of(trial)}) == 3
+
+
+def test_a_command_that_dies_while_it_makes_a_ledger_leaves_none(tmp_path, monkeypatch):
+    written = []
+
+    def die_at_the_second(path, content):
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write_json(path, content)
+
+    monkeypatch.setattr(sweep_ledger, "write_json", die_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        make_ledger(tmp_path)
+    assert find_sweeps(Workspace(tmp_path)) == []
+
+
+def test_whoever_gets_the_lock_sees_what_the_last_driver_has_done(tmp_path):
+    late, early = make_ledger(tmp_path), make_ledger(tmp_path)
+    with early.held():
+        early.add(POINT)
+        early.spend(12.0, 0)
+    with late.held():
+        assert late.add(POINT).number == 1
+        assert late.spent.seconds == 12.0
+
+
+def test_the_sweep_that_went_on_last_comes_first(tmp_path):
+    older, newer = (make_ledger(tmp_path, sweep_id=name) for name in ("older", "newer"))
+    for ledger, second in ((older, 1), (newer, 2)):
+        os.utime(ledger.folder / "budget.json", (second, second))
+    assert [each.plan.sweep_id for each in find_sweeps(Workspace(tmp_path))] == ["newer", "older"]
+    older.spend(1.0, 0)
+    assert [each.plan.sweep_id for each in find_sweeps(Workspace(tmp_path))] == ["older", "newer"]
+
+
 def test_no_run_of_a_search_holds_a_test_case(tmp_path):
     ledger = make_ledger(tmp_path, held_out=("t", "u"))
     for run in ledger.runs_of(ledger.add(POINT)):
@@ -81,6 +139,13 @@ def test_budgets_of_time(tmp_path):
     assert ledger.used_up() == "1.5 of 1.5 GPU-hours"
     ledger.spend(900.0, 0)
     assert ledger.used_up() == "1 of 1 hours"
+
+
+def test_another_version_of_the_method_does_not_go_on_with_it(tmp_path):
+    make_ledger(tmp_path).plan.require_this_method()
+    old = make_ledger(tmp_path / "old", method_version=METHOD_VERSION - 1)
+    with pytest.raises(UserError, match="another version of the method"):
+        reopened(old).plan.require_this_method()
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -135,29 +200,77 @@ def test_optuna_sees_stopped_trials_as_pruned_with_their_curves(tmp_path):
     )
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "COMPLETE", "PRUNED"] * 2 + ["COMPLETE", "COMPLETE", "RUNNING"]
-    assert study.trials[2].intermediate_values == ledger.trials[2].curve
+    for number in (2, 8):
+        assert study.trials[number].intermediate_values == ledger.trials[number].curve
     assert study.trials[8].params == POINT
     assert study.trials[0].params == ledger.plan.space.base_values()
 
 
+def test_a_search_for_time_alone_does_not_take_scores_for_times(tmp_path):
+    """Optuna ranks stopped trials by their curves; the smaller, the better, where time counts."""
+    ledger = searched(tmp_path, objectives=("seconds",))
+    SearchHistory(reopened(ledger))
+    study = optuna.load_study(
+        study_name="lambda-toy", storage=f"sqlite:///{ledger.folder / DATABASE}"
+    )
+    assert study.direction.name == "MINIMIZE"
+    assert not any(trial.intermediate_values for trial in study.trials)
+
+
+def newcomer(number):
+    return SimpleNamespace(trial_id="new", config={"trial": {"index": number}})
+
+
+def decisions(ledger, number, scores):
+    """What ASHA decides about one trial, by what its runs report of it: fidelity and score."""
+    asha: Any = early_stopping(ledger, None)
+    trial = newcomer(number)
+    asha.on_trial_add(None, trial)
+    return [
+        asha.on_trial_result(None, trial, {"fidelity": fidelity, "validation/dsc": score})
+        for fidelity, score in scores.items()
+    ]
+
+
+def after_three(folder, curve, **changes):
+    """Three trials that came to the end, and one that goes on."""
+    ledger = make_ledger(folder, epochs=9, **changes)
+    for number, score in enumerate((0.5, 0.6, 0.7)):
+        ledger.add({"lambda": 2.0 + number, "layers": 1})
+        end(ledger, number, score, dict.fromkeys(range(1, 10), score))
+    ledger.add(POINT)
+    ledger.update(3, state="interrupted", curve=curve)
+    return ledger
+
+
 def test_early_stopping_remembers_what_earlier_sessions_have_seen(tmp_path):
     """A newcomer below the earlier trials is stopped at its first rung, as if nobody had died."""
-    ledger = make_ledger(tmp_path, epochs=9)
-    newcomer = type("Trial", (), {"trial_id": "new"})()
-
-    def decision(score):
-        asha: Any = early_stopping(ledger, None)
-        asha.on_trial_add(None, newcomer)
-        return asha.on_trial_result(None, newcomer, {"fidelity": 1, "validation/dsc": score})
-
-    assert decision(0.1) == "CONTINUE"
-    for number, score in enumerate((0.5, 0.6, 0.7)):
-        ledger.add(POINT)
-        end(ledger, number, score, {1: score})
-    assert decision(0.1) == "STOP"
-    assert decision(0.8) == "CONTINUE"
+    fresh = make_ledger(tmp_path / "fresh", epochs=9)
+    fresh.add(POINT)
+    assert decisions(fresh, 0, {1: 0.1}) == ["CONTINUE"]
+    ledger = after_three(tmp_path, {})
+    assert decisions(ledger, 3, {1: 0.1}) == ["STOP"]
+    assert decisions(ledger, 3, {1: 0.8}) == ["CONTINUE"]
     relaxed = SweepLedger(
         ledger.folder, Workspace(tmp_path), make_sweep(stop_early=False), Budget(trials=4)
     )
     scheduler = early_stopping(relaxed, None)
     assert type(scheduler).__name__ == "FIFOScheduler"
+
+
+def test_a_trial_that_goes_on_is_not_judged_again_where_it_has_passed(tmp_path):
+    """It was the first there; a resume reports its last epoch once more."""
+    ledger = after_three(tmp_path, {1: 0.6, 2: 0.6, 3: 0.6})
+    assert decisions(ledger, 3, {3: 0.6, 4: 0.1, 8: 0.1}) == ["CONTINUE"] * 3
+
+
+def test_whoever_reaches_the_last_epoch_is_not_stopped(tmp_path):
+    """Of nine epochs the last is a rung; the training is paid for, its score must count."""
+    ledger = after_three(tmp_path, {})
+    assert decisions(ledger, 3, {1: 0.8, 3: 0.8, 9: 0.1}) == ["CONTINUE"] * 3
+
+
+def test_further_seeds_are_not_judged_by_their_first_epochs(tmp_path):
+    """Where the first seed was trained by another sweep, nothing is heard of it here."""
+    ledger = after_three(tmp_path, {}, seeds=2)
+    assert decisions(ledger, 3, {10: 0.1, 12: 0.1, 18: 0.1}) == ["CONTINUE"] * 3

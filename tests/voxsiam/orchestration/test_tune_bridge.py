@@ -100,6 +100,16 @@ def test_a_process_that_died_without_a_word(runs, trial):
     assert listener.events == [(0, "started"), (0, "its process died")]
 
 
+def test_an_old_error_of_a_later_run_is_not_taken_for_this_one(runs, trial):
+    """Another sweep may have failed at a seed that this one has not come to."""
+    bridge, listener = bridge_of(runs)
+    runs[1].run.directory.mkdir(parents=True)
+    runs[1].run.error_file.write_text("out of memory")
+    bridge.on_trial_start(0, [], trial)
+    bridge.on_trial_error(0, [], trial)
+    assert listener.events == [(0, "started"), (0, "its process died")]
+
+
 def test_what_never_started_can_fail_too(runs, trial):
     bridge, listener = bridge_of(runs)
     runs[0].run.directory.mkdir(parents=True)
