@@ -33,6 +33,10 @@ PresetName = Annotated[str, typer.Option("--preset", help="tiny, mini or paper."
 Data = Annotated[Path | None, typer.Option(help="A prepared set; phantoms where none is given.")]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="DDP workers of a trial.")]
+GpuShare = Annotated[
+    float,
+    typer.Option(min=0.05, max=1.0, help="Part of a GPU that a trial holds: 0.5 puts two on each."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override, e.g. optimiser.learning_rate=0.01."),
@@ -63,6 +67,7 @@ def run(  # noqa: PLR0913
     data: Data = None,
     seeds: Seeds = None,
     workers: Workers = None,
+    gpu_share: GpuShare = 1.0,
     settings: Settings = None,
     split: SplitFile = None,
     dry_run: DryRun = False,
@@ -84,7 +89,13 @@ def run(  # noqa: PLR0913
     from voxsiam_cli.study_session import start_study
 
     lists = read_one_split(split) if split else None
-    choices = Choices(seeds=seeds, workers=workers, overrides=tuple(settings or ()), split=lists)
+    choices = Choices(
+        seeds=seeds,
+        workers=workers,
+        gpu_share=gpu_share,
+        overrides=tuple(settings or ()),
+        split=lists,
+    )
     if dry_run:
         from voxsiam_cli.forecast import forecast_study, show_forecast
 

@@ -20,10 +20,12 @@ from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
+from voxsiam.orchestration.node_checks import check_data
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.training_node import on_training_node
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.datasets import require_prepared
@@ -36,10 +38,11 @@ def start_study(
     """Plan a study and run it; a request that was made before goes on where it stopped."""
     check_choices(table, preset, choices)
     with ray_instance(workspace) as capacity:
-        capacity.trials_at_once(choices.workers or preset.workers)
+        capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
         prepared = require_prepared(data, preset, workspace)
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
-        plan = known.plan if known else plan_study(table, preset, prepared, choices, workspace)
+        asked = (table, preset, prepared, choices, workspace)
+        plan = known.plan if known else on_training_node(capacity, plan_study, *asked)
         go_on = _go_on(plan.study, workspace)
         failed = run_ledger(known or Ledger.create(workspace, plan), workspace, capacity, go_on)
     report_study(table, workspace, plan.study_id)
@@ -75,8 +78,9 @@ def run_ledger(
         tracker.complete_finished(ledger.finished())
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
         held.enter_context(_resumable(go_on, tracker))
-        load = open_volumes(open_planned(plan.prepared, plan.trials[0].run.data.fingerprint))
-        slots = capacity.trials_at_once(plan.workers)
+        fingerprint = plan.trials[0].run.data.fingerprint
+        load = open_volumes(open_planned(plan.prepared, fingerprint, capacity))
+        slots = capacity.trials_at_once(plan.workers, plan.gpu_share)
         live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])
         tracker.complete_finished(ledger.finished())
@@ -95,11 +99,12 @@ def _require_this_method(plan: StudyPlan) -> None:
         )
 
 
-def open_planned(folder: Path, fingerprint: str) -> PreparedSet:
-    """Open the volumes that a study was planned on.
+def open_planned(folder: Path, fingerprint: str, capacity: Capacity) -> PreparedSet:
+    """Open the volumes that a study was planned on; every node must see them.
 
     Raises:
-        UserError: The prepared set is gone or was made anew otherwise: results would mix.
+        UserError: The prepared set is gone or was made anew otherwise: results would mix. Or some
+            node sees another one.
     """
     prepared = open_prepared(folder)
     if prepared.fingerprint != fingerprint:
@@ -108,6 +113,7 @@ def open_planned(folder: Path, fingerprint: str) -> PreparedSet:
             where=str(folder),
             fix="prepare it again as it was, or start anew with the run command",
         )
+    check_data(capacity.nodes, prepared.record_file)
     return prepared
 
 

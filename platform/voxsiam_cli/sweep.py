@@ -13,6 +13,7 @@ from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 from voxsiam_cli.study import (
     Data,
     DryRun,
+    GpuShare,
     PresetName,
     Settings,
     SplitFile,
@@ -63,6 +64,7 @@ def run(  # noqa: PLR0913
     sampler: Annotated[str, typer.Option(help="tpe or random.")] = "tpe",
     stop_early: Annotated[bool, typer.Option(help="Stop trials that fall behind (ASHA).")] = True,
     workers: Workers = None,
+    gpu_share: GpuShare = 1.0,
     settings: Settings = None,
     split: SplitFile = None,
     dry_run: DryRun = False,
@@ -85,7 +87,8 @@ def run(  # noqa: PLR0913
 
     sweep, size = find_sweep(name), find_preset(preset)
     lists = read_one_split(split) if split else None
-    choices = Choices(workers=workers, overrides=tuple(settings or ()), split=lists)
+    overrides = tuple(settings or ())
+    choices = Choices(workers=workers, gpu_share=gpu_share, overrides=overrides, split=lists)
     search = _search(objective or ["dsc"], seeds, sampler, stop_early)
     limits = {"trials": trials, "hours": hours, "gpu_hours": gpu_hours}
     budget = _budget({name: value for name, value in limits.items() if value is not None})

@@ -34,6 +34,7 @@ from voxsiam.orchestration.sweep_job import run_sweep
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
 from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.sweep import SweepTracker
+from voxsiam.orchestration.training_node import on_training_node
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.datasets import require_prepared
@@ -52,10 +53,11 @@ def start_sweep(
     choices, search, budget = asked
     check_search(sweep, preset, choices)
     with ray_instance(workspace) as capacity:
-        capacity.trials_at_once(choices.workers or preset.workers)
+        capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
         _check_budget(budget, capacity)
         prepared = require_prepared(data, preset, workspace)
-        plan = plan_sweep(sweep, preset, prepared, choices, search, workspace)
+        planned = (sweep, preset, prepared, choices, search, workspace)
+        plan = on_training_node(capacity, plan_sweep, *planned)
         ledger = SweepLedger.create(workspace, plan, budget)
         failed = _search_and_test(ledger, workspace, capacity)
     report_sweep(ledger, workspace)
@@ -107,7 +109,7 @@ def _search_and_test(
 ) -> list[TrialPlan]:
     """Search, then train the winner on all training cases and test it."""
     ledger.plan.require_this_method()
-    prepared = open_planned(ledger.plan.prepared, ledger.plan.data.fingerprint)
+    prepared = open_planned(ledger.plan.prepared, ledger.plan.data.fingerprint, capacity)
     with ledger.held():
         _search(ledger, prepared, workspace, capacity)
     best = ledger.best()

@@ -7,6 +7,7 @@ import typer
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
 from voxsiam_cli.study import (
     Data,
+    GpuShare,
     PresetName,
     Seeds,
     Settings,
@@ -29,6 +30,7 @@ def train(  # noqa: PLR0913
     data: Data = None,
     seeds: Seeds = 1,
     workers: Workers = None,
+    gpu_share: GpuShare = 1.0,
     settings: Settings = None,
     split: SplitFile = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
@@ -52,5 +54,11 @@ def train(  # noqa: PLR0913
 
     table = find_named("recipe", recipe, TRAININGS, "voxsiam train")
     lists = read_one_split(split) if split else None
-    choices = Choices(seeds=seeds, workers=workers, overrides=tuple(settings or ()), split=lists)
+    choices = Choices(
+        seeds=seeds,
+        workers=workers,
+        gpu_share=gpu_share,
+        overrides=tuple(settings or ()),
+        split=lists,
+    )
     start_study(table, find_preset(preset), data, choices, Folder(workspace))

@@ -6,12 +6,11 @@ from voxsiam.errors import UserError
 from voxsiam_cli.app import app
 from voxsiam_cli.remote_command import read_command
 
-PROGRAM = get_command(app)
-assert isinstance(PROGRAM, TyperGroup)
-
 
 def read(text):
-    return read_command(PROGRAM, text.split())
+    program = get_command(app)
+    assert isinstance(program, TyperGroup)
+    return read_command(program, text.split())
 
 
 def test_a_command_is_sent_as_it_was_written():

@@ -3,6 +3,7 @@ import pytest
 from data_pipelines.prepare import prepare
 from data_pipelines.sources.detect import read_source
 from voxsiam.errors import UserError
+from voxsiam.orchestration.capacity import Capacity
 from voxsiam_cli.study_session import open_planned
 
 
@@ -12,4 +13,4 @@ def test_volumes_that_were_prepared_otherwise_are_refused(
     """A resume must not go on with other volumes under the old fingerprint."""
     prepare(read_source(case_folders), tmp_path / "prepared", small_config)
     with pytest.raises(UserError, match="has changed since"):
-        open_planned(tmp_path / "prepared", "another fingerprint")
+        open_planned(tmp_path / "prepared", "another fingerprint", Capacity(()))

@@ -71,7 +71,9 @@ def test_other_values_of_the_same_recipe_get_further_seeds_too(tmp_path):
         share_of="feature_loss.sampling.max_voxels",
     )
     ledger = make_ledger(tmp_path, settings=(SETTINGS[0], share))
-    few = make_recipe(epochs=4).feature_loss.sampling.max_voxels
+    loss = make_recipe(epochs=4).feature_loss
+    assert loss is not None
+    few = loss.sampling.max_voxels
     trials = [
         ledger.add({"lambda": 2.0, "false negatives": part / few}) for part in (1.0, 1.1, 2.0)
     ]
