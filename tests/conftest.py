@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import voxsiam.orchestration  # noqa: F401  # Ray's settings, before any test imports Ray
 from tests.small_data_sets import SMALL, write_case_folders, write_nnunet
 from voxsiam.volumes.preparation import PreparationConfig
 
@@ -70,8 +71,7 @@ def cuda() -> torch.device:
 @pytest.fixture(scope="session")
 def ray_instance() -> Iterator[None]:
     """One local Ray for the whole session: a second one on the host makes sweeps hang."""
-    # Importing it puts Ray's settings into the environment; it must come before Ray itself.
-    from voxsiam.orchestration.cluster import ray
+    import ray
 
     ray.init(
         address="local",

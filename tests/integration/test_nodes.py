@@ -77,7 +77,8 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(workspace, tmp_path, worker
     tracker = StudyTracker(workspace, tracked_study(plan))
     full = head_is_full()
     full.__enter__()
-    with extra_node(cpus=workers) as node:
+    # A trial in its own process takes as many CPUs as the head has.
+    with extra_node(cpus=4) as node:
         killer = KillAtEpoch(node, 1, lambda: full.__exit__(None, None, None))
         capacity = Capacity.of_cluster()
         assert run_study(ledger, ToyCases(), workspace, capacity, [tracker, killer]) == []

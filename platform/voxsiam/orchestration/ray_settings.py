@@ -1,6 +1,7 @@
 """Ray's own settings, put into the environment before Ray is imported: it reads them then."""
 
 import os
+import sys
 from pathlib import Path
 
 RAY_SETTINGS = {
@@ -30,7 +31,8 @@ def apply_ray_settings() -> None:
     """
     for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
-    if _has_token():
+    # Once Ray is imported it has made up its mind; its servers, started later, must agree.
+    if "ray" not in sys.modules and _has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
