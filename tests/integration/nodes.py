@@ -36,7 +36,7 @@ class ExtraNode:
 
 
 @contextmanager
-def extra_node(cpus: int, gpus: int = 0) -> Iterator[ExtraNode]:
+def extra_node(cpus: int, gpus: int = 0, cwd: Path | None = None) -> Iterator[ExtraNode]:
     """Join a node with so many CPUs and (simulated) GPUs, and kill it at the end."""
     known = alive()
     command = [
@@ -46,7 +46,7 @@ def extra_node(cpus: int, gpus: int = 0) -> Iterator[ExtraNode]:
         "--object-store-memory=100000000", "--disable-usage-stats",
     ]  # fmt: skip
     process = subprocess.Popen(
-        command, env={**os.environ, "RAY_AUTH_MODE": "token"},
+        command, cwd=cwd, env={**os.environ, "RAY_AUTH_MODE": "token"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
