@@ -1,6 +1,5 @@
 """Fixtures for every package: the one Ray instance, and the real data beside the checkout."""
 
-import logging
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -71,19 +70,9 @@ def cuda() -> torch.device:
 def ray_instance() -> Iterator[None]:
     """One local Ray for the whole session: a second one on the host makes sweeps hang."""
     # Importing it puts Ray's settings into the environment; it must come before Ray itself.
-    from voxsiam.orchestration.cluster import TRIAL_RESOURCE, ray
+    from voxsiam.orchestration.cluster import ray, start_ray
 
-    ray.init(
-        address="local",
-        num_cpus=4,
-        resources={TRIAL_RESOURCE: 4},
-        include_dashboard=False,
-        object_store_memory=1_000_000_000,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"env_vars": {"PYTHONPATH": PYTHON_PATH}},
-    )
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH})
     yield
     ray.shutdown()
 
