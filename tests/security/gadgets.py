@@ -1,6 +1,6 @@
 """Ten pickles that run a program when they are loaded, and the files that they hide in.
 
-Each leaves a mark: the file whose name it is made with. Where none of them is opened, there is none.
+Each leaves a mark: the file whose name it is made with. Where none is opened, there is no mark.
 """
 
 import io

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 import zlib
@@ -46,7 +47,7 @@ def open_checkpoint(file):
     optimiser.step()
     checkpoints = CheckpointFolder(file.parent / "checkpoints")
     checkpoint = checkpoints.save(TrainingState(1, "run", ()), module, optimiser)
-    (checkpoint / file.name).write_bytes(file.read_bytes())
+    shutil.copyfile(file, checkpoint / file.name)
     state = checkpoint / "state.json"
     content = json.loads(state.read_text())["content"]
     content["files"][file.name] = sha256_of(file)
