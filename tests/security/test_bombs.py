@@ -100,10 +100,8 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize(
-    "place",
-    [pytest.param(p, marks=() if p == "weights.safetensors" else pytest.mark.slow) for p in PLACES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
 def test_bombs_are_refused_at_small_cost(tmp_path, child_environment, place):
     files = []
     for name, content in {"nothing": lambda: b"nothing", **PLACES[place]}.items():
