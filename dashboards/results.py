@@ -23,6 +23,7 @@ from dashboards.trial_files import (
     read_overlay,
 )
 from voxsiam.errors import UserError, nearest_name
+from voxsiam.orchestration.tracking.find import check_source
 
 EXPERIMENT = "voxsiam"
 FINAL = "test/"
@@ -312,13 +313,15 @@ def _artifact(
 ) -> T | None:
     """Read one artifact of a run; None and a note where that cannot be."""
     try:
+        # A server could name any file of this machine, and the report would show it.
+        check_source(client.tracking_uri, run, [name])
         root = urlsplit(run.info.artifact_uri or "")
         if root.scheme in ("", "file"):
             return read(Path(unquote(root.path)) / name)
         with tempfile.TemporaryDirectory() as folder:
             return read(Path(client.download_artifacts(run.info.run_id, name, folder)))
     except UserError as error:
-        notes.append(f"Run {run.info.run_id}: {error.what}.")
+        notes.append(f"Run {run.info.run_id}: {error.what.rstrip('.')}.")
     except (MlflowException, OSError) as error:
         notes.append(f"Run {run.info.run_id}: {name} cannot be fetched ({error}).")
     return None

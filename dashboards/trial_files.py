@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,10 @@ _LATER_COLUMNS = {f.name: f.default for f in fields(OrganScore) if f.default is 
 
 _TEXT_COLUMNS = ("case_id", "organ")
 _MISSING = ["", "nan", "NaN"]
-_NO_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error)
+_NO_ARRAYS = (
+    OSError, ValueError, KeyError, EOFError, TypeError, MemoryError, BadZipFile, zlib.error,
+)  # fmt: skip
+_MAX_ARRAYS_BYTES = 256 * 2**20  # unpacked; an overlay of the paper's grid has 4 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ def read_cases(path: Path) -> pd.DataFrame:
 def read_overlay(path: Path) -> Overlay:
     """Read the arrays of one test case; nothing in the file can run code."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with _open_arrays(path) as arrays:
             image, label, prediction = (arrays[name] for name in ("image", "label", "prediction"))
             d, h, w = (float(step) for step in arrays["spacing_mm"])
             case_id = str(arrays["case_id"])
@@ -116,7 +119,7 @@ def read_overlay(path: Path) -> Overlay:
 def read_features(path: Path) -> VoxelFeatures:
     """Read the features of test voxels; nothing in the file can run code."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with _open_arrays(path) as arrays:
             case_ids = tuple(str(name) for name in arrays["case_ids"])
             count = sum(name.endswith("_features") for name in arrays.files)
             levels = tuple(_level(arrays, number) for number in range(1, count + 1))
@@ -125,6 +128,15 @@ def read_features(path: Path) -> VoxelFeatures:
     if not levels or not all(_fits(level, len(case_ids)) for level in levels):
         raise _unreadable(path, "its arrays do not fit together")
     return VoxelFeatures(case_ids, levels)
+
+
+def _open_arrays(path: Path) -> "np.lib.npyio.NpzFile":
+    """Open an .npz from which neither code nor a machine full of zeros can come."""
+    with ZipFile(path) as packed:
+        size = sum(member.file_size for member in packed.infolist())
+    if size > _MAX_ARRAYS_BYTES:
+        raise ValueError(f"it unpacks to {size >> 20} MiB")
+    return np.load(path, allow_pickle=False)
 
 
 def _level(arrays: Mapping[str, np.ndarray], number: int) -> LevelFeatures:

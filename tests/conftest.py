@@ -1,6 +1,5 @@
 """Fixtures for every package: the one Ray instance, and the real data beside the checkout."""
 
-import logging
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -73,16 +72,9 @@ def ray_instance() -> Iterator[None]:
     """One local Ray for the whole session: a second one on the host makes sweeps hang."""
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=4,
-        include_dashboard=False,
-        object_store_memory=1_000_000_000,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"env_vars": {"PYTHONPATH": PYTHON_PATH}},
-    )
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    from voxsiam.orchestration.cluster import start_ray
+
+    start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH})
     yield
     ray.shutdown()
 

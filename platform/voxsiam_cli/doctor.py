@@ -6,13 +6,17 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import typer
 
 from voxsiam_cli.console import print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+
+if TYPE_CHECKING:
+    from voxsiam.orchestration.ray_ports import RayPort
 
 LIBRARIES = ("ray", "mlflow", "optuna", "nibabel", "pandas", "pydantic")
 MEMORY_GIB, DISK_GIB = 6.0, 5.0
@@ -26,18 +30,20 @@ class Finding:
     found: str
     ok: bool = True
     fix: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def doctor(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
-    """Look at versions, processors, memory, disk and the workspace; exit 1 if a run would fail."""
+    """Look at versions, memory, disk, the workspace and open ports; exit 1 if a run would fail."""
     checks: tuple[Callable[[], Finding], ...] = (
         _python, _torch, _processors, _memory, lambda: _disk(workspace),
-        lambda: _workspace(workspace), _other_ray,
+        lambda: _workspace(workspace), _other_ray, _ray_token,
     )  # fmt: skip
     findings = [check() for check in checks]
+    findings += _ray_ports()
     findings += [Finding(name, importlib.metadata.version(name)) for name in LIBRARIES]
     if as_json:
-        print_json([finding.__dict__ for finding in findings])
+        print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             mark = "ok  " if finding.ok else "FAIL"
@@ -92,3 +98,32 @@ def _other_ray() -> Finding:
     running = sum(name in ("raylet", "gcs_server") for name in names)
     fix = "stop it (ray stop) or join it with RAY_ADDRESS: two on one host hang" if running else ""
     return Finding("other Ray instances", "one is running" if running else "none", not running, fix)
+
+
+def _ray_token() -> Finding:
+    from voxsiam.orchestration.ray_access import readable_by_others, token_file
+
+    path = token_file()
+    if readable_by_others(path):
+        return Finding("Ray's token", f"others can read {path}", False, f"chmod 600 {path}")
+    return Finding("Ray's token", "for its owner alone" if path.exists() else "none yet")
+
+
+def _ray_ports() -> list[Finding]:
+    from voxsiam.orchestration.ray_ports import find_ray_ports
+
+    try:
+        ports = find_ray_ports()
+    except psutil.AccessDenied:
+        return [Finding("Ray's ports", "this system shows them to its administrator alone")]
+    return [_ray_port(port) for port in ports] or [Finding("Ray's ports", "no Ray is running")]
+
+
+def _ray_port(port: "RayPort") -> Finding:
+    reach = "other hosts reach it" if port.is_outside else "this machine alone"
+    token = {"yes": "wants a token", "no": "answers without a token"}
+    said = token.get(port.wants_token, port.wants_token)
+    is_open = port.is_outside and port.wants_token == "no"  # noqa: S105
+    fix = "close it to other hosts: docs/security.md" if port.is_outside else ""
+    found = f"{port.address}:{port.port}, {reach}, {said}"
+    return Finding(f"port of {port.owner}", found, not is_open, fix, asdict(port))

@@ -1,4 +1,6 @@
 import itertools
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -159,3 +161,39 @@ def test_only_a_study_can_be_loaded(store, results):
         load_study(store[1], "0" * 32)
     with pytest.raises(UserError, match="is no study"):
         load_study(store[1], results.trials[0].run_id)
+
+
+@pytest.mark.parametrize("way", ["..%2f..%2fsecret", "%2e%2e/secret", "..%252f..%252fsecret"])
+def test_artifacts_outside_their_run_are_not_shown(store, way):
+    """S7: a report would print what stands there."""
+    client, uri, folder, _ = store
+    experiment = client.create_experiment(f"elsewhere {way}", f"{folder.as_uri()}/a/{way}")
+    run = new_run(client, experiment)
+    assert_not_shown(load_study(uri, run))
+
+
+def test_links_out_of_a_run_are_not_followed(store, tmp_path):
+    client, uri, _, _ = store
+    run = new_study(store, "linked")
+    plan = Path(unquote(urlsplit(client.get_run(run).info.artifact_uri).path)) / "study/plan.json"
+    plan.rename(tmp_path / "secret.json")
+    plan.symlink_to(tmp_path / "secret.json")
+    assert_not_shown(load_study(uri, run))
+
+
+def test_a_server_cannot_name_files_of_this_machine(store, monkeypatch):
+    client, uri, _, _ = store
+    run = new_study(store, "served")
+    assert load_study(uri, run).plan == PLAN
+    monkeypatch.setattr(type(client), "tracking_uri", "http://127.0.0.1:9")
+    assert_not_shown(load_study(uri, run))
+
+
+def new_run(client, experiment):
+    tags = prefixed({"kind": "study", "study": "table3", "preset": "tiny", "study_id": "elsewhere"})
+    return client.create_run(experiment, tags=tags).info.run_id
+
+
+def assert_not_shown(read):
+    assert read.plan == {}
+    assert any("do not lie in the run's own folder" in note for note in read.notes)

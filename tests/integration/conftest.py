@@ -5,6 +5,7 @@ import pytest
 import ray
 
 from tests.integration.programs import START
+from voxsiam.orchestration.ray_access import OUTSIDE
 
 
 @pytest.fixture
@@ -14,6 +15,8 @@ def program(ray_instance, child_environment, tmp_path):
         "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
         # A local Ray asks for its token; a process that joins must say that it has one.
         "RAY_AUTH_MODE": "token",
+        # Else Ray takes the 127.0.0.1 of that address for the machine's outside address.
+        OUTSIDE: "0",
         "PYTHONUNBUFFERED": "1",
     }
     started = []

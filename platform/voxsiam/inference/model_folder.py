@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from voxsiam.durable_files import sha256_of, sync, temporary_beside
@@ -23,10 +22,10 @@ from voxsiam.inference.model_description import (
 )
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network_config import NetworkConfig
+from voxsiam.models.tensor_file import read_tensors
 
 WEIGHTS = "model.safetensors"
-
-_MAX_HEADER_BYTES = 2**20  # the largest of the four networks needs 30 KiB
+OTHER_MODEL = "put the weights and the description of the same model together"
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,6 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _check_file(path: Path, sha256: str) -> None:
     try:
         found = sha256_of(path)
-        with path.open("rb") as stream:
-            header_bytes = int.from_bytes(stream.read(8), "little")
     except OSError as error:
         raise _refuse(path, f"The model's weights cannot be read ({error.strerror}).") from None
     if found != sha256:
@@ -106,9 +103,6 @@ def _check_file(path: Path, sha256: str) -> None:
             "The weights were cut short or altered, or belong to another model: their SHA-256 is "
             f"{found[:12]}, described is {sha256[:12]}.",
         )
-    # The library's own limit is 100 MB, and it takes several times as much to parse that.
-    if header_bytes > _MAX_HEADER_BYTES:
-        raise _refuse(path, f"The weights' header claims {header_bytes} bytes.")
 
 
 def _with_weights(path: Path, config: NetworkConfig) -> nn.Module:
@@ -116,30 +110,10 @@ def _with_weights(path: Path, config: NetworkConfig) -> nn.Module:
         # On the meta device a network takes no memory until the file turns out to fit it.
         with torch.device("meta"):
             network = build_network(config)
-        _check_tensors(path, network.state_dict())
-        network.load_state_dict(load_file(path), assign=True)
-    except (SafetensorError, RuntimeError, ValueError, OverflowError) as error:
+        tensors = read_tensors(path, network.state_dict(), fix=OTHER_MODEL)
+        network.load_state_dict(tensors, assign=True)
+    except (RuntimeError, ValueError, OverflowError) as error:
         raise _refuse(path, f"The weights cannot be read ({error!s:.120}).") from None
     if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
         raise _refuse(path, "Weights are NaN or infinite: training diverged.", "train it again")
     return network
-
-
-def _check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    expected = {name: _shown(tensor.shape, "F32") for name, tensor in tensors.items()}
-    with safe_open(path, framework="pt") as file:
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-        found = {name: _shown(s.get_shape(), s.get_dtype()) for name, s in slices.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        wanted, here = expected.get(name, "absent"), found.get(name, "absent")
-        if here != wanted:
-            raise _refuse(
-                path,
-                "The weights are not those of the described network: "
-                f"tensor '{name:.80}' is {here}, expected {wanted}.",
-                "put the weights and the description of the same model together",
-            )
-
-
-def _shown(shape: torch.Size | list[int], dtype: str) -> str:
-    return f"{'x'.join(map(str, shape)) or 'a number'} ({dtype})"

@@ -15,6 +15,7 @@ import ray
 from voxsiam.errors import UserError
 from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.node_checks import check_workspace
+from voxsiam.orchestration.ray_access import keep_token_private, on_loopback
 from voxsiam.orchestration.ray_settings import RAY_SETTINGS
 from voxsiam.orchestration.workspace import Workspace, write_json
 
@@ -68,6 +69,32 @@ def object_store_bytes() -> int:
     return max(min(wanted, free), 256 * 2**20)
 
 
+def start_ray(cpus: int, object_store: int, env_vars: dict[str, str] | None = None) -> Path:
+    """Start a Ray that only this user of this machine can reach; return its session's folder.
+
+    Args:
+        cpus: How many it says it has; they are only tokens.
+        object_store: Bytes of shared memory for volumes.
+        env_vars: More environment for its workers.
+    """
+    keep_token_private()
+    with on_loopback():
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=object_store,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            runtime_env={"env_vars": env_vars} if env_vars else None,
+        )
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    folder = Path(ray._private.worker._global_node.get_session_dir_path())  # pyright: ignore
+    # Ray lets every user of the machine write into it; workers run what lies there.
+    folder.chmod(0o700)
+    return folder
+
+
 def _join() -> None:
     """Join the cluster at RAY_ADDRESS; a submitted job has brought its settings and its code."""
     variables = {} if IN_A_JOB in os.environ else {"env_vars": RAY_SETTINGS}
@@ -75,21 +102,11 @@ def _join() -> None:
 
 
 def _start_local(workspace: Workspace) -> None:
-    # At least two, so that two workers run on a one-core machine too: CPUs are only tokens.
-    cpus = max(2, local_cpus())
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        object_store_memory=object_store_bytes(),
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    node = ray._private.worker._global_node  # pyright: ignore
+    # At least two, so that two workers run on a one-core machine too.
+    folder = start_ray(max(2, local_cpus()), object_store_bytes())
     owner = psutil.Process()
     session = {
-        "folder": node.get_session_dir_path(),
+        "folder": str(folder),
         "pid": owner.pid,
         "started": owner.create_time(),
     }

@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from voxsiam.durable_files import remove_abandoned, sha256_of, sync, temporary_beside
+from voxsiam.models.tensor_file import read_tensors
 
 KEEP = 2
 MOMENTS = ("exp_avg", "exp_avg_sq")
+WEIGHTS, OPTIMISER = "weights.safetensors", "optimiser.safetensors"
+START_ANEW = "remove this checkpoint's folder; the training goes on from the one before"
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class CheckpointFolder:
         target = self.folder / f"epoch-{state.epochs_done:04d}"
         partial = temporary_beside(target)
         partial.mkdir(parents=True)
-        save_file(_contiguous(module.state_dict()), partial / "weights.safetensors")
-        save_file(_optimiser_tensors(module, optimiser), partial / "optimiser.safetensors")
+        save_file(_contiguous(module.state_dict()), partial / WEIGHTS)
+        save_file(_optimiser_tensors(module, optimiser), partial / OPTIMISER)
         sums = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
         content = {**state.__dict__, "records": list(state.records), "files": sums}
         sealed = {"content": content, "sha256": _sha256_json(content)}
@@ -94,12 +97,20 @@ def _epoch_of(path: Path) -> int:
 
 
 def restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Load weights, Adam's moments and the generator's state into a freshly built training."""
-    module.load_state_dict(load_file(path / "weights.safetensors"))
-    tensors = load_file(path / "optimiser.safetensors")
+    """Load weights, Adam's moments and the generator's state into a freshly built training.
+
+    Raises:
+        UserError: The files hold anything else than this training's tensors.
+    """
+    parameters = dict(module.named_parameters())
+    expected = _expected_optimiser_tensors(parameters)
+    weights = read_tensors(path / WEIGHTS, module.state_dict(), fix=START_ANEW)
+    tensors = read_tensors(
+        path / OPTIMISER, expected, fix=START_ANEW, may_lack=expected.keys() - {"rng"}
+    )
+    module.load_state_dict(weights)
     torch.set_rng_state(tensors.pop("rng"))
     groups = optimiser.state_dict()
-    parameters = dict(module.named_parameters())
     for index, (name, parameter) in enumerate(parameters.items()):
         if f"step/{name}" not in tensors:
             continue  # it has had no gradient yet
@@ -118,6 +129,14 @@ def _optimiser_tensors(module: nn.Module, optimiser: torch.optim.Optimizer) -> d
         for key, value in state.get(index, {}).items():
             tensors[f"{key}/{name}"] = value
     return _contiguous(tensors)
+
+
+def _expected_optimiser_tensors(parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+    expected = {"rng": torch.get_rng_state()}
+    for name, parameter in parameters.items():
+        expected |= {f"{key}/{name}": parameter for key in MOMENTS}
+        expected[f"step/{name}"] = torch.zeros(())
+    return expected
 
 
 def _contiguous(tensors: dict[str, Any]) -> dict[str, Tensor]:

@@ -1,0 +1,83 @@
+"""Who may talk to a Ray that we start: this machine, with a token that only its owner can read."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from voxsiam.durable_files import temporary_beside
+from voxsiam.errors import UserError
+
+OUTSIDE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's own variable: at 1 a Ray may form a cluster, and listens on all interfaces."""
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Let a Ray that is started here listen on 127.0.0.1 alone.
+
+    On Linux it takes the machine's outside address for its own, even where 127.0.0.1 is given,
+    and every port of it is then open to other hosts. Where Ray can form no cluster, as on macOS,
+    its address is 127.0.0.1, and all its processes bind that.
+
+    Raises:
+        UserError: OUTSIDE is asked for, but without Ray's token.
+    """
+    from ray._private import ray_constants
+
+    usual = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = os.environ.get(OUTSIDE) == "1"
+    if ray_constants.ENABLE_RAY_CLUSTER and not _asks_for_token():
+        raise UserError(
+            "Ray would listen on all interfaces without a token: anyone could run programs here",
+            where=f"{OUTSIDE}, RAY_AUTH_MODE",
+            fix="unset one of the two variables",
+        )
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = usual
+
+
+def _asks_for_token() -> bool:
+    return os.environ.get("RAY_AUTH_MODE", "token").lower() == "token"
+
+
+def token_file() -> Path:
+    """Where Ray looks for its token on this machine."""
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+
+
+def keep_token_private() -> None:
+    """Make Ray's token where there is none, and let its owner alone read it.
+
+    Ray's own way leaves it readable for every user of the machine.
+    """
+    path = token_file()
+    if readable_by_others(path):
+        path.chmod(0o600)
+    if path.exists() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = temporary_beside(path)
+    try:
+        descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(32))
+        # Unlike a rename this fails where another command has just made one.
+        path.hardlink_to(whole)
+    except FileExistsError:
+        pass
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def readable_by_others(path: Path) -> bool:
+    """Tell whether others can read a file of this user; other users mend their own."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return found.st_uid == os.geteuid() and bool(stat.S_IMODE(found.st_mode) & 0o077)
