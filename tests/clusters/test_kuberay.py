@@ -124,7 +124,7 @@ def test_the_job_runs_a_command_that_exists_on_the_cluster_that_exists():
     assert program == "voxsiam"
     command = typer.main.get_command(app)
     while arguments and arguments[0] in getattr(command, "commands", {}):
-        command = command.commands[arguments.pop(0)]
+        command = getattr(command, "commands", {})[arguments.pop(0)]
     options = command.make_context("run", arguments).params
     assert options["name"] == job["spec"]["metadata"]["study"]
     assert str(options["workspace"]).startswith("/shared/")

@@ -57,17 +57,20 @@ def test_drivers_of_trials_have_their_token_on_the_head_and_no_training_is_there
 
 
 @pytest.mark.parametrize("name", [ON_PREMISE, AWS])
-def test_the_token_is_on_every_node_and_the_dashboard_stays_on_the_head(name):
+def test_token_and_tracking_are_brought_and_the_dashboard_stays_on_the_head(name):
     config = load(name)
-    assert config["file_mounts"] == {"/home/voxsiam/.ray/auth_token": "~/.ray/auth_token"}
+    assert config["file_mounts"]["/home/voxsiam/.ray/auth_token"] == "~/.ray/auth_token"
     (start,) = (line for line in config["head_start_ray_commands"] if "--head" in line)
     assert "--dashboard-host=127.0.0.1" in start
+    (tracking,) = (path for path in config["file_mounts"] if path.endswith("tracking.env"))
+    assert tracking.replace("/home/voxsiam", ". ~") in start
 
 
 @pytest.mark.parametrize("name", [ON_PREMISE, AWS])
 def test_what_is_to_fill_in_is_said_at_its_head(name):
     text = (CLUSTERS / name).read_text()
     comments, _, body = text.partition("cluster_name:")
-    found = set(re.findall(r"\b(?<!\$)[A-Z][A-Z0-9]*_[A-Z0-9_]*\b|\bREGISTRY\b", body))
+    body = re.sub(r"#.*|\$\w+", "", body)
+    found = set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*\b|\bREGISTRY\b", body))
     assert found == TO_FILL_IN[name]
     assert all(word in comments for word in found)

@@ -90,7 +90,7 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
     Raises:
         UserError: Another command has a local Ray in this workspace now.
     """
-    joins = bool(os.environ.get("RAY_ADDRESS"))
+    joins = joins_cluster()
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if joins:
         ray.init(logging_level=logging.ERROR, log_to_driver=False)
@@ -105,6 +105,11 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
         ray.shutdown()
         if not joins:
             _session_file(workspace).unlink(missing_ok=True)
+
+
+def joins_cluster() -> bool:
+    """Tell whether commands join a Ray cluster: RAY_ADDRESS names it, as inside submitted jobs."""
+    return bool(os.environ.get("RAY_ADDRESS"))
 
 
 def local_cpus() -> int:

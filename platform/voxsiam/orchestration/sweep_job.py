@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from ray import tune
 
 from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.ledger import TrialPlan, TrialState
 from voxsiam.orchestration.run import CaseSource
 from voxsiam.orchestration.search_history import SearchHistory
@@ -52,8 +53,9 @@ def run_sweep(
     slots = capacity.trials_at_once(plan.workers)
     search = SweepSearch(ledger, SearchHistory(ledger))
     keeper = _SweepKeeper(ledger, search, plan.workers if capacity.gpus else 0, listeners)
-    bridge = TuneBridge(search.runs, [keeper, *listeners], keeper.when_cut_short)
-    job = TrialJob(load, workspace, capacity, plan.workers, slots)
+    heard = [keeper, *listeners, *cluster_listeners(plan.sweep_id)]
+    bridge = TuneBridge(search.runs, heard, keeper.when_cut_short)
+    job = TrialJob(plan.sweep_id, load, workspace, capacity, plan.workers, slots)
     tuner = tune.Tuner(
         job.trainable(),
         tune_config=tune.TuneConfig(
