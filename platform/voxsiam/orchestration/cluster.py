@@ -97,6 +97,7 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
     else:
         _end_leftovers(workspace)
         _start_local(workspace)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
@@ -140,7 +141,6 @@ def _start_local(workspace: Workspace) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     node = ray._private.worker._global_node  # pyright: ignore
     owner = psutil.Process()
     session = {

@@ -32,8 +32,8 @@ class RunLabel:
 
     def attempt_name(self) -> str:
         """Name an attempt at the run: it is a folder too, and new each time."""
-        words = re.sub(r"[^\w.-]+", "-", f"{self.study}.{self.row}.seed-{self.seed}")
-        return f"{words}.{os.urandom(4).hex()}"
+        parts = self.study, self.row, f"seed {self.seed}", os.urandom(4).hex()
+        return ".".join(re.sub(r"[^\w.-]+", "-", part).strip("-.") for part in parts)
 
 
 @contextmanager

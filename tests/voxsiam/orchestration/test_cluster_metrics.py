@@ -71,7 +71,7 @@ def test_they_cost_nothing_to_speak_of(tmp_path):
     start = time.process_time()
     for _ in range(100):
         metrics.epoch_done(trial, record)
-    # An epoch takes seconds; measured 0.1 ms.
+    # An epoch takes seconds; measured 0.02 ms.
     assert (time.process_time() - start) / 100 < 0.01
 
 
@@ -99,4 +99,4 @@ def test_a_run_is_seen_from_outside_by_study_row_and_seed(tmp_path, monkeypatch)
         )
         assert epochs == ["1", "2", "3"]
     (attempt,) = (path.name for path in workspace.ray.iterdir() if path.name.startswith("seen."))
-    assert attempt.startswith("seen.feature-1-.seed-0.")
+    assert attempt.startswith("seen.feature-1.seed-0.")
