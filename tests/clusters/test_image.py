@@ -54,7 +54,8 @@ def test_versions_are_those_of_the_project():
     assert project()["requires-python"] == f">={python}"
     assert set(re.findall(r"\btorch==(\S+)", text)) == {pinned("torch")}
     assert text.count("--constraint constraints.txt") == text.count("pip install") == 2
-    assert "server" in project()["optional-dependencies"]
+    (extras,) = re.findall(r'"\.\[(.+)\]"', text)
+    assert set(extras.split(",")) <= set(project()["optional-dependencies"])
 
 
 def test_what_enters_the_image_is_listed():

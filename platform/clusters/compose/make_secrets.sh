@@ -10,7 +10,6 @@ keep() { test -s "$1" || cat > "$1"; }
 random 32 | keep ray_token
 random 16 | keep postgres_password
 random 16 | keep mlflow_password
-random 32 | keep mlflow_secret_key
 key=GK$(random 12) secret=$(random 32)
 test -s s3.env || printf 'AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n' "$key" "$secret" > s3.env
 . ./s3.env

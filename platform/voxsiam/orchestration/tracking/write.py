@@ -242,5 +242,9 @@ def _source_tags() -> dict[str, str]:
     """Name the commit that the code comes from, where it comes from a checkout."""
     folder = Path(__file__).parent
     command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        # The image of a cluster has no git, and nothing to ask it about.
+        return {}
     return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}
