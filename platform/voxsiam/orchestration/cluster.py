@@ -34,13 +34,14 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
         UserError: Another command has a local Ray in this workspace now, or a node of the cluster
             does not see the workspace.
     """
-    joins = bool(os.environ.get("RAY_ADDRESS"))
+    joins = joins_cluster()
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if joins:
         _join()
     else:
         _end_leftovers(workspace)
         _start_local(workspace)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
@@ -51,6 +52,11 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
         ray.shutdown()
         if not joins:
             _session_file(workspace).unlink(missing_ok=True)
+
+
+def joins_cluster() -> bool:
+    """Tell whether commands join a Ray cluster: RAY_ADDRESS names it, as inside submitted jobs."""
+    return bool(os.environ.get("RAY_ADDRESS"))
 
 
 def local_cpus() -> int:

@@ -16,5 +16,9 @@ def source_commit() -> str | None:
     if sent.exists():
         return sent.read_text()
     command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        # The image of a cluster has no git, and nothing to ask it about.
+        return None
     return found.stdout.strip() if found.returncode == 0 else None

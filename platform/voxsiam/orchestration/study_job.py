@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ray import tune
 
 from voxsiam.orchestration.capacity import Capacity
+from voxsiam.orchestration.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.ledger import Ledger, TrialPlan, TrialState
 from voxsiam.orchestration.run import CaseSource
 from voxsiam.orchestration.trial_job import PROCESS_DEATHS, TrialJob, trial_config
@@ -34,9 +35,12 @@ def run_study(
     if not trials:
         return []
     slots = min(capacity.trials_at_once(plan.workers, plan.gpu_share), len(trials))
-    job = TrialJob(load, workspace, capacity, plan.workers, slots, plan.gpu_share, threads)
-    bridge = TuneBridge([[trial] for trial in trials], [_LedgerKeeper(ledger), *listeners])
-    configs = [trial_config(index, [trial.run]) for index, trial in enumerate(trials)]
+    job = TrialJob(
+        plan.study_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share, threads
+    )
+    heard = [_LedgerKeeper(ledger), *listeners, *cluster_listeners(plan.study_id)]
+    bridge = TuneBridge([[trial] for trial in trials], heard)
+    configs = [trial_config(i, plan.study_id, [trial]) for i, trial in enumerate(trials)]
     tuner = tune.Tuner(
         job.trainable(),
         param_space={"trial": tune.grid_search(configs)},

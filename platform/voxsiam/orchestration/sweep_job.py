@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ray import tune
 
 from voxsiam.orchestration.capacity import Capacity
+from voxsiam.orchestration.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.run import CaseSource
 from voxsiam.orchestration.search_history import SearchHistory
 from voxsiam.orchestration.sweep_keeper import SweepKeeper, SweepListener
@@ -32,8 +33,9 @@ def run_sweep(
     slots = capacity.trials_at_once(plan.workers, plan.gpu_share)
     search = SweepSearch(ledger, SearchHistory(ledger))
     keeper = SweepKeeper(ledger, search, plan.workers if capacity.gpus else 0, listeners)
-    bridge = TuneBridge(search.runs, [keeper, *listeners], keeper.when_cut_short)
-    job = TrialJob(load, workspace, capacity, plan.workers, slots, plan.gpu_share)
+    heard = [keeper, *listeners, *cluster_listeners(plan.sweep_id)]
+    bridge = TuneBridge(search.runs, heard, keeper.when_cut_short)
+    job = TrialJob(plan.sweep_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share)
     tuner = tune.Tuner(
         job.trainable(),
         tune_config=tune.TuneConfig(

@@ -107,7 +107,8 @@ class SweepSearch(Searcher):
         trial = self._waiting.pop(0) if self._waiting else self._new_trial()
         if trial is None:
             return Searcher.FINISHED
-        config = trial_config(trial.number, [run.run for run in self.runs[trial.number]])
+        sweep = self._ledger.plan.sweep_id
+        config = trial_config(trial.number, sweep, self.runs[trial.number])
         return {"trial": config}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:

@@ -1,5 +1,6 @@
 """What runs inside a Ray Train worker; imported by each of them, so it stays light."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import nn
 
 from voxsiam.collective import gather_objects
 from voxsiam.orchestration.run import RunPlan, execute_run
+from voxsiam.orchestration.run_label import epoch_line, labelled_log
 from voxsiam.training.context import Record
 from voxsiam.training.divergence import TrainingDivergedError
 
@@ -19,6 +21,8 @@ PLACEMENT_GROUP_KEY = "placement_group"
 """Record entry that tells the study which placement group to free when Tune stops the trial."""
 
 RUN_INDEX, FIDELITY = "run_index", "fidelity"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class RayTrainWorker:
             RunStoppedError: On all ranks, where the study has asked for it.
         """
         group = ray.util.get_current_placement_group()
+        if "epoch" in record:
+            log.info(epoch_line(record))
         extra = {PLACEMENT_GROUP_KEY: group.id.hex()} if group is not None else {}
         ray.train.report({**self._stamp.on(record), **extra})
         # Whoever has done the last epoch ends by itself, and with a result.
@@ -99,11 +105,14 @@ def run_in_worker(config: dict[str, Any]) -> None:
     """Execute the run of a train job; Ray Train calls this in each worker."""
     plan = RunPlan.model_validate_json(config["plan"])
     worker = RayTrainWorker(Stamp(**config["stamp"]), plan.stop_file)
-    try:
-        execute_run(plan, config["load"], worker)
-    except RunStoppedError:
-        return
-    except TrainingDivergedError as error:
-        # All ranks raise it in the same step. Raised further, Ray Train would try again.
-        if worker.rank == 0:
-            plan.divergence_file.write_text(str(error))
+    with labelled_log(f"{config['label']} | rank {worker.rank}"):
+        try:
+            log.info("rank %d of %d on %s", worker.rank, worker.world_size, worker.device)
+            execute_run(plan, config["load"], worker)
+        except RunStoppedError:
+            log.info("asked to end")
+        except TrainingDivergedError as error:
+            log.error("%s", error)
+            # All ranks raise it in the same step. Raised further, Ray Train would try again.
+            if worker.rank == 0:
+                plan.divergence_file.write_text(str(error))

@@ -4,9 +4,9 @@ Studies and sweeps share it; they differ in where their trials come from.
 """
 
 import functools
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -14,11 +14,16 @@ from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from voxsiam.orchestration.capacity import DRIVER, Capacity
+from voxsiam.orchestration.cluster import joins_cluster
+from voxsiam.orchestration.ledger import TrialPlan
 from voxsiam.orchestration.run import CaseSource, RunPlan, execute_run
-from voxsiam.orchestration.train_job import train_on_workers
+from voxsiam.orchestration.run_label import RunLabel, epoch_line, labelled_log
+from voxsiam.orchestration.train_job import Attempt, Workers, train_on_workers
 from voxsiam.orchestration.train_worker import Stamp
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record, SingleProcess
+
+log = logging.getLogger(__name__)
 
 PROCESS_DEATHS = tune.FailureConfig(max_failures=3)
 """A trial whose process or node died starts again elsewhere and goes on from its checkpoint."""
@@ -29,6 +34,7 @@ class TrialJob:
     """How the trials of a study or sweep are run.
 
     Attributes:
+        study: Id of the study or sweep.
         load: Reads the cases.
         workspace: Holds what Ray writes for itself.
         capacity: Of the cluster.
@@ -38,6 +44,7 @@ class TrialJob:
         threads: Of a trial that trains in its own process; its share of the nodes where None.
     """
 
+    study: str
     load: CaseSource
     workspace: Workspace
     capacity: Capacity
@@ -56,59 +63,68 @@ class TrialJob:
         threads = self.threads or self.capacity.threads(self.slots)
         bound = functools.partial(
             _run_trial,
-            workers=0 if self.in_process else self.workers,
-            gpu_share=self.gpu_share if self.capacity.gpus else 0.0,
-            storage=self.workspace.ray,
+            workers=None if self.in_process else self._workers(),
             threads=threads,
         )
+        # Ray's dashboard shows the actors of trials by this name.
+        bound.__name__ = self.study  # pyright: ignore[reportAttributeAccessIssue]
         own = {"CPU": float(min(threads, self.capacity.largest))}
         placed = PlacementGroupFactory([own if self.in_process else DRIVER])
         return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)
 
+    def _workers(self) -> Workers:
+        gpu_share = self.gpu_share if self.capacity.gpus else 0.0
+        return Workers(self.workers, gpu_share, self.workspace.ray, watched=joins_cluster())
 
-def trial_config(index: int, runs: Sequence[RunPlan]) -> dict[str, Any]:
+
+def trial_config(index: int, study: str, runs: Sequence[TrialPlan]) -> dict[str, Any]:
     """Say what a trial runs, as Tune carries it.
 
     Args:
         index: Number of the trial in its study or sweep.
+        study: Id of that study or sweep.
         runs: One after the other.
     """
-    return {"index": index, "runs": [run.model_dump_json() for run in runs]}
+    return {
+        "index": index,
+        "runs": [each.run.model_dump_json() for each in runs],
+        "labels": [asdict(RunLabel.of_trial(study, each)) for each in runs],
+    }
 
 
 def _run_trial(
-    config: dict[str, Any],
-    *,
-    load: CaseSource,
-    workers: int,
-    gpu_share: float,
-    storage: Path,
-    threads: int,
+    config: dict[str, Any], *, load: CaseSource, workers: Workers | None, threads: int
 ) -> None:
     """Tune's function: the runs of one trial, here (no workers) or on Ray Train workers."""
-    for index, plan in enumerate(map(RunPlan.model_validate_json, config["trial"]["runs"])):
+    runs = zip(config["trial"]["runs"], config["trial"]["labels"], strict=True)
+    for index, (run, names) in enumerate(runs):
+        plan, label = RunPlan.model_validate_json(run), RunLabel(**names)
         stamp = Stamp(index=index, epochs=plan.recipe.epochs)
         plan.directory.mkdir(parents=True, exist_ok=True)
         for left in (plan.error_file, plan.stop_file):
             left.unlink(missing_ok=True)
-        try:
-            if workers:
-                train_on_workers(
-                    plan, load, stamp, workers=workers, gpu_share=gpu_share, storage=storage
-                )
-            else:
-                torch.set_num_threads(threads)
-                execute_run(plan, load, SingleProcess(_reporter(stamp)))
-        except Exception as error:
-            # Raised on, Tune would try again what ends alike; it does so for processes that die.
-            plan.error_file.write_text(_cause(error))
+        with labelled_log(str(label)):
+            try:
+                if workers is not None:
+                    train_on_workers(Attempt(plan, load, stamp, label), workers)
+                else:
+                    torch.set_num_threads(threads)
+                    execute_run(plan, load, SingleProcess(_reporter(stamp)))
+            except Exception as error:
+                # Raised on, Tune would try again what ends alike; it does so when processes die.
+                plan.error_file.write_text(_cause(error))
+                log.error("failed: %s", _cause(error))
         if not plan.result_file.exists():
             # It failed, or was asked to end: further seeds of the point are not worth it.
             return
 
 
 def _reporter(stamp: Stamp) -> Callable[[Record], None]:
-    return lambda record: tune.report(stamp.on(record))
+    def report(record: Record) -> None:
+        log.info(epoch_line(record))
+        tune.report(stamp.on(record))
+
+    return report
 
 
 def _cause(error: BaseException) -> str:
