@@ -11,7 +11,19 @@ from typing import NoReturn
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam_cli import data, demo, doctor, evaluate, models, predict, study, sweep, train, ui
+from voxsiam_cli import (
+    data,
+    demo,
+    doctor,
+    evaluate,
+    models,
+    predict,
+    study,
+    sweep,
+    tracking,
+    train,
+    ui,
+)
 from voxsiam_cli.console import errors, show_error
 
 STOPPED, TERMINATED = 130, 143
@@ -28,6 +40,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(tracking.app, name="tracking")
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(models.models)

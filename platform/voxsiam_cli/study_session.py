@@ -17,11 +17,12 @@ from experiments.presets import Preset
 from experiments.studies import STUDIES
 from experiments.table import Table
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.cluster import Capacity, ray_instance
+from voxsiam.orchestration.cluster import Capacity, alive_nodes, ray_instance
 from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.report import keep_report
+from voxsiam.orchestration.tracking.store import StoreAwayError, asking, check_store
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
@@ -36,6 +37,7 @@ def start_study(
     check_choices(table, preset, choices)
     with ray_instance(workspace) as capacity:
         capacity.trials_at_once(choices.workers or preset.workers)
+        check_store(workspace.tracking_uri, alive_nodes())
         prepared = require_prepared(data, preset, workspace)
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
         plan = known.plan if known else plan_study(table, preset, prepared, choices, workspace)
@@ -49,6 +51,7 @@ def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
     go_on = _go_on(ledger.plan.study, workspace)
     with ray_instance(workspace) as capacity:
+        check_store(workspace.tracking_uri, alive_nodes())
         failed = run_ledger(ledger, workspace, capacity, go_on)
     report_study(STUDIES[ledger.plan.study], workspace, ledger.plan.study_id)
     exit_on_failure(failed, go_on)
@@ -113,7 +116,8 @@ def open_planned(folder: Path, fingerprint: str) -> PreparedSet:
 def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
     """Write the report from MLflow alone and print the table beside the paper's."""
     uri = workspace.tracking_uri
-    results = load_study(uri, find_study(uri, study_id))
+    with reporting(workspace, f"voxsiam study report {table.name}"):
+        results = load_study(uri, find_study(uri, study_id))
     cache = workspace.cache / "figures"
     page = write_report(table, results, workspace.report(table.name), cache=cache)
     keep_report(uri, results.parent_run_id, page.parent)
@@ -121,6 +125,25 @@ def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.root}")
+
+
+@contextmanager
+def reporting(workspace: Workspace, report: str) -> Iterator[None]:
+    """Read what a report needs; where the server is away, say what writes it later.
+
+    Args:
+        workspace: Whose report it is.
+        report: The command that writes it.
+    """
+    try:
+        with asking(workspace.tracking_uri):
+            yield
+    except StoreAwayError as error:
+        say(f"no report: {error}", "red")
+        say("the trainings are kept. When the server answers again:")
+        say(f"  voxsiam tracking replay --workspace {workspace.root}")
+        say(f"  {report} --workspace {workspace.root}")
+        raise typer.Exit(1) from None
 
 
 @contextmanager

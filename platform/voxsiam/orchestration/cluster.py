@@ -107,6 +107,11 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
             _session_file(workspace).unlink(missing_ok=True)
 
 
+def alive_nodes() -> int:
+    """Count the nodes of the Ray instance that this process has joined."""
+    return sum(node["Alive"] for node in ray.nodes())
+
+
 def local_cpus() -> int:
     """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
