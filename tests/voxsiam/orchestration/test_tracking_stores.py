@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -11,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from dashboards.results import load_study
 from tests.conftest import REPOSITORY
 from tests.postgres import find_programs, postgres
-from tests.tracking_server import serving
+from tests.tracking_server import free_port, serving
 from tests.voxsiam.orchestration.test_tracking_doors import ADMIN_SECRET, assert_nowhere
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from voxsiam.errors import UserError
@@ -19,6 +20,7 @@ from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.tracking.find import download_model
 from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.login import Login
+from voxsiam.orchestration.tracking.server import TrackingServer
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
@@ -104,12 +106,15 @@ def test_the_password_comes_from_the_environment_alone(database, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_a_wrong_password_is_not_printed(database, tmp_path):
+def test_a_wrong_password_is_said_at_once_and_not_printed(database, tmp_path, monkeypatch):
+    monkeypatch.delenv("PGPASSWORD", raising=False)
     wrong = database.uri.replace("mlflow@", "mlflow:n0t-the-right-one@")
-    with pytest.raises(AssertionError) as raised, serving(tmp_path, store=wrong):
-        pass
-    assert "password authentication failed" in str(raised.value)
+    server = TrackingServer(wrong, str(tmp_path), port=free_port())
+    with pytest.raises(UserError, match="password authentication failed") as raised:
+        server.check()
     assert "n0t-the-right-one" not in str(raised.value)
+    monkeypatch.setenv("PGPASSWORD", database.password)
+    replace(server, store=database.uri).check()
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """MLflow: write runs, find runs."""
 
+import logging
 import os
 
 # MLflow's own settings, read when it is imported: no usage reports to its makers, and no look-up of
@@ -11,4 +12,6 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # told is kept and written later (write.py).
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+# We say once that a server is away; its HTTP library would say so with every call.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)

@@ -80,7 +80,7 @@ class Outbox:
         if not self.path.exists():
             return []
         events: list[Event] = []
-        for line in self.path.read_text().splitlines():
+        for line in self.path.read_text().split("\n"):
             try:
                 events.append(Event.model_validate_json(line))
             except ValidationError:

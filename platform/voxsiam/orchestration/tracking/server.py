@@ -140,6 +140,7 @@ class TrackingServer:
             )
         if kind.startswith("postgresql"):
             _require("psycopg", "server", "PostgreSQL", without_password(self.store))
+            _ask_postgres(self.store)
 
     def _check_port(self) -> None:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -166,6 +167,21 @@ def end_group(process: subprocess.Popen) -> None:
             process.wait(timeout=_STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
             continue
+
+
+def _ask_postgres(store: str) -> None:
+    """Connect once: MLflow itself would try for minutes before it says what is wrong."""
+    import psycopg
+
+    scheme, _, rest = store.partition("://")
+    try:
+        psycopg.connect(f"{scheme.partition('+')[0]}://{rest}", connect_timeout=10).close()
+    except psycopg.Error as error:
+        raise UserError(
+            f"the database does not let us in: {str(error).strip().splitlines()[-1]}",
+            where=without_password(store),
+            fix="check that it runs, and PGPASSWORD or ~/.pgpass (docs/tracking.md)",
+        ) from None
 
 
 def _require(module: str, extra: str, what: str, where: str) -> None:

@@ -131,11 +131,15 @@ class StudyTracker:
         return self.waiting
 
     def _tell(self, event: Event) -> None:
-        if not self._outbox and self._try(lambda: self._write([event]), [event]):
-            return
-        self._outbox.add(event)
-        if time.monotonic() >= self._next_try:
-            self.catch_up()
+        try:
+            if not self._outbox and self._try(lambda: self._write([event]), [event]):
+                return
+            self._outbox.add(event)
+            if time.monotonic() >= self._next_try:
+                self.catch_up()
+        except OSError as error:
+            # A full disk: the run's own record still has its epochs, if it comes to its end.
+            log.warning("neither MLflow nor the disk takes what happened: %s", error)
 
     def _try(self, write: Callable[[], object], events: Sequence[Event] = ()) -> bool:
         """Write; tell whether that is settled. What the store will never take is set aside."""
@@ -159,7 +163,9 @@ class StudyTracker:
 
     def _away(self, error: Exception, took_s: float) -> None:
         if not self._next_try:
-            log.warning("MLflow is not told now, the figures are kept and written later: %s", error)
+            log.warning(
+                "MLflow is not told now, the figures are kept and written later: %.300s", error
+            )
         self._next_try = time.monotonic() + max(LEAST_PAUSE_S, PAUSE_FACTOR * took_s)
 
     def _set_aside(self, events: Sequence[Event], error: Exception) -> None:
