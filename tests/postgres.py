@@ -44,7 +44,7 @@ class Postgres:
 def postgres(programs: Path) -> Iterator[Postgres]:
     """Start one; it refuses to run as root, so it runs as the account that Debian made for it."""
     account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
-    as_user = {"user": account.pw_uid, "group": account.pw_gid} if account else {}
+    user, group = (account.pw_uid, account.pw_gid) if account else (None, None)
     home = Path(tempfile.mkdtemp(prefix="pg-"))
     database = Postgres(free_port(), secrets.token_urlsafe(12))
     (home / "password").write_text(database.password)
@@ -56,7 +56,7 @@ def postgres(programs: Path) -> Iterator[Postgres]:
         run = subprocess.run(
             [programs / program, "-D", home / "data", *words],
             cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            extra_groups=[] if account else None, **as_user,
+            user=user, group=group, extra_groups=[] if account else None,
         )  # fmt: skip
         assert run.returncode == 0, run.stdout
 

@@ -115,10 +115,13 @@ class Door(ThreadingHTTPServer):
 
 
 class _Passer(BaseHTTPRequestHandler):
-    server: Door
+    @property
+    def door(self) -> Door:
+        assert isinstance(self.server, Door)
+        return self.server
 
     def _pass(self) -> None:
-        mood, odd = self.server.mood, self.server.count() % 2 == 1
+        mood, odd = self.door.mood, self.door.count() % 2 == 1
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.close_connection = True
         if mood == "shut":
@@ -131,7 +134,7 @@ class _Passer(BaseHTTPRequestHandler):
             self._answer(500 if lost else status, b"" if lost else content, headers)
 
     def _ask(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:
-        call = http.client.HTTPConnection("127.0.0.1", self.server.target_port, timeout=60)
+        call = http.client.HTTPConnection("127.0.0.1", self.door.target_port, timeout=60)
         call.request(self.command, self.path, body, dict(self.headers))
         answer = call.getresponse()
         content = answer.read()

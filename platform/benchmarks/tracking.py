@@ -55,7 +55,9 @@ def write(folder: str, name: str, epochs: int, start: Barrier) -> dict:
     tracker.trial_started(trial)
     took = []
     for epoch in range(1, epochs + 1):
-        record = {"epoch": float(epoch)} | {f"train/figure_{n}": epoch + n / 100 for n in range(FIGURES)}
+        record = {"epoch": float(epoch)} | {
+            f"train/figure_{n}": epoch + n / 100 for n in range(FIGURES)
+        }
         begun = time.perf_counter()
         tracker.epoch_done(trial, record)
         took.append(time.perf_counter() - begun)

@@ -20,13 +20,13 @@ def serve(  # noqa: PLR0913
     store: Annotated[
         str | None,
         typer.Option(
-            help="postgresql://USER@HOST/DATABASE or sqlite:////FILE; the workspace's own sqlite "
-            "file by default. With a password only as MLFLOW_BACKEND_STORE_URI."
+            help="postgresql://USER@HOST/DATABASE or sqlite:////FILE; an sqlite file of the "
+            "server's own by default. With a password only as MLFLOW_BACKEND_STORE_URI."
         ),
     ] = None,
     artifacts: Annotated[
         str | None,
-        typer.Option(help="Folder or s3://BUCKET/PREFIX; the workspace's own by default."),
+        typer.Option(help="Folder or s3://BUCKET/PREFIX; a folder of the server's by default."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
@@ -38,7 +38,7 @@ def serve(  # noqa: PLR0913
     workers: Annotated[int, typer.Option(help="Processes that answer.", min=1)] = 1,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
-    """Run an MLflow server; stop it with Ctrl-C.
+    """Run an MLflow server with a store of its own; stop it with Ctrl-C.
 
     Beyond this machine it starts only with a login and with the names that clients may use.
     A password of the database comes from PGPASSWORD, ~/.pgpass or MLFLOW_BACKEND_STORE_URI, never
@@ -55,11 +55,10 @@ def serve(  # noqa: PLR0913
     from voxsiam.orchestration.tracking.store import without_password
     from voxsiam.orchestration.workspace import Workspace as Folder
 
-    folder = Folder(workspace)
-    home = folder.tracking
+    home = Folder(workspace).tracking
     server = TrackingServer(
-        store=_store(store) or folder.own_store,
-        artifacts=artifacts or str(folder.artifacts),
+        store=_store(store) or f"sqlite:///{home / 'mlflow.db'}",
+        artifacts=artifacts or str(home / "artifacts"),
         host=host,
         port=port,
         workers=workers,

@@ -48,16 +48,11 @@ class Workspace:
                 where="MLFLOW_TRACKING_URI",
                 fix="leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
             )
-        return given or self.own_store
-
-    @property
-    def own_store(self) -> str:
-        """MLflow's address of our own sqlite file."""
-        return f"sqlite:///{self.root / 'mlflow.db'}"
+        return given or f"sqlite:///{self.root / 'mlflow.db'}"
 
     @property
     def tracking(self) -> Path:
-        """Logins of our own tracking server."""
+        """What a tracking server keeps that is started in this workspace."""
         return self.root / "tracking"
 
     @property

@@ -15,7 +15,14 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.tracking.advisories import ADVISORIES, LOWEST, check_mlflow, unanswered
 from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.server import TrackingServer
-from voxsiam.orchestration.tracking.store import check_store, has_password, without_password
+from voxsiam.orchestration.tracking.store import (
+    check_store,
+    experiment_of,
+    has_password,
+    open_for_writing,
+    without_password,
+)
+from voxsiam.orchestration.workspace import Workspace
 
 SECRET = "k3y-of-the-database"
 ADMIN_SECRET = "k3y-of-the-admin-account"
@@ -126,6 +133,16 @@ def test_the_first_password_is_made_once_and_only_its_owner_reads_it(tmp_path, m
     login.users.touch()
     assert login.prepare()["MLFLOW_AUTH_ADMIN_PASSWORD"] == ADMIN_SECRET
     assert not login.password_file.exists()
+
+
+def test_a_store_that_was_begun_without_its_server_is_not_shared(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path / "workspace")
+    client = open_for_writing(workspace)
+    mine = experiment_of(client, workspace)
+    assert experiment_of(client, workspace) == mine
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    with pytest.raises(UserError, match="begun without a server"):
+        experiment_of(client, workspace)
 
 
 @pytest.mark.slow

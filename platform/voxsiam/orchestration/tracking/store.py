@@ -69,9 +69,21 @@ def open_for_writing(workspace: Workspace) -> MlflowClient:
 
 
 def experiment_of(client: MlflowClient, workspace: Workspace) -> str:
-    """Return our experiment, made where it is missing."""
+    """Return our experiment, made where it is missing.
+
+    Raises:
+        UserError: A server's store was used without the server before: MLflow would have us write
+            artifacts into a folder of that machine, as if it were one of ours.
+    """
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
+        place = urlsplit(found.artifact_location or "").scheme
+        if workspace.tracking_uri.startswith("http") and place in {"", "file"}:
+            raise UserError(
+                "this server's store was begun without a server and keeps artifacts in a folder",
+                where=f"{workspace.tracking_uri}: {found.artifact_location}",
+                fix="serve a store of its own: voxsiam tracking serve without --store makes one",
+            )
         return found.experiment_id
     local = workspace.tracking_uri.startswith("sqlite:")
     location = workspace.artifacts.as_uri() if local else None
@@ -85,18 +97,20 @@ def experiment_of(client: MlflowClient, workspace: Workspace) -> str:
         return found.experiment_id
 
 
-def refuses_login(error: MlflowException) -> bool:
-    """Tell whether a server has refused to let us in."""
-    return error.get_http_status_code() in {401, 403}
+def raise_if_mendable(error: Exception, tracking_uri: str) -> None:
+    """Raise what the user can mend before anything is trained.
 
-
-def no_login(tracking_uri: str) -> UserError:
-    """Say what to do about a refused login."""
-    return UserError(
-        "the tracking server refuses this login",
-        where=tracking_uri,
-        fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (docs/tracking.md)",
-    )
+    Raises:
+        UserError: It is one already, or the server refuses the login.
+    """
+    if isinstance(error, UserError):
+        raise error
+    if isinstance(error, MlflowException) and error.get_http_status_code() in {401, 403}:
+        raise UserError(
+            "the tracking server refuses this login",
+            where=tracking_uri,
+            fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (docs/tracking.md)",
+        ) from None
 
 
 def has_password(uri: str) -> bool:

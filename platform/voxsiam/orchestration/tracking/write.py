@@ -12,15 +12,15 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException, RestException
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.ledger import TrialPlan, TrialState
 from voxsiam.orchestration.tracking.job import TrackedJob
 from voxsiam.orchestration.tracking.outbox import Event, outbox_of
 from voxsiam.orchestration.tracking.run_writer import RunWriter, metrics
 from voxsiam.orchestration.tracking.store import (
     experiment_of,
-    no_login,
     open_for_writing,
-    refuses_login,
+    raise_if_mendable,
 )
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
@@ -41,7 +41,7 @@ class StudyTracker:
         reopen: It goes on: its own run is marked as running.
 
     Raises:
-        UserError: The server refuses the login.
+        UserError: The server refuses the login, or keeps artifacts where we cannot write.
     """
 
     def __init__(self, workspace: Workspace, job: TrackedJob, *, reopen: bool = True) -> None:
@@ -49,7 +49,7 @@ class StudyTracker:
         self._outbox = outbox_of(workspace, job)
         self._writer: RunWriter | None = None
         self._next_try = 0.0
-        if self._try(self._open):
+        if self._try(self._open, at_start=True):
             self.catch_up()
 
     @property
@@ -141,16 +141,19 @@ class StudyTracker:
             # A full disk: the run's own record still has its epochs, if it comes to its end.
             log.warning("neither MLflow nor the disk takes what happened: %s", error)
 
-    def _try(self, write: Callable[[], object], events: Sequence[Event] = ()) -> bool:
+    def _try(
+        self, write: Callable[[], object], events: Sequence[Event] = (), *, at_start: bool = False
+    ) -> bool:
         """Write; tell whether that is settled. What the store will never take is set aside."""
         started = time.monotonic()
         if self._next_try > started and not self._outbox:
             return False
         try:
             write()
-        except (MlflowException, OSError) as error:
-            if self._writer is None and isinstance(error, MlflowException) and refuses_login(error):
-                raise no_login(self._workspace.tracking_uri) from None
+        except (MlflowException, OSError, UserError) as error:
+            if at_start:
+                # Now it costs nothing; in the middle of a training it would.
+                raise_if_mendable(error, self._workspace.tracking_uri)
             if self._writer is not None and events and _is_final(error):
                 self._set_aside(events, error)
                 return True
