@@ -18,10 +18,7 @@ def replay_all(workspace: Workspace) -> int:
 
 
 def _replay(workspace: Workspace, ledger: Ledger | SweepLedger) -> int:
-    if isinstance(ledger, Ledger):
-        job = tracked_study(ledger.plan)
-    else:
-        job = tracked_sweep(ledger.plan)
+    job = tracked_study(ledger.plan) if isinstance(ledger, Ledger) else tracked_sweep(ledger.plan)
     waiting = len(outbox_of(workspace, job))
     if not waiting:
         return 0
