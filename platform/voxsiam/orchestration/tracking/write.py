@@ -127,8 +127,15 @@ class StudyTracker:
                 break
             done += len(group)
         if done:
-            self._outbox.keep_only(events[done:])
+            self._forget(events, done)
         return self.waiting
+
+    def _forget(self, events: Sequence[Event], told: int) -> None:
+        try:
+            self._outbox.keep_only(events[told:])
+        except OSError as error:
+            # They are told once more, and count once: their times are kept.
+            log.warning("events that MLflow has been told of are not forgotten: %s", error)
 
     def _tell(self, event: Event) -> None:
         try:
@@ -175,18 +182,19 @@ class StudyTracker:
         path = [self._outbox.set_aside(event) for event in events][-1]
         log.warning("MLflow refuses %d events, they are kept in %s: %s", len(events), path, error)
 
-    def _open(self) -> RunWriter:
+    def _open(self, at_ms: int | None = None) -> RunWriter:
         if self._writer is None:
             client = open_for_writing(self._workspace)
             experiment = experiment_of(client, self._workspace)
             writer = RunWriter(client, experiment, self._job)
-            writer.open_parent(_now_ms(), reopen=self._reopen)
+            writer.open_parent(at_ms or _now_ms(), reopen=self._reopen)
             self._writer = writer
         return self._writer
 
     def _write(self, events: Sequence[Event]) -> None:
         """Write events of one subject: figures that belong together, or a single other one."""
-        writer, first = self._open(), events[0]
+        first = events[0]
+        writer = self._open(first.time_ms)
         if first.trial is None:
             run_id = writer.parent
         else:
