@@ -48,7 +48,7 @@ def serve(  # noqa: PLR0913
 
     voxsiam tracking serve --store postgresql://mlflow@db/mlflow --artifacts s3://bucket/voxsiam
 
-    voxsiam tracking serve --host 0.0.0.0 --allowed-host mlflow.lab --login --workers 4
+    voxsiam tracking serve --host 0.0.0.0 --allowed-host mlflow.lab --login
     """
     from voxsiam.orchestration.tracking.login import ADMIN, Login
     from voxsiam.orchestration.tracking.server import TrackingServer
