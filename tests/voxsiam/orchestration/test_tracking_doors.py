@@ -167,6 +167,16 @@ def test_a_shared_server_asks_who_is_there_and_shows_no_secret(tmp_path, monkeyp
             assert running.answers(path, host, headers=basic("admin", ADMIN_SECRET)) == status
         told = {"Origin": "http://evil.example", **basic("admin", ADMIN_SECRET)}
         assert running.answers(create, method="POST", headers=told) == 403
+        artifacts = "/api/2.0/mlflow-artifacts/artifacts"
+        for way_out in (
+            "/../../etc/passwd",
+            "/..%2f..%2fetc%2fpasswd",
+            "/..%252f..%252fetc%252fpasswd",
+        ):
+            door = running.answers(artifacts + way_out, headers=basic("admin", ADMIN_SECRET))
+            assert door in {400, 403, 404}, way_out
+        listed = running.answers(f"{artifacts}?path=../..", headers=basic("admin", ADMIN_SECRET))
+        assert listed in {400, 403, 404}
         assert running.process is not None
         assert_nowhere(ADMIN_SECRET, running)
         started = psutil.Process(running.process.pid).children(recursive=True)

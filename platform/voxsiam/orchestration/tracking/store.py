@@ -33,7 +33,7 @@ def asking(tracking_uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise StoreAwayError(f"MLflow at {tracking_uri} cannot be asked: {error}") from error
+        raise StoreAwayError(f"MLflow at {tracking_uri} cannot be asked: {error!s:.160}") from error
 
 
 def check_store(tracking_uri: str, nodes: int) -> None:
