@@ -208,7 +208,7 @@ def test_a_server_is_killed_and_comes_back(tmp_path, monkeypatch, moment):
         assert_whole(ledger, running)
 
 
-def test_a_refused_login_is_said_at_once(tmp_path, monkeypatch):
+def test_a_password_in_the_tracking_address_is_refused_and_not_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somebody:secret@127.0.0.1:5000")
     with pytest.raises(UserError, match="holds a password") as raised:
         _ = Workspace(tmp_path).tracking_uri
