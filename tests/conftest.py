@@ -15,14 +15,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PYTHON_PATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "platform")))
 
 
-MAY_SKIP = {"gpu", "shared_data"}
+MAY_SKIP = {"gpu", "shared_data", "postgres"}
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that is skipped for any other reason than a missing GPU or missing real data."""
+    """Fail a test that is skipped for any other reason than a missing GPU, data or PostgreSQL."""
     report = yield
     if report.skipped and not MAY_SKIP & {mark.name for mark in item.iter_markers()}:
         report.outcome = "failed"

@@ -163,6 +163,17 @@ COMMANDS = {
     },
     "sweep status": {"--json", "--workspace"},
     "train": {"--data", "--preset", "--seeds", "--set", "--split", "--workers", "--workspace"},
+    "tracking replay": {"--workspace"},
+    "tracking serve": {
+        "--allowed-host",
+        "--artifacts",
+        "--host",
+        "--login",
+        "--port",
+        "--store",
+        "--workers",
+        "--workspace",
+    },
     "ui": {"--port", "--workspace"},
 }
 

@@ -22,6 +22,7 @@ from voxsiam_cli import (
     study,
     submit,
     sweep,
+    tracking,
     train,
     ui,
 )
@@ -42,6 +43,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(tracking.app, name="tracking")
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(models.models)

@@ -24,6 +24,7 @@ from voxsiam.orchestration.node_checks import check_data
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.report import keep_report
+from voxsiam.orchestration.tracking.store import StoreAwayError, asking, check_store
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.training_node import on_training_node
 from voxsiam.orchestration.workspace import Workspace
@@ -39,6 +40,7 @@ def start_study(
     check_choices(table, preset, choices)
     with ray_instance(workspace) as capacity:
         capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
+        check_store(workspace.tracking_uri, len(capacity.nodes))
         prepared = require_prepared(data, preset, workspace)
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
         asked = (table, preset, prepared, choices, workspace)
@@ -53,6 +55,7 @@ def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
     go_on = _go_on(ledger.plan.study, workspace)
     with ray_instance(workspace) as capacity:
+        check_store(workspace.tracking_uri, len(capacity.nodes))
         failed = run_ledger(ledger, workspace, capacity, go_on)
     report_study(STUDIES[ledger.plan.study], workspace, ledger.plan.study_id)
     exit_on_failure(failed, go_on)
@@ -120,7 +123,8 @@ def open_planned(folder: Path, fingerprint: str, capacity: Capacity) -> Prepared
 def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
     """Write the report from MLflow alone and print the table beside the paper's."""
     uri = workspace.tracking_uri
-    results = load_study(uri, find_study(uri, study_id))
+    with reporting(workspace, f"voxsiam study report {table.name}"):
+        results = load_study(uri, find_study(uri, study_id))
     report = build_table(table, results)
     page = write_kept_report(report, workspace.report(table.name), workspace)
     console.print(side_by_side(report))
@@ -134,6 +138,25 @@ def write_kept_report(report: ReportTable, folder: Path, workspace: Workspace) -
     page = write_report(report, folder, cache=workspace.cache / "figures")
     keep_report(workspace.tracking_uri, report.results.parent_run_id, folder)
     return page
+
+
+@contextmanager
+def reporting(workspace: Workspace, report: str) -> Iterator[None]:
+    """Read what a report needs; where the server is away, say what writes it later.
+
+    Args:
+        workspace: Whose report it is.
+        report: The command that writes it.
+    """
+    try:
+        with asking(workspace.tracking_uri):
+            yield
+    except StoreAwayError as error:
+        say(f"no report: {error}", "red")
+        say("the trainings are kept. When the server answers again:")
+        say(f"  voxsiam tracking replay --workspace {workspace.root}")
+        say(f"  {report} --workspace {workspace.root}")
+        raise typer.Exit(1) from None
 
 
 @contextmanager

@@ -33,13 +33,14 @@ from voxsiam.orchestration.search_history import DATABASE
 from voxsiam.orchestration.sweep_job import run_sweep
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
 from voxsiam.orchestration.tracking.report import keep_report
+from voxsiam.orchestration.tracking.store import check_store
 from voxsiam.orchestration.tracking.sweep import SweepTracker
 from voxsiam.orchestration.training_node import on_training_node
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.datasets import require_prepared
 from voxsiam_cli.live_sweep import LiveSweep, told
-from voxsiam_cli.study_session import exit_on_failure, open_planned, run_ledger
+from voxsiam_cli.study_session import exit_on_failure, open_planned, reporting, run_ledger
 
 
 def start_sweep(
@@ -54,6 +55,7 @@ def start_sweep(
     check_search(sweep, preset, choices)
     with ray_instance(workspace) as capacity:
         capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
+        check_store(workspace.tracking_uri, len(capacity.nodes))
         _check_budget(budget, capacity)
         prepared = require_prepared(data, preset, workspace)
         planned = (sweep, preset, prepared, choices, search, workspace)
@@ -67,6 +69,7 @@ def start_sweep(
 def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
     """Go on with a sweep: what is finished is left alone, what was cut off continues."""
     with ray_instance(workspace) as capacity:
+        check_store(workspace.tracking_uri, len(capacity.nodes))
         _check_budget(ledger.budget, capacity)
         failed = _search_and_test(ledger, workspace, capacity)
     report_sweep(ledger, workspace)
@@ -77,12 +80,13 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
     """Print the trials and the winner's table, and write the report."""
     _print_trials(ledger)
     uri, sweep = workspace.tracking_uri, SWEEPS[ledger.plan.sweep]
-    final = _final_results(ledger, uri)
+    with reporting(workspace, f"voxsiam sweep report {sweep.name}"):
+        final = _final_results(ledger, uri)
+        results = load_sweep(uri, ledger.plan.sweep_id)
     if final is None:
         say("no winner has been tested yet.", "yellow")
     else:
         console.print(side_by_side(final))
-    results = load_sweep(uri, ledger.plan.sweep_id)
     page = write_sweep_report(sweep, results, final, workspace.report(f"sweep-{sweep.name}"))
     keep_report(uri, results.parent_run_id, page.parent)
     say(f"report:  {page}")

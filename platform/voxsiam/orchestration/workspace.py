@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
@@ -35,8 +36,24 @@ class Workspace:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's address: MLFLOW_TRACKING_URI where it is set, else our own sqlite file."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+        """MLflow's address: MLFLOW_TRACKING_URI where it is set, else our own sqlite file.
+
+        Raises:
+            UserError: It holds a password, which would end in logs, reports and error messages.
+        """
+        given = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if urlsplit(given).password:
+            raise UserError(
+                "the tracking address holds a password",
+                where="MLFLOW_TRACKING_URI",
+                fix="leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+            )
+        return given or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def tracking(self) -> Path:
+        """What a tracking server keeps that is started in this workspace."""
+        return self.root / "tracking"
 
     @property
     def artifacts(self) -> Path:

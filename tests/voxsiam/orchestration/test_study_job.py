@@ -2,7 +2,6 @@ import json
 
 import pytest
 import torch
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from dashboards.results import load_study
@@ -190,31 +189,3 @@ def test_figures_that_were_not_tracked_are_written_when_the_trial_ends(workspace
     history = MlflowClient(workspace.tracking_uri).get_metric_history(run.info.run_id, "train/loss")
     assert sorted(metric.step for metric in history) == [1, 2, 3]
     assert run.info.status == "FINISHED"
-
-
-class Unreachable(MlflowClient):
-    """A tracking server that is away."""
-
-    def __init__(self):
-        pass
-
-    def __getattribute__(self, name):
-        if name.startswith("__"):
-            return super().__getattribute__(name)
-        raise MlflowException("connection refused")
-
-
-def test_a_study_outlives_its_tracking_server_and_nothing_is_lost(workspace, monkeypatch):
-    plan = make_plan(workspace, rows=1)
-    ledger, tracker = Ledger.create(workspace, plan), StudyTracker(workspace, tracked_study(plan))
-    with monkeypatch.context() as away:
-        away.setattr(tracker, "_client", Unreachable())
-        assert run_study(ledger, ToyCases(), workspace, Capacity.of_cluster(), [tracker]) == []
-        tracker.study_ended("finished")
-    tracker.complete_finished(list(plan.trials))
-    client = MlflowClient(workspace.tracking_uri)
-    (run,) = children(client, tracker.parent)
-    history = client.get_metric_history(run.info.run_id, "train/loss")
-    assert sorted(metric.step for metric in history) == [1, 2, 3]
-    assert run.info.status == "FINISHED"
-    assert run.data.metrics["test/dsc"] >= 0

@@ -1,7 +1,7 @@
 """Find studies, runs and models in MLflow; nothing that is loaded from it can execute code."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -20,11 +20,15 @@ SOURCE_TAG = "voxsiam.source_run"
 _MAX_LISTED = 5
 
 
-def find_run(client: MlflowClient, experiment_id: str, tags: dict[str, str]) -> Run | None:
+def find_run(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> Run | None:
     """Return the newest run that carries all of these tags."""
+    return next(reversed(find_runs(client, experiment_id, tags)), None)
+
+
+def find_runs(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> list[Run]:
+    """Return all runs that carry all of these tags, the oldest first."""
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    found = client.search_runs([experiment_id], condition, max_results=1)
-    return found[0] if found else None
+    return list(client.search_runs([experiment_id], condition, order_by=["start_time ASC"]))
 
 
 def download_model(tracking_uri: str, run_id: str, into: Path) -> Path:

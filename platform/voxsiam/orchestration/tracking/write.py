@@ -1,96 +1,90 @@
-"""The single writer of MLflow runs: a parent for a study or sweep, a child per (row, seed)."""
+"""The single writer of MLflow runs: a parent for a study or sweep, a child per (row, seed).
 
-import json
+A tracking server that is away costs telemetry, never training: what could not be written is kept
+on disk, in order, and written into the same runs when the server answers again.
+"""
+
 import logging
-import platform
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
+from mlflow.exceptions import MlflowException, RestException
 
-from voxsiam.orchestration.environment import library_versions
+from voxsiam.errors import UserError
 from voxsiam.orchestration.ledger import TrialPlan, TrialState
-from voxsiam.orchestration.run_files import TEST_FILES
-from voxsiam.orchestration.run_plan import RunData, split_fingerprint
-from voxsiam.orchestration.source_commit import source_commit
-from voxsiam.orchestration.tracking.find import EXPERIMENT, MODEL_FOLDER, SOURCE_TAG, find_run
 from voxsiam.orchestration.tracking.job import TrackedJob
-from voxsiam.orchestration.tracking.trial_note import trial_tags
+from voxsiam.orchestration.tracking.outbox import Event, outbox_of
+from voxsiam.orchestration.tracking.run_writer import RunWriter, metrics
+from voxsiam.orchestration.tracking.store import (
+    experiment_of,
+    open_for_writing,
+    raise_if_mendable,
+)
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import METHOD_VERSION, flatten
 from voxsiam.training.context import Record
 
-STATUS = {
-    "finished": "FINISHED",
-    "stopped": "KILLED",
-    "failed": "FAILED",
-    "interrupted": "KILLED",
-}
+LEAST_PAUSE_S, PAUSE_FACTOR = 5.0, 10.0
+"""After a try that failed, the next one waits this long, or this many times as long as it took:
+a server that swallows calls costs a tenth of the time at most."""
 
 log = logging.getLogger(__name__)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 
 class StudyTracker:
     """Keeps a study or a sweep in MLflow; opening it again continues the same runs.
 
-    Metrics are written as they come. What could not be written then, because the tracking server
-    was away or the driver was killed, is written when the trial ends, from its result on disk.
-
     Args:
         workspace: Holds the store unless MLFLOW_TRACKING_URI names a server.
         job: The study or sweep.
+        reopen: It goes on: its own run is marked as running.
+
+    Raises:
+        UserError: The server refuses the login, or keeps artifacts where we cannot write.
     """
 
-    def __init__(self, workspace: Workspace, job: TrackedJob) -> None:
-        self._job = job
-        self._client = MlflowClient(workspace.tracking_uri)
-        self._experiment = _experiment_id(self._client, workspace)
-        self.parent = self._open_parent()
-        self._runs: dict[tuple[str, str], str] = {}
+    def __init__(self, workspace: Workspace, job: TrackedJob, *, reopen: bool = True) -> None:
+        self._workspace, self._job, self._reopen = workspace, job, reopen
+        self._outbox = outbox_of(workspace, job)
+        self._writer: RunWriter | None = None
+        self._next_try = 0.0
+        if self._try(self._open, at_start=True):
+            self.catch_up()
+
+    @property
+    def parent(self) -> str:
+        """MLflow's name of the study's own run."""
+        return self._open().parent
+
+    @property
+    def waiting(self) -> int:
+        """Count the events that MLflow has not been told yet."""
+        return len(self._outbox)
 
     def trial_started(self, trial: TrialPlan) -> None:
         """Open the trial's run, or its run of an earlier attempt."""
-        with _put_off("trial's start"):
-            self._run_of(trial, may_link=trial.run.result_file.exists())
+        may_link = trial.run.result_file.exists()
+        self._tell(Event(kind="start", time_ms=_now_ms(), trial=trial, may_link=may_link))
 
     def epoch_done(self, trial: TrialPlan, record: Record) -> None:
         """Write one epoch's figures in one batch."""
-        with _put_off("epoch"):
-            self._log(self._run_of(trial), record, int(record["epoch"]))
+        step = int(record["epoch"])
+        self._tell(Event(kind="figures", time_ms=_now_ms(), trial=trial, figures=record, step=step))
 
     def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
         """Complete the run from the trial's files and end it."""
-        with _put_off("trial's end"):
-            run = self._run_of(trial)
-            if state == "finished":
-                self._complete(run, trial)
-            if error is not None:
-                self._client.set_tag(run, "voxsiam.error", error[:500])
-            self._client.set_tag(run, "voxsiam.state", state)
-            self._client.set_terminated(run, STATUS[state])
+        self._tell(Event(kind="end", time_ms=_now_ms(), trial=trial, state=state, error=error))
 
     def complete_finished(self, finished: list[TrialPlan]) -> None:
         """Make sure that trials which finished while nobody listened are in the store.
 
         What another study has trained gets a run that links to the one it was trained in.
         """
+        if self.catch_up():
+            return  # The server is away; a later call finds out.
         for trial in finished:
-            with _put_off("finished trial"):
-                run = self._client.get_run(self._run_of(trial, reopen=False, may_link=True))
-                if run.info.status != "FINISHED":
-                    self.trial_ended(trial, "finished", None)
-
-    def study_ended(self, state: TrialState) -> None:
-        """End the parent run."""
-        with _put_off("study's end"):
-            self._client.set_tag(self.parent, "voxsiam.state", state)
-            self._client.set_terminated(self.parent, STATUS[state])
+            self._try(lambda trial=trial: self._complete(trial))
 
     def log_parent(
         self, figures: Record, step: int, artifacts: Mapping[str, Mapping[str, Any]]
@@ -102,143 +96,140 @@ class StudyTracker:
             step: To which they belong.
             artifacts: Contents by path.
         """
-        with _put_off("study's figures"):
-            self._log(self.parent, figures, step)
-            for path, content in artifacts.items():
-                self._client.log_dict(self.parent, dict(content), path)
-
-    def _open_parent(self) -> str:
-        job = self._job
-        tags = {"voxsiam.kind": job.kind, "voxsiam.study_id": job.job_id}
-        found = find_run(self._client, self._experiment, tags)
-        if found is not None:
-            self._client.update_run(found.info.run_id, status="RUNNING")
-            return found.info.run_id
-        tags |= {
-            "voxsiam.study": job.name,
-            "voxsiam.preset": job.preset,
-            "voxsiam.data": job.data.fingerprint,
-            "voxsiam.data_name": job.data.name,
-            "voxsiam.split": split_fingerprint(job.split),
-            "mlflow.note.content": job.note,
-        } | _source_tags()
-        run = self._client.create_run(self._experiment, run_name=job.job_id, tags=tags)
-        self._client.log_dict(run.info.run_id, dict(job.plan), f"{job.kind}/plan.json")
-        return run.info.run_id
-
-    def _run_of(self, trial: TrialPlan, *, reopen: bool = True, may_link: bool = False) -> str:
-        # Two rows may share a run: small shares of the labels can be the same cases.
-        key = (trial.row, trial.run.run_id)
-        if key in self._runs:
-            return self._runs[key]
-        tags = {"voxsiam.row": trial.row, "voxsiam.run": trial.run.run_id}
-        tags["mlflow.parentRunId"] = self.parent
-        found = find_run(self._client, self._experiment, tags)
-        if found is None:
-            run_id = self._create_run(trial, tags | (self._source_of(trial) if may_link else {}))
-        else:
-            run_id = found.info.run_id
-            if reopen:
-                self._client.update_run(run_id, status="RUNNING")
-        self._runs[key] = run_id
-        return run_id
-
-    def _source_of(self, trial: TrialPlan) -> dict[str, str]:
-        """Name the run in which another study has trained this trial."""
-        tags = {"voxsiam.kind": "trial", "voxsiam.run": trial.run.run_id}
-        found = find_run(self._client, self._experiment, tags)
-        if found is None:
-            return {}
-        source = found.data.tags.get(SOURCE_TAG, found.info.run_id)
-        study = found.data.tags.get("voxsiam.study", "another study")
-        return {SOURCE_TAG: source, "mlflow.note.content": f"Trained in run {source} of {study}."}
-
-    def _create_run(self, trial: TrialPlan, tags: dict[str, str]) -> str:
-        run, recipe = trial.run, trial.run.recipe
-        tags = (
-            trial_tags(trial, self._job.name, self._job.preset)
-            | tags
-            | {
-                "voxsiam.kind": "trial",
-                "voxsiam.study": self._job.name,
-                "voxsiam.row": trial.row,
-                "voxsiam.seed": str(run.seed),
-                "voxsiam.recipe": recipe.fingerprint(),
-                "voxsiam.data": run.data.fingerprint,
-                "voxsiam.split": split_fingerprint(run.split),
-                "voxsiam.method_version": str(METHOD_VERSION),
-            }
-            | _source_tags()
+        self._tell(
+            Event(
+                kind="figures", time_ms=_now_ms(), figures=figures, step=step, artifacts=artifacts
+            )
         )
-        name = f"{trial.row} s{run.seed}"
-        run_id = self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
-        params = flatten(recipe.model_dump(mode="json")) | {"seed": run.seed, "row": trial.row}
-        params["workers"] = self._job.workers
-        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
-        self._client.log_dict(run_id, recipe.model_dump(mode="json"), "config/recipe.json")
-        self._client.log_dict(run_id, _environment(), "config/environment.json")
-        self._client.log_dict(run_id, run.split.model_dump(mode="json"), "config/split.json")
-        self._client.log_inputs(run_id, _dataset_inputs(self._job.data))
-        return run_id
 
-    def _complete(self, run_id: str, trial: TrialPlan) -> None:
-        result: dict[str, Any] = json.loads(trial.run.result_file.read_text())
-        linked = SOURCE_TAG in self._client.get_run(run_id).data.tags
-        logged = {m.step for m in self._client.get_metric_history(run_id, "train/loss")}
-        # The epochs of a linked run stand in the run that it was trained in.
-        for record in result["records"] if not linked else ():
-            if int(record["epoch"]) not in logged:
-                self._log(run_id, record, int(record["epoch"]))
-        final = {f"test/{name}": value for name, value in result["summary"].items()}
-        self._log(run_id, final | {"seconds/run": result["seconds"]}, len(result["records"]))
-        # Not all are there without test cases, or in the folder of an older run.
-        for file in filter(Path.is_file, (trial.run.directory / name for name in TEST_FILES)):
-            self._client.log_artifact(run_id, str(file), "test")
-        # Runs that finished before there were manifests have none.
-        if trial.run.manifest_file.exists():
-            self._client.log_artifact(run_id, str(trial.run.manifest_file))
-        self._client.log_artifacts(run_id, str(trial.run.directory / "model"), MODEL_FOLDER)
+    def study_ended(self, state: TrialState) -> None:
+        """End the parent run."""
+        self._tell(Event(kind="end", time_ms=_now_ms(), state=state))
+        # Whoever has stopped it does not want to wait for a server.
+        waiting = self.waiting if state == "interrupted" else self.catch_up()
+        if waiting:
+            log.warning(
+                "MLflow has not been told of %d events; they are kept in %s and are written by: "
+                "voxsiam tracking replay --workspace %s",
+                waiting,
+                self._outbox.path,
+                self._workspace.root,
+            )
 
-    def _log(self, run_id: str, record: Mapping[str, float], step: int) -> None:
-        now = int(time.time() * 1000)
-        metrics = [Metric(name, float(value), now, step) for name, value in record.items()]
-        self._client.log_batch(run_id, metrics=metrics)
+    def catch_up(self) -> int:
+        """Write what waits, the oldest first; return how many events still wait."""
+        if not self._outbox:
+            return 0
+        events = self._outbox.read()
+        done = 0
+        for group in _together(events):
+            if not self._try(lambda group=group: self._write(group), group):
+                break
+            done += len(group)
+        if done:
+            self._forget(events, done)
+        return self.waiting
+
+    def _forget(self, events: Sequence[Event], told: int) -> None:
+        try:
+            self._outbox.keep_only(events[told:])
+        except OSError as error:
+            # They are told once more, and count once: their times are kept.
+            log.warning("events that MLflow has been told of are not forgotten: %s", error)
+
+    def _tell(self, event: Event) -> None:
+        try:
+            if not self._outbox and self._try(lambda: self._write([event]), [event]):
+                return
+            self._outbox.add(event)
+            if time.monotonic() >= self._next_try:
+                self.catch_up()
+        except OSError as error:
+            # A full disk: the run's own record still has its epochs, if it comes to its end.
+            log.warning("neither MLflow nor the disk takes what happened: %s", error)
+
+    def _try(
+        self, write: Callable[[], object], events: Sequence[Event] = (), *, at_start: bool = False
+    ) -> bool:
+        """Write; tell whether that is settled. What the store will never take is set aside."""
+        started = time.monotonic()
+        if self._next_try > started and not self._outbox:
+            return False
+        try:
+            write()
+        except (MlflowException, OSError, UserError) as error:
+            if at_start:
+                # Now it costs nothing; in the middle of a training it would.
+                raise_if_mendable(error, self._workspace.tracking_uri)
+            if self._writer is not None and events and _is_final(error):
+                self._set_aside(events, error)
+                return True
+            self._away(error, time.monotonic() - started)
+            return False
+        if self._next_try:
+            log.warning("MLflow answers again")
+            self._next_try = 0.0
+        return True
+
+    def _away(self, error: Exception, took_s: float) -> None:
+        if not self._next_try:
+            log.warning(
+                "MLflow is not told now, the figures are kept and written later: %.300s", error
+            )
+        self._next_try = time.monotonic() + max(LEAST_PAUSE_S, PAUSE_FACTOR * took_s)
+
+    def _set_aside(self, events: Sequence[Event], error: Exception) -> None:
+        path = [self._outbox.set_aside(event) for event in events][-1]
+        log.warning("MLflow refuses %d events, they are kept in %s: %s", len(events), path, error)
+
+    def _open(self, at_ms: int | None = None) -> RunWriter:
+        if self._writer is None:
+            client = open_for_writing(self._workspace)
+            experiment = experiment_of(client, self._workspace)
+            writer = RunWriter(client, experiment, self._job)
+            writer.open_parent(at_ms or _now_ms(), reopen=self._reopen)
+            self._writer = writer
+        return self._writer
+
+    def _write(self, events: Sequence[Event]) -> None:
+        """Write events of one subject: figures that belong together, or a single other one."""
+        first = events[0]
+        writer = self._open(first.time_ms)
+        if first.trial is None:
+            run_id = writer.parent
+        else:
+            run_id = writer.run_of(first.trial, first.time_ms, may_link=first.may_link)
+        if first.kind == "figures":
+            writer.log(run_id, [m for e in events for m in metrics(e.figures, e.step, e.time_ms)])
+            writer.log_json(run_id, events[-1].artifacts)
+        if first.kind == "end" and first.state is not None:
+            if first.trial is not None and first.state == "finished":
+                writer.complete(run_id, first.trial, first.time_ms)
+            writer.end(run_id, first.state, first.time_ms, first.error)
+
+    def _complete(self, trial: TrialPlan) -> None:
+        if not self._open().is_finished(trial, _now_ms()):
+            self.trial_ended(trial, "finished", None)
 
 
-@contextmanager
-def _put_off(what: str) -> Iterator[None]:
-    """Let the study go on without its tracking; what is missing is written later."""
-    try:
-        yield
-    except MlflowException as error:
-        log.warning("%s not tracked now, it is written later: %s", what, error)
+def _together(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Group figures of one subject that follow each other; the newest artifacts hold all."""
+    numbered = enumerate(events)
+    for _, group in groupby(
+        numbered, lambda item: (item[1].subject, -1 if item[1].kind == "figures" else item[0])
+    ):
+        yield [event for _, event in group]
 
 
-def _experiment_id(client: MlflowClient, workspace: Workspace) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return found.experiment_id
-    local = workspace.tracking_uri.startswith("sqlite:")
-    location = workspace.artifacts.as_uri() if local else None
-    return client.create_experiment(EXPERIMENT, artifact_location=location)
+def _is_final(error: Exception) -> bool:
+    """Tell whether another try would end alike: the store has understood and says no."""
+    if not isinstance(error, MlflowException):
+        return isinstance(error, FileNotFoundError)
+    # Without words of MLflow's own it may be a proxy that has lost its server.
+    understood = isinstance(error, RestException) or "API request" not in error.message
+    status = error.get_http_status_code()
+    return understood and 400 <= status < 500 and status not in {401, 403, 408, 429}
 
 
-def _dataset_inputs(data: RunData) -> list[DatasetInput]:
-    dataset = Dataset(
-        name=data.name,
-        digest=data.fingerprint,
-        source_type="local",
-        source='{"kind": "prepared set"}',
-        profile=f'{{"kind": "{data.kind}"}}',
-    )
-    return [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-
-
-def _environment() -> dict[str, str]:
-    return library_versions() | {"python": platform.python_version(), "system": platform.platform()}
-
-
-def _source_tags() -> dict[str, str]:
-    """Name the commit that the code comes from, where that is known."""
-    commit = source_commit()
-    return {"mlflow.source.git.commit": commit} if commit else {}
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,112 @@
+"""What MLflow has not been told yet, kept in order on disk until it has."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from voxsiam.durable_files import write_text_atomically
+from voxsiam.orchestration.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.tracking.job import TrackedJob
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.types import Frozen
+
+
+class Event(Frozen):
+    """Something that happened to a trial, or to the study as a whole.
+
+    Attributes:
+        kind: A start, the figures of an epoch or of a study, or an end.
+        time_ms: When it happened. It is kept so that what is written twice counts once.
+        trial: None for the study itself.
+        figures: By name.
+        step: To which the figures belong.
+        state: How it ended.
+        error: Why it failed.
+        artifacts: JSON contents by path.
+        may_link: Another study may have trained it.
+    """
+
+    kind: Literal["start", "figures", "end"]
+    time_ms: int
+    trial: TrialPlan | None = None
+    figures: Mapping[str, float] = Field(default_factory=dict)
+    step: int = 0
+    state: TrialState | None = None
+    error: str | None = None
+    artifacts: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    may_link: bool = False
+
+    # Figures may be no numbers; that is for their reader to judge.
+    model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="constants")
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """Whose event it is."""
+        return (self.trial.row, self.trial.run.run_id) if self.trial else ("", "")
+
+
+class Outbox:
+    """Events in a file of one JSON line each; it is absent where nothing waits.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        waiting = self.read()
+        self._count = len(waiting)
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            # A kill has cut off the last line; the next one must not be glued to it.
+            self.keep_only(waiting)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, event: Event) -> None:
+        """Keep an event, on disk when this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as stream:
+            stream.write(_line(event))
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._count += 1
+
+    def read(self) -> list[Event]:
+        """Return what waits, the oldest first; a line that a kill cut off is left out."""
+        if not self.path.exists():
+            return []
+        events: list[Event] = []
+        for line in self.path.read_text().split("\n"):
+            try:
+                events.append(Event.model_validate_json(line))
+            except ValidationError:
+                continue
+        return events
+
+    def keep_only(self, events: Sequence[Event]) -> None:
+        """Forget all events but these."""
+        if events:
+            write_text_atomically(self.path, "".join(map(_line, events)))
+        else:
+            self.path.unlink(missing_ok=True)
+        self._count = len(events)
+
+    def set_aside(self, event: Event) -> Path:
+        """Keep, apart from the others, an event that the store will never take."""
+        refused = Outbox(self.path.with_name("refused.jsonl"))
+        refused.add(event)
+        return refused.path
+
+
+def outbox_of(workspace: Workspace, job: TrackedJob) -> Outbox:
+    """Open the outbox of a study or sweep."""
+    folder = workspace.study if job.kind == "study" else workspace.sweep
+    return Outbox(folder(job.job_id) / "untracked.jsonl")
+
+
+def _line(event: Event) -> str:
+    return event.model_dump_json() + "\n"

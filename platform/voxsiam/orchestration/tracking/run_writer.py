@@ -1,0 +1,225 @@
+"""One study's runs in MLflow: made once, described, filled and ended. What fails is raised."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.tracking import MlflowClient
+
+from voxsiam.orchestration.environment import library_versions
+from voxsiam.orchestration.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.run_files import TEST_FILES
+from voxsiam.orchestration.run_plan import RunData, split_fingerprint
+from voxsiam.orchestration.source_commit import source_commit
+from voxsiam.orchestration.tracking.find import MODEL_FOLDER, SOURCE_TAG, find_run, find_runs
+from voxsiam.orchestration.tracking.job import TrackedJob
+from voxsiam.orchestration.tracking.trial_note import trial_tags
+from voxsiam.training.config import METHOD_VERSION, flatten
+
+STATUS = {
+    "finished": "FINISHED",
+    "stopped": "KILLED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+}
+_METRICS_A_CALL = 1000
+
+
+class RunWriter:
+    """Writes the runs of a study or a sweep; opening it again continues the same runs.
+
+    Every method may be called again after it failed half-way: nothing is written twice.
+
+    Args:
+        client: Of the store.
+        experiment: MLflow's number of ours.
+        job: The study or sweep.
+    """
+
+    def __init__(self, client: MlflowClient, experiment: str, job: TrackedJob) -> None:
+        self._client, self._experiment, self._job = client, experiment, job
+        self.parent = ""
+        self._runs: dict[tuple[str, str], str] = {}
+
+    def run_of(
+        self, trial: TrialPlan, at_ms: int, *, reopen: bool = True, may_link: bool = False
+    ) -> str:
+        """Return a trial's run, made where it is missing.
+
+        Args:
+            trial: The trial.
+            at_ms: When it started, if it is made now.
+            reopen: Mark it as running.
+            may_link: Another study may have trained it.
+        """
+        # Two rows may share a run: small shares of the labels can be the same cases.
+        key = (trial.row, trial.run.run_id)
+        if key in self._runs:
+            return self._runs[key]
+        tags = {"voxsiam.row": trial.row, "voxsiam.run": trial.run.run_id}
+        tags["mlflow.parentRunId"] = self.parent
+        found = find_run(self._client, self._experiment, tags)
+        if found is None:
+            source = self._source_of(trial) if may_link else {}
+            found = self._create(
+                f"{trial.row} s{trial.run.seed}", tags, self._tags(trial) | source, at_ms
+            )
+        elif reopen:
+            self._client.update_run(found.info.run_id, status="RUNNING")
+        self._describe(found, trial)
+        self._runs[key] = found.info.run_id
+        return found.info.run_id
+
+    def is_finished(self, trial: TrialPlan, at_ms: int) -> bool:
+        """Tell whether a trial's run has been ended well; it is made where it is missing."""
+        run_id = self.run_of(trial, at_ms, reopen=False, may_link=True)
+        return self._client.get_run(run_id).info.status == "FINISHED"
+
+    def log(self, run_id: str, points: Sequence[Metric]) -> None:
+        """Write figures, in as few calls as MLflow allows."""
+        for start in range(0, len(points), _METRICS_A_CALL):
+            self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
+
+    def log_json(self, run_id: str, artifacts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write JSON artifacts by path."""
+        for path, content in artifacts.items():
+            self._client.log_dict(run_id, dict(content), path)
+
+    def complete(self, run_id: str, trial: TrialPlan, at_ms: int) -> None:
+        """Write what a finished trial has left on disk and the store has not."""
+        result: dict[str, Any] = json.loads(trial.run.result_file.read_text())
+        linked = SOURCE_TAG in self._client.get_run(run_id).data.tags
+        logged = {m.step for m in self._client.get_metric_history(run_id, "train/loss")}
+        # The epochs of a linked run stand in the run that it was trained in.
+        missing = [] if linked else [r for r in result["records"] if int(r["epoch"]) not in logged]
+        for record in missing:
+            self.log(run_id, metrics(record, int(record["epoch"]), at_ms))
+        final = {f"test/{name}": value for name, value in result["summary"].items()}
+        final["seconds/run"] = result["seconds"]
+        self.log(run_id, metrics(final, len(result["records"]), at_ms))
+        # Not all are there without test cases, or in the folder of an older run.
+        for file in filter(Path.is_file, (trial.run.directory / name for name in TEST_FILES)):
+            self._client.log_artifact(run_id, str(file), "test")
+        # Runs that finished before there were manifests have none.
+        if trial.run.manifest_file.exists():
+            self._client.log_artifact(run_id, str(trial.run.manifest_file))
+        self._client.log_artifacts(run_id, str(trial.run.directory / "model"), MODEL_FOLDER)
+
+    def end(self, run_id: str, state: TrialState, at_ms: int, error: str | None = None) -> None:
+        """End a run."""
+        if error is not None:
+            self._client.set_tag(run_id, "voxsiam.error", error[:500])
+        self._client.set_tag(run_id, "voxsiam.state", state)
+        self._client.set_terminated(run_id, STATUS[state], end_time=at_ms)
+
+    def open_parent(self, at_ms: int, *, reopen: bool = True) -> None:
+        """Find the run of the study itself, or make it.
+
+        Args:
+            at_ms: When it started, if it is made now.
+            reopen: Mark it as running.
+        """
+        job = self._job
+        tags = {"voxsiam.kind": job.kind, "voxsiam.study_id": job.job_id}
+        found = find_run(self._client, self._experiment, tags)
+        if found is None:
+            more = {
+                "voxsiam.study": job.name,
+                "voxsiam.preset": job.preset,
+                "voxsiam.data": job.data.fingerprint,
+                "voxsiam.data_name": job.data.name,
+                "voxsiam.split": split_fingerprint(job.split),
+                "mlflow.note.content": job.note,
+            } | _source_tags()
+            found = self._create(job.job_id, tags, more, at_ms)
+        elif reopen:
+            self._client.update_run(found.info.run_id, status="RUNNING")
+        self.parent = found.info.run_id
+        if not self._client.list_artifacts(self.parent, job.kind):
+            self.log_json(self.parent, {f"{job.kind}/plan.json": job.plan})
+
+    def _create(
+        self, name: str, identity: Mapping[str, str], tags: Mapping[str, str], at_ms: int
+    ) -> Run:
+        """Make a run, once: where an answer was lost, MLflow's client has asked again."""
+        self._client.create_run(
+            self._experiment, start_time=at_ms, run_name=name, tags={**tags, **identity}
+        )
+        first, *twins = find_runs(self._client, self._experiment, identity)
+        for twin in twins:
+            self._client.delete_run(twin.info.run_id)
+        return first
+
+    def _describe(self, run: Run, trial: TrialPlan) -> None:
+        """Say what a run is; the data set comes last and tells that nothing is missing."""
+        if run.inputs is not None and run.inputs.dataset_inputs:
+            return
+        run_id, plan = run.info.run_id, trial.run
+        recipe = plan.recipe.model_dump(mode="json")
+        params = flatten(recipe) | {"seed": plan.seed, "row": trial.row}
+        params["workers"] = self._job.workers
+        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
+        self.log_json(
+            run_id,
+            {
+                "config/recipe.json": recipe,
+                "config/environment.json": _environment(),
+                "config/split.json": plan.split.model_dump(mode="json"),
+            },
+        )
+        self._client.log_inputs(run_id, _dataset_inputs(self._job.data))
+
+    def _source_of(self, trial: TrialPlan) -> dict[str, str]:
+        """Name the run in which another study has trained this trial."""
+        tags = {"voxsiam.kind": "trial", "voxsiam.run": trial.run.run_id}
+        found = find_run(self._client, self._experiment, tags)
+        if found is None:
+            return {}
+        source = found.data.tags.get(SOURCE_TAG, found.info.run_id)
+        study = found.data.tags.get("voxsiam.study", "another study")
+        return {SOURCE_TAG: source, "mlflow.note.content": f"Trained in run {source} of {study}."}
+
+    def _tags(self, trial: TrialPlan) -> dict[str, str]:
+        run = trial.run
+        return (
+            trial_tags(trial, self._job.name, self._job.preset)
+            | {
+                "voxsiam.kind": "trial",
+                "voxsiam.study": self._job.name,
+                "voxsiam.seed": str(run.seed),
+                "voxsiam.recipe": run.recipe.fingerprint(),
+                "voxsiam.data": run.data.fingerprint,
+                "voxsiam.split": split_fingerprint(run.split),
+                "voxsiam.method_version": str(METHOD_VERSION),
+            }
+            | _source_tags()
+        )
+
+
+def metrics(figures: Mapping[str, float], step: int, at_ms: int) -> list[Metric]:
+    """Turn figures into MLflow's metrics."""
+    return [Metric(name, float(value), at_ms, step) for name, value in figures.items()]
+
+
+def _dataset_inputs(data: RunData) -> list[DatasetInput]:
+    dataset = Dataset(
+        name=data.name,
+        digest=data.fingerprint,
+        source_type="local",
+        source='{"kind": "prepared set"}',
+        profile=f'{{"kind": "{data.kind}"}}',
+    )
+    return [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+
+
+def _environment() -> dict[str, str]:
+    return library_versions() | {"python": platform.python_version(), "system": platform.platform()}
+
+
+def _source_tags() -> dict[str, str]:
+    """Name the commit that the code comes from, where that is known."""
+    commit = source_commit()
+    return {"mlflow.source.git.commit": commit} if commit else {}

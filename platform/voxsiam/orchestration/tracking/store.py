@@ -1,0 +1,129 @@
+"""Where runs are kept: which store may be used from where, and how it is opened."""
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.tracking.find import EXPERIMENT
+from voxsiam.orchestration.workspace import Workspace
+
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+
+
+class StoreAwayError(Exception):
+    """The tracking server cannot be asked now."""
+
+
+@contextmanager
+def asking(tracking_uri: str) -> Iterator[None]:
+    """Tell a store that cannot be asked from everything else that may go wrong.
+
+    Args:
+        tracking_uri: MLflow's address.
+
+    Raises:
+        StoreAwayError: It does not answer.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        raise StoreAwayError(f"MLflow at {tracking_uri} cannot be asked: {error!s:.160}") from error
+
+
+def check_store(tracking_uri: str, nodes: int) -> None:
+    """Refuse a store that a study on so many nodes cannot rely on.
+
+    Args:
+        tracking_uri: MLflow's address.
+        nodes: Of the cluster, those alive.
+
+    Raises:
+        UserError: It is an sqlite file and there are several nodes: a driver may start on any of
+            them, and sqlite's locks do not hold across a network's file systems.
+    """
+    if nodes > 1 and tracking_uri.startswith("sqlite:"):
+        raise UserError(
+            f"an sqlite file cannot track a study on {nodes} nodes",
+            where=tracking_uri,
+            fix="start a server (voxsiam tracking serve) and set MLFLOW_TRACKING_URI to it",
+        )
+
+
+def open_for_writing(workspace: Workspace) -> MlflowClient:
+    """Open the workspace's store; our own sqlite file is made by one process at a time.
+
+    MLflow makes its tables when it first opens a file. Two processes that do so at once fail.
+    """
+    uri = workspace.tracking_uri
+    if not uri.startswith("sqlite:"):
+        return MlflowClient(uri)
+    with (workspace.root / ".mlflow-opening").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return MlflowClient(uri)
+
+
+def experiment_of(client: MlflowClient, workspace: Workspace) -> str:
+    """Return our experiment, made where it is missing.
+
+    Raises:
+        UserError: A server's store was used without the server before: MLflow would have us write
+            artifacts into a folder of that machine, as if it were one of ours.
+    """
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        place = urlsplit(found.artifact_location or "").scheme
+        if workspace.tracking_uri.startswith("http") and place in {"", "file"}:
+            raise UserError(
+                "this server's store was begun without a server and keeps artifacts in a folder",
+                where=f"{workspace.tracking_uri}: {found.artifact_location}",
+                fix="serve a store of its own: voxsiam tracking serve without --store makes one",
+            )
+        return found.experiment_id
+    local = workspace.tracking_uri.startswith("sqlite:")
+    location = workspace.artifacts.as_uri() if local else None
+    try:
+        return client.create_experiment(EXPERIMENT, artifact_location=location)
+    except MlflowException:
+        # Another process was faster, or the answer was lost: then it is there now.
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is None:
+            raise
+        return found.experiment_id
+
+
+def raise_if_mendable(error: Exception, tracking_uri: str) -> None:
+    """Raise what the user can mend before anything is trained.
+
+    Raises:
+        UserError: It is one already, or the server refuses the login.
+    """
+    if isinstance(error, UserError):
+        raise error
+    if isinstance(error, MlflowException) and error.get_http_status_code() in {401, 403}:
+        raise UserError(
+            "the tracking server refuses this login",
+            where=tracking_uri,
+            fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (docs/tracking.md)",
+        ) from None
+
+
+def has_password(uri: str) -> bool:
+    """Tell whether an address holds a password."""
+    parts = urlsplit(uri)
+    return bool(parts.password) or "password=" in parts.query.lower()
+
+
+def without_password(uri: str) -> str:
+    """Write an address so that people and logs may see it."""
+    parts = urlsplit(uri)
+    if parts.scheme == "sqlite" or not parts.netloc:
+        return uri
+    user = f"{parts.username}@" if parts.username else ""
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{user}{place}{parts.path}"

@@ -1,0 +1,28 @@
+"""What a tracking server has missed, written when it is back: `voxsiam tracking replay`."""
+
+from voxsiam.orchestration.ledger import Ledger, find_ledgers
+from voxsiam.orchestration.sweep_ledger import SweepLedger, find_sweeps
+from voxsiam.orchestration.tracking.job import tracked_study, tracked_sweep
+from voxsiam.orchestration.tracking.outbox import outbox_of
+from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam_cli.console import say
+
+
+def replay_all(workspace: Workspace) -> int:
+    """Tell MLflow what studies and sweeps of a workspace could not; count what still waits."""
+    ledgers = [*find_ledgers(workspace), *find_sweeps(workspace)]
+    left = sum(_replay(workspace, ledger) for ledger in ledgers)
+    say("MLflow has been told everything." if not left else f"{left} events still wait.")
+    return left
+
+
+def _replay(workspace: Workspace, ledger: Ledger | SweepLedger) -> int:
+    job = tracked_study(ledger.plan) if isinstance(ledger, Ledger) else tracked_sweep(ledger.plan)
+    waiting = len(outbox_of(workspace, job))
+    if not waiting:
+        return 0
+    with ledger.held():
+        left = StudyTracker(workspace, job, reopen=False).waiting
+    say(f"{job.job_id}: {waiting - left} of {waiting} events written")
+    return left
