@@ -1,25 +1,62 @@
 """One run on Ray Train: N workers, DDP, gloo on CPU and nccl on GPU."""
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.callback import RayTrainCallback
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from voxsiam.orchestration.incidents import IncidentReader
+from voxsiam.orchestration.rank_faults import RankFaults
 from voxsiam.orchestration.run import CaseSource, RunPlan
 from voxsiam.orchestration.train_worker import Stamp, run_in_worker
-from voxsiam.training.divergence import TrainingDivergedError
+from voxsiam.training.context import TrainingEndedError
 
 MAX_WORKER_FAILURES = 3
-COLLECTIVE_TIMEOUT_S = 600
+PATIENCE_SETTING, PATIENCE_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", 600.0
+"""Ray Train's own setting, given here to the collectives too; and its default."""
 
 
 IDLE_HELPERS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
 """Parts of Ray Train that start a process each and have nothing to do here: volumes travel by
 reference, and the study frees placement groups itself. They cost three of fourteen seconds."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where a run is trained.
+
+    Attributes:
+        count: Ranks.
+        use_gpu: Whether each has a GPU.
+        patience_s: After which a rank that does not answer is ended and replaced.
+    """
+
+    count: int
+    use_gpu: bool
+    patience_s: float
+
+    @property
+    def backend(self) -> TorchConfig:
+        """How the ranks talk."""
+        kind = "nccl" if self.use_gpu else "gloo"
+        return TorchConfig(backend=kind, timeout_s=max(1, round(self.patience_s)))
+
+    @property
+    def scaling(self) -> ScalingConfig:
+        """What they hold."""
+        return ScalingConfig(
+            num_workers=self.count,
+            use_gpu=self.use_gpu,
+            resources_per_worker=worker_resources(self.use_gpu),
+        )
+
+
+class WorkersFailedError(RuntimeError):
+    """The workers failed more often than that is worth; it says what became of the last ones."""
 
 
 class _LeanTrainer(TorchTrainer):
@@ -30,46 +67,56 @@ class _LeanTrainer(TorchTrainer):
         return [each for each in callbacks if type(each).__name__ not in IDLE_HELPERS]
 
 
+def patience_s() -> float:
+    """Return how long a rank may keep silent, as this process's settings have it."""
+    return float(os.environ.get(PATIENCE_SETTING, PATIENCE_S))
+
+
 def train_on_workers(
-    plan: RunPlan, load: CaseSource, stamp: Stamp, *, workers: int, use_gpu: bool, storage: Path
+    plan: RunPlan, load: CaseSource, stamp: Stamp, workers: Workers, storage: Path
 ) -> None:
     """Execute a run on Ray Train workers, inside a Tune trial.
 
-    A worker that dies is replaced, and the run continues from its own newest checkpoint.
+    A worker that dies or freezes is replaced, and the run continues from its own newest checkpoint.
 
     Args:
         plan: The run.
         load: Reads its cases.
         stamp: Put on every record.
-        workers: Ranks.
-        use_gpu: Whether each has a GPU.
+        workers: Its ranks.
         storage: Where Ray keeps its own records.
 
     Raises:
-        ray.train.WorkerGroupError: The workers failed more often than that is worth.
-        TrainingDivergedError: The loss is no longer a number.
+        WorkersFailedError: The workers failed more often than that is worth.
+        TrainingEndedError: The loss is no longer a number, or a checkpoint cannot be written.
     """
-    plan.divergence_file.unlink(missing_ok=True)
+    plan.end_file.unlink(missing_ok=True)
+    incidents = IncidentReader(plan.incidents_file)
+    # Ray Train hands it on to its controller, which looks after the workers.
+    os.environ[PATIENCE_SETTING] = str(workers.patience_s)
     trainer = _LeanTrainer(
         run_in_worker,
         train_loop_config={"plan": plan.model_dump_json(), "load": load, "stamp": asdict(stamp)},
-        scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=use_gpu, resources_per_worker=worker_resources(use_gpu)
-        ),
-        torch_config=TorchConfig(
-            backend="nccl" if use_gpu else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S
-        ),
+        scaling_config=workers.scaling,
+        torch_config=workers.backend,
         run_config=RunConfig(
             # The name is new for each attempt: Ray would otherwise restore its own records.
             name=f"{plan.run_id}-{os.urandom(4).hex()}",
             storage_path=str(storage),
-            callbacks=[TuneReportCallback()],
+            callbacks=[
+                TuneReportCallback(),
+                RankFaults(plan.pulses, plan.incidents_file, workers.patience_s),
+            ],
             failure_config=FailureConfig(max_failures=MAX_WORKER_FAILURES),
         ),
     )
-    trainer.fit()
-    if plan.divergence_file.exists():
-        raise TrainingDivergedError(plan.divergence_file.read_text())
+    try:
+        trainer.fit()
+    except WorkerGroupError as error:
+        told = incidents.new()
+        raise WorkersFailedError(told[-1] if told else str(error)) from error
+    if plan.end_file.exists():
+        raise TrainingEndedError(plan.end_file.read_text())
 
 
 def worker_resources(use_gpu: bool) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """What runs inside a Ray Train worker; imported by each of them, so it stays light."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -11,9 +10,10 @@ import torch
 from torch import nn
 
 from voxsiam.collective import gather_objects
+from voxsiam.orchestration.incidents import note_incident
+from voxsiam.orchestration.pulse import PulseSender
 from voxsiam.orchestration.run import RunPlan, execute_run
-from voxsiam.training.context import Record
-from voxsiam.training.divergence import TrainingDivergedError
+from voxsiam.training.context import Record, TrainingEndedError
 
 PLACEMENT_GROUP_KEY = "placement_group"
 """Record entry that tells the study which placement group to free when Tune stops the trial."""
@@ -50,11 +50,12 @@ class RayTrainWorker:
 
     Args:
         stamp: Put on every record.
-        stop_file: Where it exists, the run ends with the epoch in progress.
+        plan: The run; where its stop file exists, it ends with the epoch in progress.
     """
 
-    def __init__(self, stamp: Stamp, stop_file: Path) -> None:
-        self._stamp, self._stop_file = stamp, stop_file
+    def __init__(self, stamp: Stamp, plan: RunPlan) -> None:
+        self._stamp, self._plan = stamp, plan
+        self.pulse = PulseSender(plan.pulses, self.rank)
 
     @property
     def rank(self) -> int:
@@ -89,19 +90,29 @@ class RayTrainWorker:
         group = ray.util.get_current_placement_group()
         extra = {PLACEMENT_GROUP_KEY: group.id.hex()} if group is not None else {}
         ray.train.report({**self._stamp.on(record), **extra})
-        if any(gather_objects(self._stop_file.exists())):
+        if any(gather_objects(self._plan.stop_file.exists())):
             raise RunStoppedError
+
+    def begin_step(self, epoch: int, step: int) -> None:
+        """Say in the next pulse where this worker stands."""
+        self.pulse.begin_step(epoch, step)
+
+    def note(self, text: str) -> None:
+        """Add to the run's incidents; all workers see the same."""
+        if self.rank == 0:
+            note_incident(self._plan.incidents_file, text)
 
 
 def run_in_worker(config: dict[str, Any]) -> None:
     """Execute the run of a train job; Ray Train calls this in each worker."""
     plan = RunPlan.model_validate_json(config["plan"])
-    worker = RayTrainWorker(Stamp(**config["stamp"]), plan.stop_file)
+    worker = RayTrainWorker(Stamp(**config["stamp"]), plan)
     try:
-        execute_run(plan, config["load"], worker)
+        with worker.pulse.beating():
+            execute_run(plan, config["load"], worker)
     except RunStoppedError:
         return
-    except TrainingDivergedError as error:
+    except TrainingEndedError as error:
         # All ranks raise it in the same step. Raised further, Ray Train would try again.
         if worker.rank == 0:
-            plan.divergence_file.write_text(str(error))
+            plan.end_file.write_text(str(error))

@@ -4,6 +4,7 @@ Studies and sweeps share it; they differ in where their trials come from.
 """
 
 import functools
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,20 @@ import torch
 from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import Capacity
+from voxsiam.orchestration.incidents import note_incident
+from voxsiam.orchestration.pulse import PulseSender
 from voxsiam.orchestration.run import CaseSource, RunPlan, execute_run
-from voxsiam.orchestration.train_job import train_on_workers
+from voxsiam.orchestration.train_job import (
+    Workers,
+    WorkersFailedError,
+    patience_s,
+    train_on_workers,
+)
 from voxsiam.orchestration.train_worker import Stamp
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.context import Record, SingleProcess
+from voxsiam.training.context import Record, SingleProcess, TrainingEndedError
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,10 @@ class TrialJob:
 
     def trainable(self) -> Callable[..., Any]:
         """Return Tune's function of a trial with what it needs bound to it."""
+        workers = Workers(self.workers, self.capacity.gpus > 0, patience_s())
         bound = functools.partial(
             _run_trial,
-            workers=0 if self.in_process else self.workers,
-            use_gpu=self.capacity.gpus > 0,
+            workers=None if self.in_process else workers,
             storage=self.workspace.ray,
             threads=max(1, self.capacity.cpus // self.slots),
         )
@@ -71,31 +80,47 @@ def _run_trial(
     config: dict[str, Any],
     *,
     load: CaseSource,
-    workers: int,
-    use_gpu: bool,
+    workers: Workers | None,
     storage: Path,
     threads: int,
 ) -> None:
-    """Tune's function: the runs of one trial, here (no workers) or on Ray Train workers."""
+    """Tune's function: the runs of one trial, here or on Ray Train workers."""
     for index, plan in enumerate(map(RunPlan.model_validate_json, config["trial"]["runs"])):
         stamp = Stamp(index=index, epochs=plan.recipe.epochs)
         plan.directory.mkdir(parents=True, exist_ok=True)
         for left in (plan.error_file, plan.stop_file):
             left.unlink(missing_ok=True)
+        shutil.rmtree(plan.pulses, ignore_errors=True)
         try:
             if workers:
-                train_on_workers(
-                    plan, load, stamp, workers=workers, use_gpu=use_gpu, storage=storage
-                )
+                train_on_workers(plan, load, stamp, workers, storage)
             else:
                 torch.set_num_threads(threads)
-                execute_run(plan, load, SingleProcess(_reporter(stamp)))
+                _train_here(plan, load, stamp)
         except Exception as error:
-            plan.error_file.write_text(_cause(error))
+            _leave_cause(plan.error_file, error)
             raise
         if not plan.result_file.exists():
             # It was asked to end: further seeds of a point that fell behind are not worth it.
             return
+
+
+def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp) -> None:
+    pulse = PulseSender(plan.pulses, 0)
+    context = SingleProcess(
+        _reporter(stamp),
+        on_note=functools.partial(note_incident, plan.incidents_file),
+        on_step=pulse.begin_step,
+    )
+    with pulse.beating():
+        execute_run(plan, load, context)
+
+
+def _leave_cause(file: Path, error: Exception) -> None:
+    try:
+        file.write_text(_cause(error))
+    except OSError:
+        file.unlink(missing_ok=True)  # on a full disk it would be empty
 
 
 def _reporter(stamp: Stamp) -> Callable[[Record], None]:
@@ -104,9 +129,10 @@ def _reporter(stamp: Stamp) -> Callable[[Record], None]:
 
 def _cause(error: BaseException) -> str:
     """Return what went wrong first, without the layers that Ray puts around it."""
-    failures = getattr(error, "worker_failures", None)
-    if failures:
-        return _cause(next(iter(failures.values())))
+    if isinstance(error, UserError):
+        return f"{error.what} ({error.where}: {error.fix})"
+    if isinstance(error, TrainingEndedError | WorkersFailedError):
+        return str(error)  # written to be read
     inner = getattr(error, "cause", None) or getattr(error, "_base_exc", None)
     if isinstance(inner, BaseException):
         return _cause(inner)
