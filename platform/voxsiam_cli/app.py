@@ -3,6 +3,7 @@
 Exit codes: 0 ok, 1 failed, 2 bad input, 130 stopped (143 by SIGTERM).
 """
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -15,6 +16,7 @@ from voxsiam_cli import data, demo, doctor, evaluate, models, predict, study, sw
 from voxsiam_cli.console import errors, show_error
 
 STOPPED, TERMINATED = 130, 143
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _sigterm_seen: list[bool] = []
 
 app = typer.Typer(
@@ -63,7 +65,16 @@ def _run(*, debug: bool) -> int:
             return STOPPED
         if debug and not hasattr(error, "format_message"):
             raise
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return _show_no_room(error)
         return _show_unexpected(error)
+
+
+def _show_no_room(error: OSError) -> int:
+    where = error.filename or "a file that was being written"
+    fix = "make room, then give the same command again: what is finished is kept"
+    show_error(UserError(f"there is no room to write ({error.strerror})", where=where, fix=fix))
+    return 1
 
 
 def _show_unexpected(error: Exception) -> int:

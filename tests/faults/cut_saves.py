@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -72,10 +73,8 @@ def main(folder: Path, stride: int) -> None:
     torch.set_num_threads(1)
     base, work = folder / "base", folder / "work"
     unbroken = train(folder / "unbroken")
-    try:
+    with suppress(StoppedError):
         train(base, last=2)
-    except StoppedError:
-        pass
     number, code = 1, -1
     while code != 0:
         outcome = cut(base, work, lambda number=number: kill_at(number))

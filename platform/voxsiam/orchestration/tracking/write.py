@@ -210,7 +210,8 @@ def _put_off(what: str) -> Iterator[None]:
     """Let the study go on without its tracking; what is missing is written later."""
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:
+        # OSError: an artifact that finds no room on the disk.
         log.warning("%s not tracked now, it is written later: %s", what, error)
 
 
