@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.integration.conftest import program  # noqa: F401
+
 
 def pytest_generate_tests(metafunc):
     """Repeat a test that asks for `attempt`: a few times, or as often as docs/faults.md says."""

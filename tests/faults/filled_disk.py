@@ -76,12 +76,12 @@ def cache(folder: Path, room: int) -> dict:
     assert isinstance(refused, CaseRefused)
     sound = damaged_file(volumes / first.key) is None
     after = [prepare_case(request) for request in requests]
-    keys = [each.key for each in after if isinstance(each, CaseReady)]
+    keys = sorted(each.key for each in after if isinstance(each, CaseReady))
     whole = all(damaged_file(volumes / key) is None for key in keys)
+    all_there = len(keys) == 3 and keys == sorted(path.name for path in volumes.iterdir())
     return {
         "told": refused.what, "where": refused.where, "fix": refused.fix,
-        "left": left, "first": first.key, "sound": sound,
-        "equal": len(keys) == 3 and whole and sorted(keys) == sorted(p.name for p in volumes.iterdir()),
+        "left": left, "first": first.key, "sound": sound, "equal": whole and all_there,
     }  # fmt: skip
 
 

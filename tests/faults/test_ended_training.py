@@ -1,4 +1,4 @@
-"""F10 and F6 on workers: what no other attempt would mend ends at once, on all ranks, with its cause.
+"""F10, and F6 on workers: what no other attempt would mend ends at once, with its cause.
 
 Run: pytest tests/faults/test_ended_training.py [--full-counts]
 """

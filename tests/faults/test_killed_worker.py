@@ -1,4 +1,4 @@
-"""F1 and F11: a worker that is killed is replaced, told with its memory, and costs an epoch at most.
+"""F1, F11: a worker that is killed is replaced, told with its memory, and costs an epoch at most.
 
 Run: pytest tests/faults/test_killed_worker.py [--full-counts]
 """
