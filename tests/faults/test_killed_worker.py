@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tests.faults.faulty_cases import FaultyCases, be_killed
-from tests.faults.trained import READS_PER_EPOCH, Trained
+from tests.faults.trained import READS, READS_PER_EPOCH, Trained
 from tests.voxsiam.orchestration.toy_study import ToyCases
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
@@ -33,7 +33,7 @@ def test_a_worker_killed_at_a_random_step_costs_an_epoch_at_most(
     losses = trained.losses()
     difference = max(abs(a - b) / abs(b) for a, b in zip(losses, unbroken, strict=True))
     assert difference <= 1e-6
-    redone = len(cases.all_reads()) - 3 * READS_PER_EPOCH
+    redone = len(cases.all_reads()) - READS
     # The batches that were on their way were read, too.
     assert redone <= READS_PER_EPOCH
     trained.assert_tracked_once()

@@ -14,8 +14,8 @@ from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 
-READS_PER_EPOCH = 7
-"""Six cases to train on and one to validate with."""
+READS_PER_EPOCH, READS = 7, 3 * 7 + 2
+"""Six cases to train on and one to validate with; three epochs and two test cases."""
 
 
 class Trained:
