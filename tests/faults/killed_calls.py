@@ -35,8 +35,8 @@ def count_calls() -> list[int]:
     return counts
 
 
-def forked(job) -> int:
-    """Call a job in a copy of this process; return its exit code, negative for a signal."""
+def start(job) -> int:
+    """Call a job in a copy of this process; return the copy's number."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -45,4 +45,14 @@ def forked(job) -> int:
             sys.stderr.write(f"{error!r}\n")
             os._exit(1)
         os._exit(0)
+    return pid
+
+
+def end_of(pid: int) -> int:
+    """Wait for a copy; return its exit code, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def forked(job) -> int:
+    """Call a job in a copy of this process and wait for it."""
+    return end_of(start(job))

@@ -11,18 +11,10 @@ from pathlib import Path
 from data_pipelines.case_task import CaseReady, CaseRequest, prepare_case
 from data_pipelines.entries import damaged_file
 from data_pipelines.sources.detect import read_source
-from tests.faults.killed_calls import forked
+from tests.faults.killed_calls import end_of, start
 from tests.small_data_sets import SMALL, write_case_folders
 
 WRITERS = 3
-
-
-def start(job) -> int:
-    """Start a copy of this process; it ends with 0 where the job did not fail."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(forked(job) and 1)
-    return pid
 
 
 def read_while_written(volumes: Path, over: Path) -> None:
@@ -48,10 +40,10 @@ def build_at_once(requests: list[CaseRequest], folder: Path) -> list[int]:
     writers = [start(write) for _ in range(WRITERS)]
     reader = start(lambda: (os.close(writing), read_while_written(requests[0].volumes, over)))
     os.close(writing)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in writers]
+    codes = [end_of(pid) for pid in writers]
     over.touch()
     os.close(reading)
-    return [*codes, os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])]
+    return [*codes, end_of(reader)]
 
 
 def main(folder: Path, tries: int) -> None:
