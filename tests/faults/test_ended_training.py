@@ -45,7 +45,7 @@ def test_a_loss_that_is_no_number_on_one_rank_ends_all_at_once_and_names_the_cas
     cases = SpoiledLater(tmp_path, case_id)
     trained = Trained(tmp_path / "w", cases)
     assert trained.state == "failed"
-    (told,) = trained.recorder.errors
+    told = trained.error
     assert "epoch 2, step" in told
     assert f"look at {case_id} (" in told
     assert epochs_kept(trained.run) == 1
@@ -59,7 +59,7 @@ def test_a_disk_without_room_ends_all_at_once_and_room_goes_on(tmp_path, measure
     cases = FaultyCases(tmp_path, have_no_room, at_read=5, until=tmp_path / "room")
     trained = Trained(tmp_path / "w", cases)
     assert trained.state == "failed"
-    (told,) = trained.recorder.errors
+    told = trained.error
     assert "the checkpoint of epoch" in told
     assert "File too large" in told
     assert "make room" in told

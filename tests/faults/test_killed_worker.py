@@ -54,7 +54,7 @@ def test_a_trial_killed_in_its_own_process_says_what_it_held_and_goes_on(
     cases = FaultyCases(tmp_path, be_killed, at_read=10 + attempt)
     killed = Trained(tmp_path / "w", cases, workers=1)
     assert killed.state == "failed"
-    (told,) = killed.recorder.errors
+    told = killed.error
     assert "rank 0 (process" in told
     assert "GiB of memory where" in told
     assert KNOB in told

@@ -42,6 +42,13 @@ class Trained:
         """How it ended."""
         return self.ledger.state(self.plan.trials[0])
 
+    @property
+    def error(self) -> str:
+        """Why it failed, in the words that people see."""
+        (told,) = self.recorder.errors
+        assert told is not None
+        return told
+
     def losses(self) -> list[float]:
         """Return the loss of every epoch."""
         records: Sequence[dict[str, float]] = json.loads(self.run.result_file.read_text())[
