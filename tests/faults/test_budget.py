@@ -49,7 +49,9 @@ def test_a_search_ends_within_an_epoch_of_its_budget(attempt, tmp_path, measured
     by_clock, by_ledger = last - first, spent_last - spent_first
     assert by_ledger == pytest.approx(by_clock, rel=0.05)
     over = ledger.spent.seconds - LIMIT_S
-    assert all(trial.state == "interrupted" for trial in ledger.trials)
+    states = {trial.state for trial in ledger.trials}
+    # One that was suggested and had no time to begin is pending: a larger budget goes on with both.
+    assert {"interrupted"} <= states <= {"interrupted", "pending"}
     measured(
         limit_s=LIMIT_S, spent_s=round(ledger.spent.seconds, 2), over_s=round(over, 2),
         epochs_after_the_limit=clock.late, by_clock_s=round(by_clock, 2),
