@@ -1,12 +1,11 @@
-"""What happens on a disk without room; run by test_full_disk.py in a process of its own.
+"""A prepared set and MLflow's store on a disk without room; run by test_full_disk.py.
 
-Run: python -m tests.faults.filled_disk checkpoint|cache|tracking|command FOLDER ROOM
+Run: python -m tests.faults.filled_disk cache|tracking FOLDER ROOM
 (prints a JSON object; FOLDER/disk is the disk, ROOM bytes are left on it)
 """
 
 import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -18,44 +17,11 @@ from data_pipelines.sources.detect import read_source
 from tests.faults.small_disk import full
 from tests.small_data_sets import SMALL, write_case_folders
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
-from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.checkpoint import CheckpointFolder, CheckpointUnwrittenError
 from voxsiam.training.context import SingleProcess
-from voxsiam.training.loop import Training, fit
-from voxsiam.types import Split
-
-SPLIT = Split(train=tuple("abcd"), test=("t",))
-
-
-def train(folder: Path, on_epoch=lambda _: None) -> list[float]:
-    training = Training("run", make_recipe(layers=1, epochs=3), 0, SPLIT, folder)
-    objective, _ = fit(training, make_volume, SingleProcess(on_epoch, torch.device("cpu")))
-    return [tensor.double().sum().item() for tensor in objective.state_dict().values()]
-
-
-def checkpoint(folder: Path, room: int) -> dict:
-    """The disk is full from the second epoch on; then there is room again."""
-    disk, told = folder / "disk", None
-    with ExitStack() as filled:
-
-        def fill_after_first(record):
-            if record["epoch"] == 1:
-                filled.enter_context(full(disk, room))
-
-        try:
-            train(disk / "checkpoints", fill_after_first)
-        except CheckpointUnwrittenError as error:
-            told = str(error)
-        left = sorted(path.name for path in (disk / "checkpoints").iterdir())
-        found = CheckpointFolder(disk / "checkpoints").newest("run")
-    after = train(disk / "checkpoints")
-    unbroken = train(folder / "unbroken")
-    kept = found and found[1].epochs_done
-    return {"told": told, "left": left, "kept": kept, "equal": after == unbroken}
 
 
 def cache(folder: Path, room: int) -> dict:
@@ -94,9 +60,9 @@ def tracking(folder: Path, room: int) -> dict:
     tracker = StudyTracker(workspace, tracked_study(plan))
     trial.run.directory.mkdir(parents=True)
     records = []
+    execute_run(trial.run, ToyCases(), SingleProcess(records.append, torch.device("cpu")))
     with full(disk, room):
         tracker.trial_started(trial)
-        execute_run(trial.run, ToyCases(), SingleProcess(records.append, torch.device("cpu")))
         for record in records:
             tracker.epoch_done(trial, record)
         tracker.trial_ended(trial, "finished", None)
@@ -121,6 +87,6 @@ def tracking(folder: Path, room: int) -> dict:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    job = {"checkpoint": checkpoint, "cache": cache, "tracking": tracking}[sys.argv[1]]
+    job = {"cache": cache, "tracking": tracking}[sys.argv[1]]
     outcome = job(Path(sys.argv[2]), int(sys.argv[3]))
     sys.stdout.write(json.dumps(outcome) + "\n")

@@ -26,7 +26,8 @@ def full(disk: Path, room: int):
     """Leave no more than so many bytes on the disk, until the context ends."""
     if disk.stat().st_dev == disk.parent.stat().st_dev:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+        # Of each file: what is to be written is seldom one file alone.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room // 2, hard))
         try:
             yield
         finally:

@@ -19,9 +19,9 @@ CAUSES = ("No space left on device", "File too large")
 slow = pytest.mark.slow
 
 
-def on_disk(child, tmp_path, what, room):
+def on_disk(child, tmp_path, room, module, *what):
     before = on_small_disk(tmp_path / "disk", "16m")
-    return json.loads(child("filled_disk", what, tmp_path, room, before=before).splitlines()[-1])
+    return json.loads(child(module, *what, tmp_path, room, before=before).splitlines()[-1])
 
 
 def names_the_cause(text):
@@ -34,7 +34,7 @@ def names_the_cause(text):
 def test_a_checkpoint_that_finds_no_room_ends_the_training_and_leaves_the_one_before(
     child, tmp_path, measured, room
 ):
-    found = on_disk(child, tmp_path, "checkpoint", room)
+    found = on_disk(child, tmp_path, room, "filled_checkpoint")
     assert names_the_cause(found["told"])
     assert "the checkpoint of epoch 2 cannot be written" in found["told"]
     assert "make room" in found["told"]
@@ -49,7 +49,7 @@ def test_a_checkpoint_that_finds_no_room_ends_the_training_and_leaves_the_one_be
 def test_a_case_that_finds_no_room_in_the_prepared_set_is_told_and_leaves_nothing(
     child, tmp_path, measured, room
 ):
-    found = on_disk(child, tmp_path, "cache", room)
+    found = on_disk(child, tmp_path, room, "filled_disk", "cache")
     assert names_the_cause(found["told"])
     assert found["where"].endswith("volumes")
     assert "make room" in found["fix"]
@@ -62,7 +62,7 @@ def test_a_case_that_finds_no_room_in_the_prepared_set_is_told_and_leaves_nothin
 @slow
 @pytest.mark.parametrize("room", [0, 20_000, 200_000])
 def test_a_store_without_room_costs_no_figure(child, tmp_path, measured, room):
-    found = on_disk(child, tmp_path, "tracking", room)
+    found = on_disk(child, tmp_path, room, "filled_disk", "tracking")
     assert found["status"] == "FINISHED"
     assert found["runs"] == 1
     assert found["equal"], "all epochs are there, once"
