@@ -9,6 +9,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.callback import RayTrainCallback
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.incidents import IncidentReader
 from voxsiam.orchestration.rank_faults import RankFaults
 from voxsiam.orchestration.run import CaseSource, RunPlan
@@ -68,8 +69,19 @@ class _LeanTrainer(TorchTrainer):
 
 
 def patience_s() -> float:
-    """Return how long a rank may keep silent, as this process's settings have it."""
-    return float(os.environ.get(PATIENCE_SETTING, PATIENCE_S))
+    """Return how long a rank may keep silent, as this process's settings have it.
+
+    Raises:
+        UserError: The setting is no number of seconds.
+    """
+    setting = os.environ.get(PATIENCE_SETTING, str(PATIENCE_S))
+    if not setting.replace(".", "", 1).isdecimal() or float(setting) < 1:
+        raise UserError(
+            f"'{setting:.40}' is not a time that workers may keep silent",
+            where=PATIENCE_SETTING,
+            fix="give seconds, at least 1, or leave it unset: 600",
+        )
+    return float(setting)
 
 
 def train_on_workers(
