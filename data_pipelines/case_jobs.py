@@ -5,12 +5,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import psutil
 import ray
 import ray.data
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 from ray.util.annotations import RayDeprecationWarning
 
 from data_pipelines.case_task import OUTCOME, CaseOutcome, CaseRefused, CaseRequest
+from voxsiam.orchestration.pulse import memory_limit
 
 Work = Callable[[CaseRequest], CaseOutcome]
 
@@ -39,9 +41,13 @@ def _alone(request: CaseRequest, work: Work) -> CaseOutcome:
     except (WorkerCrashedError, OutOfMemoryError, NodeDiedError):
         return CaseRefused(
             case_id=request.case_id,
-            what="Its process was killed, most likely for lack of memory.",
+            what=(
+                "Its process was killed, most likely for lack of memory "
+                f"({psutil.virtual_memory().available / 2**30:.1f} GiB are free now, "
+                f"{memory_limit() / 2**30:.1f} GiB is the limit)."
+            ),
             where=str(request.image),
-            fix="free memory and prepare again, or leave the case out",
+            fix="free memory and prepare again, or go on without it: --leave-out-refused",
         )
 
 

@@ -18,6 +18,15 @@ PYTHON_PATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "platform")))
 MAY_SKIP = {"gpu", "shared_data", "postgres"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the one option of ours."""
+    parser.addoption(
+        "--full-counts",
+        action="store_true",
+        help="try each fault as often as docs/faults.md says: an hour and more",
+    )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -62,7 +63,7 @@ def _ui_lines(workspace: Workspace) -> Iterable[str]:
     with subprocess.Popen([*command, "--workspace", str(workspace.root)]) as server:
         try:
             _wait_for(UI_PORT)
-            bound = {c.laddr.ip for c in psutil.net_connections("tcp") if c.laddr.port == UI_PORT}
+            bound = {c.laddr.ip for c in _sockets() if c.laddr.port == UI_PORT}
             reach = "no" if all(map(is_loopback, bound)) else "yes"
             for what, headers in (
                 ("a run created", {}),
@@ -77,12 +78,14 @@ def _ui_lines(workspace: Workspace) -> Iterable[str]:
                 process.terminate()
 
 
+def _sockets() -> list[Any]:
+    return [each for each in psutil.net_connections("tcp") if each.laddr]
+
+
 def _wait_for(port: int, patience_s: float = 180) -> None:
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
-        if any(
-            c.laddr.port == port and c.status == "LISTEN" for c in psutil.net_connections("tcp")
-        ):
+        if any(c.laddr.port == port and c.status == "LISTEN" for c in _sockets()):
             return
         time.sleep(0.2)
     raise TimeoutError(f"nothing listens on port {port}")

@@ -3,8 +3,13 @@
 Exit codes: 0 ok, 1 failed, 2 bad input, 130 stopped (143 by SIGTERM).
 """
 
+import errno
+import shutil
 import signal
 import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -29,6 +34,7 @@ from voxsiam_cli import (
 from voxsiam_cli.console import errors, show_error
 
 STOPPED, TERMINATED = 130, 143
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _sigterm_seen: list[bool] = []
 
 app = typer.Typer(
@@ -80,7 +86,31 @@ def _run(*, debug: bool) -> int:
             return STOPPED
         if debug and not hasattr(error, "format_message"):
             raise
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return _show_no_room(error)
         return _show_unexpected(error)
+
+
+def _show_no_room(error: OSError) -> int:
+    where = error.filename or _fullest_disk()
+    fix = "make room, then give the same command again: what is finished is kept"
+    show_error(UserError(f"there is no room to write ({error.strerror})", where=where, fix=fix))
+    return 1
+
+
+def _fullest_disk() -> str:
+    """Name the place with the least room among those that a command writes to."""
+    places = [Path.cwd(), Path(tempfile.gettempdir()), *map(Path, sys.argv[1:])]
+    free, place = min(room for place in places for room in _room_at(place.absolute()))
+    return f"{place} ({free / 1e6:.1f} MB free)"
+
+
+def _room_at(place: Path) -> list[tuple[int, str]]:
+    """Return the free bytes at a place, or at the first folder above it that is there."""
+    for folder in (place, *place.parents):
+        with suppress(OSError, ValueError):
+            return [(shutil.disk_usage(folder).free, str(folder))]
+    return []
 
 
 def _show_unexpected(error: Exception) -> int:

@@ -62,6 +62,10 @@ class LiveStudy:
         if epoch in (1, epochs) or epoch % max(1, epochs // LINES_PER_TRIAL) == 0:
             self._line(f"{trial.name}: epoch {epoch}/{epochs}, {_figures(record)}, {self._left()}")
 
+    def incident(self, trial: TrialPlan, text: str) -> None:
+        """Say what went wrong and was survived."""
+        say(f"[{clock(time.monotonic() - self._begin)}] {trial.name}: {text}", "yellow")
+
     def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
         """Show how it ended."""
         progress = self._progress[trial.run.run_id]

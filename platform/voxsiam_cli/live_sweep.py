@@ -38,6 +38,10 @@ class LiveSweep:
         if epoch in (1, epochs):
             self._line(f"{trial.name}: epoch {epoch}/{epochs}{_score(record)}")
 
+    def incident(self, trial: TrialPlan, text: str) -> None:
+        """Say what went wrong and was survived."""
+        say(f"[{clock(self._ledger.spent.seconds)}] {trial.name}: {text}", "yellow")
+
     def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
         """Show what cut a run off; how a whole trial ended is told by itself."""
         if state in ("failed", "interrupted"):

@@ -9,7 +9,6 @@ import yaml
 from packaging.version import Version
 
 from tests.clusters.files import CLUSTERS, load
-from voxsiam.orchestration.cluster import TRIAL_RESOURCE
 
 COMPOSE = CLUSTERS / "compose"
 SERVICES = {"ray-head", "ray-worker", "mlflow", "postgres", "garage"}
@@ -93,14 +92,14 @@ def test_every_service_is_watched_and_waits_for_what_it_needs(config):
     assert set(conditions) == {"service_healthy"}
 
 
-def test_ray_has_its_token_and_room_for_drivers_of_trials(config):
+def test_ray_has_its_token_and_no_training_is_on_the_head(config):
     for name in ("ray-head", "ray-worker"):
         service = config["services"][name]
         assert service["environment"]["RAY_AUTH_MODE"] == "token"
         assert service["environment"]["RAY_AUTH_TOKEN_PATH"] == "/run/secrets/ray_token"
         assert "ray_token" in service["secrets"]
     command = config["services"]["ray-head"]["command"][2]
-    assert f"""--resources='{{"{TRIAL_RESOURCE}": 16}}'""" in command
+    assert "--num-cpus=0" in command
 
 
 def test_mlflow_has_its_login_its_hosts_and_a_database(config):

@@ -6,7 +6,6 @@ import pytest
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from tests.clusters.files import CLUSTERS, load
-from voxsiam.orchestration.cluster import TRIAL_RESOURCE
 
 ON_PREMISE, AWS = "launcher/on-premise.yaml", "launcher/aws.yaml"
 TO_FILL_IN = {
@@ -46,14 +45,13 @@ def test_ray_would_refuse_it():
 
 
 @pytest.mark.parametrize("name", [ON_PREMISE, AWS])
-def test_drivers_of_trials_have_their_token_on_the_head_and_no_training_is_there(name):
+def test_no_training_is_on_the_head(name):
     config = load(name)
     if config["provider"]["type"] == "local":
         (start,) = (line for line in config["head_start_ray_commands"] if "--head" in line)
         assert "--num-cpus=0" in start
-        assert f"""--resources='{{"{TRIAL_RESOURCE}": 16}}'""" in start
     else:
-        assert config["available_node_types"]["head"]["resources"] == {"CPU": 0, TRIAL_RESOURCE: 16}
+        assert config["available_node_types"]["head"]["resources"] == {"CPU": 0}
 
 
 @pytest.mark.parametrize("name", [ON_PREMISE, AWS])

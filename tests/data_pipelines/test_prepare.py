@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -297,6 +298,8 @@ def test_a_case_that_kills_its_process_is_refused_alone(tmp_path, small_config, 
     (killed,) = told
     assert killed.case_id == "bert"
     assert "killed, most likely for lack of memory" in killed.what
+    assert re.search(r"[\d.]+ GiB are free now, [\d.]+ GiB is the limit", killed.what)
+    assert "--leave-out-refused" in killed.fix
     assert killed.where == str(source / "bert" / "image.nii.gz")
     assert logged == []  # Ray Data would show a traceback
 

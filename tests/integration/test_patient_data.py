@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from dashboards.report import write_report
 from dashboards.results import load_study
+from dashboards.tables import build_table
 from experiments.studies import STUDIES
 from tests.data_pipelines.test_prepared_set import build
 from tests.dicom_files import PATIENT, write_series
@@ -118,7 +119,7 @@ def test_no_output_names_a_patient(tmp_path):
     tracker.trial_ended(trial, "finished", None)
     results = load_study(workspace.tracking_uri, tracker.parent)
     assert [each.finished for each in results.trials] == [True]
-    write_report(STUDIES["table3"], results, workspace.report("table3"))
+    write_report(build_table(STUDIES["table3"], results), workspace.report("table3"))
     command = ["predict", "-i", str(source / "series"), "-o", str(tmp_path / "organs")]
     command += ["--model", str(run.directory / "model"), "--report", str(tmp_path / "run.json")]
     done = CliRunner().invoke(app, command)

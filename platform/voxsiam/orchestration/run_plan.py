@@ -64,9 +64,19 @@ class RunPlan(Frozen):
         return self.directory / "error.txt"
 
     @property
-    def divergence_file(self) -> Path:
-        """Says that the last attempt diverged: another would end alike."""
-        return self.directory / "diverged.txt"
+    def end_file(self) -> Path:
+        """Says why the last attempt could not go on and why another would end alike."""
+        return self.directory / "ended.txt"
+
+    @property
+    def incidents_file(self) -> Path:
+        """What went wrong and was survived, a line each."""
+        return self.directory / "incidents.txt"
+
+    @property
+    def pulses(self) -> Path:
+        """Folder of what each rank says of itself while it runs."""
+        return self.directory / "pulses"
 
     @property
     def stop_file(self) -> Path:

@@ -5,23 +5,65 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.callback import RayTrainCallback
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from voxsiam.errors import UserError
+from voxsiam.orchestration.incidents import IncidentReader
+from voxsiam.orchestration.rank_faults import RankFaults
 from voxsiam.orchestration.run import CaseSource, RunPlan
 from voxsiam.orchestration.run_label import RunLabel
 from voxsiam.orchestration.train_worker import Stamp, run_in_worker
-from voxsiam.training.divergence import TrainingDivergedError
+from voxsiam.training.context import TrainingEndedError
 
 MAX_WORKER_FAILURES = 3
-COLLECTIVE_TIMEOUT_S = 600
+PATIENCE_SETTING, PATIENCE_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", 600.0
+"""Ray Train's own setting, given here to the collectives too; and its default."""
 
 
 IDLE_HELPERS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
 """Parts of Ray Train that start a process each and have nothing to do here: volumes travel by
 reference, and the study frees placement groups itself. They cost three of fourteen seconds."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """On what runs are trained.
+
+    Attributes:
+        number: Ranks.
+        gpu_share: Part of a GPU that each holds; 0 trains on CPUs.
+        patience_s: After which a rank that does not answer is ended and replaced.
+        storage: Where Ray keeps its own records.
+        watched: Whether Ray's dashboard lists the runs.
+    """
+
+    number: int
+    gpu_share: float
+    patience_s: float
+    storage: Path
+    watched: bool
+
+    @property
+    def backend(self) -> TorchConfig:
+        """How the ranks talk."""
+        kind = "nccl" if self.gpu_share else "gloo"
+        return TorchConfig(backend=kind, timeout_s=max(1, round(self.patience_s)))
+
+    @property
+    def scaling(self) -> ScalingConfig:
+        """What they hold."""
+        return ScalingConfig(
+            num_workers=self.number,
+            use_gpu=self.gpu_share > 0,
+            resources_per_worker=worker_resources(self.gpu_share),
+        )
+
+
+class WorkersFailedError(RuntimeError):
+    """The workers failed more often than that is worth; it says what became of the last ones."""
 
 
 class _LeanTrainer(TorchTrainer):
@@ -58,62 +100,65 @@ class Attempt:
         }
 
 
-@dataclass(frozen=True)
-class Workers:
-    """On what runs are trained.
+def patience_s() -> float:
+    """Return how long a rank may keep silent, as this process's settings have it.
 
-    Attributes:
-        number: Ranks.
-        gpu_share: Part of a GPU that each holds; 0 trains on CPUs.
-        storage: Where Ray keeps its own records.
-        watched: Whether Ray's dashboard lists the runs.
+    Raises:
+        UserError: The setting is no number of seconds.
     """
-
-    number: int
-    gpu_share: float
-    storage: Path
-    watched: bool
+    setting = os.environ.get(PATIENCE_SETTING, str(PATIENCE_S))
+    if not setting.replace(".", "", 1).isdecimal() or float(setting) < 1:
+        raise UserError(
+            f"'{setting:.40}' is not a time that workers may keep silent",
+            where=PATIENCE_SETTING,
+            fix="give seconds, at least 1, or leave it unset: 600",
+        )
+    return float(setting)
 
 
 def train_on_workers(attempt: Attempt, workers: Workers) -> None:
     """Execute a run on Ray Train workers, inside a Tune trial.
 
-    A worker that dies is replaced, and the run continues from its own newest checkpoint.
+    A worker that dies or freezes is replaced, and the run continues from its own newest checkpoint.
 
     Args:
         attempt: What is run.
         workers: On these.
 
     Raises:
-        ray.train.WorkerGroupError: The workers failed more often than that is worth.
-        TrainingDivergedError: The loss is no longer a number.
+        WorkersFailedError: The workers failed more often than that is worth.
+        TrainingEndedError: The loss is no longer a number, or a checkpoint cannot be written.
     """
     plan = attempt.plan
-    plan.divergence_file.unlink(missing_ok=True)
-    # Ray Train's own setting, read in this process: one more actor for the whole cluster.
+    plan.end_file.unlink(missing_ok=True)
+    incidents = IncidentReader(plan.incidents_file)
+    # Ray Train hands it on to its controller, which looks after the workers.
+    os.environ[PATIENCE_SETTING] = str(workers.patience_s)
+    # Read in this process: one more actor for the whole cluster.
     os.environ["RAY_TRAIN_ENABLE_STATE_TRACKING"] = str(int(workers.watched))
     trainer = _LeanTrainer(
         run_in_worker,
         train_loop_config=attempt.worker_config(),
-        scaling_config=ScalingConfig(
-            num_workers=workers.number,
-            use_gpu=workers.gpu_share > 0,
-            resources_per_worker=worker_resources(workers.gpu_share),
-        ),
-        torch_config=TorchConfig(
-            backend="nccl" if workers.gpu_share else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S
-        ),
+        scaling_config=workers.scaling,
+        torch_config=workers.backend,
         run_config=RunConfig(
             # The name is new for each attempt: Ray would otherwise restore its own records.
             name=attempt.label.attempt_name(),
             storage_path=str(workers.storage),
-            callbacks=[TuneReportCallback()],
+            callbacks=[
+                TuneReportCallback(),
+                RankFaults(plan.pulses, plan.incidents_file, workers.patience_s),
+            ],
             failure_config=FailureConfig(max_failures=MAX_WORKER_FAILURES),
         ),
     )
-    trainer.fit()
-    if plan.divergence_file.exists():
-        raise TrainingDivergedError(plan.divergence_file.read_text())
+    try:
+        trainer.fit()
+    except WorkerGroupError as error:
+        told = incidents.new()
+        raise WorkersFailedError(told[-1] if told else str(error)) from error
+    if plan.end_file.exists():
+        raise TrainingEndedError(plan.end_file.read_text())
 
 
 def worker_resources(gpu_share: float) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -12,10 +11,11 @@ import torch
 from torch import nn
 
 from voxsiam.collective import gather_objects
+from voxsiam.orchestration.incidents import note_incident
+from voxsiam.orchestration.pulse import PulseSender
 from voxsiam.orchestration.run import RunPlan, execute_run
 from voxsiam.orchestration.run_label import epoch_line, labelled_log
-from voxsiam.training.context import Record
-from voxsiam.training.divergence import TrainingDivergedError
+from voxsiam.training.context import Record, TrainingEndedError
 
 PLACEMENT_GROUP_KEY = "placement_group"
 """Record entry that tells the study which placement group to free when Tune stops the trial."""
@@ -54,11 +54,12 @@ class RayTrainWorker:
 
     Args:
         stamp: Put on every record.
-        stop_file: Where it exists, the run ends with the epoch in progress.
+        plan: The run; where its stop file exists, it ends with the epoch in progress.
     """
 
-    def __init__(self, stamp: Stamp, stop_file: Path) -> None:
-        self._stamp, self._stop_file = stamp, stop_file
+    def __init__(self, stamp: Stamp, plan: RunPlan) -> None:
+        self._stamp, self._plan = stamp, plan
+        self.pulse = PulseSender(plan.pulses, self.rank)
 
     @property
     def rank(self) -> int:
@@ -97,22 +98,32 @@ class RayTrainWorker:
         ray.train.report({**self._stamp.on(record), **extra})
         # Whoever has done the last epoch ends by itself, and with a result.
         is_over = record.get("epoch", 0) >= self._stamp.epochs
-        if not is_over and any(gather_objects(self._stop_file.exists())):
+        if not is_over and any(gather_objects(self._plan.stop_file.exists())):
             raise RunStoppedError
+
+    def begin_step(self, epoch: int, step: int) -> None:
+        """Say in the next pulse where this worker stands."""
+        self.pulse.begin_step(epoch, step)
+
+    def note(self, text: str) -> None:
+        """Add to the run's incidents; all workers see the same."""
+        if self.rank == 0:
+            note_incident(self._plan.incidents_file, text)
 
 
 def run_in_worker(config: dict[str, Any]) -> None:
     """Execute the run of a train job; Ray Train calls this in each worker."""
     plan = RunPlan.model_validate_json(config["plan"])
-    worker = RayTrainWorker(Stamp(**config["stamp"]), plan.stop_file)
+    worker = RayTrainWorker(Stamp(**config["stamp"]), plan)
     with labelled_log(f"{config['label']} | rank {worker.rank}"):
         try:
             log.info("rank %d of %d on %s", worker.rank, worker.world_size, worker.device)
-            execute_run(plan, config["load"], worker)
+            with worker.pulse.beating():
+                execute_run(plan, config["load"], worker)
         except RunStoppedError:
             log.info("asked to end")
-        except TrainingDivergedError as error:
+        except TrainingEndedError as error:
             log.error("%s", error)
             # All ranks raise it in the same step. Raised further, Ray Train would try again.
             if worker.rank == 0:
-                plan.divergence_file.write_text(str(error))
+                plan.end_file.write_text(str(error))

@@ -5,23 +5,34 @@ Studies and sweeps share it; they differ in where their trials come from.
 
 import functools
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.capacity import DRIVER, Capacity
 from voxsiam.orchestration.cluster import joins_cluster
+from voxsiam.orchestration.incidents import note_incident
 from voxsiam.orchestration.ledger import TrialPlan
+from voxsiam.orchestration.pulse import PulseSender
 from voxsiam.orchestration.run import CaseSource, RunPlan, execute_run
 from voxsiam.orchestration.run_label import RunLabel, epoch_line, labelled_log
-from voxsiam.orchestration.train_job import Attempt, Workers, train_on_workers
+from voxsiam.orchestration.train_job import (
+    Attempt,
+    Workers,
+    WorkersFailedError,
+    patience_s,
+    train_on_workers,
+)
 from voxsiam.orchestration.train_worker import Stamp
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.context import Record, SingleProcess
+from voxsiam.training.context import Record, SingleProcess, TrainingEndedError
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +85,9 @@ class TrialJob:
 
     def _workers(self) -> Workers:
         gpu_share = self.gpu_share if self.capacity.gpus else 0.0
-        return Workers(self.workers, gpu_share, self.workspace.ray, watched=joins_cluster())
+        return Workers(
+            self.workers, gpu_share, patience_s(), self.workspace.ray, watched=joins_cluster()
+        )
 
 
 def trial_config(index: int, study: str, runs: Sequence[TrialPlan]) -> dict[str, Any]:
@@ -103,20 +116,39 @@ def _run_trial(
         plan.directory.mkdir(parents=True, exist_ok=True)
         for left in (plan.error_file, plan.stop_file):
             left.unlink(missing_ok=True)
+        shutil.rmtree(plan.pulses, ignore_errors=True)
         with labelled_log(str(label)):
             try:
                 if workers is not None:
                     train_on_workers(Attempt(plan, load, stamp, label), workers)
                 else:
                     torch.set_num_threads(threads)
-                    execute_run(plan, load, SingleProcess(_reporter(stamp)))
+                    _train_here(plan, load, stamp)
             except Exception as error:
                 # Raised on, Tune would try again what ends alike; it does so when processes die.
-                plan.error_file.write_text(_cause(error))
+                _leave_cause(plan.error_file, error)
                 log.error("failed: %s", _cause(error))
         if not plan.result_file.exists():
             # It failed, or was asked to end: further seeds of the point are not worth it.
             return
+
+
+def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp) -> None:
+    pulse = PulseSender(plan.pulses, 0)
+    context = SingleProcess(
+        _reporter(stamp),
+        on_note=functools.partial(note_incident, plan.incidents_file),
+        on_step=pulse.begin_step,
+    )
+    with pulse.beating():
+        execute_run(plan, load, context)
+
+
+def _leave_cause(file: Path, error: Exception) -> None:
+    try:
+        file.write_text(_cause(error))
+    except OSError:
+        file.unlink(missing_ok=True)  # on a full disk it would be empty
 
 
 def _reporter(stamp: Stamp) -> Callable[[Record], None]:
@@ -129,9 +161,10 @@ def _reporter(stamp: Stamp) -> Callable[[Record], None]:
 
 def _cause(error: BaseException) -> str:
     """Return what went wrong first, without the layers that Ray puts around it."""
-    failures = getattr(error, "worker_failures", None)
-    if failures:
-        return _cause(next(iter(failures.values())))
+    if isinstance(error, UserError):
+        return f"{error.what} ({error.where}: {error.fix})"
+    if isinstance(error, TrainingEndedError | WorkersFailedError):
+        return str(error)  # written to be read
     inner = getattr(error, "cause", None) or getattr(error, "_base_exc", None)
     if isinstance(inner, BaseException):
         return _cause(inner)

@@ -7,7 +7,9 @@ from ray import PlacementGroupID, tune
 from ray.tune.experiment import Trial
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+from voxsiam.orchestration.incidents import IncidentReader, note_incident
 from voxsiam.orchestration.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.rank_faults import describe_death
 from voxsiam.orchestration.train_worker import PLACEMENT_GROUP_KEY, RUN_INDEX
 from voxsiam.training.context import Record
 
@@ -32,6 +34,15 @@ class StudyListener(Protocol):
         ...
 
 
+@runtime_checkable
+class IncidentListener(Protocol):
+    """Hears, beside all else, of what went wrong in a run and was survived."""
+
+    def incident(self, trial: TrialPlan, text: str) -> None:
+        """Something was survived."""
+        ...
+
+
 class TuneBridge(tune.Callback):
     """Turns Tune's events into those of the runs, and frees what Tune leaks.
 
@@ -49,6 +60,7 @@ class TuneBridge(tune.Callback):
     ) -> None:
         self._runs, self._listeners, self._when_cut_short = runs, listeners, when_cut_short
         self._open: dict[int, TrialPlan] = {}
+        self._incidents: dict[int, IncidentReader] = {}
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         # Tune pickles its callbacks for a restore that we never ask for; ours hold live things.
@@ -67,6 +79,7 @@ class TuneBridge(tune.Callback):
             return
         index = _index(trial)
         self._move_to(index, int(result.get(RUN_INDEX, 0)))
+        self._tell_incidents(index)
         for listener in self._listeners:
             listener.epoch_done(self._open[index], record)
 
@@ -86,6 +99,11 @@ class TuneBridge(tune.Callback):
     ) -> None:  # fmt: skip
         # Its process died, and Tune starts it again: its workers must not keep their places.
         _free_placement_group(trial)
+        index = _index(trial)
+        if index in self._open:
+            plan = self._open[index]
+            note_incident(plan.run.incidents_file, _death(plan))
+            self._tell_incidents(index)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -93,7 +111,8 @@ class TuneBridge(tune.Callback):
         _free_placement_group(trial)
         index = _index(trial)
         self._move_on(index)
-        self._end(index, "failed", self._open[index].run.failure() or "its process died")
+        plan = self._open[index]
+        self._end(index, "failed", plan.run.failure() or _death(plan))
 
     def end_open_trials(self) -> None:
         """Mark what an interrupt cut off."""
@@ -121,15 +140,27 @@ class TuneBridge(tune.Callback):
 
     def _start(self, index: int, run: int) -> None:
         plan = self._open[index] = self._runs[index][run]
+        self._incidents[index] = IncidentReader(plan.run.incidents_file)
         for listener in self._listeners:
             listener.trial_started(plan)
 
+    def _tell_incidents(self, index: int) -> None:
+        for text in self._incidents[index].new():
+            for listener in self._listeners:
+                if isinstance(listener, IncidentListener):
+                    listener.incident(self._open[index], text)
+
     def _end(self, index: int, state: TrialState, error: str | None) -> None:
-        plan = self._open.pop(index, None)
-        if plan is None:
+        if index not in self._open:
             return
+        self._tell_incidents(index)
+        plan = self._open.pop(index)
         for listener in self._listeners:
             listener.trial_ended(plan, state, error)
+
+
+def _death(plan: TrialPlan) -> str:
+    return describe_death(plan.run.pulses) or "its process died"
 
 
 def _index(trial: Trial) -> int:

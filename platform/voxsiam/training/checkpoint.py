@@ -8,22 +8,28 @@ place and renamed into it, so a folder with its final name is whole.
 
 import hashlib
 import json
+import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from voxsiam.durable_files import remove_abandoned, sha256_of, sync, temporary_beside
 from voxsiam.models.tensor_file import read_tensors
+from voxsiam.training.context import TrainingEndedError
 
 KEEP = 2
 MOMENTS = ("exp_avg", "exp_avg_sq")
 WEIGHTS, OPTIMISER = "weights.safetensors", "optimiser.safetensors"
 START_ANEW = "remove this checkpoint's folder; the training goes on from the one before"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,45 +47,63 @@ class TrainingState:
     records: tuple[dict[str, float], ...]
 
 
+class CheckpointUnwrittenError(TrainingEndedError):
+    """A checkpoint could not be written; those before it are as they were."""
+
+
+class _DamagedError(Exception):
+    """A file of a checkpoint is absent or not what was written."""
+
+
 class CheckpointFolder:
     """The checkpoints of one run.
 
     Args:
         folder: On storage that all workers see.
+        tell: Told in a sentence of each checkpoint that is passed over.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, tell: Callable[[str], None] = log.warning) -> None:
+        self.folder, self._tell = folder, tell
 
     def save(
         self, state: TrainingState, module: nn.Module, optimiser: torch.optim.Optimizer
     ) -> Path:
-        """Write a checkpoint, then drop all but the newest two."""
+        """Write a checkpoint, then drop all but the newest two.
+
+        Raises:
+            CheckpointUnwrittenError: There is no room, or the storage fails.
+        """
         target = self.folder / f"epoch-{state.epochs_done:04d}"
         partial = temporary_beside(target)
-        partial.mkdir(parents=True)
-        save_file(_contiguous(module.state_dict()), partial / WEIGHTS)
-        save_file(_optimiser_tensors(module, optimiser), partial / OPTIMISER)
-        sums = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
-        content = {**state.__dict__, "records": list(state.records), "files": sums}
-        sealed = {"content": content, "sha256": _sha256_json(content)}
-        (partial / "state.json").write_text(json.dumps(sealed))
-        for path in [*partial.iterdir(), partial]:
-            sync(path)
-        for path in self._by_epoch():
-            if _epoch_of(path) >= state.epochs_done:
-                # Damaged, or of another training: `newest` passed it over.
-                shutil.rmtree(path, ignore_errors=True)
-        partial.rename(target)
-        sync(self.folder)
+        try:
+            _write(partial, state, module, optimiser)
+            for path in self._by_epoch():
+                if _epoch_of(path) >= state.epochs_done:
+                    # Damaged, or of another training: `newest` passed it over.
+                    shutil.rmtree(path, ignore_errors=True)
+            partial.rename(target)
+            sync(self.folder)
+        except (OSError, SafetensorError) as error:
+            # What is left of it would take the room in which the reason is to be written down.
+            shutil.rmtree(partial, ignore_errors=True)
+            raise CheckpointUnwrittenError(
+                f"the checkpoint of epoch {state.epochs_done} cannot be written to {self.folder} "
+                f"({_reason(error)}); what was written before it is kept: "
+                "make room on that disk, then go on"
+            ) from error
         self._drop_old()
         return target
 
     def newest(self, run_id: str) -> tuple[Path, TrainingState] | None:
-        """Find the newest whole checkpoint of this run; damaged ones are passed over."""
+        """Find the newest whole checkpoint of this run; damaged ones are passed over, and told."""
         for path in reversed(self._by_epoch()):
-            state = _read_state(path)
-            if state is not None and state.run_id == run_id:
+            try:
+                state = _read_state(path)
+            except _DamagedError as error:
+                self._tell(f"the checkpoint {path.name} is damaged ({error}): it is passed over")
+                continue
+            if state.run_id == run_id:
                 return path, state
         return None
 
@@ -143,18 +167,39 @@ def _contiguous(tensors: dict[str, Any]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _read_state(path: Path) -> TrainingState | None:
+def _write(
+    folder: Path, state: TrainingState, module: nn.Module, optimiser: torch.optim.Optimizer
+) -> None:
+    folder.mkdir(parents=True)
+    save_file(_contiguous(module.state_dict()), folder / "weights.safetensors")
+    save_file(_optimiser_tensors(module, optimiser), folder / "optimiser.safetensors")
+    sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    content = {**state.__dict__, "records": list(state.records), "files": sums}
+    sealed = {"content": content, "sha256": _sha256_json(content)}
+    (folder / "state.json").write_text(json.dumps(sealed))
+    for path in [*folder.iterdir(), folder]:
+        sync(path)
+
+
+def _read_state(path: Path) -> TrainingState:
     try:
-        sealed = json.loads((path / "state.json").read_text())
+        text = (path / "state.json").read_text()
+        sealed = json.loads(text)
         content = sealed["content"]
-        if _sha256_json(content) != sealed["sha256"]:
-            return None
-        sums = content.pop("files")
-        if any(sha256_of(path / name) != digest for name, digest in sums.items()):
-            return None
+        if _sha256_json(content) != sealed["sha256"] or json.dumps(sealed) != text:
+            raise _DamagedError("state.json is not what was written")
+        for name, digest in content.pop("files").items():
+            if sha256_of(path / name) != digest:
+                raise _DamagedError(f"{name} is not what was written")
         return TrainingState(**{**content, "records": tuple(content["records"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    except OSError as error:
+        raise _DamagedError(f"{error.filename}: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError):
+        raise _DamagedError("state.json is not what was written") from None
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _sha256_json(content: dict[str, Any]) -> str:

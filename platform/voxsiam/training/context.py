@@ -1,5 +1,6 @@
 """The seam between the training loop and what runs it: one process, or workers of a cluster."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +11,12 @@ Record = Mapping[str, float]
 """The figures of one epoch by name."""
 
 ReportRecord = Callable[[Record], None]
+
+log = logging.getLogger(__name__)
+
+
+class TrainingEndedError(RuntimeError):
+    """A training cannot go on; all ranks raise it at once, and another attempt would end alike."""
 
 
 @runtime_checkable
@@ -39,6 +46,14 @@ class TrainContext(Protocol):
         """Hand on the figures of an epoch; every rank calls it, the first one's count."""
         ...
 
+    def begin_step(self, epoch: int, step: int) -> None:
+        """Hear where this rank stands, counted from 0."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Tell people of something that went wrong and was survived; the first rank's count."""
+        ...
+
 
 class SingleProcess:
     """Training in this process alone.
@@ -46,13 +61,21 @@ class SingleProcess:
     Args:
         on_epoch: Receives each epoch's record.
         device: Where to compute; the first GPU where there is one.
+        on_note: Receives what went wrong and was survived.
+        on_step: Receives epoch and step, from 0, whenever a step begins.
     """
 
     rank = 0
     world_size = 1
 
-    def __init__(self, on_epoch: ReportRecord, device: torch.device | None = None) -> None:
-        self._on_epoch = on_epoch
+    def __init__(
+        self,
+        on_epoch: ReportRecord,
+        device: torch.device | None = None,
+        on_note: Callable[[str], None] = log.warning,
+        on_step: Callable[[int, int], None] = lambda _epoch, _step: None,
+    ) -> None:
+        self._on_epoch, self._on_note, self._on_step = on_epoch, on_note, on_step
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def distribute(self, module: nn.Module) -> nn.Module:
@@ -62,3 +85,11 @@ class SingleProcess:
     def report(self, record: Record) -> None:
         """Hand the record to the caller."""
         self._on_epoch(record)
+
+    def begin_step(self, epoch: int, step: int) -> None:
+        """Hand it to the caller."""
+        self._on_step(epoch, step)
+
+    def note(self, text: str) -> None:
+        """Hand the text to the caller."""
+        self._on_note(text)

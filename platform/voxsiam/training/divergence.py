@@ -7,11 +7,12 @@ from torch import Tensor
 
 from voxsiam.collective import gather_objects
 from voxsiam.training.batch import Batch
+from voxsiam.training.context import TrainingEndedError
 from voxsiam.training.objective import Outcome
 from voxsiam.training.voxel_draw import Moment
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(TrainingEndedError):
     """The loss or its gradient is no longer a number."""
 
 

@@ -20,7 +20,12 @@ from voxsiam.training.batch import (
     rank_part,
     read_batches,
 )
-from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, restore
+from voxsiam.training.checkpoint import (
+    CheckpointFolder,
+    CheckpointUnwrittenError,
+    TrainingState,
+    restore,
+)
 from voxsiam.training.config import OptimiserConfig, Recipe
 from voxsiam.training.context import TrainContext
 from voxsiam.training.divergence import require_finite_gradient, require_finite_loss
@@ -61,8 +66,9 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
     Raises:
         TrainingDivergedError: The loss of a step or its gradient is not finite, on whichever rank;
             all ranks raise it, it names the cases, and that epoch leaves no checkpoint.
+        CheckpointUnwrittenError: On all ranks; the checkpoints before it are kept.
     """
-    recipe, folder = training.recipe, CheckpointFolder(training.checkpoints)
+    recipe, folder = training.recipe, CheckpointFolder(training.checkpoints, context.note)
     objective = build_objective(recipe, training.seed, context.device)
     optimiser = build_optimiser(objective, recipe.optimiser)
     state = TrainingState(epochs_done=0, run_id=training.run_id, records=())
@@ -78,10 +84,28 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
         record = _train_epoch(training, module, optimiser, load, context, epoch)
         record |= score_cases(objective, training.split.validation, load, context)
         state = TrainingState(epoch + 1, training.run_id, (*state.records, record))
-        if context.rank == 0:
-            folder.save(state, objective, optimiser)
+        _save(folder, state, objective, optimiser, context)
         context.report(record)
     return objective, state.records
+
+
+def _save(
+    folder: CheckpointFolder,
+    state: TrainingState,
+    objective: Objective,
+    optimiser: torch.optim.Optimizer,
+    context: TrainContext,
+) -> None:
+    """Let the first rank write; where it cannot, all ranks end and know why."""
+    trouble = None
+    if context.rank == 0:
+        try:
+            folder.save(state, objective, optimiser)
+        except CheckpointUnwrittenError as error:
+            trouble = str(error)
+    trouble = gather_objects(trouble)[0]
+    if trouble is not None:
+        raise CheckpointUnwrittenError(trouble)
 
 
 def build_objective(recipe: Recipe, seed: int, device: torch.device) -> Objective:
@@ -165,6 +189,7 @@ def _train_epoch(
     pin = context.device.type == "cuda"
     batches = read_batches(plan, load, context.rank, context.world_size, pin=pin)
     for step, batch in enumerate(batches):
+        context.begin_step(epoch, step)
         _set_learning_rate(optimiser, recipe, epoch, step / len(plan))
         moment = Moment(seed, epoch, step)
         on_device = batch.to(context.device)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import ray
+from ray._private import ray_constants
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.ray_access import (
@@ -122,7 +123,7 @@ def test_a_token_given_otherwise_is_not_made_up(home, monkeypatch, name):
 def test_all_interfaces_without_a_token_are_refused(home, monkeypatch):
     monkeypatch.setenv(OUTSIDE, "1")
     with on_loopback():
-        assert ray._private.ray_constants.ENABLE_RAY_CLUSTER
+        assert ray_constants.ENABLE_RAY_CLUSTER
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(UserError, match="without a token"), on_loopback():
         pytest.fail("it would have started")

@@ -98,6 +98,10 @@ class Recorder:
         self.events: list[tuple[str, str]] = []
         self.epochs: list[int] = []
         self.errors: list[str | None] = []
+        self.incidents: list[str] = []
+
+    def incident(self, trial, text):
+        self.incidents.append(text)
 
     def trial_started(self, trial):
         self.events.append((trial.row, "started"))

@@ -1,0 +1,35 @@
+"""What went wrong in a run and was survived: a line each, in the run's folder."""
+
+from pathlib import Path
+
+
+def note_incident(file: Path, text: str) -> None:
+    """Add a line; on a full disk the run goes on without it."""
+    try:
+        with file.open("a") as stream:
+            stream.write(" ".join(text.split()) + "\n")
+    except OSError:
+        return
+
+
+class IncidentReader:
+    """Reads what is added to a run's incidents from now on.
+
+    Args:
+        file: It need not be there yet.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read = file.stat().st_size if file.exists() else 0
+
+    def new(self) -> list[str]:
+        """Return the whole lines that were added since the last call."""
+        if not self._file.exists():
+            return []
+        with self._file.open("rb") as stream:
+            stream.seek(self._read)
+            added = stream.read()
+        whole = added[: added.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return whole.decode(errors="replace").splitlines()

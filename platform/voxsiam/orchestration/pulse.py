@@ -1,0 +1,136 @@
+"""What each rank said of itself last: where it stands and what memory it holds.
+
+A rank that is frozen or was killed cannot say why; its last pulse can.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+from pydantic import ValidationError
+
+from voxsiam.types import Frozen
+
+INTERVAL_S = 1.0
+_CGROUP_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
+
+
+class Pulse(Frozen):
+    """A rank's last words.
+
+    Attributes:
+        epoch: In progress, from 1; 0 before the first step.
+        step: In progress, from 1.
+        resident: Bytes of memory that the process holds.
+        limit: Bytes that all processes of its machine or container may hold.
+        at: Seconds since 1970.
+    """
+
+    rank: int
+    pid: int
+    host: str
+    epoch: int
+    step: int
+    resident: int
+    limit: int
+    at: float
+
+    @property
+    def place(self) -> str:
+        """Where the rank stands, in words."""
+        return f"epoch {self.epoch}, step {self.step}" if self.epoch else "before its first step"
+
+    @property
+    def memory(self) -> str:
+        """What it holds, in words."""
+        held, limit = self.resident / 2**30, self.limit / 2**30
+        return f"{held:.2f} GiB of memory where {limit:.2f} GiB is the limit"
+
+    def is_gone(self) -> bool:
+        """Tell whether the process has ended; only a process of this host can be asked."""
+        return self.host == socket.gethostname() and not psutil.pid_exists(self.pid)
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether the process has missed several pulses."""
+        return now - self.at > 5 * INTERVAL_S
+
+
+class PulseSender:
+    """Where a rank stands; sent every second while `beating`.
+
+    Args:
+        folder: Of the run's pulses.
+        rank: This rank.
+    """
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self._file, self._rank = folder / f"{rank}.json", rank
+        self._moment = (0, 0)
+
+    def begin_step(self, epoch: int, step: int) -> None:
+        """Hear where this rank stands, counted from 0."""
+        self._moment = (epoch + 1, step + 1)
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Send pulses from a thread of its own."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._beat, args=(over,), name="pulse", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self._file.unlink(missing_ok=True)
+
+    def _beat(self, over: threading.Event) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        process, limit = psutil.Process(), memory_limit()
+        while True:
+            epoch, step = self._moment
+            pulse = Pulse(
+                rank=self._rank,
+                pid=process.pid,
+                host=socket.gethostname(),
+                epoch=epoch,
+                step=step,
+                resident=process.memory_info().rss,
+                limit=limit,
+                at=time.time(),
+            )
+            with suppress(OSError):  # a full disk is told by the checkpoint
+                _send(self._file, pulse)
+            if over.wait(INTERVAL_S):
+                return
+
+
+def read_pulses(folder: Path) -> dict[int, Pulse]:
+    """Read the last pulse of every rank."""
+    pulses: dict[int, Pulse] = {}
+    for file in folder.glob("*.json"):
+        with suppress(OSError, ValidationError):
+            pulse = Pulse.model_validate_json(file.read_bytes())
+            pulses[pulse.rank] = pulse
+    return pulses
+
+
+def memory_limit() -> int:
+    """Return the bytes that processes may hold here: the container's limit, or the machine's."""
+    limits = [psutil.virtual_memory().total]
+    for name in _CGROUP_LIMITS:
+        with suppress(OSError, ValueError):
+            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
+    return min(limits)
+
+
+def _send(file: Path, pulse: Pulse) -> None:
+    # Without waiting for the disk: only the living read it.
+    temporary = file.with_name(f".{file.name}-{os.getpid()}")
+    temporary.write_text(pulse.model_dump_json())
+    temporary.replace(file)

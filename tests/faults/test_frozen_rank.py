@@ -1,0 +1,44 @@
+"""F9: a rank that keeps silent is named, ended and replaced, in the time that is set for it.
+
+Run: pytest tests/faults/test_frozen_rank.py [--full-counts]
+"""
+
+import time
+
+import pytest
+
+from tests.faults.faulty_cases import FaultyCases, freeze, hang
+from tests.faults.trained import Trained
+from tests.voxsiam.orchestration.toy_study import ToyCases
+from voxsiam.orchestration.train_job import PATIENCE_SETTING
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
+PATIENCE_S = 15
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, ray_instance):
+    return Trained(tmp_path_factory.mktemp("unbroken"), ToyCases()).losses()
+
+
+@pytest.mark.parametrize("fault", [freeze, hang])
+@pytest.mark.attempts(short=1, full=5)
+def test_a_silent_rank_is_named_and_replaced(
+    attempt, fault, unbroken, tmp_path, monkeypatch, measured
+):
+    monkeypatch.setenv(PATIENCE_SETTING, str(PATIENCE_S))
+    cases = FaultyCases(tmp_path, fault, at_read=4 + attempt)
+    trained = Trained(tmp_path / "w", cases)
+    assert trained.state == "finished"
+    silent = cases.flag.stat().st_mtime
+    told_at = trained.run.incidents_file.stat().st_mtime
+    (told,) = trained.recorder.incidents
+    (process,) = {process for process, _ in cases.all_reads() if f"process {process} " in told}
+    assert f"kept silent for {PATIENCE_S} s and was ended" in told
+    # It is the one that met the fault, and it is gone.
+    met = cases.flag.read_text()
+    assert process == met
+    losses = trained.losses()
+    assert losses == pytest.approx(unbroken, rel=1e-6)
+    trained.assert_tracked_once()
+    measured(told=told, after_s=round(told_at - silent, 1), whole_s=round(time.time() - silent))
