@@ -66,8 +66,9 @@ def extra_node(cpus: int, gpus: int = 0, cwd: Path | None = None) -> Iterator[Ex
 @contextmanager
 def head_is_full() -> Iterator[None]:
     """Hold all CPUs of the head, so that trials go elsewhere."""
-    free = ray.available_resources().get("CPU", 0)
-    group = placement_group([{"CPU": free}], strategy="STRICT_PACK")
+    head = ray.get_runtime_context().get_node_id()
+    (cpus,) = (node["Resources"]["CPU"] for node in ray.nodes() if node["NodeID"] == head)
+    group = placement_group([{"CPU": cpus}], strategy="STRICT_PACK", _soft_target_node_id=head)
     ray.get(group.ready())
     try:
         yield
