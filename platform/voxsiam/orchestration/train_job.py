@@ -163,4 +163,4 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
 
 def worker_resources(gpu_share: float) -> dict[str, float]:
     """Return what one worker holds: a CPU, and a GPU or a part of one where it trains on it."""
-    return {"GPU": gpu_share, "CPU": 1} if gpu_share else {"CPU": 1}
+    return {"GPU": gpu_share, "CPU": 1.0} if gpu_share else {"CPU": 1.0}
