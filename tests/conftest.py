@@ -1,6 +1,7 @@
 """Fixtures for every package: the one Ray instance, and the real data beside the checkout."""
 
 import os
+import stat
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def pytest_runtest_makereport(
 
 Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 TABLES = pytest.StashKey[list[Table]]()
+SESSION_MODE = pytest.StashKey[int]()
+"""Who may write into the folder of the session's Ray, when it has just been started."""
 
 
 @pytest.fixture
@@ -77,13 +80,14 @@ def cuda() -> torch.device:
 
 
 @pytest.fixture(scope="session")
-def ray_instance() -> Iterator[None]:
+def ray_instance(request: pytest.FixtureRequest) -> Iterator[None]:
     """One local Ray for the whole session: a second one on the host makes sweeps hang."""
     import ray
 
     from voxsiam.orchestration.cluster import start_ray
 
-    start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH})
+    folder = start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH})
+    request.config.stash[SESSION_MODE] = stat.S_IMODE(folder.stat().st_mode)
     yield
     ray.shutdown()
 

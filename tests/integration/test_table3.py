@@ -96,7 +96,7 @@ def assert_report(folder, said):
         (("study", "run", "table3", "--pressure", "1"), "No such option"),
         (("study", "run", "table3", "--data", "nowhere", "--preset", "tiny"), "data prepare"),
         (("study", "run", "table3", "--preset", "paper"), "needs data"),
-        (("study", "run", "table3", "--preset", "tiny", "--workers", "9"), "fewer workers"),
+        (("study", "run", "table3", "--preset", "tiny", "--workers", "9"), "fewer --workers"),
         (("study", "resume", "table3"), "study run table3"),
         (("data", "prepare", "nowhere", "-o", "out"), "nowhere"),
         (("data", "prepare", "nowhere", "-o", "out", "--grid", "big"), "128x128x64"),

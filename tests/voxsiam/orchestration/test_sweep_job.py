@@ -105,7 +105,11 @@ def test_a_sweep_trains_every_point_once_and_no_test_case_is_read(tmp_path):
     assert len(told["trials"]) == 6
 
 
-@pytest.mark.parametrize("budget", [Budget(trials=4), Budget(hours=1)], ids=["asha", "hours"])
+@pytest.mark.parametrize(
+    "budget",
+    [pytest.param(Budget(trials=4), marks=pytest.mark.slow), Budget(hours=1)],
+    ids=["asha", "hours"],
+)
 def test_trials_on_workers_end_when_asked_and_leave_room_for_the_next(tmp_path, budget):
     """Killed by Tune, their places would never be given back: the next trial would hang."""
     workspace, capacity = Workspace(tmp_path), Capacity.of_cluster()
