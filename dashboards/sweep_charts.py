@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from dashboards.charts import styled
 from dashboards.importance import Importance
 from dashboards.palette import ROW_COLOURS
 from dashboards.sweep_results import SweepResults
-from voxsiam.orchestration.search_space import Setting, Values
+from voxsiam.orchestration.search_space import Setting
 from voxsiam.orchestration.sweep_ledger import SweepTrial
 
 _DONE, _STOPPED, _BEST = ROW_COLOURS[0], "#9aa5b1", ROW_COLOURS[1]
@@ -98,18 +100,38 @@ def slices(results: SweepResults) -> go.Figure:
 
 
 def parallel(results: SweepResults) -> go.Figure | None:
-    """Draw every trial trained to the end as a line through its settings, coloured by its score."""
+    """Draw every trial trained to the end as a line through its settings, coloured by its score.
+
+    Plain lines: plotly's own parallel coordinates need WebGL, which remote desktops often lack.
+    """
     done = results.finished
     if len(done) < 2:
         return None
+    axes = [_axis(setting, [t.values[setting.name] for t in done]) for setting in results.settings]
     scores = [trial.objectives["dsc"] for trial in done]
-    dimensions = [_dimension(setting, [t.values for t in done]) for setting in results.settings]
-    dimensions.append({"label": "Validation DSC", "values": scores})
-    figure = go.Figure(
-        go.Parcoords(line={"color": scores, "colorscale": "Viridis"}, dimensions=dimensions)
+    axes.append(_Axis("validation DSC", scores, (f"{min(scores):.3f}", f"{max(scores):.3f}")))
+    places = [axis.places for axis in axes]
+    colours = sample_colorscale("Viridis", places[-1])
+    figure = go.Figure()
+    for number, trial in enumerate(done):
+        settings = [*trial.values.items(), ("DSC", scores[number])]
+        told = "<br>".join(f"{name} {value:.4g}" for name, value in settings)
+        figure.add_scatter(
+            x=list(range(len(axes))),
+            y=[place[number] for place in places],
+            mode="lines+markers",
+            line={"color": colours[number]},
+            hovertemplate=f"trial {trial.number}<br>{told}<extra></extra>",
+        )
+    for position, axis in enumerate(axes):
+        figure.add_vline(position, line={"color": _STOPPED, "width": 1})
+        for y, text, anchor in ((0, axis.ends[0], "top"), (1, axis.ends[1], "bottom")):
+            figure.add_annotation(x=position, y=y, text=text, yanchor=anchor, showarrow=False)
+    figure.update_xaxes(
+        tickvals=list(range(len(axes))), ticktext=[axis.name for axis in axes], showgrid=False
     )
-    figure = styled(figure, height=380)
-    return figure.update_layout(margin={"l": 80, "r": 60, "t": 70, "b": 30})
+    figure.update_yaxes(visible=False, range=[-0.15, 1.15])
+    return styled(figure, height=380).update_layout(showlegend=False)
 
 
 def importance_bars(found: Sequence[Importance]) -> go.Figure | None:
@@ -170,15 +192,21 @@ def _points(
     )
 
 
-def _dimension(setting: Setting, points: Sequence[Values]) -> dict[str, object]:
-    values = [float(point[setting.name]) for point in points]
-    if not setting.log:
-        return {"label": setting.name, "values": values}
-    exponents = [math.log10(value) for value in values]
-    ticks = list(range(math.floor(min(exponents)), math.ceil(max(exponents)) + 1))
-    return {
-        "label": setting.name,
-        "values": exponents,
-        "tickvals": ticks,
-        "ticktext": [f"{10.0**tick:g}" for tick in ticks],
-    }
+@dataclass(frozen=True)
+class _Axis:
+    """One upright line of the parallel coordinates, with what its two ends stand for."""
+
+    name: str
+    values: list[float]
+    ends: tuple[str, str]
+
+    @property
+    def places(self) -> list[float]:
+        """From 0, the least value, to 1, the greatest."""
+        least, span = min(self.values), max(self.values) - min(self.values)
+        return [(value - least) / span if span else 0.5 for value in self.values]
+
+
+def _axis(setting: Setting, values: Sequence[float]) -> _Axis:
+    ends = (f"{min(values):.4g}", f"{max(values):.4g}")
+    return _Axis(setting.name, [math.log10(v) if setting.log else float(v) for v in values], ends)

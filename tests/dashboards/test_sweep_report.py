@@ -115,7 +115,10 @@ def test_trials_that_were_stopped_are_drawn_apart():
     assert len(drawn(front)[0].x) == 16
     lines = parallel(found)
     assert lines is not None
-    assert len(drawn(lines)[0].dimensions[0]["values"]) == 16
+    assert [each.type for each in drawn(lines)] == ["scatter"] * 16, "no WebGL is needed"
+    assert all(0 <= place <= 1 for line in drawn(lines) for place in line.y)
+    best = max(range(16), key=lambda number: found.finished[number].objectives["dsc"])
+    assert drawn(lines)[best].y[-1] == 1
     assert len(drawn(slices(found))) == 4
 
 
