@@ -1,6 +1,7 @@
 """Jobs on a Ray cluster, over the address of its dashboard: sent, found, followed, stopped."""
 
 import asyncio
+import logging
 import re
 import shlex
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -107,6 +108,8 @@ class JobCluster:
                 fix="give it with http, for example http://127.0.0.1:8265",
             )
         self.address = address
+        # It tells of packages and sockets, line by line.
+        logging.getLogger("ray").setLevel(logging.WARNING)
         with self._in_our_words():
             self._client = JobSubmissionClient(address)
 

@@ -38,7 +38,7 @@ def run_study(
     job = TrialJob(
         plan.study_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share, threads
     )
-    heard = [_LedgerKeeper(ledger), *listeners, *cluster_listeners(plan.study_id)]
+    heard = [LedgerKeeper(ledger), *listeners, *cluster_listeners(plan.study_id)]
     bridge = TuneBridge([[trial] for trial in trials], heard)
     configs = [trial_config(i, plan.study_id, [trial]) for i, trial in enumerate(trials)]
     tuner = tune.Tuner(
@@ -61,17 +61,19 @@ def run_study(
     return [trial for trial in trials if ledger.state(trial) != "finished"]
 
 
-class _LedgerKeeper:
+class LedgerKeeper:
     """Writes what happens into the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def trial_started(self, trial: TrialPlan) -> None:
+        """Mark it as running."""
         self._ledger.mark(trial, "running")
 
     def epoch_done(self, trial: TrialPlan, record: Record) -> None:
-        pass
+        """Nothing changes: epochs are counted by checkpoints."""
 
     def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+        """Mark how it ended."""
         self._ledger.mark(trial, state)
