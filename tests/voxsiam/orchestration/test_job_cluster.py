@@ -16,7 +16,7 @@ def door():
             self.send_response(401)
             self.end_headers()
 
-        def log_message(self, *args):
+        def log_message(self, format, *args):  # noqa: A002
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Door)
