@@ -21,10 +21,11 @@ def named(findings, beginning):
 
 def test_the_ports_of_a_running_ray_are_listed(ray_instance, tmp_path):
     told = findings(tmp_path)
-    (gcs,) = named(told, "port of gcs_server")
-    assert gcs["ok"]
-    assert gcs["found"].endswith(", this machine alone, wants a token")
-    assert gcs["facts"]["wants_token"] == "yes"
+    # Other people's Rays on this machine are listed too.
+    ours = [gcs for gcs in named(told, "port of gcs_server") if gcs["ok"]]
+    assert ours
+    assert any(gcs["found"].endswith(", this machine alone, wants a token") for gcs in ours)
+    assert "yes" in {gcs["facts"]["wants_token"] for gcs in ours}
     assert len(named(told, "port of ")) >= 8
     assert not named(told, "Ray's ports")
 
