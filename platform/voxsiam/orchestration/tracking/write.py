@@ -81,6 +81,8 @@ class StudyTracker:
 
         What another study has trained gets a run that links to the one it was trained in.
         """
+        # A disk that was full has kept nothing that waits: a pause would end without a try.
+        self._next_try = min(self._next_try, time.monotonic())
         if self.catch_up():
             return  # The server is away; a later call finds out.
         for trial in finished:
