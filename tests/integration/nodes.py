@@ -1,5 +1,6 @@
 """Further nodes of the test session's Ray: real raylets on this machine, joined and killed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,17 @@ from pathlib import Path
 import psutil
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
+
+from voxsiam.orchestration.ray_access import OUTSIDE
+
+NODE = """
+import json, sys
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+node = Node(RayParams(**json.loads(sys.argv[1])), head=False, shutdown_at_exit=True)
+sys.stdin.read()
+"""
+"""What `ray start --address` does; that refuses a Ray that listens on loopback alone."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +51,16 @@ class ExtraNode:
 def extra_node(cpus: int, gpus: int = 0, cwd: Path | None = None) -> Iterator[ExtraNode]:
     """Join a node with so many CPUs and (simulated) GPUs, and kill it at the end."""
     known = alive()
-    command = [
-        str(Path(sys.executable).parent / "ray"), "start", "--block",
-        f"--address={ray.get_runtime_context().gcs_address}",
-        f"--num-cpus={cpus}", f"--num-gpus={gpus}",
-        "--object-store-memory=100000000", "--disable-usage-stats",
-    ]  # fmt: skip
+    settings = {
+        "gcs_address": ray.get_runtime_context().gcs_address,
+        "num_cpus": cpus,
+        "num_gpus": gpus,
+        "object_store_memory": 100_000_000,
+    }
     process = subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, "RAY_AUTH_MODE": "token"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, "-c", NODE, json.dumps(settings)],
+        cwd=cwd, env={**os.environ, "RAY_AUTH_MODE": "token", OUTSIDE: "0"},
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         _wait_until(lambda: len(alive()) > len(known), process)
