@@ -16,6 +16,7 @@ from voxsiam_cli.console import console, print_json
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
 if TYPE_CHECKING:
+    from experiments.plan import Choices
     from voxsiam.orchestration.ledger import Ledger
     from voxsiam.orchestration.workspace import Workspace as Folder
 
@@ -83,19 +84,10 @@ def run(  # noqa: PLR0913
     voxsiam study run fig7 --preset paper --data prepared --dry-run
     """
     table, size = find_table(name), find_preset(preset)
-    from data_pipelines.splits.split_file import read_one_split
-    from experiments.plan import Choices
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.study_session import start_study
 
-    lists = read_one_split(split) if split else None
-    choices = Choices(
-        seeds=seeds,
-        workers=workers,
-        gpu_share=gpu_share,
-        overrides=tuple(settings or ()),
-        split=lists,
-    )
+    choices = read_choices(seeds, workers, gpu_share, settings, split)
     if dry_run:
         from voxsiam_cli.forecast import forecast_study, show_forecast
 
@@ -173,6 +165,26 @@ def report(
         )
     table = find_table(name)
     report_study(table, folder, _find_ledger(folder, name, study_id).plan.study_id)
+
+
+def read_choices(
+    seeds: int | None,
+    workers: int | None,
+    gpu_share: float,
+    settings: list[str] | None,
+    split: Path | None,
+) -> "Choices":
+    """Put what a user asks for beyond the preset together; the split's file is read here."""
+    from data_pipelines.splits.split_file import read_one_split
+    from experiments.plan import Choices
+
+    return Choices(
+        seeds=seeds,
+        workers=workers,
+        gpu_share=gpu_share,
+        overrides=tuple(settings or ()),
+        split=read_one_split(split) if split else None,
+    )
 
 
 def find_table(name: str) -> Table:

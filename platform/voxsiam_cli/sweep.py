@@ -20,6 +20,7 @@ from voxsiam_cli.study import (
     Workers,
     find_named,
     find_preset,
+    read_choices,
 )
 
 if TYPE_CHECKING:
@@ -81,14 +82,10 @@ def run(  # noqa: PLR0913
 
     voxsiam sweep run layers --objective dsc --objective seconds --dry-run
     """
-    from data_pipelines.splits.split_file import read_one_split
-    from experiments.plan import Choices
     from voxsiam.orchestration.workspace import Workspace as Folder
 
     sweep, size = find_sweep(name), find_preset(preset)
-    lists = read_one_split(split) if split else None
-    overrides = tuple(settings or ())
-    choices = Choices(workers=workers, gpu_share=gpu_share, overrides=overrides, split=lists)
+    choices = read_choices(None, workers, gpu_share, settings, split)
     search = _search(objective or ["dsc"], seeds, sampler, stop_early)
     limits = {"trials": trials, "hours": hours, "gpu_hours": gpu_hours}
     budget = _budget({name: value for name, value in limits.items() if value is not None})

@@ -15,6 +15,7 @@ from voxsiam_cli.study import (
     Workers,
     find_named,
     find_preset,
+    read_choices,
 )
 
 
@@ -46,19 +47,10 @@ def train(  # noqa: PLR0913
 
     voxsiam train unet3d --set feature_loss='{"layers": 3, "weight": 10}'
     """
-    from data_pipelines.splits.split_file import read_one_split
-    from experiments.plan import Choices
     from experiments.trainings import TRAININGS
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.study_session import start_study
 
     table = find_named("recipe", recipe, TRAININGS, "voxsiam train")
-    lists = read_one_split(split) if split else None
-    choices = Choices(
-        seeds=seeds,
-        workers=workers,
-        gpu_share=gpu_share,
-        overrides=tuple(settings or ()),
-        split=lists,
-    )
+    choices = read_choices(seeds, workers, gpu_share, settings, split)
     start_study(table, find_preset(preset), data, choices, Folder(workspace))

@@ -41,7 +41,6 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
     else:
         _end_leftovers(workspace)
         _start_local(workspace)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
@@ -103,8 +102,10 @@ def start_ray(cpus: int, object_store: int, env_vars: dict[str, str] | None = No
 
 def _join() -> None:
     """Join the cluster at RAY_ADDRESS; a submitted job has brought its settings and its code."""
-    variables = {} if IN_A_JOB in os.environ else {"env_vars": RAY_SETTINGS}
+    settings = {name: os.environ[name] for name in RAY_SETTINGS}
+    variables = {} if IN_A_JOB in os.environ else {"env_vars": settings}
     ray.init(runtime_env=variables, logging_level=logging.ERROR, log_to_driver=False)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def _start_local(workspace: Workspace) -> None:

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from pathlib import Path
+
+from voxsiam.orchestration.ray_access import token_file
 
 RAY_SETTINGS = {
     # So that a trial starts in seconds: no usage reports, no metrics exporters, no polling
@@ -37,5 +38,4 @@ def apply_ray_settings() -> None:
 
 
 def _has_token() -> bool:
-    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    return named or (Path.home() / ".ray" / "auth_token").exists()
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or token_file().exists()
