@@ -42,9 +42,13 @@ def main() -> None:
             print(line)
 
 
+def _a_worker() -> int:
+    return os.getpid()
+
+
 def _ray_lines(workspace: Workspace) -> Iterable[str]:
     with ray_instance(workspace):
-        ray.get(ray.remote(os.getpid).remote())
+        ray.get(ray.remote(_a_worker).remote())
         ports = find_ray_ports(ask_workers=True)
     # Workers are alike.
     rows = dict.fromkeys(_row(port) for port in ports)
