@@ -102,6 +102,20 @@ class PreparedSet:
     left_out: tuple[LeftOut, ...] = ()
     checked: bool = False
 
+    @classmethod
+    def of_record(cls, record: PreparedRecord, root: Path) -> "PreparedSet":
+        """Take what a record says of the set in a folder."""
+        return cls(
+            root=root,
+            name=record.name,
+            kind=record.kind,
+            fingerprint=record.fingerprint,
+            config=record.config,
+            cases=record.cases,
+            left_out=record.left_out,
+            checked=record.checked,
+        )
+
     @cached_property
     def _by_id(self) -> dict[str, PreparedCase]:
         return {case.case_id: case for case in self.cases}
@@ -207,29 +221,37 @@ def open_prepared(path: Path) -> PreparedSet:
             "This is not a prepared data set.", where=str(path), fix=f"make one: {_COMMAND}"
         )
     try:
-        record = PreparedRecord.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise _unusable(file, "The record of the prepared set cannot be read.") from error
+        content = file.read_bytes()
+    except OSError as error:
+        raise _unusable(str(file), "The record of the prepared set cannot be read.") from error
+    return PreparedSet.of_record(read_record(content, str(file)), path.resolve())
+
+
+def read_record(content: bytes, where: str) -> PreparedRecord:
+    """Read the record of a set.
+
+    Args:
+        content: Of its file.
+        where: The file, for errors.
+
+    Raises:
+        UserError: It was made by another version, or altered.
+    """
+    try:
+        record = PreparedRecord.model_validate_json(content)
+    except ValidationError as error:
+        raise _unusable(where, "The record of the prepared set cannot be read.") from error
     if record.version != PREPARATION_VERSION:
         raise _unusable(
-            file, f"It was prepared by version {record.version}, this is {PREPARATION_VERSION}."
+            where, f"It was prepared by version {record.version}, this is {PREPARATION_VERSION}."
         )
     if record.fingerprint != data_fingerprint(record.config, record.cases):
-        raise _unusable(file, "The record was altered: its fingerprint does not fit its cases.")
-    return PreparedSet(
-        root=path.resolve(),
-        name=record.name,
-        kind=record.kind,
-        fingerprint=record.fingerprint,
-        config=record.config,
-        cases=record.cases,
-        left_out=record.left_out,
-        checked=record.checked,
-    )
+        raise _unusable(where, "The record was altered: its fingerprint does not fit its cases.")
+    return record
 
 
-def _unusable(file: Path, what: str) -> UserError:
-    return UserError(what, where=str(file), fix=f"prepare it again: {_COMMAND}")
+def _unusable(file: str, what: str) -> UserError:
+    return UserError(what, where=file, fix=f"prepare it again: {_COMMAND}")
 
 
 def require_sound(folder: Path, case_id: str) -> None:

@@ -10,6 +10,7 @@ import torch
 
 import voxsiam.orchestration  # noqa: F401  # Ray's settings, before any test imports Ray
 from tests.small_data_sets import SMALL, write_case_folders, write_nnunet
+from voxsiam.orchestration.ray_access import OUTSIDE
 from voxsiam.volumes.preparation import PreparationConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -86,7 +87,9 @@ def ray_instance(request: pytest.FixtureRequest) -> Iterator[None]:
 
     from voxsiam.orchestration.cluster import start_ray
 
-    folder = start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH})
+    # Inherited by submitted jobs: else they take its 127.0.0.1 for the machine's outside address.
+    os.environ[OUTSIDE] = "0"
+    folder = start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH}, dashboard=True)
     request.config.stash[SESSION_MODE] = stat.S_IMODE(folder.stat().st_mode)
     yield
     ray.shutdown()

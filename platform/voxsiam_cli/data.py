@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from voxsiam_cli import data_check, data_sources, data_split, data_statistics
+from voxsiam_cli import data_check, data_publish, data_sources, data_split, data_statistics
 from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace, parse_grid
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command()(data_check.check)
 app.command()(data_sources.sources)
 app.command()(data_sources.fetch)
+app.command()(data_publish.publish)
 app.command()(data_split.split)
 app.command()(data_statistics.statistics)
 

@@ -10,6 +10,7 @@ from data_pipelines.manifest import Manifest
 from data_pipelines.phantom.dataset import write_phantoms
 from data_pipelines.prepare import BadCases, prepare
 from data_pipelines.prepared_set import PreparedSet, open_prepared
+from data_pipelines.remote_set import RemoteSet
 from data_pipelines.sources.detect import read_source
 from experiments.presets import Preset
 from voxsiam.errors import UserError, is_stop
@@ -19,6 +20,7 @@ from voxsiam.training.overrides import override
 from voxsiam.types import Shape
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_cli.console import Steps, say
+from voxsiam_cli.options import is_uri
 
 PHANTOM_SEED = 0
 PHANTOM_SLICE_MM = (3.0, 5.0)
@@ -68,6 +70,23 @@ def prepare_source(
 
 def _say_refused(case: CaseRefused) -> None:
     say(f"refused: {case.case_id}: {case.what} ({case.where})")
+
+
+def fetch_data(place: str | None, workspace: Workspace) -> Path | None:
+    """Return the folder of the data that the user named, fetched first where it is an address.
+
+    Raises:
+        UserError: The object store does not give it.
+    """
+    if place is None or not is_uri(place):
+        return Path(place) if place else None
+    with Steps("fetch") as steps:
+        return RemoteSet(place).fetch(workspace.cache, steps).root
+
+
+def list_data(place: str) -> PreparedSet:
+    """Return what the record of a prepared set says; nothing is fetched."""
+    return RemoteSet(place).listing() if is_uri(place) else open_prepared(Path(place))
 
 
 def require_prepared(data: Path | None, preset: Preset, workspace: Workspace) -> PreparedSet:

@@ -1,6 +1,5 @@
 """What a study or sweep will cost, on the terminal."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table as Grid
@@ -9,7 +8,6 @@ from voxsiam.errors import UserError
 from voxsiam_cli.console import clock, console, say
 
 if TYPE_CHECKING:
-    from data_pipelines.prepared_set import PreparedSet
     from experiments.forecast import Forecast
     from experiments.plan import Choices
     from experiments.presets import Preset
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def forecast_study(
-    table: "Table", preset: "Preset", data: Path | None, choices: "Choices"
+    table: "Table", preset: "Preset", data: str | None, choices: "Choices"
 ) -> "Forecast":
     """Say what a study will cost; nothing is made or started."""
     from experiments.forecast import Trainings, forecast
@@ -38,7 +36,7 @@ def forecast_study(
 
 
 def forecast_sweep(
-    sweep: "Sweep", preset: "Preset", data: Path | None, choices: "Choices", search: "Search",
+    sweep: "Sweep", preset: "Preset", data: str | None, choices: "Choices", search: "Search",
     budget: "Budget",
 ) -> "Forecast":  # fmt: skip
     """Say what a sweep will cost at most; nothing is made or started."""
@@ -88,13 +86,13 @@ def show_forecast(found: "Forecast") -> None:
     say("testing and the report are not counted; other work on the machine adds to it.", "dim")
 
 
-def _sizes(preset: "Preset", data: Path | None, choices: "Choices") -> tuple["Shape", int, int]:
+def _sizes(preset: "Preset", data: str | None, choices: "Choices") -> tuple["Shape", int, int]:
     """Return grid, training cases and validation cases."""
-    from data_pipelines.prepared_set import open_prepared
     from experiments.plan import split_of
+    from voxsiam_cli.datasets import list_data
 
     if data is not None:
-        prepared: PreparedSet = open_prepared(data)
+        prepared = list_data(data)
         split = split_of(preset, prepared, choices)
         return prepared.config.grid_dhw, len(split.train), len(split.validation)
     if preset.cases is None:

@@ -28,3 +28,8 @@ def parse_grid(text: str) -> Shape:
         )
     h, w, d = (int(part) for part in parts)
     return d, h, w
+
+
+def is_uri(place: str) -> bool:
+    """Tell an address such as s3://bucket/prepared from a folder."""
+    return "://" in place

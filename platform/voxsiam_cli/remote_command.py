@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.training.config import fingerprint
+from voxsiam_cli.options import is_uri
 
 REMOTE = ("study", "sweep", "train", "data")
 SENT_ALONG = ("split",)
@@ -93,7 +94,9 @@ def _sent_name(word: str, files: Sequence[Path]) -> str:
 
 
 def _paths(params: Mapping[str, Any]) -> dict[str, Path]:
-    return {
+    data = params.get("data")
+    folders = {"data": Path(data)} if data and not is_uri(data) else {}
+    return folders | {
         name: value
         for name, value in params.items()
         if isinstance(value, Path) and not (name in SENT_ALONG and value.is_file())

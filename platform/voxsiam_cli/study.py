@@ -31,7 +31,12 @@ app.command()(study_evidence.rerun)
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
 PresetName = Annotated[str, typer.Option("--preset", help="tiny, mini or paper.")]
-Data = Annotated[Path | None, typer.Option(help="A prepared set; phantoms where none is given.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PREPARED", help="A prepared set: a folder or s3://...; else the preset's phantoms."
+    ),
+]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="DDP workers of a trial.")]
 GpuShare = Annotated[
@@ -85,6 +90,7 @@ def run(  # noqa: PLR0913
     """
     table, size = find_table(name), find_preset(preset)
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.datasets import fetch_data
     from voxsiam_cli.study_session import start_study
 
     choices = read_choices(seeds, workers, gpu_share, settings, split)
@@ -93,7 +99,8 @@ def run(  # noqa: PLR0913
 
         show_forecast(forecast_study(table, size, data, choices))
         return
-    start_study(table, size, data, choices, Folder(workspace))
+    folder = Folder(workspace)
+    start_study(table, size, fetch_data(data, folder), choices, folder)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,7 +54,8 @@ def rerun(
         ),
     ],
     data: Annotated[
-        Path | None, typer.Option(help="The prepared set; that of its study by default.")
+        str | None,
+        typer.Option(metavar="PREPARED", help="The prepared set; that of its study by default."),
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
@@ -67,10 +67,12 @@ def rerun(
     Example: voxsiam study rerun "table3/feature (3)/0"
     """
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.datasets import fetch_data
     from voxsiam_cli.rerun_session import find_manifest, rerun_row
 
     found = find_manifest(manifest, workspace)
-    outcome = rerun_row(found, data, Folder(workspace))
+    folder = Folder(workspace)
+    outcome = rerun_row(found, fetch_data(data, folder), folder)
     if as_json:
         print_json(_plain_rerun(outcome))
     else:

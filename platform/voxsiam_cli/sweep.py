@@ -96,9 +96,11 @@ def run(  # noqa: PLR0913
         if budget.trials is None:
             say("one trial is counted; the search goes on until its hours are used up.", "yellow")
         return
+    from voxsiam_cli.datasets import fetch_data
     from voxsiam_cli.sweep_session import start_sweep
 
-    start_sweep(sweep, size, data, (choices, search, budget), Folder(workspace))
+    folder = Folder(workspace)
+    start_sweep(sweep, size, fetch_data(data, folder), (choices, search, budget), folder)
 
 
 @app.command()

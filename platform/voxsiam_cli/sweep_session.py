@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import typer
 from rich.table import Table as Grid
 
 from dashboards.results import find_study, load_study
@@ -63,6 +64,7 @@ def start_sweep(
         ledger = SweepLedger.create(workspace, plan, budget)
         failed = _search_and_test(ledger, workspace, capacity)
     report_sweep(ledger, workspace)
+    _exit_without_winner(ledger)
     exit_on_failure(failed, _go_on(ledger, workspace))
 
 
@@ -73,6 +75,7 @@ def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
         _check_budget(ledger.budget, capacity)
         failed = _search_and_test(ledger, workspace, capacity)
     report_sweep(ledger, workspace)
+    _exit_without_winner(ledger)
     exit_on_failure(failed, _go_on(ledger, workspace))
 
 
@@ -155,6 +158,14 @@ def _resumable(ledger: SweepLedger, workspace: Workspace, tracker: SweepTracker)
             say(f"go on with: {_go_on(ledger, workspace)}")
         tracker.sweep_ended("interrupted" if stopped else "failed")
         raise
+
+
+def _exit_without_winner(ledger: SweepLedger) -> None:
+    """End with 1 where trials have failed and none has come to its end."""
+    failed = [trial for trial in ledger.trials if trial.state == "failed"]
+    if failed and ledger.best() is None:
+        say(f"no trial has come to its end, {len(failed)} failed: {failed[0].error}", "red")
+        raise typer.Exit(1)
 
 
 def _print_trials(ledger: SweepLedger) -> None:

@@ -49,8 +49,10 @@ def train(  # noqa: PLR0913
     """
     from experiments.trainings import TRAININGS
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.datasets import fetch_data
     from voxsiam_cli.study_session import start_study
 
     table = find_named("recipe", recipe, TRAININGS, "voxsiam train")
     choices = read_choices(seeds, workers, gpu_share, settings, split)
-    start_study(table, find_preset(preset), data, choices, Folder(workspace))
+    folder = Folder(workspace)
+    start_study(table, find_preset(preset), fetch_data(data, folder), choices, folder)

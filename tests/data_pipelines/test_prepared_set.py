@@ -6,66 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from data_pipelines.case_task import CaseReady, CaseRequest, prepare_case
 from data_pipelines.prepared_set import (
-    PreparedCase,
-    PreparedRecord,
     data_fingerprint,
     open_prepared,
 )
-from data_pipelines.sources.detect import read_source
 from tests.nifti_files import label_map
+from tests.prepared_folder import build_prepared
 from voxsiam.errors import UserError
 from voxsiam.volumes.nifti import read_nifti
 from voxsiam.volumes.placement import placement_of
-from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
+from voxsiam.volumes.preparation import prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.resampling import resample_nearest
 
 
 @pytest.fixture
 def prepared(tmp_path, case_folders, small_config):
-    return build(tmp_path / "prepared", case_folders, small_config)
-
-
-def build(root, case_folders, small_config):
-    """Build a set without Ray, case by case."""
-    (root / "volumes").mkdir(parents=True)
-    manifest = read_source(case_folders)
-    cases = []
-    for case in manifest.cases:
-        assert case.image is not None
-        outcome = prepare_case(
-            CaseRequest(
-                case_id=case.case_id,
-                image=case.image,
-                label=case.label,
-                config=small_config,
-                volumes=root / "volumes",
-                crop=case.crop_box,
-            )
-        )
-        assert isinstance(outcome, CaseReady)
-        facts = outcome.facts.for_record()
-        cases.append(
-            PreparedCase(
-                case_id=case.case_id,
-                patient_id=case.patient_id,
-                source=case.source,
-                key=outcome.key,
-                **facts,
-            )
-        )
-    record = PreparedRecord(
-        version=PREPARATION_VERSION,
-        name="toy",
-        kind="real",
-        fingerprint=data_fingerprint(small_config, cases),
-        config=small_config,
-        cases=tuple(cases),
-    )
-    (root / "prepared.json").write_text(record.model_dump_json())
-    return open_prepared(root)
+    return build_prepared(tmp_path / "prepared", case_folders, small_config)
 
 
 def test_loads_what_was_prepared(prepared, case_folders, small_config):
@@ -99,7 +56,7 @@ def test_grid_and_native_label_fit_through_the_box(tmp_path, case_folders):
     header = "case_id,i_start,i_stop,j_start,j_stop,k_start,k_stop\n"
     (case_folders / "crops.csv").write_text(header + "bert,1,19,2,18,3,16\n")
     config = PreparationConfig(grid_dhw=(32, 32, 32), crop="box")
-    prepared = build(tmp_path / "cropped", case_folders, config)
+    prepared = build_prepared(tmp_path / "cropped", case_folders, config)
     native = prepared.load_native("bert")
     assert native.placement_box == (slice(3, 16), slice(2, 18), slice(1, 19))
     placement = placement_of(native)

@@ -58,13 +58,18 @@ class Trained:
         return [record["train/loss"] for record in records]
 
     def assert_tracked_once(self) -> None:
-        """MLflow holds one run, finished, with every epoch."""
+        """MLflow holds one run, finished, with every epoch and with what was survived."""
         client = MlflowClient(self.workspace.tracking_uri)
         parent = self._tracker.parent
         experiment = client.get_run(parent).info.experiment_id
         runs = client.search_runs([experiment])
         (run,) = [each for each in runs if each.info.run_id != parent]
         assert run.info.status == "FINISHED"
+        survived = self.recorder.incidents
+        assert run.data.tags.get("voxsiam.incidents", "0") == str(len(survived))
+        if survived:
+            file = client.download_artifacts(run.info.run_id, "incidents.txt")
+            assert Path(file).read_text().splitlines() == survived
         history = client.get_metric_history(run.info.run_id, "train/loss")
         assert {metric.step for metric in history} == {1, 2, 3}
         newest = {metric.step: metric.value for metric in history}

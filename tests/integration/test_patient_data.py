@@ -16,9 +16,9 @@ from dashboards.report import write_report
 from dashboards.results import load_study
 from dashboards.tables import build_table
 from experiments.studies import STUDIES
-from tests.data_pipelines.test_prepared_set import build
 from tests.dicom_files import PATIENT, write_series
 from tests.nifti_files import phantom_ct, ras_affine
+from tests.prepared_folder import build_prepared
 from tests.small_data_sets import SMALL
 from tests.voxsiam.inference.small_models import AFFINE
 from tests.voxsiam.orchestration.toy_study import make_plan, make_run
@@ -104,7 +104,7 @@ class Cases:
 def test_no_output_names_a_patient(tmp_path):
     """Every step in this process: prepared set, run, MLflow, report, prediction."""
     source, workspace = write_source(tmp_path / SOURCE), Workspace(tmp_path / "w")
-    prepared = build(tmp_path / "prepared", source / "clinic", SMALL)
+    prepared = build_prepared(tmp_path / "prepared", source / "clinic", SMALL)
     split = Split(train=tuple("abcd"), validation=("e",), test=("f", "g"))
     data = RunData(fingerprint=prepared.fingerprint, name="clinic", kind="real", preparation=SMALL)
     run = make_run(workspace, epochs=1).model_copy(update={"split": split, "data": data})

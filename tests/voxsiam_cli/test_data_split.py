@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.data_pipelines.test_prepared_set import build
 from tests.nifti_files import phantom_ct, write_scan
+from tests.prepared_folder import build_prepared
 from tests.small_data_sets import SMALL, write_case_folders
 from voxsiam.errors import UserError
 from voxsiam_cli.data import app
@@ -19,7 +19,7 @@ def finished(tmp_path_factory):
     source = write_case_folders(folder / "clinic", NAMES)
     for number, name in enumerate(NAMES):  # equal label maps would be a leak
         write_scan(source / name / "label.nii.gz", np.roll(phantom_ct()[1], number, axis=2))
-    build(folder / "prepared", source, SMALL)
+    build_prepared(folder / "prepared", source, SMALL)
     return folder / "prepared"
 
 

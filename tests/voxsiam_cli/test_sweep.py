@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import typer
 
 from experiments.sweeps import SWEEPS
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
@@ -9,7 +10,7 @@ from voxsiam.orchestration.capacity import Capacity, Node
 from voxsiam.orchestration.sweep_ledger import Budget
 from voxsiam_cli.app import app
 from voxsiam_cli.live_sweep import LiveSweep
-from voxsiam_cli.sweep_session import _check_budget
+from voxsiam_cli.sweep_session import _check_budget, _exit_without_winner
 
 
 def voxsiam(*arguments):
@@ -99,3 +100,17 @@ def test_time_left_follows_from_the_trials_so_far(tmp_path):
     assert live.standing() == (
         "1 of 4 trials done in 1:00, best: trial 0 with DSC 0.500, about 3:00 left"
     )
+
+
+def test_a_sweep_whose_trials_all_failed_ends_with_1(tmp_path, capsys):
+    ledger = make_ledger(tmp_path)
+    _exit_without_winner(ledger)
+    ledger.add({"lambda": 2.0, "layers": 1})
+    ledger.update(0, state="failed", error="no memory")
+    with pytest.raises(typer.Exit) as caught:
+        _exit_without_winner(ledger)
+    assert caught.value.exit_code == 1
+    assert "no memory" in capsys.readouterr().out
+    ledger.add({"lambda": 3.0, "layers": 1})
+    ledger.update(1, state="finished", curve={4: 0.5}, objectives={"dsc": 0.5, "seconds": 3.0})
+    _exit_without_winner(ledger)

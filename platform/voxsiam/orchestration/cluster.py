@@ -74,20 +74,27 @@ def object_store_bytes() -> int:
     return max(min(wanted, free), 256 * 2**20)
 
 
-def start_ray(cpus: int, object_store: int, env_vars: dict[str, str] | None = None) -> Path:
+def start_ray(
+    cpus: int,
+    object_store: int,
+    env_vars: dict[str, str] | None = None,
+    *,
+    dashboard: bool = False,
+) -> Path:
     """Start a Ray that only this user of this machine can reach; return its session's folder.
 
     Args:
         cpus: How many it says it has; they are only tokens.
         object_store: Bytes of shared memory for volumes.
         env_vars: More environment for its workers.
+        dashboard: Take jobs over HTTP, too; that costs processes and seconds.
     """
     keep_token_private()
     with on_loopback():
         ray.init(
             address="local",
             num_cpus=cpus,
-            include_dashboard=False,
+            include_dashboard=dashboard,
             object_store_memory=object_store,
             logging_level=logging.ERROR,
             log_to_driver=False,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import shlex
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -177,7 +177,7 @@ class JobCluster:
         with self._in_our_words():
             return self._client.get_job_logs(job_id)
 
-    def follow(self, job_id: str) -> Iterator[str]:
+    def follow(self, job_id: str) -> Generator[str]:
         """Yield what a job prints, from its beginning, until it is over."""
         lines = cast("AsyncGenerator[str]", self._client.tail_job_logs(job_id))
         loop = asyncio.new_event_loop()

@@ -88,7 +88,7 @@ def _who(pulse: Pulse | None, rank: int) -> str:
 
 def _death(pulse: Pulse | None, rank: int) -> str:
     memory = f": it held {pulse.memory}; if that is it, {LESS_MEMORY}" if pulse else ""
-    return f"{_who(pulse, rank)} was killed, as for lack of memory{memory}"
+    return f"{_who(pulse, rank)} was killed, or its node is gone{memory}"
 
 
 def _frozen(pulse: Pulse | None, rank: int, patience_s: float) -> str:

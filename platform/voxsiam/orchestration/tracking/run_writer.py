@@ -25,6 +25,7 @@ STATUS = {
     "failed": "FAILED",
     "interrupted": "KILLED",
 }
+INCIDENTS_TAG = "voxsiam.incidents"
 _METRICS_A_CALL = 1000
 
 
@@ -107,6 +108,14 @@ class RunWriter:
         if trial.run.manifest_file.exists():
             self._client.log_artifact(run_id, str(trial.run.manifest_file))
         self._client.log_artifacts(run_id, str(trial.run.directory / "model"), MODEL_FOLDER)
+
+    def tell_incidents(self, run_id: str, trial: TrialPlan) -> None:
+        """Write what went wrong in a trial and was survived: how often, and each in words."""
+        file = trial.run.incidents_file
+        if file.is_file():
+            told = len(file.read_text(errors="replace").splitlines())
+            self._client.set_tag(run_id, INCIDENTS_TAG, str(told))
+            self._client.log_artifact(run_id, str(file))
 
     def end(self, run_id: str, state: TrialState, at_ms: int, error: str | None = None) -> None:
         """End a run."""

@@ -205,8 +205,10 @@ class StudyTracker:
             writer.log(run_id, [m for e in events for m in metrics(e.figures, e.step, e.time_ms)])
             writer.log_json(run_id, events[-1].artifacts)
         if first.kind == "end" and first.state is not None:
-            if first.trial is not None and first.state == "finished":
-                writer.complete(run_id, first.trial, first.time_ms)
+            if first.trial is not None:
+                writer.tell_incidents(run_id, first.trial)
+                if first.state == "finished":
+                    writer.complete(run_id, first.trial, first.time_ms)
             writer.end(run_id, first.state, first.time_ms, first.error)
 
     def _complete(self, trial: TrialPlan) -> None:

@@ -1,0 +1,83 @@
+"""Commands sent to a cluster as jobs: the test session's Ray, asked over its dashboard."""
+
+import json
+
+import pytest
+import ray
+
+from tests.small_data_sets import write_case_folders
+from voxsiam.orchestration.job_cluster import JobCluster
+from voxsiam_cli.app import app
+
+pytestmark = pytest.mark.usefixtures("ray_instance")
+
+
+@pytest.fixture
+def address(monkeypatch):
+    """Where the session's Ray takes jobs; commands find it as a user's shell would tell them."""
+    url = f"http://{ray._private.worker._global_node.webui_url}"  # pyright: ignore
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", url)
+    return url
+
+
+@pytest.fixture
+def voxsiam(address, capsys):
+    """Call the command line; return its exit code and what it printed."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = app(list(map(str, arguments)), standalone_mode=False)
+        return code or 0, capsys.readouterr().out
+
+    return call
+
+
+def test_a_job_prepares_data_and_an_equal_request_finds_it(voxsiam, tmp_path):
+    source = write_case_folders(tmp_path / "clinic")
+    words = ("data", "prepare", source, "-o", tmp_path / "prepared", "--grid", "32x32x32")
+    words += ("-w", tmp_path / "w")
+    code, said = voxsiam("submit", "--", *words)
+    assert code == 0, said
+    assert (tmp_path / "prepared" / "prepared.json").is_file()
+    assert "of code" in said
+    (sent,) = (line.split(":")[0] for line in said.splitlines() if "of code" in line)
+    # The options in another order are the same request.
+    code, said = voxsiam("submit", "--", *words[:3], *words[-2:], *words[3:-2])
+    assert code == 0
+    assert f"{sent} has finished before" in said
+    _, listed = voxsiam("jobs", "list", "--json")
+    (job,) = [job for job in json.loads(listed) if str(tmp_path) in job["command"]]
+    assert (job["job"], job["state"], job["exit_code"]) == (sent, "finished", 0)
+
+
+def test_the_error_of_a_job_is_shown_and_its_exit_code_passed_on(voxsiam, tmp_path):
+    words = ("data", "prepare", tmp_path / "nowhere", "-o", tmp_path / "p", "-w", tmp_path / "w")
+    code, said = voxsiam("submit", "--", *words)
+    assert code == 2
+    assert str(tmp_path / "nowhere") in said
+    assert "fix:" in said
+    # It did not end well: the same command is a new attempt of the same name.
+    _, again = voxsiam("submit", "--", *words)
+    assert "-again2" in again
+
+
+@pytest.mark.slow
+def test_a_running_study_is_attached_to_stopped_and_goes_on(voxsiam, address, tmp_path):
+    words = ("study", "run", "table3", "--preset", "tiny", "--set", "epochs=30", "--seeds", "1")
+    words += ("-w", tmp_path / "w")
+    _, said = voxsiam("submit", "--detach", "--", *words)
+    (job_id,) = (line.split(":")[0] for line in said.splitlines() if "of code" in line)
+    _, said = voxsiam("submit", "--detach", "--", *words)
+    assert "attached to it" in said
+    lines = JobCluster(address).follow(job_id)
+    assert any("epoch 2/30" in text for text in lines)
+    lines.close()
+    code, said = voxsiam("jobs", "stop", job_id)
+    assert code == 0
+    assert f"{job_id}: stopped" in said
+    _, printed = voxsiam("jobs", "logs", job_id)
+    assert "finished epochs are kept" in printed
+    code, said = voxsiam("submit", "--", *words)
+    assert code == 0, said
+    assert f"{job_id}-again2" in said
+    assert "report:" in said
