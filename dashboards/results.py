@@ -1,18 +1,14 @@
-"""What MLflow holds about one study, read in bulk. The only reader of MLflow outside tracking."""
+"""What MLflow holds about one study, read in bulk."""
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import pandas as pd
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
 from dashboards.run_environment import environment_of, workers_of
+from dashboards.run_reader import RunReader, tags_of
 from dashboards.trial_files import (
     SCORE_COLUMNS,
     Overlay,
@@ -23,15 +19,11 @@ from dashboards.trial_files import (
     read_overlay,
 )
 from voxsiam.errors import UserError, nearest_name
-from voxsiam.orchestration.tracking.find import check_source
 
-EXPERIMENT = "voxsiam"
 FINAL = "test/"
 CURVE_COLUMNS = ("step", "metric", "value")
 _CURVES = ("train/", "validation/", "learning_rate", "seconds/epoch", "memory_mb/", "energy_kj/")
 _FINGERPRINTS = ("run", "recipe", "data", "split", "method_version")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +102,8 @@ class StudyResults:
 
 def find_study(tracking_uri: str, study_id: str) -> str:
     """Find the parent run of a study; the newest, should there be several."""
-    client = _open(tracking_uri)
-    studies = list(_search(client, "tags.`voxsiam.kind` = 'study'"))
+    reader = RunReader(tracking_uri)
+    studies = list(reader.search("tags.`voxsiam.kind` = 'study'"))
     for run in studies:
         if run.data.tags.get("voxsiam.study_id") == study_id:
             return run.info.run_id
@@ -123,17 +115,26 @@ def find_study(tracking_uri: str, study_id: str) -> str:
     )
 
 
-def load_study(tracking_uri: str, parent_run_id: str) -> StudyResults:
+def load_study(
+    tracking_uri: str, parent_run_id: str, kept: MutableMapping[str, TrialResult] | None = None
+) -> StudyResults:
     """Read a study with all its trials; missing files are noted, not fatal.
 
     Two runs of one row and seed count once: the finished one, else the newest.
+
+    Args:
+        tracking_uri: Of the store.
+        parent_run_id: MLflow's name of the study's own run.
+        kept: Finished trials by their runs, from an earlier call: they are not read again, and
+            those that have finished since are added.
     """
-    client = _open(tracking_uri)
-    parent = _parent(client, tracking_uri, parent_run_id)
+    known = kept if kept is not None else {}
+    reader = RunReader(tracking_uri)
+    parent = _parent(reader, parent_run_id)
     notes: list[str] = []
-    plan = _artifact(client, parent, "study/plan.json", read_object, notes) or {}
-    runs = _search(client, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-    trials = [_trial(client, run, notes) for run in _one_per_seed(runs, notes)]
+    plan = reader.read(parent, "study/plan.json", read_object, notes) or {}
+    runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    trials = [_kept_trial(reader, run, notes, known) for run in _one_per_seed(runs, notes)]
     if not trials:
         notes.append("No trial of this study has started yet.")
     tags = parent.data.tags
@@ -145,7 +146,7 @@ def load_study(tracking_uri: str, parent_run_id: str) -> StudyResults:
         parent_run_id=parent.info.run_id,
         plan=plan,
         trials=tuple(sorted(trials, key=lambda trial: (trial.row, trial.seed))),
-        fingerprints=_tags(parent, ("data", "data_name", "split")),
+        fingerprints=tags_of(parent, ("data", "data_name", "split")),
         notes=tuple(notes),
     )
 
@@ -156,12 +157,12 @@ def read_sweep_files(tracking_uri: str, sweep_id: str) -> tuple[str, dict, dict]
     Returns:
         Its parent run, its plan and its trials, as plain JSON.
     """
-    client = _open(tracking_uri)
-    for run in _search(client, "tags.`voxsiam.kind` = 'sweep'"):
+    reader = RunReader(tracking_uri)
+    for run in reader.search("tags.`voxsiam.kind` = 'sweep'"):
         if run.data.tags.get("voxsiam.study_id") == sweep_id:
             notes: list[str] = []
             names = ("sweep/plan.json", "sweep/trials.json")
-            plan, trials = (_artifact(client, run, name, read_object, notes) for name in names)
+            plan, trials = (reader.read(run, name, read_object, notes) for name in names)
             if plan is not None and trials is not None:
                 return run.info.run_id, plan, trials
     raise UserError(
@@ -171,49 +172,18 @@ def read_sweep_files(tracking_uri: str, sweep_id: str) -> tuple[str, dict, dict]
     )
 
 
-def _open(tracking_uri: str) -> MlflowClient:
-    scheme, _, path = tracking_uri.partition(":///")
-    # MLflow would create the missing file, and an empty store looks like lost results.
-    if scheme == "sqlite" and not Path(path).is_file():
-        raise UserError(
-            "the tracking database does not exist",
-            where=tracking_uri,
-            fix="check --workspace, or run a study first: `voxsiam study run NAME`",
-        )
-    return MlflowClient(tracking_uri)
-
-
-def _search(client: MlflowClient, condition: str) -> Iterator[Run]:
-    """Walk through the matching runs of the experiment, newest first."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    token: str | None = None
-    while experiment is not None:
-        page = client.search_runs(
-            [experiment.experiment_id],
-            condition,
-            max_results=500,
-            order_by=["attributes.start_time DESC"],
-            page_token=token,
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _parent(client: MlflowClient, tracking_uri: str, run_id: str) -> Run:
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
+def _parent(reader: RunReader, run_id: str) -> Run:
+    run = reader.find(run_id)
+    if run is None:
         raise UserError(
             f"there is no run '{run_id}'",
-            where=tracking_uri,
+            where=reader.tracking_uri,
             fix="find the study's run first: `voxsiam study list`",
-        ) from error
+        )
     if run.data.tags.get("voxsiam.kind") != "study":
         raise UserError(
             f"run '{run_id}' is no study",
-            where=tracking_uri,
+            where=reader.tracking_uri,
             fix="name the parent run, not one of its trials",
         )
     return run
@@ -235,54 +205,67 @@ def _one_per_seed(runs: Iterator[Run], notes: list[str]) -> list[Run]:
     return list(chosen.values())
 
 
-def _trial(client: MlflowClient, run: Run, notes: list[str]) -> TrialResult:
+def _kept_trial(
+    reader: RunReader, run: Run, notes: list[str], known: MutableMapping[str, TrialResult]
+) -> TrialResult:
+    """Read a trial, unless it had finished when it was read before."""
+    if run.info.run_id in known:
+        return known[run.info.run_id]
+    own: list[str] = []
+    trial = _trial(reader, run, own)
+    notes += own
+    if trial.finished and not own:
+        known[run.info.run_id] = trial
+    return trial
+
+
+def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
     tags, metrics = run.data.tags, run.data.metrics
     # Only what a finished run owes is worth a note when it is missing.
     noted = notes if run.info.status == "FINISHED" else []
     final = {k.removeprefix(FINAL): v for k, v in metrics.items() if k.startswith(FINAL)}
     if not final:
         noted.append(f"Run {run.info.run_id} is marked as finished but has no test scores.")
-    cases = _artifact(client, run, "test/cases.csv", read_cases, noted)
-    trained = _trained(client, run, noted)
+    cases = reader.read(run, "test/cases.csv", read_cases, noted)
+    trained = _trained(reader, run, noted)
     # Runs that have not finished, and those of earlier versions, have no manifest.
-    manifest = _artifact(client, run, "manifest.json", read_object, []) or {}
-    recorded = _artifact(client, trained, "config/environment.json", read_object, []) or {}
+    manifest = reader.read(run, "manifest.json", read_object, []) or {}
+    recorded = reader.read(trained, "config/environment.json", read_object, []) or {}
     return TrialResult(
         row=tags["voxsiam.row"],
         seed=int(tags["voxsiam.seed"]),
         run_id=run.info.run_id,
         status=run.info.status,
-        fingerprints=_tags(run, _FINGERPRINTS),
-        recipe=_artifact(client, run, "config/recipe.json", read_object, noted) or {},
+        fingerprints=tags_of(run, _FINGERPRINTS),
+        recipe=reader.read(run, "config/recipe.json", read_object, noted) or {},
         final=final,
-        curves=_curves(client, trained),
+        curves=_curves(reader, trained),
         cases=pd.DataFrame(columns=list(SCORE_COLUMNS)) if cases is None else cases,
-        overlay=_artifact(client, run, "test/overlay.npz", read_overlay, noted),
-        features=_features(client, run, noted),
+        overlay=reader.read(run, "test/overlay.npz", read_overlay, noted),
+        features=_features(reader, run, noted),
         environment=environment_of(manifest, recorded),
         workers=workers_of(manifest, trained.data.params),
         trained_in=trained.data.tags.get("voxsiam.study", "") if trained is not run else "",
     )
 
 
-def _features(client: MlflowClient, run: Run, notes: list[str]) -> VoxelFeatures | None:
+def _features(reader: RunReader, run: Run, notes: list[str]) -> VoxelFeatures | None:
     """Read the features of test voxels; runs from before they were kept owe none."""
     name = "test/features.npz"
-    if name not in {file.path for file in client.list_artifacts(run.info.run_id, "test")}:
+    if name not in reader.files(run, "test"):
         return None
-    return _artifact(client, run, name, read_features, notes)
+    return reader.read(run, name, read_features, notes)
 
 
-def _trained(client: MlflowClient, run: Run, notes: list[str]) -> Run:
+def _trained(reader: RunReader, run: Run, notes: list[str]) -> Run:
     """Return the run that holds the epochs: the run itself, or that of another study."""
     source = run.data.tags.get("voxsiam.source_run")
     if source is None:
         return run
-    try:
-        return client.get_run(source)
-    except MlflowException:
+    found = reader.find(source)
+    if found is None:
         notes.append(f"Run {run.info.run_id}: the run it links to, {source}, is gone.")
-        return run
+    return found or run
 
 
 def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame:
@@ -299,33 +282,10 @@ def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame
     return newest.loc[:, list(CURVE_COLUMNS)].reset_index(drop=True)
 
 
-def _curves(client: MlflowClient, run: Run) -> pd.DataFrame:
+def _curves(reader: RunReader, run: Run) -> pd.DataFrame:
     return newest_points(
         (point.step, point.key, point.value, point.timestamp)
         for key in run.data.metrics
         if key.startswith(_CURVES)
-        for point in client.get_metric_history(run.info.run_id, key)
+        for point in reader.history(run.info.run_id, key)
     )
-
-
-def _artifact(
-    client: MlflowClient, run: Run, name: str, read: Callable[[Path], T], notes: list[str]
-) -> T | None:
-    """Read one artifact of a run; None and a note where that cannot be."""
-    try:
-        # A server could name any file of this machine, and the report would show it.
-        check_source(client.tracking_uri, run, [name])
-        root = urlsplit(run.info.artifact_uri or "")
-        if root.scheme in ("", "file"):
-            return read(Path(unquote(root.path)) / name)
-        with tempfile.TemporaryDirectory() as folder:
-            return read(Path(client.download_artifacts(run.info.run_id, name, folder)))
-    except UserError as error:
-        notes.append(f"Run {run.info.run_id}: {error.what.rstrip('.')}.")
-    except (MlflowException, OSError) as error:
-        notes.append(f"Run {run.info.run_id}: {name} cannot be fetched ({error}).")
-    return None
-
-
-def _tags(run: Run, names: tuple[str, ...]) -> dict[str, str]:
-    return {name: run.data.tags.get(f"voxsiam.{name}", "") for name in names}

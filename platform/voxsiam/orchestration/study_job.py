@@ -34,7 +34,10 @@ def run_study(
     trials.reverse()
     if not trials:
         return []
-    slots = min(capacity.trials_at_once(plan.workers, plan.gpu_share), len(trials))
+    room = capacity.trials_at_once(plan.workers, plan.gpu_share)
+    slots = min(room, len(trials))
+    # Of the whole study, not of what is left of it: the last digits follow the threads.
+    threads = threads or capacity.threads(min(room, len({t.run.run_id for t in plan.trials})))
     job = TrialJob(
         plan.study_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share, threads
     )

@@ -16,6 +16,7 @@ from tests.voxsiam.orchestration.toy_study import (
 from voxsiam.inference.model_folder import load_model
 from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.ledger import Ledger
+from voxsiam.orchestration.manifest import read_manifest
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.find import download_model
@@ -41,6 +42,17 @@ def unbroken_records(folder):
 def children(client, parent):
     experiment = client.get_run(parent).info.experiment_id
     return client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+
+
+def test_what_is_left_of_a_study_trains_with_the_threads_of_the_whole(workspace):
+    plan = make_plan(workspace)
+    ledger, room = Ledger.create(workspace, plan), Capacity.of_cluster()
+    for trial in plan.trials[:2]:
+        ledger.mark(trial, "finished")
+    assert room.threads(1) != room.threads(3)
+    assert run_study(ledger, ToyCases(), workspace, room, []) == []
+    manifest = read_manifest(plan.trials[2].run.manifest_file)
+    assert manifest.environment.threads == room.threads(3)
 
 
 def test_a_study_is_done_once_and_tracked_whole(workspace):
