@@ -1,5 +1,6 @@
 """A page from its template: every text is escaped, and a name that is missing is an error."""
 
+from importlib import resources
 from typing import Any
 
 import plotly.graph_objects as go
@@ -21,6 +22,11 @@ def render_page(template: str, **content: Any) -> str:  # noqa: ANN401
         lstrip_blocks=True,
     )
     return environment.get_template(f"{template}.html.j2").render(content)
+
+
+def page_style() -> str:
+    """Return the sheet that all pages share."""
+    return resources.files("dashboards").joinpath("templates", "style.css").read_text()
 
 
 def chart_fragment(name: str, figure: go.Figure, script: str | None = None) -> str:

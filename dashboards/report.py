@@ -95,7 +95,7 @@ def _page(
         "report",
         report=report,
         results=report.results,
-        facts=_facts(report),
+        facts=study_facts(report),
         warnings=warnings(report.results),
         measures=MEASURES,
         organs={organ: organ_title(organ) for organ in ORGANS},
@@ -124,7 +124,7 @@ def _command(report: ReportTable) -> str:
     return f"voxsiam study run {name}{options}\nvoxsiam study report {name}"
 
 
-def _facts(report: ReportTable) -> dict[str, str]:
+def study_facts(report: ReportTable) -> dict[str, str]:
     """What was run, as a list of names and values; what the plan does not say is left out."""
     results, plan = report.results, report.results.plan
     cases, data = _as_dict(plan.get("cases")), _as_dict(plan.get("data"))

@@ -134,7 +134,7 @@ def load_study(
     notes: list[str] = []
     plan = reader.read(parent, "study/plan.json", read_object, notes) or {}
     runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-    trials = [_kept_trial(reader, run, notes, known) for run in _one_per_seed(runs, notes)]
+    trials = [_kept_trial(reader, run, notes, known) for run in one_per_seed(runs, notes)]
     if not trials:
         notes.append("No trial of this study has started yet.")
     tags = parent.data.tags
@@ -189,7 +189,13 @@ def _parent(reader: RunReader, run_id: str) -> Run:
     return run
 
 
-def _one_per_seed(runs: Iterator[Run], notes: list[str]) -> list[Run]:
+def one_per_seed(runs: Iterator[Run], notes: list[str]) -> list[Run]:
+    """Choose one run for each row and seed: the finished one, else the newest.
+
+    Args:
+        runs: The newest first.
+        notes: What is left out is added to them.
+    """
     chosen: dict[tuple[str, int], Run] = {}
     for run in runs:
         row, seed = (run.data.tags.get(f"voxsiam.{name}", "") for name in ("row", "seed"))

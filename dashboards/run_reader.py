@@ -80,7 +80,7 @@ class RunReader:
         noted = notes if notes is not None else []
         try:
             # A server could name any file of this machine, and the report would show it.
-            check_source(self.tracking_uri, run, [name])
+            check_source(self._client.tracking_uri, run, [name])
             root = urlsplit(run.info.artifact_uri or "")
             if root.scheme in ("", "file"):
                 return read(Path(unquote(root.path)) / name)

@@ -35,7 +35,7 @@ def to_csv(table: ReportTable) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
     for row in table.rows:
-        line: list[object] = [_defused(row.label), row.finished, row.planned]
+        line: list[object] = [defused(row.label), row.finished, row.planned]
         for _, key in measures:
             line += _csv_cell(row.cells[key])
         line += [sum(cell.values) if cell.values else None for cell in (row.missed, row.scored)]
@@ -117,7 +117,7 @@ def _markdown_list(notes: Iterable[str]) -> list[str]:
     return [f"- {markdown_text(note)}" for note in notes]
 
 
-def _defused(text: str) -> str:
+def defused(text: str) -> str:
     """Keep a spreadsheet from reading a label as a formula."""
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
 

@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PYTHON_PATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "platform")))
 
 
-MAY_SKIP = {"gpu", "shared_data", "postgres"}
+MAY_SKIP = {"gpu", "shared_data", "postgres", "browser"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

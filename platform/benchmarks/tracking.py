@@ -39,7 +39,7 @@ def plan_job(workspace: Workspace, name: str) -> tuple[TrackedJob, TrialPlan]:
     data = RunData(
         fingerprint="bench", name="none", kind="phantom", preparation=PreparationConfig()
     )
-    job = TrackedJob("study", "bench", name, "tiny", data, split, 1, "A benchmark.")
+    job = TrackedJob("study", "bench", name, "tiny", data, split, 1, None, "A benchmark.")
     run = RunPlan(recipe=Recipe(), seed=0, split=split, data=data, directory=workspace.run(name))
     return job, TrialPlan(row="bench", run=run)
 

@@ -17,6 +17,7 @@ import typer
 
 from voxsiam.errors import UserError, is_stop
 from voxsiam_cli import (
+    dashboard,
     data,
     demo,
     doctor,
@@ -50,6 +51,7 @@ app.add_typer(study.app, name="study")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(tracking.app, name="tracking")
+app.command()(dashboard.dashboard)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(models.models)

@@ -22,6 +22,7 @@ class TrackedJob:
         data: What it sees.
         split: Who stands on which side; of its first row, where rows differ.
         workers: Of a trial.
+        trials: Trainings that were asked for; None where a budget decides.
         note: What people read above the run, in Markdown.
         plan: What the reports need to know, kept as an artifact.
     """
@@ -33,6 +34,7 @@ class TrackedJob:
     data: RunData
     split: Split
     workers: int
+    trials: int | None
     note: str
     plan: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,6 +52,7 @@ def tracked_study(plan: StudyPlan) -> TrackedJob:
         data=first.data,
         split=first.split,
         workers=plan.workers,
+        trials=len(plan.trials),
         note=(
             f"**{plan.study}** ({plan.preset}) on {plan.data_name}, {plan.data_kind} data. "
             f"Rows: {', '.join(rows)}; {len(seeds)} seeds. "
@@ -77,6 +80,7 @@ def tracked_sweep(plan: SweepPlan) -> TrackedJob:
         data=plan.data,
         split=plan.split,
         workers=plan.workers,
+        trials=None,
         note=(
             f"**Sweep {plan.sweep}** ({plan.preset}) over {names} on {plan.data.name}, "
             f"{plan.data.kind} data, scored on inner validation cases alone. Trials that were "

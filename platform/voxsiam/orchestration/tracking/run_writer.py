@@ -143,6 +143,8 @@ class RunWriter:
                 "voxsiam.split": split_fingerprint(job.split),
                 "mlflow.note.content": job.note,
             } | _source_tags()
+            if job.trials is not None:
+                more["voxsiam.trials"] = str(job.trials)
             found = self._create(job.job_id, tags, more, at_ms)
         elif reopen:
             self._client.update_run(found.info.run_id, status="RUNNING")

@@ -4,6 +4,7 @@ A tracking server that is away costs telemetry, never training: what could not b
 on disk, in order, and written into the same runs when the server answers again.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,12 @@ LEAST_PAUSE_S, PAUSE_FACTOR = 5.0, 10.0
 """After a try that failed, the next one waits this long, or this many times as long as it took:
 a server that swallows calls costs a tenth of the time at most."""
 
+PROGRESS: Mapping[str, TrialState] = {"trials/finished": "finished", "trials/failed": "failed"}
+"""Figures of the parent run: how many of its trials have ended so."""
+
+WORKER_HOURS = "hours/trainings"
+"""Figure of the parent run: time of its finished trials times workers, wherever they ran."""
+
 log = logging.getLogger(__name__)
 
 
@@ -48,6 +55,7 @@ class StudyTracker:
         self._workspace, self._job, self._reopen = workspace, job, reopen
         self._outbox = outbox_of(workspace, job)
         self._writer: RunWriter | None = None
+        self._ended: dict[tuple[str, str], tuple[TrialState, float]] = {}
         self._next_try = 0.0
         if self._try(self._open, at_start=True):
             self.catch_up()
@@ -75,12 +83,14 @@ class StudyTracker:
     def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
         """Complete the run from the trial's files and end it."""
         self._tell(Event(kind="end", time_ms=_now_ms(), trial=trial, state=state, error=error))
+        self._count([trial], state)
 
     def complete_finished(self, finished: list[TrialPlan]) -> None:
         """Make sure that trials which finished while nobody listened are in the store.
 
         What another study has trained gets a run that links to the one it was trained in.
         """
+        self._count(finished, "finished")
         # A disk that was full has kept nothing that waits: a pause would end without a try.
         self._next_try = min(self._next_try, time.monotonic())
         if self.catch_up():
@@ -131,6 +141,21 @@ class StudyTracker:
         if done:
             self._forget(events, done)
         return self.waiting
+
+    def _count(self, trials: Sequence[TrialPlan], state: TrialState) -> None:
+        """Write on the parent how far it is, so that a list of studies needs no other run."""
+        new: dict[tuple[str, str], tuple[TrialState, float]] = {
+            (trial.row, trial.run.run_id): (state, _seconds(trial)) for trial in trials
+        }
+        if new.items() <= self._ended.items():
+            return
+        self._ended |= new
+        states = [state for state, _ in self._ended.values()]
+        figures = {name: float(states.count(state)) for name, state in PROGRESS.items()}
+        seconds = sum(seconds for _, seconds in self._ended.values())
+        figures[WORKER_HOURS] = seconds * self._job.workers / 3600
+        # MLflow shows the value of the greatest step: what is finished stays so.
+        self.log_parent(figures, states.count("finished"), {})
 
     def _forget(self, events: Sequence[Event], told: int) -> None:
         try:
@@ -233,6 +258,12 @@ def _is_final(error: Exception) -> bool:
     understood = isinstance(error, RestException) or "API request" not in error.message
     status = error.get_http_status_code()
     return understood and 400 <= status < 500 and status not in {401, 403, 408, 429}
+
+
+def _seconds(trial: TrialPlan) -> float:
+    """Return how long a finished run took; 0 for one that has not come to its end."""
+    file = trial.run.result_file
+    return float(json.loads(file.read_text())["seconds"]) if file.exists() else 0.0
 
 
 def _now_ms() -> int:

@@ -1,0 +1,55 @@
+"""The address of a view: everything that it shows follows from it, so that it can be sent on."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a reader is.
+
+    Attributes:
+        subject: Empty, study, sweep or compare.
+        run_id: MLflow's name of the study's or sweep's own run.
+        view: Which page of it.
+        chosen: What is chosen on the page, by name.
+    """
+
+    subject: str = ""
+    run_id: str = ""
+    view: str = ""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        path = "/".join(
+            quote(part, safe="") for part in (self.subject, self.run_id, self.view) if part
+        )
+        query = urlencode({name: value for name, value in self.chosen.items() if value})
+        return f"/{path}?{query}" if query else f"/{path}"
+
+    def at(self, view: str = "", **chosen: str) -> "Address":
+        """Return the address of another view of the same study."""
+        return Address(self.subject, self.run_id, view, chosen)
+
+
+def read_address(path: str, query: str = "") -> Address | None:
+    """Read an address; None where it is none of ours: nothing is looked up for it.
+
+    Args:
+        path: Such as /study/RUN/cases.
+        query: What follows it, with or without the question mark.
+    """
+    parts = [unquote(part) for part in path.strip("/").split("/")]
+    chosen = dict(parse_qsl(query.removeprefix("?")))
+    subject, run_id, view, *more = *parts, "", "", ""
+    if any(more) or subject not in ("", "study", "sweep", "compare"):
+        return None
+    if subject in ("study", "sweep") and not _RUN_ID.fullmatch(run_id):
+        return None
+    if subject in ("", "compare") and run_id:
+        return None
+    return Address(subject, run_id, view, chosen)

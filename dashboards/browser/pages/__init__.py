@@ -1,0 +1,1 @@
+"""One module for each view: its content, and its tables for downloads."""

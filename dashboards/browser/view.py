@@ -1,0 +1,44 @@
+"""What a page is to the application: its content and its tables, both from an address alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dash import Dash
+from dash.development.base_component import Component
+
+from dashboards.browser.address import Address
+from dashboards.browser.source import Source
+from dashboards.text_table import TextTable
+
+Content = Component | str | Sequence["Component | str | None"]
+
+
+def no_tables(source: Source, address: Address) -> Sequence[TextTable]:  # noqa: ARG001
+    """Return no table."""
+    return ()
+
+
+def nothing_live(source: Source, address: Address) -> Component | None:  # noqa: ARG001
+    """Return nothing that changes by itself."""
+    return None
+
+
+@dataclass(frozen=True)
+class View:
+    """A page.
+
+    Attributes:
+        name: Its part of the address.
+        title: What its tab says.
+        content: What it shows.
+        tables: What can be downloaded from it, in the order in which the content shows them.
+        live: The part of it that changes while a study runs; drawn anew every few seconds.
+        register: Adds the page's own callbacks.
+    """
+
+    name: str
+    title: str
+    content: Callable[[Source, Address], Content]
+    tables: Callable[[Source, Address], Sequence[TextTable]] = no_tables
+    live: Callable[[Source, Address], Component | None] = nothing_live
+    register: Callable[[Dash, Source], None] = lambda _app, _source: None

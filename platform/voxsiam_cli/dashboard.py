@@ -1,0 +1,46 @@
+"""voxsiam dashboard: what a store holds, looked at in a browser."""
+
+from typing import Annotated
+
+import typer
+
+from voxsiam.errors import UserError
+from voxsiam_cli.console import say
+from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def dashboard(
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 8050,
+    host: Annotated[
+        str, typer.Option(help="Loopback alone; from elsewhere go through SSH.")
+    ] = "127.0.0.1",
+    mlflow_ui: Annotated[
+        str, typer.Option(help="Where links to runs lead: the address of voxsiam ui.")
+    ] = "http://127.0.0.1:5000",
+) -> None:
+    """Open a page over studies and sweeps, running or not; it reads and changes nothing.
+
+    It reads the store of the workspace, or that of MLFLOW_TRACKING_URI. Ctrl-C ends it. Examples:
+
+    voxsiam dashboard
+
+    MLFLOW_TRACKING_URI=http://mlflow.lab:5000 voxsiam dashboard --port 8051
+    """
+    from dashboards.browser.serve import serve
+    from dashboards.browser.source import Source
+    from voxsiam.orchestration.workspace import Workspace as Folder
+
+    if host not in LOOPBACK:
+        raise UserError(
+            f"the page would be open to everybody who reaches {host}: it has no login",
+            where="--host",
+            fix=f"leave it out; from elsewhere: ssh -N -L {port}:127.0.0.1:{port} THIS_MACHINE",
+        )
+    folder = Folder(workspace)
+    uri = folder.tracking_uri
+    served = uri if uri.startswith(("http:", "https:")) else mlflow_ui
+    source = Source(uri, folder.cache / "figures", served.rstrip("/"))
+    serve(source, host, port, lambda address: say(f"dashboard: {address}   (Ctrl-C ends it)"))
