@@ -19,10 +19,13 @@ from dashboards.trial_files import (
     read_overlay,
 )
 from voxsiam.errors import UserError, nearest_name
+from voxsiam.training.usage import USAGE_NAMES
 
 FINAL = "test/"
 CURVE_COLUMNS = ("step", "metric", "value")
-_CURVES = ("train/", "validation/", "learning_rate", "seconds/epoch", "memory_mb/", "energy_kj/")
+CURVES = ("train/loss", "validation/dsc", *USAGE_NAMES)
+"""The figures of every epoch that are read, one by one: MLflow has no call for many."""
+
 _FINGERPRINTS = ("run", "recipe", "data", "split", "method_version")
 
 
@@ -38,7 +41,7 @@ class TrialResult:
         fingerprints: Of the run, recipe, data and split, and the method's version.
         recipe: What was trained, as plain JSON.
         final: Test scores by the keys of `case_scores.summarise`; empty until the end.
-        curves: Columns step, metric, value; one value for each metric and step.
+        curves: Columns step, metric, value; one value for each of CURVES and each step.
         cases: One line for each organ of each test case, as OrganScore.
         overlay: One test case with its prediction.
         features: Of some test voxels.
@@ -291,7 +294,7 @@ def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame
 def _curves(reader: RunReader, run: Run) -> pd.DataFrame:
     return newest_points(
         (point.step, point.key, point.value, point.timestamp)
-        for key in run.data.metrics
-        if key.startswith(_CURVES)
+        for key in CURVES
+        if key in run.data.metrics
         for point in reader.history(run.info.run_id, key)
     )
