@@ -25,8 +25,17 @@ COLUMNS = {
     "data_name": "Data",
     "data": "Data fingerprint",
 }
-_LINK = {"cellRenderer": "StudyLink", "flex": 1, "minWidth": 220}
-_NARROW = {"kind": 90, "preset": 95, "trainings": 130, "cost": 130}
+_LINK = {"cellRenderer": "StudyLink", "flex": 1, "minWidth": 200}
+_WIDTHS = {
+    "kind": 95,
+    "preset": 95,
+    "state": 110,
+    "trainings": 150,
+    "cost": 130,
+    "started": 160,
+    "data_name": 150,
+    "data": 170,
+}
 
 
 def _content(source: Source, address: Address) -> list[Component | str]:
@@ -44,11 +53,12 @@ def _content(source: Source, address: Address) -> list[Component | str]:
         rowData=[_line(entry) for entry in entries],
         getRowId="params.data.address",
         columnDefs=[
-            {"field": field, "headerName": title, "width": _NARROW.get(field)}
+            {"field": field, "headerName": title, "width": _WIDTHS.get(field)}
             | (_LINK if field == "study_id" else {})
             for field, title in COLUMNS.items()
         ],
-        defaultColDef={"filter": True, "sortable": True, "resizable": True},
+        defaultColDef={"filter": True, "floatingFilter": True,
+                       "filterParams": {"debounceMs": 100}, "sortable": True, "resizable": True},
         dashGridOptions={"animateRows": False, "enableCellTextSelection": True,
                          "tooltipShowDelay": 300, "domLayout": _layout(len(entries))},
         style={"height": None if len(entries) <= _ALL_SHOWN else "76vh"},
