@@ -13,7 +13,7 @@ from dashboards.browser.downloads import add_downloads
 from dashboards.browser.pages import studies, study
 from dashboards.browser.parts import link, refusal
 from dashboards.browser.source import Source
-from dashboards.browser.view import View
+from dashboards.browser.view import View, nothing
 from dashboards.page import page_style
 from voxsiam.errors import UserError
 
@@ -54,6 +54,8 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
         ]
     )
     _add_navigation(app, source)
+    _add_later(app, source)
+    _add_news(app, source)
     for view in (view for views in SUBJECTS.values() for view in views):
         view.register(app, source)
     app.server.add_url_rule("/style.css", "style", _style)
@@ -78,6 +80,23 @@ def _add_navigation(app: Dash, source: Source) -> None:
         except UserError as error:
             return refusal(error), _tabs(source, None)
 
+
+def _add_later(app: Dash, source: Source) -> None:
+    """Draw what takes longer when the rest of a page stands."""
+
+    @app.callback(Output("later", "children"), Input("asked", "data"))
+    def draw_later(asked: str) -> Any:  # noqa: ANN401
+        path, _, query = asked.partition("?")
+        address = read_address(path, query)
+        try:
+            return None if address is None else _view(address).later(source, address)
+        except UserError as error:
+            return refusal(error)
+
+
+def _add_news(app: Dash, source: Source) -> None:
+    """Draw anew what changes while it is read."""
+
     @app.callback(
         Output("live", "children"),
         Input("tick", "n_intervals"),
@@ -94,11 +113,42 @@ def _add_navigation(app: Dash, source: Source) -> None:
         except UserError as error:
             return refusal(error)
 
+    @app.callback(
+        Output("content", "children", allow_duplicate=True),
+        Input("tick", "n_intervals"),
+        State("ended", "data"),
+        State("address", "pathname"),
+        State("address", "search"),
+        prevent_initial_call=True,
+    )
+    def draw_again(_: int, ended: int | None, path: str | None, query: str | None) -> Any:  # noqa: ANN401
+        """A training has ended: there are new figures everywhere."""
+        address = read_address(path or "/", query or "")
+        try:
+            if address is None or ended is None or _ended(source, address) == ended:
+                return no_update
+            return _content(source, address)
+        except UserError:
+            return no_update
+
 
 def _content(source: Source, address: Address) -> Any:  # noqa: ANN401
     view = _view(address)
-    live = view.live(source, address)
-    return [html.Div(live, id="live"), html.Div(view.content(source, address))]
+    parts: list[Component] = [
+        html.Div(view.live(source, address), id="live"),
+        html.Div(view.content(source, address)),
+    ]
+    if view.live is not nothing:
+        parts.append(dcc.Store(id="ended", data=_ended(source, address)))
+    if view.later is nothing:
+        return parts
+    waiting = dcc.Loading(html.Div(id="later", style={"minHeight": 120}), delay_show=300)
+    return [*parts, dcc.Store(id="asked", data=str(address)), waiting]
+
+
+def _ended(source: Source, address: Address) -> int:
+    """Count the trainings of a study that have ended."""
+    return sum(trial.state != "running" for trial in source.progress(address.run_id))
 
 
 def _view(address: Address) -> View:

@@ -18,9 +18,8 @@ def no_tables(source: Source, address: Address) -> Sequence[TextTable]:  # noqa:
     return ()
 
 
-def nothing_live(source: Source, address: Address) -> Component | None:  # noqa: ARG001
-    """Return nothing that changes by itself."""
-    return None
+def nothing(source: Source, address: Address) -> None:
+    """Show nothing."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class View:
     Attributes:
         name: Its part of the address.
         title: What its tab says.
-        content: What it shows.
+        content: What it shows at once.
+        later: What takes longer: drawn below, when the rest stands already.
         tables: What can be downloaded from it, in the order in which the content shows them.
         live: The part of it that changes while a study runs; drawn anew every few seconds.
         register: Adds the page's own callbacks.
@@ -40,5 +40,6 @@ class View:
     title: str
     content: Callable[[Source, Address], Content]
     tables: Callable[[Source, Address], Sequence[TextTable]] = no_tables
-    live: Callable[[Source, Address], Component | None] = nothing_live
+    later: Callable[[Source, Address], Content | None] = nothing
+    live: Callable[[Source, Address], Component | None] = nothing
     register: Callable[[Dash, Source], None] = lambda _app, _source: None

@@ -23,7 +23,6 @@ PROGRESS_COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left",
 
 def _content(source: Source, address: Address) -> list[Component]:
     table = source.table(address.run_id)
-    tables = report_tables(table)
     return [
         html.H1(table.heading),
         facts(study_facts(table)),
@@ -32,6 +31,14 @@ def _content(source: Source, address: Address) -> list[Component]:
         html.Div(_main_table(source, address, table.rows), className="scroll"),
         html.P("Mean and standard deviation over seeds. A figure opens into its seeds, each linked "
                "to its MLflow run.", className="soft"),
+    ]  # fmt: skip
+
+
+def _later(source: Source, address: Address) -> list[Component]:
+    """Show what takes a second or more: tests, costs, charts."""
+    table = source.table(address.run_id)
+    tables = report_tables(table)
+    return [
         *(text_table(each, address, number) for number, each in enumerate(tables) if number),
         chart("organs", organ_boxes(table),
               "A point is one test case, averaged over seeds; the box spans the quartiles."),
@@ -150,4 +157,4 @@ def _figures(source: Source, cell: Cell, text: str, form: str = "{:.3f}") -> Com
     return html.Details([html.Summary(text), html.Ul(seeds)])
 
 
-VIEW = View("study", "Table", _content, _tables, _live)
+VIEW = View("study", "Table", _content, _tables, later=_later, live=_live)
