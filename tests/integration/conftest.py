@@ -23,8 +23,10 @@ def program(ray_instance, child_environment, tmp_path):
 
     def start(*arguments, workspace="w"):
         command = [sys.executable, "-c", START, *arguments]
+        # Not every command writes something.
+        given = ["--workspace", str(tmp_path / workspace)] if workspace else []
         process = subprocess.Popen(
-            [*command, "--workspace", str(tmp_path / workspace)],
+            [*command, *given],
             env=environment, cwd=tmp_path, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip

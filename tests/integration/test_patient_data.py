@@ -141,7 +141,7 @@ def test_no_output_of_the_whole_way_names_a_patient(program, tmp_path):
          "--model", "train-unet3d/unet3d"),
     )  # fmt: skip
     for number, command in enumerate(commands):
-        process = program(*command)
+        process = program(*command, workspace=None if "check" in command else "w")
         said = process.stdout.read()
         assert process.wait() == 0, said
         # What the user typed may be shown to the user again.
