@@ -63,14 +63,14 @@ def test_the_error_of_a_job_is_shown_and_its_exit_code_passed_on(voxsiam, tmp_pa
 
 @pytest.mark.slow
 def test_a_running_study_is_attached_to_stopped_and_goes_on(voxsiam, address, tmp_path):
-    words = ("study", "run", "table3", "--preset", "tiny", "--set", "epochs=60", "--seeds", "1")
+    words = ("study", "run", "table3", "--preset", "tiny", "--set", "epochs=24", "--seeds", "1")
     words += ("-w", tmp_path / "w")
     _, said = voxsiam("submit", "--detach", "--", *words)
     (job_id,) = (line.split(":")[0] for line in said.splitlines() if "of code" in line)
     _, said = voxsiam("submit", "--detach", "--", *words)
     assert "attached to it" in said
     lines = JobCluster(address).follow(job_id)
-    assert any("epoch 1/60" in text for text in lines)
+    assert any("epoch 1/24" in text for text in lines)
     lines.close()
     code, said = voxsiam("jobs", "stop", job_id)
     assert code == 0
