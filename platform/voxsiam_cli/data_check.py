@@ -91,6 +91,7 @@ def _show(report: "CheckReport") -> None:
 
 
 def _command(source: Path, protocol: str | None, output: Path) -> str:
-    words = ["voxsiam", "data", "check", str(source)]
+    # Its name alone: folders above it may be called after a patient, and pages are passed on.
+    words = ["voxsiam", "data", "check", source.name]
     words += ["--protocol", protocol] if protocol else []
-    return shlex.join([*words, "-o", str(output)])
+    return shlex.join([*words, "-o", output.name])
