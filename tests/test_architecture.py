@@ -75,6 +75,7 @@ COMMANDS = {
     "data phantom": {"--anatomy", "--cases", "--output", "--seed"},
     "data check": {"--json", "--output", "--protocol"},
     "data fetch": {"--output"},
+    "data publish": set(),
     "data prepare": {
         "--allow-missing",
         "--btcv",
@@ -102,6 +103,7 @@ COMMANDS = {
         "--validation-fraction",
     },
     "data statistics": {"--json", "--split"},
+    "dashboard": {"--host", "--mlflow-ui", "--port", "--workspace"},
     "demo": {"--workspace"},
     "doctor": {"--json", "--workspace"},
     "evaluate": {
