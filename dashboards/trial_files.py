@@ -134,7 +134,9 @@ def read_prediction(path: Path, case_id: str) -> UInt8[np.ndarray, "d h w"]:
         names = [str(name) for name in _member(path, "case_ids", _MAX_NAMES_BYTES)]
         prediction = _member(path, f"prediction_{names.index(case_id)}", _MAX_ARRAYS_BYTES)
     except _NO_ARRAYS as error:
-        raise _unreadable(path, f"it holds no readable prediction of this case ({error})") from error
+        raise _unreadable(
+            path, f"it holds no readable prediction of this case ({error})"
+        ) from error
     if prediction.ndim != 3 or prediction.dtype != np.uint8 or prediction.size == 0:
         raise _unreadable(path, "a prediction in it is no volume")
     if prediction.max() >= NUM_CLASSES:

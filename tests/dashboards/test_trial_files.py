@@ -166,8 +166,8 @@ PREDICTED = {
 
 def test_the_prediction_of_one_case_is_read_without_the_others(tmp_path):
     file = tmp_path / "predictions.npz"
-    broken = np.array([Gadget()], dtype=object)
-    np.savez_compressed(file, **(PREDICTED | {"prediction_0": broken}))
+    change: dict = {"prediction_0": np.array([Gadget()], dtype=object)}
+    np.savez_compressed(file, **(PREDICTED | change))
     assert (read_prediction(file, "../b") == 8).all()
     with pytest.raises(UserError, match=r"predictions\.npz cannot be used"):
         read_prediction(file, "a")

@@ -41,8 +41,9 @@ def write_overlay(folder: Path, volume: Volume, predicted: UInt8[np.ndarray, "d 
 
 def write_predictions(folder: Path, by_case: Mapping[str, UInt8[np.ndarray, "d h w"]]) -> None:
     """Write what was predicted for every test case; each array can be read without the others."""
-    arrays = {f"prediction_{number}": array for number, array in enumerate(by_case.values())}
-    np.savez_compressed(folder / PREDICTIONS, case_ids=np.asarray(list(by_case)), **arrays)
+    arrays = {"case_ids": np.asarray(list(by_case))}
+    arrays |= {f"prediction_{number}": array for number, array in enumerate(by_case.values())}
+    np.savez_compressed(folder / PREDICTIONS, allow_pickle=False, **arrays)
 
 
 def write_features(folder: Path, by_case: Mapping[str, CaseFeatures]) -> None:

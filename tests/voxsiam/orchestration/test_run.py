@@ -52,9 +52,9 @@ def test_predictions_of_all_test_cases_are_kept_as_they_were_scored(workspace):
     file = run.directory / "predictions.npz"
     overlay = read_overlay(run.directory / "overlay.npz")
     np.testing.assert_array_equal(read_prediction(file, overlay.case_id), overlay.prediction)
-    for line in read_cases(run.directory / "cases.csv").itertuples():
-        voxels = read_prediction(file, line.case_id) == ORGANS.index(line.organ) + 1
-        assert np.count_nonzero(voxels) == line.predicted_voxels
+    for line in read_cases(run.directory / "cases.csv").to_dict("records"):
+        voxels = read_prediction(file, line["case_id"]) == ORGANS.index(line["organ"]) + 1
+        assert np.count_nonzero(voxels) == line["predicted_voxels"]
 
 
 def without_test_cases(run):
