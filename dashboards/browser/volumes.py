@@ -29,6 +29,11 @@ _DEFLATE_LEVEL = 1
 def add_volumes(server: flask.Flask, source: Source) -> None:
     """Answer to /volume/STUDY/facts, /image, /label and /prediction/TRAINING, each with ?case=."""
 
+    @server.route("/volume/<path:_>")
+    def nothing(_: str) -> flask.Response:
+        # Dash would answer with its page.
+        flask.abort(404)
+
     @server.route("/volume/<run_id>/facts")
     def facts(run_id: str) -> flask.Response:
         return _found(lambda: flask.jsonify(_facts(*_opened(source, run_id))))
