@@ -148,7 +148,7 @@ def to_grey(
 ) -> UInt8[np.ndarray, "d h w"]:
     """Scale intensities so that `low` becomes 0 and `high` 255; slice by slice, to spare memory."""
     grey = np.empty(image.shape, np.uint8)
-    scale = 255 / max(high - low, float(np.finfo(np.float32).tiny))
+    scale = 255 / (high - low) if high > low else 0.0
     for target, cut in zip(grey, image, strict=True):
         scaled = (cut.astype(np.float32) - np.float32(low)) * np.float32(scale)
         np.clip(np.nan_to_num(scaled + 0.5, copy=False), 0, 255, out=scaled)

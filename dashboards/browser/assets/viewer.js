@@ -72,13 +72,14 @@
     return counts;
   }
 
-  // The axial slice with most voxels that `wrong` names, and such a voxel near their middle.
-  function worstPlace(wrong, [depth, height, width]) {
+  // The axial slice with most voxels that `wrong` names, and such a voxel near their middle; of
+  // every so many voxels one is looked at.
+  function worstPlace(wrong, [depth, height, width], every = 1) {
     const area = height * width;
     let most = 0, worst = -1;
     for (let d = 0; d < depth; d++) {
       let count = 0;
-      for (let i = d * area, end = i + area; i < end; i++) if (wrong(i)) count++;
+      for (let i = d * area, end = i + area; i < end; i += every) if (wrong(i)) count++;
       if (count > most) [most, worst] = [count, d];
     }
     return worst < 0 ? null : [worst, ...nearestToMiddle(wrong, worst * area, height, width)];
@@ -106,6 +107,7 @@
       [this.heightMm, this.widthMm] = [this.rows * spacing[down], this.columns * spacing[across]];
       this.voxels = make("canvas", { width: this.columns, height: this.rows });
       this.pixels = this.voxels.getContext("2d").createImageData(this.columns, this.rows);
+      this.still = make("canvas", {}); // all but the crosshair
       this.canvas = make("canvas", { tabIndex: 0, className: "slice" });
       this.canvas.dataset.plane = name;
       this.canvas.setAttribute("aria-label", `${name} slices`);
@@ -132,36 +134,54 @@
       const [width, height] = [Math.round(this.widthMm * scale), Math.round(this.heightMm * scale)];
       const dense = Math.min(window.devicePixelRatio || 1, 2);
       Object.assign(this.canvas.style, { width: `${width}px`, height: `${height}px` });
-      [this.canvas.width, this.canvas.height] = [width * dense, height * dense];
+      for (const canvas of [this.canvas, this.still]) {
+        [canvas.width, canvas.height] = [width * dense, height * dense];
+      }
       this.dense = dense;
+      this.drawn = null;
     }
 
-    draw(at, { greys, image, layers, outlines, crosshair }) {
-      this.paint(this.first(at), greys, image, layers);
+    // Paints the slice anew only where it is another one, or shows something else.
+    draw(at, scene) {
+      const place = at[this.axes[0]];
+      if (this.drawn !== scene || this.drawnAt !== place) this.paint(this.first(at), scene);
+      [this.drawn, this.drawnAt] = [scene, place];
       const pen = this.canvas.getContext("2d");
-      pen.imageSmoothingEnabled = false;
-      pen.drawImage(this.voxels, 0, 0, this.canvas.width, this.canvas.height);
-      for (const { voxels, colour } of outlines) this.outline(pen, this.first(at), voxels, colour);
-      if (crosshair) this.cross(pen, at);
+      pen.drawImage(this.still, 0, 0);
+      if (scene.crosshair) this.cross(pen, at);
     }
 
-    paint(first, greys, image, layers) {
+    paint(first, { greys, image, layers, outlines }) {
+      this.shade(first, image, greys);
+      for (const layer of layers) this.blend(first, layer);
+      this.voxels.getContext("2d").putImageData(this.pixels, 0, 0);
+      const pen = this.still.getContext("2d");
+      pen.imageSmoothingEnabled = false;
+      pen.drawImage(this.voxels, 0, 0, this.still.width, this.still.height);
+      for (const { voxels, colour } of outlines) this.outline(pen, first, voxels, colour);
+    }
+
+    shade(first, image, greys) {
       const out = new Uint32Array(this.pixels.data.buffer);
       for (let y = 0, o = 0; y < this.rows; y++) {
         let i = first - y * this.rowStep;
-        for (let x = 0; x < this.columns; x++, i -= this.columnStep, o++) {
-          let red = greys[image[i]], green = red, blue = red;
-          for (const { valueAt, colours, opacity } of layers) {
-            const value = valueAt(i);
-            if (!value) continue;
-            red += (colours[3 * value] - red) * opacity;
-            green += (colours[3 * value + 1] - green) * opacity;
-            blue += (colours[3 * value + 2] - blue) * opacity;
-          }
-          out[o] = 0xff000000 | (blue << 16) | (green << 8) | red;
+        for (let x = 0; x < this.columns; x++, i -= this.columnStep) {
+          out[o++] = 0xff000000 | (0x010101 * greys[image[i]]);
         }
       }
-      this.voxels.getContext("2d").putImageData(this.pixels, 0, 0);
+    }
+
+    // Lays the colours of a label map over it; those of its errors where there is a truth.
+    blend(first, { found, truth, kinds, colours, opacity }) {
+      const out = this.pixels.data;
+      for (let y = 0, o = 0; y < this.rows; y++) {
+        let i = first - y * this.rowStep;
+        for (let x = 0; x < this.columns; x++, i -= this.columnStep, o += 4) {
+          const value = truth ? kinds[16 * truth[i] + found[i]] : found[i];
+          if (!value) continue;
+          for (let c = 0; c < 3; c++) out[o + c] += (colours[3 * value + c] - out[o + c]) * opacity;
+        }
+      }
     }
 
     // Lines between pixels of different labels: what lies in a row becomes one stroke.
@@ -177,7 +197,7 @@
         path.moveTo((x + 1) * toX, start * toY);
         path.lineTo((x + 1) * toX, end * toY);
       });
-      pen.lineCap = "round";
+      pen.lineCap = "square";
       for (const [style, width] of [["rgba(0, 0, 0, 0.65)", 3], [colour, 1.5]]) {
         [pen.strokeStyle, pen.lineWidth] = [style, width * this.dense];
         pen.stroke(path);
@@ -231,7 +251,6 @@
       this.kinds = errorKinds(facts.organs);
       this.voxels = new Map(); // address of a prediction -> bytes
       this.counts = new Map(); // the same -> errors by slice
-      this.greys = new Uint8Array(256);
       this.readChoices();
     }
 
@@ -272,25 +291,31 @@
         if (worst) return worst;
       }
       const inOrgan = organ ? (i) => truth[i] === organ.value : (i) => truth[i] > 0;
-      return worstPlace(inOrgan, shape) ?? shape.map((n) => n >> 1);
+      return worstPlace(inOrgan, shape, 7) ?? shape.map((n) => n >> 1);
     }
 
     async open() {
       const { facts, count } = this;
-      const rows = [...new Set([...this.shown, this.errorsOf])].filter(Boolean);
-      const loading = rows.map((row) => this.load(row));
       [this.image, this.truth] = await Promise.all(
         [facts.image, facts.label].map((address) => bytesAt(address, count)));
+      const rows = [...new Set([...this.shown, this.errorsOf])].filter(Boolean);
+      const loading = rows.map((row) => this.load(row));
       const isLinked = new URLSearchParams(window.location.search).has("organ");
       if (isLinked) await Promise.all(loading);
       this.at = this.placeAsked();
       this.build();
       this.draw();
-      this.element.dataset.state = "drawn";
+      this.reached("drawn");
       if (isLinked) this.element.scrollIntoView({ block: "nearest" });
       await Promise.all(loading);
       this.changed();
-      this.element.dataset.state = "ready";
+      this.reached("ready");
+    }
+
+    // For style sheets, tests and benchmarks.
+    reached(state) {
+      this.element.dataset.state = state;
+      performance.mark(`case ${state}`);
     }
 
     // After the address was changed by a link to this very case.
@@ -334,17 +359,17 @@
     // ---- drawing
 
     draw() {
-      const scene = this.scene();
-      for (const plane of this.planes) plane.draw(this.at, scene);
+      this.known ??= this.scene();
+      for (const plane of this.planes) plane.draw(this.at, this.known);
     }
 
     scene() {
       const { low, high } = this.facts.grey;
       const toUnit = (high - low) / 255 || 1;
-      for (let grey = 0; grey < 256; grey++) {
+      const greys = Uint8Array.from({ length: 256 }, (_, grey) => {
         const share = (low + grey * toUnit - this.low) / Math.max(this.high - this.low, toUnit);
-        this.greys[grey] = clamp(Math.round(255 * share), 0, 255);
-      }
+        return clamp(Math.round(255 * share), 0, 255);
+      });
       const shown = [...this.shown].filter((row) => this.found(row));
       // One row needs no outline of its own, and errors are told apart by their colours alone.
       const outlined = shown.length > 1 && !this.found(this.errorsOf) ? shown : [];
@@ -352,7 +377,7 @@
         (row) => ({ voxels: this.found(row), colour: this.prediction(row).colour }));
       // Last, so that it lies on top.
       if (this.truthShown) outlines.push({ voxels: this.truth, colour: "#ffffff" });
-      const { greys, image, crosshair } = this;
+      const { image, crosshair } = this;
       return { greys, image, crosshair, outlines, layers: this.layers(shown) };
     }
 
@@ -360,19 +385,21 @@
       const errors = this.found(this.errorsOf);
       if (errors) {
         const { truth, kinds } = this;
-        const valueAt = (i) => kinds[16 * truth[i] + errors[i]];
-        return [{ valueAt, colours: this.errorColours, opacity: 0.85 }];
+        return [{ found: errors, truth, kinds, colours: this.errorColours, opacity: 0.85 }];
       }
       // Rows that agree look as one: together they cover as much as one does.
       const opacity = 1 - (1 - this.opacity / 100) ** (1 / Math.max(1, shown.length));
-      return shown.map((row) => {
-        const found = this.found(row);
-        return { valueAt: (i) => found[i], colours: this.organColours, opacity };
-      });
+      return shown.map((row) => ({ found: this.found(row), colours: this.organColours, opacity }));
     }
 
-    // Draws once however much has changed, tells what is where, and writes the address.
+    // What is shown is another, not only the place.
     changed() {
+      this.known = null;
+      this.moved();
+    }
+
+    // Draws once however far it has moved, tells what is where, and writes the address.
+    moved() {
       if (!this.drawing) {
         this.drawing = requestAnimationFrame(() => {
           this.drawing = 0;
@@ -412,7 +439,7 @@
       const within = clamp(place, 0, this.facts.shape[axis] - 1);
       if (within === this.at[axis]) return;
       this.at[axis] = within;
-      this.changed();
+      this.moved();
     }
 
     async toggleRow(row) {
@@ -442,7 +469,7 @@
       const { truth, kinds } = this;
       const place = worstPlace((i) => kinds[16 * truth[i] + found[i]] !== RIGHT, this.facts.shape);
       if (place) this.at = place;
-      this.changed();
+      this.moved();
     }
 
     setWindow(low, high) {

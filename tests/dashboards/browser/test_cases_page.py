@@ -41,7 +41,9 @@ def prediction_of(store, trial, case_id):
     reader = RunReader(store[1])
     run = reader.find(trial.run_id)
     assert run is not None
-    return reader.read(run, "test/predictions.npz", lambda path: read_prediction(path, case_id))
+    found = reader.read(run, "test/predictions.npz", lambda path: read_prediction(path, case_id))
+    assert found is not None
+    return found
 
 
 def slices_of(page):
@@ -113,7 +115,9 @@ def test_organs_lie_at_the_letters_of_their_sides(address, page, plane, organ, s
     assert seen.sum() > 4
     y, x = (np.nonzero(seen)[axis].mean() / seen.shape[axis] - 0.5 for axis in (0, 1))
     letter = page.locator(f".plane.{plane} .letter", has_text=side)
-    box, frame = letter.bounding_box(), page.locator(f".plane.{plane} .frame").bounding_box()
+    box, frame = (
+        part.bounding_box() or {} for part in (letter, page.locator(f".plane.{plane} .frame"))
+    )
     to_y = (box["y"] + box["height"] / 2 - frame["y"]) / frame["height"] - 0.5
     to_x = (box["x"] + box["width"] / 2 - frame["x"]) / frame["width"] - 0.5
     assert x * to_x + y * to_y > 0.01
@@ -165,7 +169,7 @@ def test_the_planes_scroll_by_wheel_key_click_and_slider(address, page):
         page.keyboard.press(key)
     page.wait_for_timeout(100)
     assert slices_of(page) == {"axial": 14, "coronal": 17, "sagittal": 18}
-    box = axial.bounding_box()
+    box = axial.bounding_box() or {}
     # A quarter from the left is on the patient's right, a quarter from above is in front.
     page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
     page.wait_for_timeout(100)
