@@ -1,7 +1,8 @@
 """Pictures of one test case: the image, the ground truth and what each row predicted.
 
 Axial slices stand in the radiological convention: the patient's right is on the picture's left,
-anterior is on top. Coronal slices have the patient's right on the left and superior on top.
+anterior is on top. Coronal slices have the patient's right on the left and superior on top,
+sagittal ones anterior on the left.
 """
 
 import textwrap
@@ -26,12 +27,20 @@ from dashboards.tables import ReportTable
 from dashboards.trial_files import Overlay
 from voxsiam.types import ORGANS, Spacing
 
-Plane = Literal["axial", "coronal"]
+Plane = Literal["axial", "coronal", "sagittal"]
 LETTERS: dict[Plane, tuple[str, str, str, str]] = {
     "axial": ("R", "L", "A", "P"),
     "coronal": ("R", "L", "S", "I"),
+    "sagittal": ("A", "P", "S", "I"),
 }
 """What lies left, right, above and below in the picture."""
+
+AXES: dict[Plane, tuple[int, int, int]] = {
+    "axial": (0, 1, 2),
+    "coronal": (1, 0, 2),
+    "sagittal": (2, 0, 1),
+}
+"""Of d h w: the axis through a plane's slices, that of its rows and that of its columns."""
 
 _OPACITY, _OUTLINE_OPACITY = 0.45, 0.95
 _TRUTH = "white"
@@ -75,7 +84,7 @@ def draw_overlays(table: ReportTable, path: Path) -> str | None:
 
 def busiest_slice(label: UInt8[np.ndarray, "d h w"], plane: Plane) -> int:
     """Index of the slice through the most organs; among equals the one with most organ voxels."""
-    slices = label if plane == "axial" else label.swapaxes(0, 1)
+    slices = np.moveaxis(label, AXES[plane][0], 0)
     organs = [np.count_nonzero(np.unique(one)) for one in slices]
     voxels = np.count_nonzero(slices, axis=(1, 2))
     return int(max(range(len(slices)), key=lambda index: (organs[index], voxels[index])))
@@ -85,15 +94,15 @@ def to_picture(
     volume: Shaped[np.ndarray, "d h w"], plane: Plane, index: int
 ) -> Shaped[np.ndarray, "y x"]:
     """Cut a slice and turn it as a reader expects it: rows from the top, columns from the left."""
-    cut = volume[index] if plane == "axial" else volume[:, index]
+    cut = np.moveaxis(volume, AXES[plane][0], 0)[index]
     # h runs to anterior, d to superior, w to the patient's right: all three end up reversed.
     return cut[::-1, ::-1]
 
 
 def pixel_aspect(spacing_mm: Spacing, plane: Plane) -> float:
     """Height of a pixel over its width."""
-    d, h, w = spacing_mm
-    return (h if plane == "axial" else d) / w
+    _, rows, columns = AXES[plane]
+    return spacing_mm[rows] / spacing_mm[columns]
 
 
 def coloured(

@@ -15,6 +15,16 @@ ROW_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00",
 """For the rows of a table in their order; a longer table starts again."""
 
 
+ERROR_COLOURS: dict[str, str] = {
+    "Missed": "#56B4E9",
+    "Invented": "#D55E00",
+    "Wrong organ": "#F0E442",
+}
+"""Organ of the ground truth that is not found; organ where there is none; one for another.
+
+They differ in lightness, too, and are drawn on grey alone, without the organs' colours."""
+
+
 def row_colour(index: int) -> str:
     """Colour of the row at this place of the table."""
     return ROW_COLOURS[index % len(ROW_COLOURS)]

@@ -25,7 +25,8 @@ FINAL = "test/"
 CURVE_COLUMNS = ("step", "metric", "value")
 CURVES = ("train/loss", "validation/dsc", *USAGE_NAMES)
 """The figures of every epoch that are read, one by one: MLflow has no call for many."""
-
+_FEATURES = "test/features.npz"
+PREDICTIONS = "test/predictions.npz"
 _FINGERPRINTS = ("run", "recipe", "data", "split", "method_version")
 
 
@@ -45,6 +46,7 @@ class TrialResult:
         cases: One line for each organ of each test case, as OrganScore.
         overlay: One test case with its prediction.
         features: Of some test voxels.
+        keeps_predictions: Whether it left its predictions of all test cases.
         environment: What it was computed with, by name.
         workers: DDP workers; None where it is not told.
         trained_in: Study whose training it is, where that is another one.
@@ -61,6 +63,7 @@ class TrialResult:
     cases: pd.DataFrame
     overlay: Overlay | None = None
     features: VoxelFeatures | None = None
+    keeps_predictions: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     workers: int | None = None
     trained_in: str = ""
@@ -239,6 +242,7 @@ def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
     trained = _trained(reader, run, noted)
     # Runs that have not finished, and those of earlier versions, have no manifest.
     manifest = reader.read(run, "manifest.json", read_object, []) or {}
+    left = reader.files(run, "test")
     recorded = reader.read(trained, "config/environment.json", read_object, []) or {}
     return TrialResult(
         row=tags["voxsiam.row"],
@@ -251,19 +255,13 @@ def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
         curves=_curves(reader, trained),
         cases=pd.DataFrame(columns=list(SCORE_COLUMNS)) if cases is None else cases,
         overlay=reader.read(run, "test/overlay.npz", read_overlay, noted),
-        features=_features(reader, run, noted),
+        # Runs from before these were kept owe none.
+        features=reader.read(run, _FEATURES, read_features, noted) if _FEATURES in left else None,
+        keeps_predictions=PREDICTIONS in left,
         environment=environment_of(manifest, recorded),
         workers=workers_of(manifest, trained.data.params),
         trained_in=trained.data.tags.get("voxsiam.study", "") if trained is not run else "",
     )
-
-
-def _features(reader: RunReader, run: Run, notes: list[str]) -> VoxelFeatures | None:
-    """Read the features of test voxels; runs from before they were kept owe none."""
-    name = "test/features.npz"
-    if name not in reader.files(run, "test"):
-        return None
-    return reader.read(run, name, read_features, notes)
 
 
 def _trained(reader: RunReader, run: Run, notes: list[str]) -> Run:

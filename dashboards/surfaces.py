@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
@@ -100,12 +100,25 @@ def case_surfaces(table: ReportTable) -> Bodies | None:
         return None
     labels = [("Ground truth", case.label)]
     labels += [(name, each.prediction) for name, each in found if each and fits(each, case)]
+    return bodies_of(case.case_id, labels, case.spacing_mm)
+
+
+def bodies_of(
+    case_id: str, labels: Sequence[tuple[str, UInt8[np.ndarray, "d h w"]]], spacing_mm: Spacing
+) -> Bodies:
+    """Find the surfaces of a case in several label maps of one grid.
+
+    Args:
+        case_id: Name of the case.
+        labels: With their titles, the ground truth first.
+        spacing_mm: Size of a voxel along d, h, w.
+    """
     shown = labels[:MOST_VIEWS]
-    step = _step([label for _, label in shown], case.spacing_mm)
-    d, h, w = (n * mm for n, mm in zip(case.label.shape, case.spacing_mm, strict=True))
+    step = _step([label for _, label in shown], spacing_mm)
+    d, h, w = (n * mm for n, mm in zip(labels[0][1].shape, spacing_mm, strict=True))
     return Bodies(
-        case_id=case.case_id,
-        views=tuple(View(name, _surfaces(label, case.spacing_mm, step)) for name, label in shown),
+        case_id=case_id,
+        views=tuple(View(name, _surfaces(label, spacing_mm, step)) for name, label in shown),
         extent_mm=(w, h, d),
         left_out=len(labels) - len(shown),
     )
@@ -124,9 +137,10 @@ def organ_surface(
     """
     from skimage.measure import marching_cubes
 
-    mask = label == ORGANS.index(organ) + 1
-    if not mask.any():
+    whole = label == ORGANS.index(organ) + 1
+    if not whole.any():
         return None
+    start, mask = _cut_out(whole, step)
     # A margin of air closes surfaces at the border of the grid.
     margin = 2 * step
     padded = np.pad(mask, margin).astype(np.float32)
@@ -134,7 +148,7 @@ def organ_surface(
         places, faces, _, _ = marching_cubes(padded, 0.5, step_size=step)
     except (RuntimeError, ValueError):
         return None  # smaller than a step
-    voxels = _smoothed(places.astype(np.float32), faces) - margin + 0.5
+    voxels = _smoothed(places.astype(np.float32), faces) - margin + 0.5 + start
     # x y z is d h w reversed, a right-handed frame: nothing is mirrored.
     vertices = (voxels * np.asarray(spacing_mm, np.float32))[:, ::-1]
     return Surface(organ, np.ascontiguousarray(vertices), faces.astype(np.int32))
@@ -177,6 +191,18 @@ def draw_surfaces(bodies: Bodies | None) -> Figure | None:
         axes: Any = figure.add_subplot(rows, columns, index, projection="3d")
         _draw_view(axes, view, bodies.extent_mm)
     return figure
+
+
+def _cut_out(
+    mask: Bool[np.ndarray, "d h w"], step: int
+) -> tuple[Float32[np.ndarray, "3"], Bool[np.ndarray, "d0 h0 w0"]]:
+    """Cut a body out of its grid, from multiples of the step: its surface stays the same."""
+    bounds = []
+    for axis in range(3):
+        (found,) = np.nonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        bounds.append(slice(int(found[0]) // step * step, int(found[-1]) + 1))
+    start = np.array([bound.start for bound in bounds], np.float32)
+    return start, mask[bounds[0], bounds[1], bounds[2]]
 
 
 def _surfaces(

@@ -27,6 +27,7 @@ _NO_ARRAYS = (
     OSError, ValueError, KeyError, EOFError, TypeError, MemoryError, BadZipFile, zlib.error,
 )  # fmt: skip
 _MAX_ARRAYS_BYTES = 256 * 2**20  # unpacked; an overlay of the paper's grid has 4 MiB
+_MAX_NAMES_BYTES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +117,33 @@ def read_overlay(path: Path) -> Overlay:
     )
 
 
+def read_prediction(path: Path, case_id: str) -> UInt8[np.ndarray, "d h w"]:
+    """Read what a run predicted for one test case; the other cases are not unpacked.
+
+    Args:
+        path: Of a file of `run_files.write_predictions`.
+        case_id: Name of the case.
+
+    Returns:
+        0 background, 1..8 organs.
+
+    Raises:
+        UserError: The case is not in it, or the file is not what a run leaves.
+    """
+    try:
+        names = [str(name) for name in _member(path, "case_ids", _MAX_NAMES_BYTES)]
+        prediction = _member(path, f"prediction_{names.index(case_id)}", _MAX_ARRAYS_BYTES)
+    except _NO_ARRAYS as error:
+        raise _unreadable(
+            path, f"it holds no readable prediction of this case ({error})"
+        ) from error
+    if prediction.ndim != 3 or prediction.dtype != np.uint8 or prediction.size == 0:
+        raise _unreadable(path, "a prediction in it is no volume")
+    if prediction.max() >= NUM_CLASSES:
+        raise _unreadable(path, "a prediction in it has labels of no organ")
+    return prediction
+
+
 def read_features(path: Path) -> VoxelFeatures:
     """Read the features of test voxels; nothing in the file can run code."""
     try:
@@ -137,6 +165,16 @@ def _open_arrays(path: Path) -> "np.lib.npyio.NpzFile":
     if size > _MAX_ARRAYS_BYTES:
         raise ValueError(f"it unpacks to {size >> 20} MiB")
     return np.load(path, allow_pickle=False)
+
+
+def _member(path: Path, name: str, most_bytes: int) -> np.ndarray:
+    """Unpack one array of an .npz, whatever else is in there."""
+    with ZipFile(path) as packed:
+        size = packed.getinfo(f"{name}.npy").file_size
+    if size > most_bytes:
+        raise ValueError(f"{name} unpacks to {size >> 20} MiB")
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[name]
 
 
 def _level(arrays: Mapping[str, np.ndarray], number: int) -> LevelFeatures:

@@ -10,10 +10,11 @@ from dash.development.base_component import Component
 
 from dashboards.browser.address import Address, read_address
 from dashboards.browser.downloads import add_downloads
-from dashboards.browser.pages import studies, study
+from dashboards.browser.pages import cases, studies, study
 from dashboards.browser.parts import link, refusal
 from dashboards.browser.source import Source
 from dashboards.browser.view import View, nothing
+from dashboards.browser.volumes import add_volumes
 from dashboards.page import page_style
 from voxsiam.errors import UserError
 
@@ -22,7 +23,7 @@ TICK_MS = 3000
 
 SUBJECTS: Mapping[str, tuple[View, ...]] = {
     "": (studies.VIEW,),
-    "study": (study.VIEW,),
+    "study": (study.VIEW, cases.VIEW),
 }
 """The views of each subject, in the order of their tabs; the first one has no name of its own."""
 
@@ -60,6 +61,7 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
         view.register(app, source)
     app.server.add_url_rule("/style.css", "style", _style)
     add_downloads(app.server, lambda address: _view(address).tables(source, address))
+    add_volumes(app.server, source)
     _lock(app, hosts)
     return app
 

@@ -12,6 +12,7 @@ from dashboards.run_reader import RunReader
 from dashboards.study_list import StudyEntry, TrialProgress, list_studies, read_progress
 from dashboards.sweep_results import SweepResults, load_sweep
 from dashboards.tables import ReportTable, build_table
+from data_pipelines.prepared_set import PreparedSet
 from experiments.studies import STUDIES
 from experiments.table import Printed, Row, Table
 from voxsiam.errors import UserError
@@ -41,7 +42,7 @@ class Source:
         tracking_uri: str,
         cache: Path,
         mlflow_ui: str,
-        prepared: Callable[[str], Any] = lambda _: None,
+        prepared: Callable[[str], PreparedSet | None] = lambda _: None,
     ) -> None:
         self.tracking_uri, self.cache, self.mlflow_ui = tracking_uri, cache, mlflow_ui
         self.prepared = prepared

@@ -1,12 +1,18 @@
 """voxsiam dashboard: what a store holds, looked at in a browser."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from voxsiam.errors import UserError
 from voxsiam_cli.console import say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+
+if TYPE_CHECKING:
+    from voxsiam.orchestration.workspace import Workspace as Folder
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -20,6 +26,10 @@ def dashboard(
     mlflow_ui: Annotated[
         str, typer.Option(help="Where links to runs lead: the address of voxsiam ui.")
     ] = "http://127.0.0.1:5000",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="A prepared set whose cases can be opened; those of the workspace can."),
+    ] = None,
 ) -> None:
     """Open a page over studies and sweeps, running or not; it reads and changes nothing.
 
@@ -27,10 +37,12 @@ def dashboard(
 
     voxsiam dashboard
 
-    MLFLOW_TRACKING_URI=http://mlflow.lab:5000 voxsiam dashboard --port 8051
+    MLFLOW_TRACKING_URI=http://mlflow.lab:5000 voxsiam dashboard --port 8051 --data prepared/
     """
     from dashboards.browser.serve import serve
     from dashboards.browser.source import Source
+    from data_pipelines.prepared_set import open_prepared
+    from data_pipelines.prepared_sets import PreparedSets
     from voxsiam.orchestration.workspace import Workspace as Folder
 
     if host not in LOOPBACK:
@@ -42,5 +54,23 @@ def dashboard(
     folder = Folder(workspace)
     uri = folder.tracking_uri
     served = uri if uri.startswith(("http:", "https:")) else mlflow_ui
-    source = Source(uri, folder.cache / "figures", served.rstrip("/"))
+    for given in data or ():
+        open_prepared(given)  # a wrong one is told now, not when a case is opened
+    sets = PreparedSets(lambda: (*(data or ()), *prepared_folders(folder)))
+    source = Source(uri, folder.cache / "figures", served.rstrip("/"), sets.find)
     serve(source, host, port, lambda address: say(f"dashboard: {address}   (Ctrl-C ends it)"))
+
+
+def prepared_folders(folder: "Folder") -> Iterator[Path]:
+    """Name the prepared sets of a workspace's studies and sweeps; a damaged ledger names none."""
+    from voxsiam.orchestration.ledger import Ledger
+    from voxsiam.orchestration.sweep_ledger import SweepLedger
+
+    studies, sweeps = folder.study("").glob("*/ledger.json"), folder.sweep("").glob("*/plan.json")
+    readers = [partial(Ledger.read, path) for path in studies]
+    readers += [partial(SweepLedger.read, folder, path.parent) for path in sweeps]
+    for read in readers:
+        try:
+            yield read().plan.prepared
+        except UserError:
+            continue

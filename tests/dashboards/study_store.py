@@ -14,7 +14,7 @@ from voxsiam.inference.voxel_features import LevelFeatures
 from voxsiam.losses.config import FeatureLossConfig
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.orchestration.run_files import write_features
+from voxsiam.orchestration.run_files import write_features, write_predictions
 from voxsiam.training.config import Recipe
 from voxsiam.types import ORGANS
 
@@ -160,6 +160,7 @@ def curve_points(trial: Planned, epochs: int) -> list[Metric]:
 def write_test_part(client, run, folder, trial, shape) -> None:
     rng = np.random.default_rng([trial.seed, 7])
     scores: list[OrganScore] = []
+    predicted: dict[str, np.ndarray] = {}
     folder.mkdir()
     for number in range(3):
         case_id = f"00{number}"
@@ -167,6 +168,7 @@ def write_test_part(client, run, folder, trial, shape) -> None:
         growth = (1 + 0.1 * number) * (1 + trial.error * rng.uniform(0.5, 1.0))
         shift, leave_out = 0.1 * trial.error, trial.missed if number == 1 else ()
         guess = ellipsoids(shape, growth, shift, leave_out)
+        predicted[case_id] = guess
         native = NativePair(guess, truth, SPACING_MM)
         scores += score_case(case_id, guess, truth, SPACING_MM, native)
         if number == 0:
@@ -178,6 +180,7 @@ def write_test_part(client, run, folder, trial, shape) -> None:
                 spacing_mm=np.array(SPACING_MM),
                 case_id=np.array(case_id),
             )
+    write_predictions(folder, predicted)
     write_features(folder, {f"00{n}": voxel_features(trial, n) for n in range(3)})
     with (folder / "cases.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(OrganScore)])

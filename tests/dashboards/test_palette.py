@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from dashboards.palette import ORGAN_COLOURS, organ_title, row_colour
+from dashboards.palette import ERROR_COLOURS, ORGAN_COLOURS, organ_title, row_colour
 from voxsiam.types import ORGANS
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
@@ -39,10 +39,21 @@ def seen(colours, sight):
 
 @pytest.mark.parametrize("sight", list(SIGHT.values()), ids=list(SIGHT))
 def test_every_eye_can_tell_the_organs_apart(sight):
-    points = seen(ORGAN_COLOURS.values(), sight)
-    gaps = [np.linalg.norm(a - b) for a, b in itertools.combinations(points, 2)]
+    gaps = gaps_between(ORGAN_COLOURS.values(), sight)
     # CIE 1976 difference; about 2.3 is just noticeable, 16 leaves room for being see-through.
     assert min(gaps) > 16
+
+
+@pytest.mark.parametrize("sight", list(SIGHT.values()), ids=list(SIGHT))
+def test_every_eye_can_tell_the_errors_apart_and_from_grey(sight):
+    assert min(gaps_between(ERROR_COLOURS.values(), sight)) > 30
+    for grey in ("#000000", "#808080", "#ffffff"):
+        assert min(gaps_between([*ERROR_COLOURS.values(), grey], sight)) > 16
+
+
+def gaps_between(colours, sight):
+    points = seen(colours, sight)
+    return [np.linalg.norm(a - b) for a, b in itertools.combinations(points, 2)]
 
 
 def test_every_organ_has_a_colour_and_rows_start_again():

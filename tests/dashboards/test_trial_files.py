@@ -11,6 +11,7 @@ from dashboards.trial_files import (
     read_features,
     read_object,
     read_overlay,
+    read_prediction,
 )
 from voxsiam.errors import UserError
 
@@ -154,3 +155,51 @@ def test_a_pickle_instead_of_features_is_refused(tmp_path):
     file.write_bytes(pickle.dumps(Gadget()))
     with pytest.raises(UserError, match=r"features\.npz cannot be used"):
         read_features(file)
+
+
+PREDICTED = {
+    "case_ids": np.array(["a", "../b"]),
+    "prediction_0": np.zeros((2, 3, 4), np.uint8),
+    "prediction_1": np.full((2, 3, 4), 8, np.uint8),
+}
+
+
+def test_the_prediction_of_one_case_is_read_without_the_others(tmp_path):
+    file = tmp_path / "predictions.npz"
+    change: dict = {"prediction_0": np.array([Gadget()], dtype=object)}
+    np.savez_compressed(file, **(PREDICTED | change))
+    assert (read_prediction(file, "../b") == 8).all()
+    with pytest.raises(UserError, match=r"predictions\.npz cannot be used"):
+        read_prediction(file, "a")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"case_ids": np.array(["b", "c"])},
+        {"case_ids": np.array("a")},
+        {"case_ids": np.array(["b", "c", "a"])},
+        {"case_ids": np.array([Gadget()], dtype=object)},
+        {"prediction_0": np.zeros((3, 4), np.uint8)},
+        {"prediction_0": np.zeros((0, 3, 4), np.uint8)},
+        {"prediction_0": np.zeros((2, 3, 4), np.float32)},
+        {"prediction_0": np.full((2, 3, 4), 9, np.uint8)},
+        {"prediction_0": np.zeros((257, 1024, 1024), np.uint8)},
+    ],
+    ids=["absent", "no list", "lost", "code", "flat", "empty", "float", "organ", "large"],
+)
+def test_predictions_that_do_not_fit_are_refused(tmp_path, change):
+    file = tmp_path / "predictions.npz"
+    np.savez_compressed(file, **(PREDICTED | change))
+    with pytest.raises(UserError, match=r"predictions\.npz cannot be used"):
+        read_prediction(file, "a")
+
+
+def test_a_pickle_or_a_cut_off_file_of_predictions_is_refused(tmp_path):
+    file = tmp_path / "predictions.npz"
+    whole = io.BytesIO()
+    np.savez_compressed(whole, **PREDICTED)
+    for content in (pickle.dumps(Gadget()), whole.getvalue()[:200], b""):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=r"predictions\.npz cannot be used"):
+            read_prediction(file, "a")

@@ -82,21 +82,24 @@ def npy_header(shape, dtype="|u1"):
     return header.getvalue()
 
 
-ARRAYS = {
-    "a claim of 1 PB": lambda: npz(image=[npy_header((2**50,))]),
-    "640 MB of zeros": lambda: npz(
-        image=[npy_header((640 * 2**20,)), *([bytes(2**24)] * 40)],
-    ),
-    "a header of 100 MB": lambda: npz(
-        image=[b"\x93NUMPY\x02\x00" + struct.pack("<I", 10**8), *([b" " * 10**6] * 100)]
-    ),
-}
+def arrays_called(name):
+    return {
+        "a claim of 1 PB": lambda: npz(**{name: [npy_header((2**50,))]}),
+        "640 MB of zeros": lambda: npz(
+            **{name: [npy_header((640 * 2**20,)), *([bytes(2**24)] * 40)]}
+        ),
+        "a header of 100 MB": lambda: npz(
+            **{name: [b"\x93NUMPY\x02\x00" + struct.pack("<I", 10**8), *([b" " * 10**6] * 100)]}
+        ),
+    }
+
 
 PLACES = {
     "model.safetensors": WEIGHTS,
     "weights.safetensors": WEIGHTS,
     "optimiser.safetensors": WEIGHTS,
-    "overlay.npz": ARRAYS,
+    "overlay.npz": arrays_called("image"),
+    "predictions.npz": arrays_called("case_ids"),
 }
 
 

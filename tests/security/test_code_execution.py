@@ -10,7 +10,13 @@ import zlib
 import pytest
 import torch
 
-from dashboards.trial_files import read_cases, read_features, read_object, read_overlay
+from dashboards.trial_files import (
+    read_cases,
+    read_features,
+    read_object,
+    read_overlay,
+    read_prediction,
+)
 from data_pipelines.entries import NATIVE_LABEL, read_facts, read_native_label
 from data_pipelines.prepared_set import open_prepared, read_arrays
 from data_pipelines.sources.text_files import read_csv_rows, read_json_object
@@ -73,6 +79,7 @@ READERS = {
     NATIVE_LABEL: lambda path: read_native_label(path.parent, (1, 1, 1)),
     "overlay.npz": read_overlay,
     "features.npz": read_features,
+    "predictions.npz": lambda path: read_prediction(path, "a"),
     "cases.csv": read_cases,
     "result.json": read_object,
     "model.json": lambda path: load_model(path.parent, CPU),

@@ -1,4 +1,4 @@
-// A link in a grid. Its text is text: React escapes it. A plain click stays in the page.
+// A link in a grid, or its text where it leads nowhere. React escapes it. A plain click stays in the page.
 window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {};
 window.dashAgGridComponentFunctions.StudyLink = function (props) {
   const go = (event) => {
@@ -8,5 +8,6 @@ window.dashAgGridComponentFunctions.StudyLink = function (props) {
     // What Dash's own links tell its location.
     window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
   };
+  if (!props.data.address) return props.value;
   return React.createElement("a", { href: props.data.address, onClick: go }, props.value);
 };

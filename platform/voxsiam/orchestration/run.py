@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float32
+import numpy as np
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from voxsiam.collective import gather_objects
@@ -16,7 +17,12 @@ from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.manifest import describe_run
-from voxsiam.orchestration.run_files import write_features, write_overlay, write_scores
+from voxsiam.orchestration.run_files import (
+    write_features,
+    write_overlay,
+    write_predictions,
+    write_scores,
+)
 from voxsiam.orchestration.run_plan import RunPlan
 from voxsiam.orchestration.workspace import write_json
 from voxsiam.training.batch import rank_part
@@ -46,8 +52,9 @@ def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None
     """Train and test one run; a finished one is left as it is.
 
     Writes `cases.csv` (every organ of every test case), `overlay.npz` (one test case),
-    `features.npz` (some test voxels), `model/` (the base network), `manifest.json` (what repeats
-    the run) and, last, `result.json`. A run without test cases has no scores, overlay or features.
+    `predictions.npz` (all of them, on the grid), `features.npz` (some test voxels), `model/` (the
+    base network), `manifest.json` (what repeats the run) and, last, `result.json`. A run without
+    test cases has no scores, and none of the arrays.
     """
     if plan.result_file.exists():
         return
@@ -73,6 +80,7 @@ class _TestedCase:
 
     scores: list[OrganScore]
     features: CaseFeatures
+    predicted: UInt8[np.ndarray, "d h w"]
 
 
 def _test(
@@ -105,7 +113,8 @@ def _test_case(
     # An organ that nobody annotated is neither found nor invented.
     rules = ScoringRules(organs=volume.annotated)
     spacing_mm, label = volume.spacing_mm, volume.label
-    return _TestedCase(score_case(case_id, predicted, label, spacing_mm, native, rules), features)
+    found = score_case(case_id, predicted, label, spacing_mm, native, rules)
+    return _TestedCase(found, features, predicted)
 
 
 def _native_pair(scores: Float32[Tensor, "k d h w"], reference: NativeReference) -> NativePair:
@@ -126,6 +135,7 @@ def _write_results(
     write_scores(plan.directory, scores)
     if tested:
         write_features(plan.directory, {name: case.features for name, case in tested.items()})
+        write_predictions(plan.directory, {name: case.predicted for name, case in tested.items()})
     # The base network alone: the heads have no part in inference.
     write_model(plan.directory / "model", _description(plan), objective.network)
     means = summarise(scores) if tested else {}

@@ -13,8 +13,8 @@ from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.manifest import CASES_FILE
 from voxsiam.types import Volume
 
-OVERLAY, FEATURES = "overlay.npz", "features.npz"
-TEST_FILES = (CASES_FILE, OVERLAY, FEATURES)
+OVERLAY, FEATURES, PREDICTIONS = "overlay.npz", "features.npz", "predictions.npz"
+TEST_FILES = (CASES_FILE, OVERLAY, FEATURES, PREDICTIONS)
 """A run without test cases leaves the first, and nothing in it."""
 
 
@@ -37,6 +37,13 @@ def write_overlay(folder: Path, volume: Volume, predicted: UInt8[np.ndarray, "d 
         spacing_mm=np.asarray(volume.spacing_mm),
         case_id=np.asarray(volume.case_id),
     )
+
+
+def write_predictions(folder: Path, by_case: Mapping[str, UInt8[np.ndarray, "d h w"]]) -> None:
+    """Write what was predicted for every test case; each array can be read without the others."""
+    arrays = {"case_ids": np.asarray(list(by_case))}
+    arrays |= {f"prediction_{number}": array for number, array in enumerate(by_case.values())}
+    np.savez_compressed(folder / PREDICTIONS, allow_pickle=False, **arrays)
 
 
 def write_features(folder: Path, by_case: Mapping[str, CaseFeatures]) -> None:

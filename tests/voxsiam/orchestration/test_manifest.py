@@ -59,7 +59,8 @@ def test_it_holds_what_came_out(run):
     assert manifest.last_record == result["records"][-1]
     assert manifest.last_record["epoch"] == 2
     assert set(manifest.files) == {
-        "cases.csv", "features.npz", "overlay.npz", "model/model.json", "model/model.safetensors"
+        "cases.csv", "features.npz", "overlay.npz", "predictions.npz", "model/model.json",
+        "model/model.safetensors",
     }  # fmt: skip
     for name, digest in manifest.files.items():
         assert hashlib.sha256((run.directory / name).read_bytes()).hexdigest() == digest

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from dashboards.trial_files import read_cases
+from dashboards.trial_files import read_cases, read_overlay, read_prediction
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.run_files import TEST_FILES
@@ -14,6 +14,7 @@ from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
+from voxsiam.types import ORGANS
 
 
 def execute(run):
@@ -43,6 +44,17 @@ def test_features_of_all_test_cases_are_kept_the_same_voxels_for_every_seed_and_
                 ours[f"level_{level}_{name}"], theirs[f"level_{level}_{name}"]
             )
         assert (ours[f"level_{level}_features"] != theirs[f"level_{level}_features"]).any()
+
+
+def test_predictions_of_all_test_cases_are_kept_as_they_were_scored(workspace):
+    run = make_run(workspace, epochs=1)
+    execute(run)
+    file = run.directory / "predictions.npz"
+    overlay = read_overlay(run.directory / "overlay.npz")
+    np.testing.assert_array_equal(read_prediction(file, overlay.case_id), overlay.prediction)
+    for line in read_cases(run.directory / "cases.csv").to_dict("records"):
+        voxels = read_prediction(file, line["case_id"]) == ORGANS.index(line["organ"]) + 1
+        assert np.count_nonzero(voxels) == line["predicted_voxels"]
 
 
 def without_test_cases(run):
