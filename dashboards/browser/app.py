@@ -9,8 +9,18 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from dashboards.browser.address import Address, read_address
+from dashboards.browser.choices import add_choices
 from dashboards.browser.downloads import add_downloads
-from dashboards.browser.pages import studies, study
+from dashboards.browser.pages import (
+    compare,
+    data,
+    features,
+    labels,
+    studies,
+    studies_compared,
+    study,
+    sweep,
+)
 from dashboards.browser.parts import link, refusal
 from dashboards.browser.source import Source
 from dashboards.browser.view import View
@@ -22,7 +32,15 @@ TICK_MS = 3000
 
 SUBJECTS: Mapping[str, tuple[View, ...]] = {
     "": (studies.VIEW,),
-    "study": (study.VIEW,),
+    "study": (
+        study.VIEW,
+        compare.VIEW,
+        labels.VIEW,
+        features.VIEW,
+        data.VIEW,
+    ),
+    "sweep": (sweep.VIEW,),
+    "compare": (studies_compared.VIEW,),
 }
 """The views of each subject, in the order of their tabs; the first one has no name of its own."""
 
@@ -47,13 +65,15 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
     app.enable_dev_tools(debug=False, dev_tools_disable_version_check=True)
     app.layout = html.Div(
         [
-            dcc.Location(id="address"),
+            # A choice changes the address; the page follows without being loaded anew.
+            dcc.Location(id="address", refresh="callback-nav"),
             dcc.Interval(id="tick", interval=TICK_MS),
             html.Header(html.Nav(id="tabs")),
             html.Main(id="content"),
         ]
     )
     _add_navigation(app, source)
+    add_choices(app)
     for view in (view for views in SUBJECTS.values() for view in views):
         view.register(app, source)
     app.server.add_url_rule("/style.css", "style", _style)
@@ -110,7 +130,11 @@ def _view(address: Address) -> View:
 
 
 def _tabs(source: Source, address: Address | None) -> list[Component]:
-    tabs = [link("Studies", Address(), chosen=address == Address())]
+    across = Address("compare")
+    tabs = [
+        link("Studies", Address(), chosen=address == Address()),
+        link("Across studies", across, chosen=address is not None and address.subject == "compare"),
+    ]
     if address is None or not address.run_id:
         return tabs
     name = source.entry(address.run_id).study_id
