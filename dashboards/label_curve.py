@@ -17,7 +17,9 @@ from voxsiam.metrics.statistics import Interval
 
 AXES = ("Labelled training cases (%)", "DSC (0 to 1)")
 PAPER = "the paper's figure"
-COLUMNS = ("Method", "Labelled", "Ours", "Seeds", "95 % over patients", "paper", "ours - paper")
+COLUMNS = (
+    "Method", "Labelled", "Measured", "Seeds", "95 % over patients", "paper", "measured - paper",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def draw_label_curve(curves: Sequence[Curve]) -> Figure | None:
 
 
 def label_table(curves: Sequence[Curve]) -> TextTable:
-    """Write one line for each method and share that is ours, the paper's or both."""
+    """Write one line for each method and share that was measured, or stands in the paper."""
     body: list[tuple[str, ...]] = []
     for curve in curves:
         points = {round(point.percent, 6): point for point in curve.points}
@@ -124,7 +126,7 @@ def label_table(curves: Sequence[Curve]) -> TextTable:
 
 
 def _cells(point: Point | None, printed: float | None) -> tuple[str, ...]:
-    """Write ours, its seeds and interval, the paper's, and the difference."""
+    """Write what was measured, its seeds and interval, the paper's, and the difference."""
     paper = "-" if printed is None else f"{printed:.3f}"
     if point is None:
         return ("not finished", "0", "-", paper, "-")

@@ -93,10 +93,11 @@ def patient_scatter(panels: Sequence[ScatterPanel]) -> go.Figure | None:
         row, column = place // ACROSS + 1, place % ACROSS + 1
         for trace in (_same(panel), _points(panel)):
             figure.add_trace(trace, row=row, col=column)
-        figure.update_xaxes(title_text=_wrapped(panel.level), row=row, col=column)
-        figure.update_yaxes(title_text=_wrapped(panel.upright), row=row, col=column)
+        ends = _ends(panel)
+        figure.update_xaxes(title_text=_wrapped(panel.level), range=ends, row=row, col=column)
+        figure.update_yaxes(title_text=_wrapped(panel.upright), range=ends, row=row, col=column)
     styled(figure, height)
-    figure.update_annotations(font_size=12.5)
+    figure.update_annotations(font_size=12.5, yshift=6)
     return figure.update_layout(showlegend=False, margin_t=_BETWEEN - 50)
 
 
@@ -121,10 +122,16 @@ def _wrapped(text: str) -> str:
     return "<br>".join(escape(line) for line in textwrap.wrap(text, _TITLE_LETTERS, max_lines=2))
 
 
+def _ends(panel: ScatterPanel) -> list[float]:
+    """Return the ends of both axes, so that the diagonal is one: all figures, and some room."""
+    values = [value for pair in panel.patients.values() for value in pair]
+    room = 0.08 * (max(values) - min(values)) or 0.05
+    return [min(values) - room, max(values) + room]
+
+
 def _same(panel: ScatterPanel) -> go.Scatter:
     """Draw the line on which both are alike."""
-    values = [value for pair in panel.patients.values() for value in pair]
-    ends = [min(values), max(values)]
+    ends = _ends(panel)
     dashed = {"color": "#9aa5b1", "dash": "dash", "width": 1}
     return go.Scatter(x=ends, y=ends, mode="lines", line=dashed, hoverinfo="skip")
 

@@ -23,9 +23,9 @@ def choice(
     """
     # What was chosen is part of the id: a field that has just been drawn is no new choice.
     field = {"choice": name, "part": part, "was": chosen}
-    return html.Div(
+    return html.Label(
         [
-            html.Label(label),
+            label,
             dcc.Dropdown(
                 id=field,
                 options=[{"label": text, "value": value} for value, text in options.items()],

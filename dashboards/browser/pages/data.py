@@ -86,7 +86,7 @@ def _no_split(name: str, splits: StudySplits) -> list[Component]:
     return [
         notice(
             "No run of this study says which cases it saw.",
-            *splits.notes[:3],
+            *splits.notes[:1],
             f"Runs write it when they start: voxsiam study resume {name}",
         )
     ]
