@@ -5,6 +5,7 @@ from collections import defaultdict
 import pytest
 
 from dashboards.compare import ComparedRow, compare_two_rows
+from dashboards.comparisons import Tested
 from dashboards.missed_organs import missed_table
 from dashboards.patient_scatter import measure_panels, partner_panels, patient_scatter
 from tests.dashboards.study_store import EVIL
@@ -69,27 +70,18 @@ def test_a_point_above_the_dashed_line_is_a_patient_that_gains(results):
 
 
 def test_the_report_draws_each_row_against_its_partner(report_table):
-    rows = [dataclasses.replace(row) for row in report_table.rows]
-    found = {each.row: each for each in report_table.comparisons}
     assert partner_panels(report_table) == [], "their partner has not finished"
-    tested = dataclasses.replace(found[FIRST], partner=SECOND)
-    pair = compare_two_rows(
-        ComparedRow(FIRST, report_table.results), ComparedRow(SECOND, report_table.results)
+    sides = [ComparedRow(label, report_table.results) for label in (FIRST, SECOND)]
+    effect = compare_two_rows(*sides).measures[0]
+    found = next(each for each in report_table.comparisons if each.row == FIRST)
+    tested = dataclasses.replace(
+        found, partner=SECOND, over_patients=Tested(effect.paired, effect.p_value)
     )
-    over = dataclasses.replace(tested, over_patients=_tested(pair), row=FIRST)
-    (panel,) = partner_panels(
-        dataclasses.replace(report_table, comparisons=(over,), rows=tuple(rows))
-    )
+    (panel,) = partner_panels(dataclasses.replace(report_table, comparisons=(tested,)))
     assert panel.title == FIRST
     assert SECOND in panel.level
     assert len(panel.patients) == 3
     assert all(level > upright for level, upright in panel.patients.values())
-
-
-def _tested(pair):
-    from dashboards.comparisons import Tested
-
-    return Tested(pair.measures[0].paired, pair.measures[0].p_value)
 
 
 def test_names_with_markup_are_text(results):

@@ -6,11 +6,10 @@ from dashboards.results import load_study
 from dashboards.run_splits import RunSplit, StudySplits, read_splits
 from dashboards.split_tables import case_table, check_table, row_table, run_table
 from dashboards.tables import build_table
-from data_pipelines.prepared_set import LeftOut, PreparedCase, PreparedSet
 from experiments import fig7
+from tests.dashboards.prepared_store import prepared_set
 from tests.dashboards.study_store import SHARES
-from voxsiam.types import ORGANS, Split
-from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.types import Split
 
 
 @pytest.fixture(scope="module")
@@ -18,24 +17,6 @@ def shares(shares_store):
     uri, parent = shares_store
     results = load_study(uri, parent)
     return build_table(fig7.TABLE, results), read_splits(uri, results)
-
-
-def prepared_set(folder, checked=True):
-    names = [f"c{n}" for n in range(6)] + ["v0", "000", "001", "002"]
-    cases = tuple(
-        PreparedCase(
-            case_id=name, patient_id=f"p-{name}", source="toy", key=f"{n:016x}",
-            shape=(16, 16, 16), spacing_mm=(1.0, 1.0, 1.0), native_shape=(16, 16, 16),
-            native_spacing_mm=(1.0, 1.0, 1.0),
-            organ_voxels={organ: 0 if name == "c0" and organ == "liver" else 5 for organ in ORGANS},
-            annotated=tuple(o for o in ORGANS if (name, o) != ("c1", "duodenum")),
-        )
-        for n, name in enumerate(names)
-    )  # fmt: skip
-    return PreparedSet(
-        folder, "toy", "phantom", "d" * 16, PreparationConfig(grid_dhw=(16, 16, 16)), cases,
-        (LeftOut(case_id="x9", why="no image"),), checked,
-    )  # fmt: skip
 
 
 def test_every_run_has_the_split_of_its_file(shares):
