@@ -1,6 +1,7 @@
 """What a reader may choose on a page: every choice goes into the address, so it can be sent on."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -22,7 +23,7 @@ def choice(
         part: Tells two fields apart that choose the same name.
     """
     # What was chosen is part of the id: a field that has just been drawn is no new choice.
-    field = {"choice": name, "part": part, "was": chosen}
+    field = {"choice": name, "part": part, "was": mark(chosen)}
     return html.Label(
         [
             label,
@@ -66,7 +67,14 @@ def add_choices(app: Dash) -> None:
 
 def changed(fields: Iterable[tuple[Mapping[str, str], str | None]]) -> dict[str, str]:
     """Name what differs from what was chosen before, by the ids and values of fields."""
-    return {field["choice"]: value or "" for field, value in fields if value != field["was"]}
+    return {
+        field["choice"]: value or "" for field, value in fields if mark(value or "") != field["was"]
+    }
+
+
+def mark(value: str) -> str:
+    """Shorten a value to letters and digits: readers for the blind break an id at its spaces."""
+    return sha256(value.encode(errors="replace")).hexdigest()[:12]
 
 
 def query_of(address: Address, chosen: Mapping[str, str]) -> str:

@@ -28,6 +28,12 @@ def find_side(table: ReportTable, name: str) -> ComparedRow:
     Raises:
         UserError: The study has neither.
     """
+    if not name:
+        raise UserError(
+            "there is nothing to compare in this study yet",
+            where=table.results.study_id,
+            fix=f"wait for its runs, or go on with it: voxsiam study resume {table.name}",
+        )
     for row in table.rows:
         if row.label == name:
             return ComparedRow(row.label, table.results, row.label_fraction)

@@ -1,9 +1,9 @@
 from dashboards.browser.address import Address, read_address
-from dashboards.browser.choices import changed, query_of
+from dashboards.browser.choices import changed, mark, query_of
 
 
 def field(name, was):
-    return {"choice": name, "part": "", "was": was}
+    return {"choice": name, "part": "", "was": mark(was)}
 
 
 def test_a_field_that_has_just_been_drawn_changes_nothing():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.dashboards.browser.choose import choose
 from tests.dashboards.prepared_store import prepared_set
 
 pytestmark = pytest.mark.browser
@@ -19,8 +20,7 @@ def test_who_saw_which_case_without_the_prepared_set(shares_store, serve, page):
     assert "60%" in line.inner_text()
     assert "holds" in table_of(page, "Checks").inner_text()
     page.locator(".montage img").wait_for()
-    page.get_by_label("Run", exact=True).click()
-    page.get_by_role("option", name="Ours, 60%, seed 1").click()
+    choose(page, "Run", "Ours, 60%, seed 1")
     table_of(page, "What Ours, 60% with seed 1 saw").get_by_text("c0, c1, c2").wait_for()
     assert "run=" in page.url
     with page.expect_download() as saved:

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.dashboards.browser.choose import choose
 from tests.dashboards.study_store import open_client, write_study
 
 pytestmark = pytest.mark.browser
@@ -17,10 +18,10 @@ def test_rows_are_chosen_and_stand_in_the_address(shares_store, serve, page):
     page.goto(f"{base}/study/{parent}/features")
     page.locator(".js-plotly-plot").wait_for()
     page.get_by_text("3D U-Net, 10%, level 1, silhouette").wait_for()
-    page.get_by_label("below it").click()
-    page.get_by_role("option", name="nothing").click()
+    choose(page, "below it", "nothing")
     page.wait_for_url("**beside=-")
     page.get_by_text("Ours, 60%, level 1").wait_for(state="detached")
+    page.locator("section tbody tr").first.wait_for()
     assert page.locator("section tbody tr").count() == 1
     page.goto(f"{base}/study/{parent}/features?{urlencode({'beside': '*'})}")
     page.get_by_text("Ours, 60%, level 3, silhouette").wait_for()
