@@ -22,6 +22,8 @@ def choice(
         chosen: The present value.
         part: Tells two fields apart that choose the same name.
     """
+    if chosen not in options:
+        options = {**options, chosen: f"{chosen} (not there)" if chosen else ""}
     # What was chosen is part of the id: a field that has just been drawn is no new choice.
     field = {"choice": name, "part": part, "was": mark(chosen)}
     return html.Label(
@@ -66,9 +68,14 @@ def add_choices(app: Dash) -> None:
 
 
 def changed(fields: Iterable[tuple[Mapping[str, str], str | None]]) -> dict[str, str]:
-    """Name what differs from what was chosen before, by the ids and values of fields."""
+    """Name what differs from what was chosen before, by the ids and values of fields.
+
+    A field without a value was emptied by the browser, not by a reader.
+    """
     return {
-        field["choice"]: value or "" for field, value in fields if mark(value or "") != field["was"]
+        field["choice"]: value
+        for field, value in fields
+        if value is not None and mark(value) != field["was"]
     }
 
 

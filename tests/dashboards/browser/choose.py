@@ -15,4 +15,5 @@ def choose_next_by_keyboard(page):
     page.keyboard.press("Enter")
     page.locator("[role=listbox] :focus").wait_for(state="attached")
     page.keyboard.press("ArrowDown")
+    page.locator("[role=listbox] :focus:not(:checked)").wait_for(state="attached")
     page.keyboard.press("Enter")

@@ -8,6 +8,7 @@ def field(name, was):
 
 def test_a_field_that_has_just_been_drawn_changes_nothing():
     assert changed([(field("a", "x"), "x"), (field("b", "y"), "y")]) == {}
+    assert changed([(field("a", "x"), None)]) == {}
 
 
 def test_what_a_reader_chooses_goes_into_the_address_beside_the_rest():
