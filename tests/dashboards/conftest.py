@@ -22,8 +22,8 @@ def shares_store(tmp_path_factory):
     """A store with Figure 7 at two shares: (tracking URI, parent run id)."""
     folder = tmp_path_factory.mktemp("shares")
     client, uri = open_client(folder)
-    names = {"study": "fig7", "study_id": "fig7-mini-20260101"}
-    return uri, write_study(client, folder, SHARES, **names)
+    study_id = "fig7-mini-20260101"
+    return uri, write_study(client, folder, SHARES, study="fig7", study_id=study_id)
 
 
 @pytest.fixture(scope="session")

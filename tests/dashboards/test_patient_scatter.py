@@ -61,7 +61,9 @@ def test_points_are_the_patients_means_in_every_measure(results, patients):
 def test_a_point_above_the_dashed_line_is_a_patient_that_gains(results):
     pair = compare_two_rows(ComparedRow(FIRST, results), ComparedRow(SECOND, results))
     panels = measure_panels(pair)
-    same, points = patient_scatter(panels).to_plotly_json()["data"][:2]
+    figure = patient_scatter(panels)
+    assert figure is not None
+    same, points = figure.to_plotly_json()["data"][:2]
     assert list(same["x"]) == list(same["y"])
     gains = [y - x for x, y in zip(points["x"], points["y"], strict=True)]
     assert sum(gains) / len(gains) == pytest.approx(pair.measures[0].paired.mean_difference)
@@ -89,7 +91,9 @@ def test_names_with_markup_are_text(results):
     panel = dataclasses.replace(
         measure_panels(pair)[0], title=EVIL, level=EVIL, upright=EVIL, patients={EVIL: (0.1, 0.2)}
     )
-    assert "<script>" not in str(patient_scatter([panel]).to_json())
+    figure = patient_scatter([panel])
+    assert figure is not None
+    assert "<script>" not in str(figure.to_json())
     assert patient_scatter([]) is None
 
 

@@ -37,7 +37,7 @@ def test_runs_without_a_split_are_noted(store, results):
 
 
 def test_a_case_names_the_shares_that_saw_it(shares):
-    table = case_table(*shares, None)
+    table = case_table(shares[0], shares[1], None)
     lines = {line[0]: line for line in table.body}
     assert [lines[f"c{n}"][3] for n in range(6)] == ["every row"] * 2 + ["60%"] * 4
     assert lines["v0"][2:4] == ("validation", "-")
@@ -46,7 +46,7 @@ def test_a_case_names_the_shares_that_saw_it(shares):
 
 
 def test_patients_and_organs_come_from_the_prepared_set(shares, tmp_path):
-    table = case_table(*shares, prepared_set(tmp_path))
+    table = case_table(shares[0], shares[1], prepared_set(tmp_path))
     lines = {line[0]: line for line in table.body}
     assert lines["c0"] == ("c0", "p-c0", "training", "every row", "7 of 8", "-")
     assert lines["c1"][4:] == ("8 of 8", "Duodenum")
