@@ -1,7 +1,5 @@
 """The page of a data set's checks: every case with its picture, the worst first, offline."""
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +7,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from matplotlib.image import imsave
 
 from dashboards.folder_swap import write_folder
 from dashboards.overlays import LETTERS, Plane, coloured, pixel_aspect, to_picture
 from dashboards.page import render_page
 from dashboards.palette import ORGAN_COLOURS, organ_title
+from dashboards.png_address import png_address
 from data_pipelines.checks.check import CheckReport
 from data_pipelines.checks.check_case import CaseReport
 from data_pipelines.checks.cuts import Cut
@@ -133,16 +131,12 @@ def _picture(cut: Cut, plane: Plane) -> dict[str, Any]:
     grey, labels = (
         to_picture(np.expand_dims(one, axis), plane, 0) for one in (cut.grey, cut.labels)
     )
-    stream = io.BytesIO()
-    # imsave writes what is between 0 and 1 as it is.
-    imsave(stream, coloured(grey.astype(np.float32) / 255, labels).clip(0, 1), format="png")
-    encoded = base64.b64encode(stream.getvalue()).decode("ascii")
     rows, columns = grey.shape
     row_mm, column_mm = cut.spacing_mm
     spacing_mm = (1.0, row_mm, column_mm) if plane == "axial" else (row_mm, 1.0, column_mm)
     height = _WIDTH * rows * pixel_aspect(spacing_mm, plane) / columns
     return {
-        "data": f"data:image/png;base64,{encoded}",
+        "data": png_address(coloured(grey.astype(np.float32) / 255, labels)),
         "title": f"{plane.capitalize()}, slice {cut.index}",
         "width": _WIDTH,
         "height": round(float(np.clip(height, _WIDTH / 5, _WIDTH * 3))),

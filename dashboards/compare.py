@@ -1,7 +1,7 @@
 """Two rows, or two studies, side by side: what differs between them, and what that does."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -26,32 +26,53 @@ NOTE = (
 
 @dataclass(frozen=True, eq=False)
 class ComparedRow:
-    """A row of a study, as one side of a comparison."""
+    """A row of a study, or one run of it, as one side of a comparison.
+
+    Attributes:
+        seed: Of the run; None takes all runs of the row.
+    """
 
     label: str
     results: StudyResults
     label_fraction: float = 1.0
+    seed: int | None = None
+
+    @property
+    def title(self) -> str:
+        """How people call it inside its study."""
+        return self.label if self.seed is None else f"{self.label}, seed {self.seed}"
 
     @property
     def name(self) -> str:
         """How people call it."""
-        return f"{self.results.study}/{self.label}"
+        return f"{self.results.study}/{self.title}"
+
+    @property
+    def started(self) -> list[TrialResult]:
+        """Its runs, finished or not."""
+        own = [trial for trial in self.results.trials if trial.row == self.label]
+        return own if self.seed is None else [t for t in own if t.seed == self.seed]
 
     @property
     def trials(self) -> list[TrialResult]:
         """Its finished runs."""
-        return [t for t in self.results.trials if t.row == self.label and t.finished]
+        return [trial for trial in self.started if trial.finished]
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One measure, or one organ's DSC, in both rows; means over what both have."""
+    """One measure, or one organ's DSC, in both rows; means over what both have.
+
+    Attributes:
+        patients: A's and B's figure of each patient.
+    """
 
     what: str
     first: float
     second: float
     paired: PairedComparison
     p_value: float | None
+    patients: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -225,9 +246,21 @@ def _effects(sides: Mapping[str, tuple[pd.Series, pd.Series]]) -> tuple[Effect, 
     }
     corrected = holm({what: each.p_value for what, each in paired.items()})
     return tuple(
-        Effect(what, float(first.mean()), float(second.mean()), paired[what], corrected[what])
+        Effect(
+            what,
+            float(first.mean()),
+            float(second.mean()),
+            paired[what],
+            corrected[what],
+            _by_patient(first, second),
+        )
         for what, (first, second) in measured.items()
     )
+
+
+def _by_patient(first: pd.Series, second: pd.Series) -> dict[str, tuple[float, float]]:
+    pairs = zip(first.to_list(), second.to_list(), strict=True)
+    return dict(zip(map(str, first.index), pairs, strict=True))
 
 
 def _missed(row: ComparedRow) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from dashboards.embedding import METHODS, embed
 from dashboards.palette import ORGAN_COLOURS, organ_title, plain_text
 from dashboards.rows import ReportRow
 from dashboards.tables import ReportTable
+from dashboards.text_table import TextTable
 from dashboards.trial_files import VoxelFeatures
 
 CLASSES = {"background": "#b3bac3"} | ORGAN_COLOURS
@@ -92,6 +93,22 @@ def feature_space(panels: Sequence[Panel]) -> go.Figure | None:
     figure.update_yaxes(mirror=True, linecolor="#d9dee5")
     figure.update_layout(legend={"y": -30 / (_PANEL_HEIGHT * len(rows))}, updatemenus=_menu(panels))
     return figure
+
+
+def silhouette_table(panels: Sequence[Panel]) -> TextTable:
+    """Write one line a row, one column an encoder level."""
+    levels = range(1, max((panel.level for panel in panels), default=0) + 1)
+    found = {(panel.row, panel.level): panel.silhouette for panel in panels}
+    body = tuple(
+        (row, *(_measured(found.get((row, level))) for level in levels))
+        for row in dict.fromkeys(panel.row for panel in panels)
+    )
+    header = ("Row", *(f"Level {level}" for level in levels))
+    return TextTable("Silhouette by cosine distance (-1 to 1)", header, body)
+
+
+def _measured(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def draw_feature_space(panels: Sequence[Panel]) -> Figure | None:

@@ -9,6 +9,7 @@ from dashboards.charts import learning_curves
 from dashboards.feature_space import draw_feature_space, feature_panels, feature_space
 from dashboards.label_curve import draw_label_curve, label_curve, label_curves
 from dashboards.organ_boxes import organ_boxes
+from dashboards.patient_scatter import partner_panels, patient_scatter
 from dashboards.surfaces import case_surfaces, draw_surfaces, surfaces
 from dashboards.tables import ReportTable
 
@@ -34,6 +35,7 @@ def draw_figures(report: ReportTable, folder: Path, cache: Path) -> dict[str, go
         if picture is not None:
             _save(picture, folder / name)
     charts = {
+        "patients": patient_scatter(partner_panels(report)),
         "labels": label_curve(curves),
         "organs": organ_boxes(report),
         "surfaces": surfaces(bodies),

@@ -8,13 +8,18 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from dashboards.charts import styled
+from dashboards.comparisons import between
 from dashboards.palette import plain_text, row_colour
 from dashboards.rows import ReportRow
 from dashboards.tables import ReportTable
+from dashboards.text_table import TextTable
 from voxsiam.metrics.statistics import Interval
 
 AXES = ("Labelled training cases (%)", "DSC (0 to 1)")
 PAPER = "the paper's figure"
+COLUMNS = (
+    "Method", "Labelled", "Measured", "Seeds", "95 % over patients", "paper", "measured - paper",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,29 @@ def draw_label_curve(curves: Sequence[Curve]) -> Figure | None:
     axes.grid(color="#e3e6ea")
     axes.legend(frameon=False, fontsize=8)
     return figure
+
+
+def label_table(curves: Sequence[Curve]) -> TextTable:
+    """Write one line for each method and share that was measured, or stands in the paper."""
+    body: list[tuple[str, ...]] = []
+    for curve in curves:
+        points = {round(point.percent, 6): point for point in curve.points}
+        printed = {round(percent, 6): value for percent, value in curve.printed}
+        body += [
+            (curve.method, f"{percent:g} %", *_cells(points.get(percent), printed.get(percent)))
+            for percent in sorted({*points, *printed})
+        ]
+    return TextTable("DSC by share of labelled cases (0 to 1)", COLUMNS, tuple(body))
+
+
+def _cells(point: Point | None, printed: float | None) -> tuple[str, ...]:
+    """Write what was measured, its seeds and interval, the paper's, and the difference."""
+    paper = "-" if printed is None else f"{printed:.3f}"
+    if point is None:
+        return ("not finished", "0", "-", paper, "-")
+    interval = between(point.interval).strip() or "too few patients"
+    difference = "-" if printed is None else f"{point.mean - printed:+.3f}"
+    return (f"{point.mean:.3f}", str(len(point.seeds)), interval, paper, difference)
 
 
 def _curve(

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import plotly.graph_objects as go
 import plotly.offline
 
+from dashboards.captions import CAPTIONS
 from dashboards.comparability import data_kind, warnings
 from dashboards.cost_table import cost_table
 from dashboards.environment_table import environment_table
@@ -107,6 +108,7 @@ def _page(
         cost=cost_table(report),
         environment=environment_table(report),
         overlay=overlay,
+        captions=CAPTIONS,
         most_views=MOST_VIEWS,
         charts=drawn,
         plotly_js=plotly.offline.get_plotlyjs() if drawn else "",

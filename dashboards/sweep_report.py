@@ -3,22 +3,21 @@
 import csv
 import io
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import plotly.offline
 
+from dashboards.captions import CAPTIONS
 from dashboards.folder_swap import write_folder
-from dashboards.importance import LEAST_TRIALS, importances
+from dashboards.importance import importances
 from dashboards.page import chart_fragment, render_page
 from dashboards.report_tables import main_table, patient_table
 from dashboards.sweep_charts import history, importance_bars, last_score, parallel, pareto, slices
 from dashboards.sweep_results import SweepResults
+from dashboards.sweep_texts import PURPOSE, sweep_facts, too_few_text, trial_table, winner_text
 from dashboards.tables import ReportTable
-from dashboards.text_table import TextTable
 from experiments.sweeps import Sweep
-from voxsiam.orchestration.sweep_ledger import SweepTrial
 
 PAGE = "index.html"
 
@@ -88,66 +87,18 @@ def _page(sweep: Sweep, results: SweepResults, final: ReportTable | None) -> str
         "parallel": parallel(results),
         "pareto": pareto(results),
     }
-    best = next((trial for trial in results.trials if trial.number == results.best), None)
     return render_page(
         "sweep",
         title=sweep.title,
-        facts=_facts(results),
+        purpose=PURPOSE,
+        facts=sweep_facts(results),
         results=results,
-        best=best,
+        winner=winner_text(results),
         charts={name: chart_fragment(name, chart) for name, chart in charts.items() if chart},
         plotly_js=plotly.offline.get_plotlyjs(),
-        trials=_trial_table(results),
-        least_trials=LEAST_TRIALS,
+        captions=CAPTIONS,
+        trials=trial_table(results),
+        too_few=too_few_text(results),
         final_tables=[main_table(final), patient_table(final)] if final else [],
         files=tuple(FILES),
     )
-
-
-def _trial_table(results: SweepResults) -> TextTable:
-    names = tuple(setting.name for setting in results.settings)
-    return TextTable(
-        title="Trials",
-        header=("Trial", "State", "Epochs", "Validation DSC", "Seconds a run", *names),
-        body=tuple(_line(trial, results) for trial in results.trials),
-        notes=(
-            "Scores of trials that were stopped early are those of their last epoch; only trials "
-            "trained to the end are compared, and only they can win.",
-        ),
-        bold=frozenset() if results.best is None else frozenset({(results.best, 3)}),
-    )
-
-
-def _line(trial: SweepTrial, results: SweepResults) -> tuple[str, ...]:
-    score, seconds = last_score(trial), trial.objectives.get("seconds")
-    state = {"finished": "trained to the end", "stopped": "stopped early"}.get(
-        trial.state, trial.state
-    )
-    return (
-        f"{trial.number}{' (winner)' if trial.number == results.best else ''}",
-        f"{state}: {trial.error}" if trial.error else state,
-        f"{max(trial.curve, default=0)} of {results.plan['epochs']}",
-        "-" if math.isnan(score) else f"{score:.4f}",
-        "-" if seconds is None else f"{seconds:.1f}",
-        *(f"{trial.values[setting.name]:.4g}" for setting in results.settings),
-    )
-
-
-def _facts(results: SweepResults) -> dict[str, str]:
-    """What was searched, and what it has cost."""
-    plan, spent, budget = results.plan, results.spent, results.budget
-    limits = {name: value for name, value in budget.model_dump().items() if value is not None}
-    facts = {
-        "Preset": str(plan["preset"]),
-        "Data": f"{plan['data']['name']} ({plan['data']['kind']})",
-        "Cases": f"{plan['cases']['train']} train, {plan['cases']['validation']} validation",
-        "Objectives": ", ".join(plan["objectives"]),
-        "Sampler": str(plan["sampler"]),
-        "Early stopping": "ASHA" if plan["stop_early"] else "none",
-        "Seeds a trial": str(plan["seeds"]),
-        "Budget": ", ".join(f"{value:g} {name}" for name, value in limits.items()),
-        "Spent": f"{spent.seconds / 3600:.3g} hours"
-        + (f", {spent.gpu_seconds / 3600:.3g} GPU-hours" if spent.gpu_seconds else ""),
-        "Sweep": results.sweep_id,
-    }
-    return {name: value for name, value in facts.items() if value.strip()}

@@ -169,7 +169,12 @@ def plan_final(
 
 def final_id(plan: SweepPlan, winner: SweepTrial) -> str:
     """Name the last step of a sweep; another winner makes another one."""
-    return f"{plan.sweep_id}-final-{winner.number}"
+    return final_id_of(plan.sweep_id, winner.number)
+
+
+def final_id_of(sweep_id: str, winner: int) -> str:
+    """Name the last step of a sweep by the sweep's own name and its winner's number."""
+    return f"{sweep_id}-final-{winner}"
 
 
 def final_rows(plan: SweepPlan, winner: SweepTrial) -> list[tuple[str, Recipe]]:

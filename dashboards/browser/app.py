@@ -9,8 +9,19 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from dashboards.browser.address import Address, read_address
+from dashboards.browser.choices import add_choices
 from dashboards.browser.downloads import add_downloads
-from dashboards.browser.pages import cases, studies, study
+from dashboards.browser.pages import (
+    cases,
+    compare,
+    data,
+    features,
+    labels,
+    studies,
+    studies_compared,
+    study,
+    sweep,
+)
 from dashboards.browser.parts import link, refusal
 from dashboards.browser.source import Source
 from dashboards.browser.view import View, nothing
@@ -23,7 +34,16 @@ TICK_MS = 3000
 
 SUBJECTS: Mapping[str, tuple[View, ...]] = {
     "": (studies.VIEW,),
-    "study": (study.VIEW, cases.VIEW),
+    "study": (
+        study.VIEW,
+        compare.VIEW,
+        labels.VIEW,
+        features.VIEW,
+        cases.VIEW,
+        data.VIEW,
+    ),
+    "sweep": (sweep.VIEW,),
+    "compare": (studies_compared.VIEW,),
 }
 """The views of each subject, in the order of their tabs; the first one has no name of its own."""
 
@@ -48,15 +68,16 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
     app.enable_dev_tools(debug=False, dev_tools_disable_version_check=True)
     app.layout = html.Div(
         [
-            dcc.Location(id="address"),
+            # A choice changes the address; the page follows without being loaded anew.
+            dcc.Location(id="address", refresh="callback-nav"),
             dcc.Interval(id="tick", interval=TICK_MS),
             html.Header(html.Nav(id="tabs")),
             html.Main(id="content"),
         ]
     )
     _add_navigation(app, source)
-    _add_later(app, source)
     _add_news(app, source)
+    add_choices(app)
     for view in (view for views in SUBJECTS.values() for view in views):
         view.register(app, source)
     app.server.add_url_rule("/style.css", "style", _style)
@@ -81,19 +102,6 @@ def _add_navigation(app: Dash, source: Source) -> None:
             return _content(source, address), _tabs(source, address)
         except UserError as error:
             return refusal(error), _tabs(source, None)
-
-
-def _add_later(app: Dash, source: Source) -> None:
-    """Draw what takes longer when the rest of a page stands."""
-
-    @app.callback(Output("later", "children"), Input("asked", "data"))
-    def draw_later(asked: str) -> Any:  # noqa: ANN401
-        path, _, query = asked.partition("?")
-        address = read_address(path, query)
-        try:
-            return None if address is None else _view(address).later(source, address)
-        except UserError as error:
-            return refusal(error)
 
 
 def _add_news(app: Dash, source: Source) -> None:
@@ -142,10 +150,7 @@ def _content(source: Source, address: Address) -> Any:  # noqa: ANN401
     ]
     if view.live is not nothing:
         parts.append(dcc.Store(id="ended", data=_ended(source, address)))
-    if view.later is nothing:
-        return parts
-    waiting = dcc.Loading(html.Div(id="later", style={"minHeight": 120}), delay_show=300)
-    return [*parts, dcc.Store(id="asked", data=str(address)), waiting]
+    return parts
 
 
 def _ended(source: Source, address: Address) -> int:
@@ -162,7 +167,11 @@ def _view(address: Address) -> View:
 
 
 def _tabs(source: Source, address: Address | None) -> list[Component]:
-    tabs = [link("Studies", Address(), chosen=address == Address())]
+    across = Address("compare")
+    tabs = [
+        link("Studies", Address(), chosen=address == Address()),
+        link("Across studies", across, chosen=address is not None and address.subject == "compare"),
+    ]
     if address is None or not address.run_id:
         return tabs
     name = source.entry(address.run_id).study_id

@@ -11,6 +11,8 @@ from dashboards.text_table import TextTable
 from voxsiam.errors import UserError
 
 FORMATS = {"csv": "CSV", "tex": "LaTeX"}
+_LONGEST_LINE = 60
+"""Letters of a cell before it is broken into lines."""
 
 
 def chart(name: str, figure: go.Figure | None, caption: str = "") -> Component:
@@ -117,4 +119,5 @@ def _cell(table: TextTable, line: int, column: int) -> Component:
     text = table.body[line][column]
     if column == 0:
         return html.Th(text, scope="row")
-    return html.Td(html.Strong(text) if (line, column) in table.bold else text)
+    name = "wrapped" if len(text) > _LONGEST_LINE else ""
+    return html.Td(html.Strong(text) if (line, column) in table.bold else text, className=name)

@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 
 from dashboards.results import StudyResults, TrialResult, load_study
 from dashboards.run_reader import RunReader
+from dashboards.run_splits import StudySplits, read_splits
 from dashboards.study_list import StudyEntry, TrialProgress, list_studies, read_progress
 from dashboards.sweep_results import SweepResults, load_sweep
 from dashboards.tables import ReportTable, build_table
 from data_pipelines.prepared_set import PreparedSet
 from experiments.studies import STUDIES
+from experiments.sweep_plan import final_table
+from experiments.sweeps import SWEEPS
 from experiments.table import Printed, Row, Table
 from voxsiam.errors import UserError
 from voxsiam.training.config import Recipe
@@ -98,6 +101,11 @@ class Source:
                     self._tables.popitem(last=False)
         return known[1]
 
+    def splits(self, run_id: str) -> StudySplits:
+        """Tell which cases the runs of a study saw."""
+        results = self.study(run_id)
+        return self._fresh(("splits", run_id), lambda: read_splits(self.tracking_uri, results))
+
     def sweep(self, run_id: str) -> SweepResults:
         """Return a sweep."""
         study_id = self.entry(run_id).study_id
@@ -124,7 +132,13 @@ def _table_of(results: StudyResults) -> Table:
     """Return the declared table, or one of the rows that are there: a store may hold anything."""
     if results.study in STUDIES:
         return STUDIES[results.study]
-    labels = dict.fromkeys(trial.row for trial in results.trials)
+    planned = results.plan.get("rows")
+    named = planned if isinstance(planned, list) else []
+    labels = dict.fromkeys(label for label in named if isinstance(label, str))
+    labels |= dict.fromkeys(trial.row for trial in results.trials)
+    sweep = SWEEPS.get(results.study.removeprefix("sweep-"))
+    if sweep is not None and results.study.startswith("sweep-"):
+        return final_table(sweep, list(labels))
     rows = tuple(Row(label=label, recipe=Recipe, printed=Printed()) for label in labels)
     return Table(name=results.study, number="", title=results.study, rows=rows)
 

@@ -30,7 +30,6 @@ class View:
         name: Its part of the address.
         title: What its tab says.
         content: What it shows at once.
-        later: What takes longer: drawn below, when the rest stands already.
         tables: What can be downloaded from it, in the order in which the content shows them.
         live: The part of it that changes while a study runs; drawn anew every few seconds.
         register: Adds the page's own callbacks.
@@ -40,6 +39,5 @@ class View:
     title: str
     content: Callable[[Source, Address], Content]
     tables: Callable[[Source, Address], Sequence[TextTable]] = no_tables
-    later: Callable[[Source, Address], Content | None] = nothing
     live: Callable[[Source, Address], Component | None] = nothing
     register: Callable[[Dash, Source], None] = lambda _app, _source: None

@@ -4,7 +4,7 @@ import pytest
 
 from dashboards.results import find_study, load_study
 from dashboards.tables import build_table
-from tests.dashboards.study_store import STUDY_ID, TABLE, open_client, write_study
+from tests.dashboards.study_store import SHARES, STUDY_ID, TABLE, open_client, write_study
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +15,15 @@ def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     client, uri = open_client(folder)
     return client, uri, folder, write_study(client, folder)
+
+
+@pytest.fixture(scope="session")
+def shares_store(tmp_path_factory):
+    """A store with Figure 7 at two shares: (tracking URI, parent run id)."""
+    folder = tmp_path_factory.mktemp("shares")
+    client, uri = open_client(folder)
+    study_id = "fig7-mini-20260101"
+    return uri, write_study(client, folder, SHARES, study="fig7", study_id=study_id)
 
 
 @pytest.fixture(scope="session")

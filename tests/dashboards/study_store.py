@@ -15,8 +15,9 @@ from voxsiam.losses.config import FeatureLossConfig
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.run_files import write_features, write_predictions
+from voxsiam.orchestration.run_plan import split_fingerprint
 from voxsiam.training.config import Recipe
-from voxsiam.types import ORGANS
+from voxsiam.types import ORGANS, Split
 
 EVIL = "=cmd|' /C'!A0 <script>alert(1)</script> 50% $x_1$ & {b}"
 STUDY_ID = "table3-mini-20260101"
@@ -74,6 +75,11 @@ class Planned:
     error: float
     status: str = "FINISHED"
     missed: tuple[str, ...] = ()
+    train: tuple[str, ...] = ()
+
+    @property
+    def split(self) -> Split:
+        return Split(train=self.train, validation=("v0",), test=("000", "001", "002"))
 
 
 TRIALS = (
@@ -83,6 +89,15 @@ TRIALS = (
     Planned("feature (2)", 1, error=0.10, status="RUNNING"),
     Planned(EVIL, 0, error=0.30, status="FAILED"),
 )
+
+
+SHARES = tuple(
+    Planned(f"{method}, {share}", seed, error, train=tuple(f"c{n}" for n in range(count)))
+    for method, gain in (("3D U-Net", 0.0), ("Ours", 0.1))
+    for share, count, error in (("10%", 2, 0.4 - gain), ("60%", 6, 0.25 - gain))
+    for seed in (0, 1)
+)
+"""Figure 7 at two shares; the smaller lies in the larger."""
 
 
 def ellipsoids(shape, growth=1.0, shift=0.0, leave_out=()) -> np.ndarray:
@@ -113,11 +128,19 @@ def open_client(folder: Path) -> tuple[MlflowClient, str]:
     return client, uri
 
 
-def write_study(client: MlflowClient, folder: Path, trials=TRIALS, shape=SHAPE, epochs=6) -> str:
+def write_study(
+    client: MlflowClient,
+    folder: Path,
+    trials=TRIALS,
+    shape=SHAPE,
+    epochs=6,
+    study="table3",
+    study_id=STUDY_ID,
+) -> str:
     """Write the study and its trials; returns the parent's run id."""
     experiment = client.get_experiment_by_name("voxsiam")
     assert experiment is not None
-    tags = {"kind": "study", "study": "table3", "preset": "mini", "study_id": STUDY_ID}
+    tags = {"kind": "study", "study": study, "preset": "mini", "study_id": study_id}
     tags |= {"data": "d" * 16, "data_name": "phantom-30", "split": "s" * 16}
     parent = client.create_run(experiment.experiment_id, tags=prefixed(tags)).info.run_id
     log_json(client, parent, "study/plan.json", PLAN)
@@ -136,6 +159,9 @@ def write_trial(client, folder, parent, trial, shape=SHAPE, epochs=6) -> str:
         tags=prefixed(tags | {"method_version": "1"}) | {"mlflow.parentRunId": parent},
     ).info.run_id
     client.log_batch(run, curve_points(trial, epochs))
+    if trial.train:
+        log_json(client, run, "config/split.json", trial.split.model_dump(mode="json"))
+        client.set_tag(run, "voxsiam.split", split_fingerprint(trial.split))
     log_json(client, run, "config/recipe.json", recipe.model_dump(mode="json"))
     if trial.status == "FINISHED":
         write_test_part(client, run, folder / run, trial, shape)

@@ -9,6 +9,7 @@ from dashboards.feature_space import (
     feature_panels,
     feature_space,
     silhouette,
+    silhouette_table,
 )
 from dashboards.palette import ORGAN_COLOURS
 from tests.dashboards.study_store import EVIL
@@ -53,6 +54,13 @@ def test_better_separated_features_have_the_larger_silhouette(panels):
     found = {(panel.row, panel.level): panel.silhouette for panel in panels}
     assert all(found["feature (2)", level] > found["feature (1)", level] for level in (1, 2, 3))
     assert panels[0].title == f"feature (1), level 1, silhouette {found['feature (1)', 1]:.2f}"
+
+
+def test_the_table_of_silhouettes_has_a_column_for_each_level(panels):
+    table = silhouette_table(panels)
+    assert table.header == ("Row", "Level 1", "Level 2", "Level 3")
+    assert [line[0] for line in table.body] == ["feature (1)", "feature (2)"]
+    assert table.body[1][3] == f"{panels[5].silhouette:.3f}"
 
 
 def test_silhouette_of_cosine_distances_by_hand():

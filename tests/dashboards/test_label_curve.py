@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from dashboards.label_curve import draw_label_curve, label_curve, label_curves
+from dashboards.label_curve import draw_label_curve, label_curve, label_curves, label_table
 from dashboards.tables import build_table
 from experiments import fig7
 from voxsiam.metrics.statistics import Interval
@@ -52,3 +52,15 @@ def test_a_study_of_one_share_has_no_curve(report_table):
     assert label_curves(report_table, {}) == []
     assert label_curve([]) is None
     assert draw_label_curve([]) is None
+
+
+def test_the_table_has_what_was_measured_and_what_is_printed(curve_table):
+    table = label_table(label_curves(curve_table, {"3D U-Net, 10%": Interval(0.4, 0.6)}))
+    mean = curve_table.rows[0].cells["dsc"].mean
+    assert table.body[0] == (
+        "3D U-Net", "10 %", f"{mean:.3f}", "2", "[0.400, 0.600]", "0.431", f"{mean - 0.431:+.3f}",
+    )  # fmt: skip
+    assert [line[:2] for line in table.body] == [
+        (method, share) for method in ("3D U-Net", "Ours") for share in ("10 %", "100 %")
+    ]
+    assert table.body[-1][2:] == ("not finished", "0", "-", "0.806", "-")

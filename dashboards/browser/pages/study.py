@@ -2,23 +2,25 @@
 
 from collections.abc import Sequence
 
-from dash import html
+from dash import Dash, html
 from dash.development.base_component import Component
 
 from dashboards.browser.address import Address
+from dashboards.browser.later import draw_later, later
 from dashboards.browser.parts import chart, facts, link, notice, saves, text_table
 from dashboards.browser.source import Source
+from dashboards.browser.trainings import live_trainings
 from dashboards.browser.view import View
+from dashboards.captions import CAPTIONS
 from dashboards.charts import learning_curves
 from dashboards.comparability import warnings
 from dashboards.organ_boxes import organ_boxes
 from dashboards.report import study_facts
 from dashboards.report_tables import report_tables
 from dashboards.rows import MEASURES, Cell, ReportRow
-from dashboards.study_list import TrialProgress
 from dashboards.text_table import TextTable
 
-PROGRESS_COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left", "Why")
+PART = "study"
 
 
 def _content(source: Source, address: Address) -> list[Component]:
@@ -31,6 +33,7 @@ def _content(source: Source, address: Address) -> list[Component]:
         html.Div(_main_table(source, address, table.rows), className="scroll"),
         html.P("Mean and standard deviation over seeds. A figure opens into its seeds, each linked "
                "to its MLflow run.", className="soft"),
+        later(PART, address),
     ]  # fmt: skip
 
 
@@ -40,68 +43,15 @@ def _later(source: Source, address: Address) -> list[Component]:
     tables = report_tables(table)
     return [
         *(text_table(each, address, number) for number, each in enumerate(tables) if number),
-        chart("organs", organ_boxes(table),
-              "A point is one test case, averaged over seeds; the box spans the quartiles."),
-        chart("curves", learning_curves(table),
-              "Thin lines: seeds; thick: their mean. Scores per epoch are of validation cases."),
+        chart("organs", organ_boxes(table), CAPTIONS["organs"]),
+        chart("curves", learning_curves(table), CAPTIONS["curves"]),
         html.H2("Notes"),
         html.Ol([html.Li(note) for note in table.footnotes], className="notes"),
-    ]  # fmt: skip
+    ]
 
 
 def _tables(source: Source, address: Address) -> Sequence[TextTable]:
     return report_tables(source.table(address.run_id))
-
-
-def _live(source: Source, address: Address) -> Component | None:
-    """Show the trainings while the study is not whole; a study that is whole needs it no more."""
-    entry = source.entry(address.run_id)
-    trials = source.progress(address.run_id)
-    if entry.state == "finished" and all(trial.state == "finished" for trial in trials):
-        return None
-    waiting = max(0, (entry.planned or 0) - len(trials))
-    left = f"{waiting} more not started." if waiting else ""
-    return html.Section(
-        [
-            html.H2(f"Trainings: {entry.state}"),
-            html.Div(
-                html.Table(
-                    [
-                        html.Thead(html.Tr([html.Th(text) for text in PROGRESS_COLUMNS])),
-                        html.Tbody([_progress_line(source, trial) for trial in trials]),
-                    ],
-                    className="narrow",
-                ),
-                className="scroll",
-            ),
-            html.P(f"Drawn anew every few seconds. {left}", className="soft"),
-        ]
-    )
-
-
-def _progress_line(source: Source, trial: TrialProgress) -> Component:
-    of = "" if trial.epochs is None else f" of {trial.epochs}"
-    survived = f"survived {trial.incidents}" if trial.incidents else ""
-    return html.Tr(
-        [
-            html.Th(html.A(trial.row, href=source.run_address(trial.run_id)), scope="row"),
-            html.Td(trial.seed),
-            html.Td(trial.state, className=f"state {trial.state}"),
-            html.Td(f"{trial.epoch}{of}"),
-            html.Td("" if trial.loss is None else f"{trial.loss:.3f}"),
-            html.Td("" if trial.dsc is None else f"{trial.dsc:.3f} "
-                    f"({'test' if trial.tested else 'validation'})"),
-            html.Td("" if trial.left_s is None else clock(trial.left_s)),
-            html.Td(trial.error or survived, className="wrapped"),
-        ]
-    )  # fmt: skip
-
-
-def clock(seconds: float) -> str:
-    """Write a span of time as 1:02:03 or 2:03."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _main_table(source: Source, address: Address, rows: Sequence[ReportRow]) -> Component:
@@ -157,4 +107,8 @@ def _figures(source: Source, cell: Cell, text: str, form: str = "{:.3f}") -> Com
     return html.Details([html.Summary(text), html.Ul(seeds)])
 
 
-VIEW = View("study", "Table", _content, _tables, later=_later, live=_live)
+def _register(app: Dash, source: Source) -> None:
+    draw_later(app, source, PART, _later)
+
+
+VIEW = View("study", "Table", _content, _tables, live=live_trainings, register=_register)
