@@ -65,7 +65,7 @@ def _facts(
 
 
 def _value(value: Any) -> str:  # noqa: ANN401
-    return " x ".join(f"{each:g}" for each in value) if isinstance(value, list) else str(value)
+    return "/".join(f"{each:g}" for each in value) if isinstance(value, list) else str(value)
 
 
 def _prepared(source: Source, results: StudyResults) -> PreparedSet | None:
