@@ -309,6 +309,7 @@
       if (isLinked) this.element.scrollIntoView({ block: "nearest" });
       await Promise.all(loading);
       this.changed();
+      await new Promise(requestAnimationFrame); // until that is drawn
       this.reached("ready");
     }
 
@@ -831,6 +832,10 @@
   // What the surfaces show follows from the address as it is now, slice and rows included.
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.viewer = {
-    search: (clicks) => (clicks ? window.location.search : window.dash_clientside.no_update),
+    search: (clicks) => {
+      if (!clicks) return window.dash_clientside.no_update;
+      document.querySelector(".voxel-viewer")?.viewer?.writeAddress();
+      return window.location.search;
+    },
   };
 })();
