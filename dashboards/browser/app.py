@@ -148,8 +148,9 @@ def _content(source: Source, address: Address) -> Any:  # noqa: ANN401
         html.Div(view.live(source, address), id="live"),
         html.Div(view.content(source, address)),
     ]
-    if view.live is not nothing:
-        parts.append(dcc.Store(id="ended", data=_ended(source, address)))
+    # There on every page: the callback that reads it is, too.
+    changes = view.live is not nothing
+    parts.append(dcc.Store(id="ended", data=_ended(source, address) if changes else None))
     return parts
 
 
