@@ -12,9 +12,12 @@ from mlflow.tracking import MlflowClient
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.tracking.find import check_source
+from voxsiam.orchestration.tracking.store import asking
 
 EXPERIMENT = "voxsiam"
 _PAGE = 500
+_NONE = (400, 404)
+"""How MLflow says that there is no such run, or that this is no name of one."""
 
 T = TypeVar("T")
 
@@ -26,7 +29,8 @@ class RunReader:
         tracking_uri: MLflow's address of it.
 
     Raises:
-        UserError: It is a database file that does not exist.
+        UserError: It is a database file that does not exist. Every method raises StoreAwayError,
+            a UserError, where the store does not answer.
     """
 
     def __init__(self, tracking_uri: str) -> None:
@@ -43,16 +47,18 @@ class RunReader:
 
     def search(self, condition: str) -> Iterator[Run]:
         """Walk through the matching runs of the experiment, newest first."""
-        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        with asking(self.tracking_uri):
+            experiment = self._client.get_experiment_by_name(EXPERIMENT)
         token: str | None = None
         while experiment is not None:
-            page = self._client.search_runs(
-                [experiment.experiment_id],
-                condition,
-                max_results=_PAGE,
-                order_by=["attributes.start_time DESC"],
-                page_token=token,
-            )
+            with asking(self.tracking_uri):
+                page = self._client.search_runs(
+                    [experiment.experiment_id],
+                    condition,
+                    max_results=_PAGE,
+                    order_by=["attributes.start_time DESC"],
+                    page_token=token,
+                )
             yield from page
             token = page.token
             if not token:
@@ -60,18 +66,23 @@ class RunReader:
 
     def find(self, run_id: str) -> Run | None:
         """Return a run; None where there is none of this name."""
-        try:
-            return self._client.get_run(run_id)
-        except MlflowException:
-            return None
+        with asking(self.tracking_uri):
+            try:
+                return self._client.get_run(run_id)
+            except MlflowException as error:
+                if error.get_http_status_code() in _NONE:
+                    return None
+                raise
 
     def history(self, run_id: str, metric: str) -> list[Metric]:
         """Return every value of a metric that was logged."""
-        return self._client.get_metric_history(run_id, metric)
+        with asking(self.tracking_uri):
+            return self._client.get_metric_history(run_id, metric)
 
     def files(self, run: Run, folder: str) -> set[str]:
         """Name the artifacts in a folder of a run."""
-        return {file.path for file in self._client.list_artifacts(run.info.run_id, folder)}
+        with asking(self.tracking_uri):
+            return {file.path for file in self._client.list_artifacts(run.info.run_id, folder)}
 
     def read(
         self, run: Run, name: str, read: Callable[[Path], T], notes: list[str] | None = None

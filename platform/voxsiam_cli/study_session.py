@@ -152,7 +152,7 @@ def reporting(workspace: Workspace, report: str) -> Iterator[None]:
         with asking(workspace.tracking_uri):
             yield
     except StoreAwayError as error:
-        say(f"no report: {error}", "red")
+        say(f"no report: {error.what} ({error.where})", "red")
         say("the trainings are kept. When the server answers again:")
         say(f"  voxsiam tracking replay --workspace {workspace.root}")
         say(f"  {report} --workspace {workspace.root}")

@@ -15,6 +15,23 @@ FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader
 """WebGL without a GPU; the sandbox does not start as root."""
 
 
+QUICK = (
+    "test_from_the_list_to_a_study_and_its_figures",
+    "test_every_page_of_a_study_opens",
+    "test_a_row_called_like_markup_is_shown_as_text",
+    "test_organs_lie_at_the_letters_of_their_sides[axial-liver-R]",
+)
+"""Tests in the browser that `make test` runs; it would take minutes to run them all."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave the others to `make test-all`."""
+    for item in items:
+        if item.get_closest_marker("browser") and item.name not in QUICK:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """One browser for the whole session; tests that need it are marked browser."""

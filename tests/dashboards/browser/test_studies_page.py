@@ -22,6 +22,22 @@ def test_from_the_list_to_a_study_and_its_figures(store, serve, page):
     assert page.locator("td.state.failed").count() == 1
 
 
+def test_every_page_of_a_study_opens(store, serve, page):
+    _, uri, _, parent = store
+    page.goto(f"{serve(uri)}/study/{parent}")
+    heads = {
+        "Compare": "Settings that differ",
+        "Label fractions": "Label fractions",
+        "Feature space": "Feature space of test voxels",
+        "Cases": "Worst cases",
+        "Data": "Data",
+    }
+    for tab, head in heads.items():
+        page.get_by_role("link", name=tab, exact=True).click()
+        page.locator("#content").get_by_text(head).first.wait_for()
+        assert page.locator("[role=alert]").count() == 0
+
+
 def test_a_row_called_like_markup_is_shown_as_text(store, serve, page):
     _, uri, _, parent = store
     page.on("dialog", lambda _: pytest.fail("a name became a script"))

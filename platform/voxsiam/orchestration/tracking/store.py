@@ -16,8 +16,16 @@ from voxsiam.orchestration.workspace import Workspace
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 
-class StoreAwayError(Exception):
+class StoreAwayError(UserError):
     """The tracking server cannot be asked now."""
+
+    def __init__(self, tracking_uri: str, why: str) -> None:
+        super().__init__(
+            f"MLflow cannot be asked: {why:.160}",
+            where=tracking_uri,
+            fix="is the server running, and the login right (MLFLOW_TRACKING_USERNAME, "
+            "MLFLOW_TRACKING_PASSWORD)?",
+        )
 
 
 @contextmanager
@@ -33,7 +41,7 @@ def asking(tracking_uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise StoreAwayError(f"MLflow at {tracking_uri} cannot be asked: {error!s:.160}") from error
+        raise StoreAwayError(tracking_uri, str(error)) from error
 
 
 def check_store(tracking_uri: str, nodes: int) -> None:
