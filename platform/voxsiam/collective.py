@@ -3,12 +3,20 @@
 Everything that makes N workers compute the loss of the global batch goes through these functions.
 """
 
+import os
+import time
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+
+_GATHERED = 2**15
+"""Numbers of all ranks together up to which a sum is gathered: above, the bytes cost more."""
+
+_LOOKING_S = 0.02
+"""Longer than ranks of one machine are apart; one that waits longer had better sleep."""
 
 
 def is_distributed() -> bool:
@@ -21,20 +29,47 @@ def world_size() -> int:
     return dist.get_world_size() if is_distributed() else 1
 
 
+def _total(tensor: Tensor) -> Tensor:
+    """Add a tensor over all ranks, without gradient.
+
+    A step has dozens of small sums, and gloo takes three times as long to reduce one as to gather
+    it (docs/benchmarks.md). Gathered, they are added in rank order.
+    """
+    if dist.get_backend() == "gloo" and tensor.numel() * world_size() <= _GATHERED:
+        return concatenate_over_ranks(tensor[None]).sum(0, dtype=tensor.dtype)
+    total = tensor.contiguous().clone()
+    dist.all_reduce(total)
+    return total
+
+
+def _gathered(tensor: Tensor) -> list[Tensor]:
+    """Return the equally long tensors of all ranks, without gradient.
+
+    Whoever sleeps until gloo is done is woken 1 to 2 ms late on a virtual machine, dozens of times
+    a step; so look for a while first, and give way to other threads meanwhile.
+    """
+    parts = [torch.empty_like(tensor) for _ in range(world_size())]
+    work = dist.all_gather(parts, tensor, async_op=True)
+    if work is None:
+        raise RuntimeError("this process is no rank of the group")
+    if dist.get_backend() == "gloo":
+        end = time.monotonic() + _LOOKING_S
+        while not work.is_completed() and time.monotonic() < end:
+            os.sched_yield()
+    work.wait()
+    return parts
+
+
 class _AllReduceSum(torch.autograd.Function):
     """Sum over ranks whose gradient is again the sum over ranks."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, tensor: Tensor) -> Tensor:  # noqa: ARG004
-        total = tensor.contiguous().clone()
-        dist.all_reduce(total)
-        return total
+        return _total(tensor)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:  # noqa: ANN401, ARG004
-        total = grad_outputs[0].contiguous().clone()
-        dist.all_reduce(total)
-        return total
+        return _total(grad_outputs[0])
 
 
 def sum_over_ranks(tensor: Tensor) -> Tensor:
@@ -50,9 +85,7 @@ def concatenate_over_ranks(tensor: Tensor) -> Tensor:
     """Stack equally long tensors of all ranks along the first axis, without gradient."""
     if not is_distributed():
         return tensor
-    parts = [torch.empty_like(tensor) for _ in range(world_size())]
-    dist.all_gather(parts, tensor.contiguous())
-    return torch.cat(parts)
+    return torch.cat(_gathered(tensor.contiguous()))
 
 
 class _GatherRows(torch.autograd.Function):
@@ -64,14 +97,12 @@ class _GatherRows(torch.autograd.Function):
         ctx.count = len(rows)
         padded = rows.new_zeros((max(counts), *rows.shape[1:]))
         padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in counts]
-        dist.all_gather(parts, padded)
+        parts = _gathered(padded)
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:  # noqa: ANN401
-        total = grad_outputs[0].contiguous().clone()
-        dist.all_reduce(total)
+        total = _total(grad_outputs[0])
         return total[ctx.start : ctx.start + ctx.count], None
 
 
