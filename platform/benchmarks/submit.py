@@ -15,8 +15,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import ray
-
 from voxsiam.orchestration.cluster import local_cpus, object_store_bytes, start_ray
 from voxsiam.orchestration.job_cluster import JobCluster
 from voxsiam.orchestration.ray_access import OUTSIDE
@@ -52,7 +50,9 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     # Inherited by the jobs: else they take its 127.0.0.1 for the machine's outside address.
     os.environ[OUTSIDE] = "0"
-    os.environ["RAY_AUTH_MODE"] = "token"
+    # Not before: our settings of Ray must stand when it is imported.
+    import ray
+
     start_ray(max(2, local_cpus()), object_store_bytes(), dashboard=True)
     address = f"http://{ray._private.worker._global_node.webui_url}"  # pyright: ignore
     with tempfile.TemporaryDirectory() as folder:

@@ -5,17 +5,15 @@ Run: .venv/bin/python platform/benchmarks/workers.py            # the demo's siz
 
 Four ways of training the same recipe on the same volumes, in turn: bare loops of one process of one
 thread; two such loops beside each other, which share nothing but the machine; a bare DDP of two;
-ours, by Ray Train, with MLflow. A steady epoch is the median time from one epoch's report to the
-next, after the first; checkpoints are in it.
+ours, by Ray Train, with MLflow. A steady epoch is the mean time from one epoch's report to the
+next, after the first; checkpoints are in it. The driver hears of epochs on a grid of 0.2 s.
 """
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -65,8 +63,8 @@ class BareRank(SingleProcess):
 
 
 def steady_epoch(ends: list[float]) -> float:
-    """Return the median time between the ends of epochs."""
-    return statistics.median(end - start for start, end in pairwise(ends))
+    """Return the mean time between the ends of epochs."""
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
 
 
 def bare_process(process: int, run: str, root: str, folder: str, ddp: bool) -> None:
