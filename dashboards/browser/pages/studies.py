@@ -58,7 +58,8 @@ def _content(source: Source, address: Address) -> list[Component | str]:
             for field, title in COLUMNS.items()
         ],
         defaultColDef={"filter": True, "floatingFilter": True,
-                       "filterParams": {"debounceMs": 100}, "sortable": True, "resizable": True},
+                       "filterParams": {"debounceMs": 100}, "cellDataType": False,
+                       "sortable": True, "resizable": True},
         dashGridOptions={"animateRows": False, "enableCellTextSelection": True,
                          "tooltipShowDelay": 300, "domLayout": _layout(len(entries))},
         style={"height": None if len(entries) <= _ALL_SHOWN else "76vh"},
