@@ -50,6 +50,7 @@ def test_a_job_prepares_data_and_an_equal_request_finds_it(voxsiam, tmp_path):
     assert (job["job"], job["state"], job["exit_code"]) == (sent, "finished", 0)
 
 
+@pytest.mark.slow
 def test_the_error_of_a_job_is_shown_and_its_exit_code_passed_on(voxsiam, tmp_path):
     words = ("data", "prepare", tmp_path / "nowhere", "-o", tmp_path / "p", "-w", tmp_path / "w")
     code, said = voxsiam("submit", "--", *words)

@@ -130,6 +130,7 @@ def test_trials_on_workers_end_when_asked_and_leave_room_for_the_next(tmp_path, 
         assert len(states) == 4
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on(tmp_path):
     workspace = Workspace(tmp_path)
     ledger = make_ledger(tmp_path, Budget(trials=2), stop_early=False)
