@@ -35,7 +35,6 @@ class Clock(Points):
         self.note()
 
 
-@pytest.mark.slow
 @pytest.mark.attempts(short=1, full=5)
 def test_a_search_ends_within_an_epoch_of_its_budget(attempt, tmp_path, measured):
     workspace = Workspace(tmp_path)
