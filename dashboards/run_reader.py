@@ -43,7 +43,8 @@ class RunReader:
                 fix="check --workspace, or run a study first: `voxsiam study run NAME`",
             )
         self.tracking_uri = tracking_uri
-        self._client = MlflowClient(tracking_uri)
+        with asking(tracking_uri):
+            self._client = MlflowClient(tracking_uri)
 
     def search(self, condition: str) -> Iterator[Run]:
         """Walk through the matching runs of the experiment, newest first."""
@@ -80,9 +81,12 @@ class RunReader:
             return self._client.get_metric_history(run_id, metric)
 
     def files(self, run: Run, folder: str) -> set[str]:
-        """Name the artifacts in a folder of a run."""
-        with asking(self.tracking_uri):
+        """Name the artifacts in a folder of a run; none where it cannot be looked into."""
+        try:
+            check_source(self._client.tracking_uri, run, [folder])
             return {file.path for file in self._client.list_artifacts(run.info.run_id, folder)}
+        except (UserError, MlflowException, OSError):
+            return set()
 
     def read(
         self, run: Run, name: str, read: Callable[[Path], T], notes: list[str] | None = None

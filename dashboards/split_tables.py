@@ -136,12 +136,13 @@ def _seen_by(case_id: str, rows: Sequence[ReportRow], splits: StudySplits) -> st
     return ", ".join(row.label for row in seen)
 
 
-def _scored(report: ReportTable) -> dict[str, set[str]]:
-    """Name the organs of each test case that its reference holds."""
-    found: dict[str, set[str]] = {}
+def _scored(report: ReportTable) -> dict[str, dict[str, bool]]:
+    """Tell of each test case which organs were annotated, and of each whether it is in view."""
+    found: dict[str, dict[str, bool]] = {}
+    names = ("case_id", "organ", "reference_voxels")
     for cases in (trial.cases for trial in report.results.trials):
-        for case_id, organ in zip(cases["case_id"], cases["organ"], strict=True):
-            found.setdefault(case_id, set()).add(organ)
+        for case_id, organ, voxels in zip(*(cases[name] for name in names), strict=True):
+            found.setdefault(case_id, {})[organ] = voxels > 0
     return found
 
 
@@ -152,13 +153,17 @@ def _patient(case_id: str, known: Mapping[str, PreparedCase], report: ReportTabl
     return str(named.get(case_id, "-")) if isinstance(named, dict) else "-"
 
 
-def _organs(case: PreparedCase | None, scored: set[str] | None) -> tuple[str, str]:
+def _organs(case: PreparedCase | None, scored: Mapping[str, bool] | None) -> tuple[str, str]:
     """Count the organs in view and name those that nobody annotated."""
     of = f"of {len(ORGANS)}"
-    if case is None:
-        return (f"{len(scored)} {of}" if scored else UNSEEN, "-" if scored else UNSEEN)
-    in_view = sum(bool(count) for count in case.organ_voxels.values())
-    absent = [organ_title(organ) for organ in ORGANS if organ not in case.annotated]
+    if case is None and not scored:
+        return UNSEEN, UNSEEN
+    seen = (
+        {organ: count > 0 for organ, count in case.organ_voxels.items()} if case else scored or {}
+    )
+    annotated = case.annotated if case else tuple(seen)
+    in_view = sum(seen.values())
+    absent = [organ_title(organ) for organ in ORGANS if organ not in annotated]
     return f"{in_view} {of}", ", ".join(absent) or "-"
 
 

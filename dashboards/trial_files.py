@@ -110,7 +110,8 @@ def read_overlay(path: Path) -> Overlay:
         raise _unreadable(path, "its arrays do not fit together")
     return Overlay(
         case_id=case_id,
-        image=image.astype(np.float32),
+        # As it was kept: pages hold many of them.
+        image=image.astype(np.float16),
         label=label.astype(np.uint8),
         prediction=prediction.astype(np.uint8),
         spacing_mm=(d, h, w),

@@ -110,7 +110,7 @@ def write_entry(
     try:
         temporary.mkdir()
         facts = _write_files(temporary, volume, checks_version)
-        _move_into_place(temporary, volumes / key)
+        move_into_place(temporary, volumes / key)
         sync(volumes)
     except OSError as error:
         raise _unwritable(volumes, error) from error
@@ -234,7 +234,8 @@ def _organ_voxels(label: UInt8[np.ndarray, "d h w"]) -> dict[str, int]:
     return {organ: int(counts[value]) for value, organ in enumerate(ORGANS, start=1)}
 
 
-def _move_into_place(temporary: Path, target: Path) -> None:
+def move_into_place(temporary: Path, target: Path) -> None:
+    """Rename an entry into its place; where a sound one is, the new one stays where it was."""
     try:
         temporary.rename(target)
     except OSError as error:

@@ -31,8 +31,8 @@ class PreparedSets:
         for folder in dict.fromkeys(self._folders()):
             try:
                 found = open_prepared(folder)
-            except UserError:
-                continue  # moved, or made by another version: as good as absent
+            except (UserError, OSError):
+                continue  # moved, closed to us, or of another version: as good as absent
             self._known[found.fingerprint] = found
             if found.fingerprint == fingerprint:
                 return

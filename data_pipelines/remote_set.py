@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from urllib.parse import urlsplit
 
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, copy_files
 
-from data_pipelines.entries import damaged_file, read_sound_entry
+from data_pipelines.entries import damaged_file, move_into_place, read_sound_entry
 from data_pipelines.prepared_set import (
     RECORD,
     VOLUMES,
@@ -27,6 +28,24 @@ CASES_AT_A_TIME = 8
 """Object stores answer slowly, and many at once."""
 
 OnCase = Callable[[int, int], None]
+
+
+def require_plain(uri: str) -> None:
+    """Refuse an address that says too much, or is none.
+
+    Raises:
+        UserError: It holds keys, which would be shown in messages and to whoever sees the cluster's
+            jobs; or it is a folder.
+    """
+    parts = urlsplit(uri)
+    if parts.username or parts.password:
+        raise UserError(
+            "the address holds keys of the object store",
+            where=f"{parts.scheme}://...@{parts.hostname}{parts.path}",
+            fix="leave them out: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws",
+        )
+    if parts.scheme == "file":
+        raise UserError("a folder needs no address", where=uri, fix=uri.removeprefix("file://"))
 
 
 @dataclass(frozen=True)
@@ -108,8 +127,7 @@ class RemoteSet:
                     where=f"{self.uri}/{VOLUMES}/{case.key}/{damaged}",
                     fix="delete its folder there and publish the set again",
                 )
-            rmtree(target, ignore_errors=True)
-            temporary.rename(target)
+            move_into_place(temporary, target)
         finally:
             rmtree(temporary, ignore_errors=True)
 
@@ -127,19 +145,17 @@ class RemoteSet:
     @contextmanager
     def _opened(self) -> Iterator[tuple[FileSystem, str]]:
         """Open the store; what it refuses is told in our words."""
-        if self.uri.startswith("file:"):
-            raise UserError(
-                "a folder needs no address", where=self.uri, fix=self.uri.removeprefix("file://")
-            )
+        require_plain(self.uri)
         try:
             store, path = FileSystem.from_uri(self.uri)
             yield store, path.rstrip("/")
         except (OSError, ValueError) as error:
             raise UserError(
-                f"The object store refuses: {str(error).splitlines()[0]:.300}",
+                f"It cannot be copied: {str(error).splitlines()[0]:.300}",
                 where=self.uri,
                 fix="check the address, the credentials (for S3: AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or ~/.aws) and AWS_ENDPOINT_URL for a store of your own",
+                "AWS_SECRET_ACCESS_KEY, or ~/.aws), AWS_ENDPOINT_URL for a store of your own, and "
+                "the room on the disk",
             ) from error
 
 

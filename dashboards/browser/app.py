@@ -1,51 +1,27 @@
 """The application: one page with an address for each view, on this machine's loopback alone."""
 
-from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import flask
 from dash import Dash, Input, Output, State, dcc, html, no_update
-from dash.development.base_component import Component
 
-from dashboards.browser.address import Address, read_address
 from dashboards.browser.choices import add_choices
 from dashboards.browser.downloads import add_downloads
-from dashboards.browser.pages import (
-    cases,
-    compare,
-    data,
-    features,
-    labels,
-    studies,
-    studies_compared,
-    study,
-    sweep,
+from dashboards.browser.drawing import (
+    REFUSED,
+    SUBJECTS,
+    draw_live,
+    draw_page,
+    is_outdated,
+    view_of,
 )
-from dashboards.browser.parts import link, refusal
 from dashboards.browser.source import Source
-from dashboards.browser.view import View, nothing
 from dashboards.browser.volumes import add_volumes
 from dashboards.page import page_style
-from voxsiam.errors import UserError
 
 TITLE = "VoxSiam"
 TICK_MS = 3000
-
-SUBJECTS: Mapping[str, tuple[View, ...]] = {
-    "": (studies.VIEW,),
-    "study": (
-        study.VIEW,
-        compare.VIEW,
-        labels.VIEW,
-        features.VIEW,
-        cases.VIEW,
-        data.VIEW,
-    ),
-    "sweep": (sweep.VIEW,),
-    "compare": (studies_compared.VIEW,),
-}
-"""The views of each subject, in the order of their tabs; the first one has no name of its own."""
 
 
 def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
@@ -72,7 +48,9 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
             dcc.Location(id="address", refresh="callback-nav"),
             dcc.Interval(id="tick", interval=TICK_MS),
             html.Header(html.Nav(id="tabs")),
-            html.Main(id="content"),
+            html.Main([html.Div(id="live"), html.Div(id="content")]),
+            dcc.Store(id="drawn"),
+            dcc.Store(id="again"),
         ]
     )
     _add_navigation(app, source)
@@ -81,7 +59,7 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
     for view in (view for views in SUBJECTS.values() for view in views):
         view.register(app, source)
     app.server.add_url_rule("/style.css", "style", _style)
-    add_downloads(app.server, lambda address: _view(address).tables(source, address))
+    add_downloads(app.server, lambda address: view_of(address).tables(source, address))
     add_volumes(app.server, source)
     _lock(app, hosts)
     return app
@@ -91,105 +69,43 @@ def _add_navigation(app: Dash, source: Source) -> None:
     @app.callback(
         Output("content", "children"),
         Output("tabs", "children"),
+        Output("drawn", "data"),
+        Output("live", "children"),
         Input("address", "pathname"),
         Input("address", "search"),
+        Input("again", "data"),
     )
-    def show(path: str | None, query: str | None) -> tuple[Any, Any]:
-        address = read_address(path or "/", query or "")
-        try:
-            if address is None:
-                raise _unknown(path or "/")
-            return _content(source, address), _tabs(source, address)
-        except UserError as error:
-            return refusal(error), _tabs(source, None)
+    def show(path: str | None, query: str | None, _: int | None) -> tuple[Any, Any, str, Any]:
+        content, tabs, mark = draw_page(source, path or "/", query or "")
+        live = None if mark == REFUSED else draw_live(source, path or "/", query or "")
+        return content, tabs, mark, live
 
 
 def _add_news(app: Dash, source: Source) -> None:
     """Draw anew what changes while it is read."""
+    page = State("address", "pathname"), State("address", "search"), State("drawn", "data")
 
     @app.callback(
-        Output("live", "children"),
+        Output("live", "children", allow_duplicate=True),
         Input("tick", "n_intervals"),
-        State("address", "pathname"),
-        State("address", "search"),
+        *page,
         prevent_initial_call=True,
     )
-    def refresh(_: int, path: str | None, query: str | None) -> Any:  # noqa: ANN401
-        address = read_address(path or "/", query or "")
-        if address is None:
-            return no_update
-        try:
-            return _view(address).live(source, address)
-        except UserError as error:
-            return refusal(error)
+    def refresh(_: int, path: str | None, query: str | None, mark: str | None) -> Any:  # noqa: ANN401
+        return no_update if mark == REFUSED else draw_live(source, path or "/", query or "")
 
     @app.callback(
-        Output("content", "children", allow_duplicate=True),
-        Input("tick", "n_intervals"),
-        State("ended", "data"),
-        State("address", "pathname"),
-        State("address", "search"),
-        prevent_initial_call=True,
+        Output("again", "data"), Input("tick", "n_intervals"), *page, prevent_initial_call=True
     )
-    def draw_again(_: int, ended: int | None, path: str | None, query: str | None) -> Any:  # noqa: ANN401
-        """A training has ended: there are new figures everywhere."""
-        address = read_address(path or "/", query or "")
-        try:
-            if address is None or ended is None or _ended(source, address) == ended:
-                return no_update
-            return _content(source, address)
-        except UserError:
-            return no_update
-
-
-def _content(source: Source, address: Address) -> Any:  # noqa: ANN401
-    view = _view(address)
-    parts: list[Component] = [
-        html.Div(view.live(source, address), id="live"),
-        html.Div(view.content(source, address)),
-    ]
-    # There on every page: the callback that reads it is, too.
-    changes = view.live is not nothing
-    parts.append(dcc.Store(id="ended", data=_ended(source, address) if changes else None))
-    return parts
-
-
-def _ended(source: Source, address: Address) -> int:
-    """Count the trainings of a study that have ended."""
-    return sum(trial.state != "running" for trial in source.progress(address.run_id))
-
-
-def _view(address: Address) -> View:
-    views = SUBJECTS.get(address.subject, ())
-    for number, view in enumerate(views):
-        if address.view == ("" if number == 0 else view.name):
-            return view
-    raise _unknown(str(address))
-
-
-def _tabs(source: Source, address: Address | None) -> list[Component]:
-    across = Address("compare")
-    tabs = [
-        link("Studies", Address(), chosen=address == Address()),
-        link("Across studies", across, chosen=address is not None and address.subject == "compare"),
-    ]
-    if address is None or not address.run_id:
-        return tabs
-    name = source.entry(address.run_id).study_id
-    tabs.append(html.Span(name, className="subject"))
-    for number, view in enumerate(SUBJECTS[address.subject]):
-        there = address.at("" if number == 0 else view.name)
-        tabs.append(link(view.title, there, chosen=address.view == there.view))
-    return tabs
+    def look(ticks: int, path: str | None, query: str | None, mark: str | None) -> Any:  # noqa: ANN401
+        """Let the page be drawn again where that would show something else."""
+        outdated = mark is not None and is_outdated(source, path or "/", query or "", mark)
+        return ticks if outdated else no_update
 
 
 def _style() -> flask.Response:
     """Return the sheet that the reports have, too."""
     return flask.Response(page_style(), mimetype="text/css")
-
-
-def _unknown(path: str) -> UserError:
-    return UserError("there is no such page", where=path, fix="start from the list of studies: /")
 
 
 def _lock(app: Dash, hosts: tuple[str, ...]) -> None:

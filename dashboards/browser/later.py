@@ -7,9 +7,8 @@ from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 
 from dashboards.browser.address import Address, read_address
-from dashboards.browser.parts import refusal
+from dashboards.browser.parts import told
 from dashboards.browser.source import Source
-from voxsiam.errors import UserError
 
 Draw = Callable[[Source, Address], Any]
 
@@ -47,5 +46,5 @@ def draw_later(app: Dash, source: Source, name: str, draw: Draw) -> None:
             return None
         try:
             return draw(source, address)
-        except UserError as error:
-            return refusal(error)
+        except Exception as error:  # else the browser shows what was there
+            return told(error)

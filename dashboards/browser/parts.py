@@ -1,5 +1,6 @@
 """What all pages are made of: charts and tables that can be saved, facts, notices, links."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -9,6 +10,8 @@ from dash.development.base_component import Component
 from dashboards.browser.address import Address
 from dashboards.text_table import TextTable
 from voxsiam.errors import UserError
+
+log = logging.getLogger(__name__)
 
 FORMATS = {"csv": "CSV", "tex": "LaTeX"}
 _LONGEST_LINE = 60
@@ -97,6 +100,20 @@ def refusal(error: UserError) -> Component:
         [html.P(html.B(error.what)), html.P(f"where: {error.where}"), html.P(f"fix: {error.fix}")],
         className="banner",
         role="alert",
+    )
+
+
+def told(error: Exception) -> Component:
+    """Say what is wrong; what nobody has foreseen is also printed where the command runs."""
+    if isinstance(error, UserError):
+        return refusal(error)
+    log.error("a page cannot be drawn", exc_info=error)
+    return refusal(
+        UserError(
+            f"this cannot be drawn ({type(error).__name__}: {error!s:.200})",
+            where="voxsiam dashboard",
+            fix="the whole error stands where the command runs; please report it",
+        )
     )
 
 

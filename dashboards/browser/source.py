@@ -24,8 +24,8 @@ from voxsiam.training.config import Recipe
 FRESH_S = 2.0
 """A store is not asked again for what it has just told."""
 
-STUDIES_KEPT = 8
-"""Whole studies in memory, with their test cases: about 20 MB each at the paper's size."""
+STUDIES_KEPT = 4
+"""Whole studies in memory. A finished run keeps one test case: 4 MB at the paper's size."""
 
 T = TypeVar("T")
 
@@ -110,6 +110,11 @@ class Source:
         """Return a sweep."""
         study_id = self.entry(run_id).study_id
         return self._fresh(("sweep", run_id), lambda: load_sweep(self.tracking_uri, study_id))
+
+    def forget(self, run_id: str) -> None:
+        """Read a study anew when it is asked for, however fresh it is."""
+        with self._lock:
+            self._recent.pop(("study", run_id), None)
 
     def run_address(self, run_id: str) -> str:
         """Return where MLflow shows a run."""

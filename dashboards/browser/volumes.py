@@ -90,8 +90,8 @@ def _packed(voxels: UInt8[np.ndarray, "d h w"]) -> flask.Response:
         response.headers["Content-Encoding"] = "gzip"
     response.set_data(content)
     response.headers["Vary"] = "Accept-Encoding"
-    # The address names the voxels' version: what is there never changes.
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    # The page keeps what it needs in memory: no patient shall stay in a browser's files.
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

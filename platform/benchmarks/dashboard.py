@@ -120,7 +120,7 @@ def in_browser(address: str, studies: int) -> None:
             page.get_by_text("Ours beside the paper's").wait_for()
 
         def back() -> None:
-            page.get_by_role("link", name="Studies").click()
+            page.get_by_role("link", name="Studies", exact=True).click()
             first_row.wait_for()
 
         changes = [(_seconds(to_study), _seconds(back)) for _ in range(ROUNDS)]

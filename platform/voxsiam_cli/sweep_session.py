@@ -34,7 +34,7 @@ from voxsiam.orchestration.search_history import DATABASE
 from voxsiam.orchestration.sweep_job import run_sweep
 from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
 from voxsiam.orchestration.tracking.report import keep_report
-from voxsiam.orchestration.tracking.store import check_store
+from voxsiam.orchestration.tracking.store import StoreAwayError, check_store
 from voxsiam.orchestration.tracking.sweep import SweepTracker
 from voxsiam.orchestration.training_node import on_training_node
 from voxsiam.orchestration.workspace import Workspace
@@ -106,6 +106,8 @@ def _final_results(ledger: SweepLedger, uri: str) -> ReportTable | None:
     labels = [label for label, _ in final_rows(ledger.plan, best)]
     try:
         parent = find_study(uri, final_id(ledger.plan, best))
+    except StoreAwayError:
+        raise
     except UserError:
         return None
     return build_table(final_table(SWEEPS[ledger.plan.sweep], labels), load_study(uri, parent))

@@ -145,12 +145,14 @@ def test_a_damaged_volume_is_not_published(prepared, bucket):
         ("s3:///toy", "Missing bucket"),
         ("ftp://lab/toy", "Unrecognized filesystem"),
         ("file:///shared/prepared", "a folder needs no address"),
+        ("s3://KEY:S3CRET@lab/toy", "holds keys"),
     ],
 )
 def test_bad_addresses(bucket, tmp_path, uri, what):
     with pytest.raises(UserError, match=what) as caught:
         RemoteSet(uri).fetch(tmp_path, no_news)
-    assert caught.value.where == uri
+    assert "S3CRET" not in str(caught.value)
+    assert caught.value.where == uri.replace("KEY:S3CRET", "...")
 
 
 def test_a_folder_is_refused_as_an_address(prepared, tmp_path):

@@ -56,6 +56,8 @@ def test_other_requests_have_other_names(text):
         ("stud run table3", "'stud' does not run", "voxsiam submit"),
         ("study", "a command is missing", "voxsiam study"),
         ("study rum table3", "no command 'rum'", "voxsiam study"),
+        ("study run table3 -w /s/w --data s3://K:S@lab/set", "holds keys", "s3://...@lab/set"),
+        ("study run table3 -w /s/w --data prepared", "'prepared' is relative", "--data"),
         # The default workspace lies in the folder where the job runs, which is deleted after it.
         ("study run table3", "'voxsiam-workspace' is relative", "--workspace"),
         ("study run table3 -w w", "'w' is relative", "--workspace"),

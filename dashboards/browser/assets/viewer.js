@@ -242,7 +242,7 @@
 
   class Viewer {
     constructor(element, facts) {
-      Object.assign(this, { element, facts });
+      Object.assign(this, { element, facts, path: window.location.pathname });
       this.count = facts.shape.reduce((a, b) => a * b);
       this.planes = facts.planes.map((plane) => new Plane(plane, facts.shape, facts.spacingMm));
       this.rows = [...new Set(facts.predictions.map((each) => each.row))];
@@ -416,7 +416,8 @@
       const url = new URL(window.location);
       const { facts, at } = this;
       // The reader has gone elsewhere.
-      if (!this.element.isConnected || (url.searchParams.get("case") ?? facts.case) !== facts.case) return;
+      if (!this.element.isConnected || url.pathname !== this.path) return;
+      if ((url.searchParams.get("case") ?? facts.case) !== facts.case) return;
       const set = (name, value) =>
         value === null ? url.searchParams.delete(name) : url.searchParams.set(name, value);
       const { low, high } = facts.grey;
@@ -820,7 +821,8 @@
     const asked = new URLSearchParams(window.location.search);
     for (const element of document.querySelectorAll(".voxel-viewer")) {
       const { viewer } = element;
-      if (!viewer?.at || (asked.get("case") ?? viewer.facts.case) !== viewer.facts.case) continue;
+      if (window.location.pathname !== viewer?.path) continue;
+      if (!viewer.at || (asked.get("case") ?? viewer.facts.case) !== viewer.facts.case) continue;
       clearTimeout(viewer.writing);
       viewer.restore();
       if (asked.has("organ")) element.scrollIntoView({ block: "nearest" });

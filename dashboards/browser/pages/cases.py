@@ -10,14 +10,13 @@ from dash.development.base_component import Component
 
 from dashboards.browser.address import Address, read_address
 from dashboards.browser.case_reader import CaseReader
-from dashboards.browser.parts import chart, notice, refusal, saves
+from dashboards.browser.parts import chart, notice, saves, told
 from dashboards.browser.source import Source
 from dashboards.browser.view import View
 from dashboards.browser.volumes import facts_address
 from dashboards.palette import organ_title
 from dashboards.surfaces import MOST_VIEWS, bodies_of, surfaces
 from dashboards.text_table import TextTable
-from voxsiam.errors import UserError
 
 WORST_SHOWN = 1000
 """Lines of the table of worst cases on the page; the file has all."""
@@ -180,8 +179,8 @@ def _register(app: Dash, source: Source) -> None:
             return no_update
         try:
             return _surfaces(CaseReader(source, address.run_id), address)
-        except UserError as error:
-            return refusal(error)
+        except Exception as error:  # else the browser shows what was there
+            return told(error)
 
 
 def _surfaces(reader: CaseReader, address: Address) -> Component:

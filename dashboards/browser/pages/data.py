@@ -34,6 +34,8 @@ def _content(source: Source, address: Address) -> list[Component]:
         parts.append(_elsewhere(table.results))
     if not splits.runs:
         return [*parts, *_no_split(table.name, splits), *_montage(splits, address)]
+    if splits.notes:
+        parts.append(notice("What follows is said of the runs that could be read.", *splits.notes))
     tables = _fixed_tables(source, address)
     return [
         *parts,

@@ -116,4 +116,9 @@ def _register(app: Dash, source: Source) -> None:
             return no_update
 
 
-VIEW = View("studies", "Studies", _content, _tables, register=_register)
+def _live(source: Source, address: Address) -> None:  # noqa: ARG001
+    """Show nothing; where the store does not answer any more, that is told above the list."""
+    source.studies()
+
+
+VIEW = View("studies", "Studies", _content, _tables, live=_live, register=_register)

@@ -342,7 +342,7 @@ def test_voxels_come_as_they_are_packed_or_not(address, store, trials, page):
     assert facts["grey"] == {"low": -200.0, "high": 250.0, "unit": "HU"}
     label = page.request.get(root + facts["label"])
     assert label.headers["content-encoding"] == "gzip"
-    assert "immutable" in label.headers["cache-control"]
+    assert label.headers["cache-control"] == "no-store"
     assert label.body() == truth_of(1).tobytes()
     image = page.request.get(root + facts["image"])
     assert len(image.body()) == np.prod(SHAPE)

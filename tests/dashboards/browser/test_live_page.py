@@ -59,7 +59,7 @@ def test_a_running_study_is_followed_to_its_end(serve, page, tmp_path):
     study.train(1)
     study.tracker.study_ended("finished")
     page.locator("#live h2").wait_for(state="detached")
-    page.get_by_role("link", name="Studies").click()
+    page.get_by_role("link", name="Studies", exact=True).click()
     page.locator(".ag-row", has_text="2 of 2").wait_for()
 
 

@@ -27,10 +27,10 @@ def test_every_page_of_a_study_opens(store, serve, page):
     page.goto(f"{serve(uri)}/study/{parent}")
     heads = {
         "Compare": "Settings that differ",
-        "Label fractions": "Label fractions",
+        "Label fractions": "How many labelled cases are needed?",
         "Feature space": "Feature space of test voxels",
         "Cases": "Worst cases",
-        "Data": "Data",
+        "Data": "The cases of this study",
     }
     for tab, head in heads.items():
         page.get_by_role("link", name=tab, exact=True).click()

@@ -23,6 +23,9 @@ class SweepTracker:
     def __init__(self, workspace: Workspace, ledger: SweepLedger) -> None:
         self._ledger = ledger
         self._runs = StudyTracker(workspace, tracked_sweep(ledger.plan))
+        # What ended in earlier sessions: failed trials of a sweep are not tried again.
+        self._runs.count(self._ended("failed"), "failed")
+        self._runs.count(self._ended("finished"), "finished")
 
     @property
     def parent(self) -> str:
@@ -49,16 +52,14 @@ class SweepTracker:
 
     def sweep_ended(self, state: TrialState) -> None:
         """Write the trials down once more and end the parent run."""
-        self._runs.complete_finished(
-            [
-                run
-                for trial in self._ledger.trials
-                if trial.state == "finished"
-                for run in self._ledger.runs_of(trial)
-            ]
-        )
+        self._runs.complete_finished(self._ended("finished"))
         self._runs.log_parent({}, 0, {TRIALS_FILE: self._summary()})
         self._runs.study_ended(state)
+
+    def _ended(self, state: TrialState) -> list[TrialPlan]:
+        """List the trainings of the trials that have ended so."""
+        ended = (trial for trial in self._ledger.trials if trial.state == state)
+        return [run for trial in ended for run in self._ledger.runs_of(trial)]
 
     def _summary(self) -> dict[str, Any]:
         ledger = self._ledger

@@ -25,6 +25,7 @@ from voxsiam.orchestration.tracking.store import (
 )
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
+from voxsiam.training.usage import SECONDS
 
 LEAST_PAUSE_S, PAUSE_FACTOR = 5.0, 10.0
 """After a try that failed, the next one waits this long, or this many times as long as it took:
@@ -83,14 +84,14 @@ class StudyTracker:
     def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
         """Complete the run from the trial's files and end it."""
         self._tell(Event(kind="end", time_ms=_now_ms(), trial=trial, state=state, error=error))
-        self._count([trial], state)
+        self.count([trial], state)
 
     def complete_finished(self, finished: list[TrialPlan]) -> None:
         """Make sure that trials which finished while nobody listened are in the store.
 
         What another study has trained gets a run that links to the one it was trained in.
         """
-        self._count(finished, "finished")
+        self.count(finished, "finished")
         # A disk that was full has kept nothing that waits: a pause would end without a try.
         self._next_try = min(self._next_try, time.monotonic())
         if self.catch_up():
@@ -142,7 +143,7 @@ class StudyTracker:
             self._forget(events, done)
         return self.waiting
 
-    def _count(self, trials: Sequence[TrialPlan], state: TrialState) -> None:
+    def count(self, trials: Sequence[TrialPlan], state: TrialState) -> None:
         """Write on the parent how far it is, so that a list of studies needs no other run."""
         new: dict[tuple[str, str], tuple[TrialState, float]] = {
             (trial.row, trial.run.run_id): (state, _seconds(trial)) for trial in trials
@@ -152,8 +153,9 @@ class StudyTracker:
         self._ended |= new
         states = [state for state, _ in self._ended.values()]
         figures = {name: float(states.count(state)) for name, state in PROGRESS.items()}
-        seconds = sum(seconds for _, seconds in self._ended.values())
-        figures[WORKER_HOURS] = seconds * self._job.workers / 3600
+        # Rows that share a run were trained once.
+        seconds = {run: seconds for (_, run), (_, seconds) in self._ended.items()}
+        figures[WORKER_HOURS] = sum(seconds.values()) * self._job.workers / 3600
         # MLflow shows the value of the greatest step: what is finished stays so.
         self.log_parent(figures, states.count("finished"), {})
 
@@ -261,9 +263,12 @@ def _is_final(error: Exception) -> bool:
 
 
 def _seconds(trial: TrialPlan) -> float:
-    """Return how long a finished run took; 0 for one that has not come to its end."""
+    """Return how long the epochs of a finished run took, in whatever processes; 0 for others."""
     file = trial.run.result_file
-    return float(json.loads(file.read_text())["seconds"]) if file.exists() else 0.0
+    if not file.exists():
+        return 0.0
+    records = json.loads(file.read_text())["records"]
+    return sum(float(record.get(SECONDS, 0.0)) for record in records)
 
 
 def _now_ms() -> int:
