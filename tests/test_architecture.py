@@ -103,7 +103,7 @@ COMMANDS = {
         "--validation-fraction",
     },
     "data statistics": {"--json", "--split"},
-    "dashboard": {"--host", "--mlflow-ui", "--port", "--workspace"},
+    "dashboard": {"--data", "--host", "--mlflow-ui", "--port", "--workspace"},
     "demo": {"--workspace"},
     "doctor": {"--json", "--workspace"},
     "evaluate": {

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.faults.small_disk import on_small_disk
+from voxsiam.orchestration.run_files import TEST_FILES
 
 ROOMS = (0, 100_000, 400_000)
 """Bytes that are left: for nothing, for a part of the weights, for a part of the moments."""
@@ -66,7 +67,7 @@ def test_a_store_without_room_costs_no_figure(child, tmp_path, measured, room):
     assert found["status"] == "FINISHED"
     assert found["runs"] == 1
     assert found["equal"], "all epochs are there, once"
-    assert len(found["files"]) == 3
+    assert len(found["files"]) == len(TEST_FILES)
     assert all(found["files"].values())
     measured(metrics_lost=0, files=len(found["files"]))
 

@@ -32,9 +32,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium():
-    """One browser for the whole session; tests that need it are marked browser."""
+    """One browser for these tests; they are marked browser.
+
+    Not for the session: Playwright leaves an event loop running, and others start their own.
+    """
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
