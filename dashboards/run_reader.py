@@ -46,8 +46,13 @@ class RunReader:
         with asking(tracking_uri):
             self._client = MlflowClient(tracking_uri)
 
-    def search(self, condition: str) -> Iterator[Run]:
-        """Walk through the matching runs of the experiment, newest first."""
+    def search(self, condition: str, *, in_order: bool = True) -> Iterator[Run]:
+        """Walk through the matching runs of the experiment, newest first.
+
+        Args:
+            condition: MLflow's filter.
+            in_order: Else in any order: quicker, for who sorts them himself.
+        """
         with asking(self.tracking_uri):
             experiment = self._client.get_experiment_by_name(EXPERIMENT)
         token: str | None = None
@@ -57,7 +62,7 @@ class RunReader:
                     [experiment.experiment_id],
                     condition,
                     max_results=_PAGE,
-                    order_by=["attributes.start_time DESC"],
+                    order_by=["attributes.start_time DESC"] if in_order else None,
                     page_token=token,
                 )
             yield from page

@@ -92,7 +92,7 @@ def list_studies(reader: RunReader) -> list[StudyEntry]:
     entries = [
         _entry(kind, run)
         for kind in kinds
-        for run in reader.search(f"tags.`voxsiam.kind` = '{kind}'")
+        for run in reader.search(f"tags.`voxsiam.kind` = '{kind}'", in_order=False)
     ]
     return sorted(entries, key=lambda entry: entry.started, reverse=True)
 
