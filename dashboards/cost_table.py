@@ -70,7 +70,7 @@ def _texts(cost: Cost) -> tuple[str, ...]:
     return (
         cost.row,
         str(cost.runs),
-        "-" if cost.seconds_a_run is None else _clock(cost.seconds_a_run),
+        "-" if cost.seconds_a_run is None else clock(cost.seconds_a_run),
         hours_text(cost),
         _listed(cost.devices, "-"),
         _number(cost.process_mb, ",.0f"),
@@ -89,7 +89,8 @@ def _listed(texts: Sequence[str], nothing: str) -> str:
     return ", ".join(texts) or nothing
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Write a span of time as 0:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"

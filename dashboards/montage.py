@@ -79,4 +79,4 @@ def _grey(cut: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     low, high = float(cut.min()), float(cut.max())
     if low >= 0 and high <= 1:
         return cut
-    return (cut - low) / (high - low)
+    return (cut - low) / max(high - low, np.finfo(np.float32).tiny)

@@ -5,6 +5,7 @@ from dash.development.base_component import Component
 
 from dashboards.browser.address import Address
 from dashboards.browser.source import Source
+from dashboards.cost_table import clock
 from dashboards.study_list import TrialProgress
 
 PROGRESS_COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left", "Why")
@@ -52,10 +53,3 @@ def _progress_line(source: Source, trial: TrialProgress) -> Component:
             html.Td(trial.error or survived, className="wrapped"),
         ]
     )  # fmt: skip
-
-
-def clock(seconds: float) -> str:
-    """Write a span of time as 1:02:03 or 2:03."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 _GATHERED = 2**15
-"""Numbers of all ranks together up to which a sum is gathered: above, the bytes cost more."""
+"""Numbers of all ranks together up to which a sum is gathered; the bytes grow with the ranks."""
 
 _LOOKING_S = 0.02
-"""Longer than ranks of one machine are apart; one that waits longer had better sleep."""
+"""Ten times what ranks of one machine were found apart; one that waits longer had better sleep."""
 
 
 def is_distributed() -> bool:

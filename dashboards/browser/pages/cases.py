@@ -56,16 +56,16 @@ def _content(source: Source, address: Address) -> list[Component]:
 
 def _viewer(reader: CaseReader, address: Address) -> list[Component]:
     """Return the element that assets/viewer.js fills, with what a reader must know before it."""
-    told: list[Component] = []
+    before: list[Component] = []
     openable = reader.openable
     if reader.prepared is None:
-        told.append(_not_visible(openable))
+        before.append(_not_visible(openable))
     case_id = address.chosen.get("case") or next(iter(openable), "")
     if not case_id:
-        return told
+        return before
     reader.volumes(case_id)
     facts: dict[str, Any] = {"data-viewer": facts_address(address, case_id)}
-    return [*told, html.Div(id="viewer", className="voxel-viewer", **facts)]
+    return [*before, html.Div(id="viewer", className="voxel-viewer", **facts)]
 
 
 def _not_visible(openable: Sequence[str]) -> Component:

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tests.voxsiam.training.gloo import GlooWorker, run_ranks
 from tests.voxsiam.training.toy import make_recipe, make_volume
+from voxsiam.collective import sum_over_ranks
 from voxsiam.training.batch import Batch, rank_part, read_batches
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import Training, build_objective, fit
@@ -106,3 +107,23 @@ def test_a_whole_training_on_two_workers_follows_that_on_one(tmp_path):
 def test_an_objective_without_feature_loss_has_no_heads():
     assert Objective(make_recipe(layers=0)).heads is None
     assert rank_part(CASES, 0, 1) == CASES
+
+
+def add_up(rank, world_size, folder, numbers):
+    start(rank, world_size, folder)
+    given = torch.arange(numbers, dtype=torch.float64).mul(rank + 1).requires_grad_()
+    total = sum_over_ranks(given)
+    # Another weight on every rank: what flows back is the sum of them.
+    (total * (10.0 + rank)).sum().backward()
+    assert given.grad is not None
+    np.savez(Path(folder) / f"rank{rank}.npz", total=total.detach().numpy(), grad=given.grad)
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("numbers", [1, 100, 40_000], ids=["one", "gathered", "reduced"])
+def test_a_sum_over_ranks_is_the_sum_however_large(tmp_path, numbers):
+    run_ranks(add_up, 3, 3, str(tmp_path), numbers)
+    for rank in range(3):
+        found = np.load(tmp_path / f"rank{rank}.npz")
+        np.testing.assert_array_equal(found["total"], np.arange(numbers) * 6.0)
+        np.testing.assert_array_equal(found["grad"], np.full(numbers, 33.0))
