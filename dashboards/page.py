@@ -26,7 +26,16 @@ def render_page(template: str, **content: Any) -> str:  # noqa: ANN401
 
 def page_style() -> str:
     """Return the sheet that all pages share."""
-    return resources.files("dashboards").joinpath("templates", "style.css").read_text()
+    return _template("style.css")
+
+
+def turning_script() -> str:
+    """Return the function turnTogether: it turns every view of a chart when one is turned."""
+    return _template("turn.js")
+
+
+def _template(name: str) -> str:
+    return resources.files("dashboards").joinpath("templates", name).read_text()
 
 
 def chart_fragment(name: str, figure: go.Figure, script: str | None = None) -> str:

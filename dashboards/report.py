@@ -18,12 +18,12 @@ from dashboards.figures import draw_figures
 from dashboards.folder_swap import write_folder
 from dashboards.organ_boxes import missed_by_row
 from dashboards.overlays import draw_overlays
-from dashboards.page import chart_fragment, render_page
+from dashboards.page import chart_fragment, render_page, turning_script
 from dashboards.palette import organ_title
 from dashboards.report_tables import distance_table, patient_table, seed_table
 from dashboards.rows import MEASURES
 from dashboards.settings import settings_table
-from dashboards.surfaces import MOST_VIEWS, TURN_TOGETHER
+from dashboards.surfaces import MOST_VIEWS
 from dashboards.table_files import to_csv, to_json, to_latex, to_markdown
 from dashboards.tables import ReportTable
 from voxsiam.errors import UserError
@@ -31,7 +31,11 @@ from voxsiam.types import ORGANS
 
 PAGE = "index.html"
 OVERLAYS = "pictures/overlays.png"
-SCRIPTS = {"surfaces": TURN_TOGETHER}
+_TURNS = """
+const chart = document.getElementById("{plot_id}");
+chart.on("plotly_relayout", (change) => turnTogether(chart, change));
+"""
+SCRIPTS = {"surfaces": f"{turning_script()}{_TURNS}"}
 """What a chart does beyond what plotly does by itself."""
 
 FILES = {

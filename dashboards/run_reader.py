@@ -89,6 +89,9 @@ class RunReader:
         """Name the artifacts in a folder of a run; none where it cannot be looked into."""
         try:
             check_source(self._client.tracking_uri, run, [folder])
+            own = _own_folder(run)
+            if own is not None:
+                return {str(path.relative_to(own)) for path in (own / folder).iterdir()}
             return {file.path for file in self._client.list_artifacts(run.info.run_id, folder)}
         except (UserError, MlflowException, OSError):
             return set()
@@ -101,9 +104,9 @@ class RunReader:
         try:
             # A server could name any file of this machine, and the report would show it.
             check_source(self._client.tracking_uri, run, [name])
-            root = urlsplit(run.info.artifact_uri or "")
-            if root.scheme in ("", "file"):
-                return read(Path(unquote(root.path)) / name)
+            own = _own_folder(run)
+            if own is not None:
+                return read(own / name)
             with tempfile.TemporaryDirectory() as folder:
                 return read(Path(self._client.download_artifacts(run.info.run_id, name, folder)))
         except UserError as error:
@@ -111,6 +114,12 @@ class RunReader:
         except (MlflowException, OSError) as error:
             noted.append(f"Run {run.info.run_id}: {name} cannot be fetched ({error}).")
         return None
+
+
+def _own_folder(run: Run) -> Path | None:
+    """Return where the artifacts of a run lie; None where another machine has them."""
+    root = urlsplit(run.info.artifact_uri or "")
+    return Path(unquote(root.path)) if root.scheme in ("", "file") else None
 
 
 def tags_of(run: Run, names: tuple[str, ...]) -> dict[str, str]:

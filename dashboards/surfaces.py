@@ -38,21 +38,6 @@ _SMOOTHING_STEPS = 4
 _COLUMNS = 4
 _LIGHT = np.array([-0.3, 0.8, 0.5]) / np.linalg.norm([-0.3, 0.8, 0.5])
 
-TURN_TOGETHER = """
-const chart = document.getElementById("{plot_id}");
-let turning = false;
-chart.on("plotly_relayout", function (change) {
-  const name = Object.keys(change).find((key) => key.endsWith(".camera"));
-  if (turning || !name) return;
-  turning = true;
-  const scenes = Object.keys(chart.layout).filter((key) => /^scene[0-9]*$/.test(key));
-  const cameras = {};
-  scenes.forEach((scene) => { cameras[scene + ".camera"] = change[name]; });
-  Plotly.relayout(chart, cameras).then(() => { turning = false; });
-});
-"""
-"""Turns every view as soon as one has been turned."""
-
 
 @dataclass(frozen=True, eq=False)
 class Surface:

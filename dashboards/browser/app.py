@@ -18,7 +18,7 @@ from dashboards.browser.drawing import (
 )
 from dashboards.browser.source import Source
 from dashboards.browser.volumes import add_volumes
-from dashboards.page import page_style
+from dashboards.page import page_style, turning_script
 
 TITLE = "VoxSiam"
 TICK_MS = 3000
@@ -38,7 +38,10 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
         update_title="",
         suppress_callback_exceptions=True,
         serve_locally=True,
+        # Parts of viewer.mjs, which loads them itself.
+        assets_path_ignore=["viewer"],
         external_stylesheets=["/style.css"],
+        external_scripts=["/turn.js"],
     )
     # It would ask another host whether there is a newer Dash.
     app.enable_dev_tools(debug=False, dev_tools_disable_version_check=True)
@@ -58,7 +61,9 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
     add_choices(app)
     for view in (view for views in SUBJECTS.values() for view in views):
         view.register(app, source)
-    app.server.add_url_rule("/style.css", "style", _style)
+    # What the reports have, too.
+    _add_text(app.server, "style.css", page_style(), "text/css")
+    _add_text(app.server, "turn.js", turning_script(), "text/javascript")
     add_downloads(app.server, lambda address: view_of(address).tables(source, address))
     add_volumes(app.server, source)
     _lock(app, hosts)
@@ -103,9 +108,8 @@ def _add_news(app: Dash, source: Source) -> None:
         return ticks if outdated else no_update
 
 
-def _style() -> flask.Response:
-    """Return the sheet that the reports have, too."""
-    return flask.Response(page_style(), mimetype="text/css")
+def _add_text(server: flask.Flask, name: str, text: str, kind: str) -> None:
+    server.add_url_rule(f"/{name}", name, lambda: flask.Response(text, mimetype=kind))
 
 
 def _lock(app: Dash, hosts: tuple[str, ...]) -> None:

@@ -46,18 +46,21 @@ def chart(name: str, figure: go.Figure | None, caption: str = "") -> Component:
     )
 
 
-def text_table(table: TextTable, address: Address, number: int = 0) -> Component:
+def text_table(
+    table: TextTable, address: Address, number: int = 0, links: Mapping[str, Address] | None = None
+) -> Component:
     """Show a table with links that save it.
 
     Args:
         table: The same that the report writes.
         address: Of the page.
         number: Its place among the page's tables.
+        links: Where the first cell of a line leads, by its text.
     """
     head = html.Thead(html.Tr([html.Th(text) for text in table.header]))
     body = html.Tbody(
         [
-            html.Tr([_cell(table, line, column) for column in range(len(texts))])
+            html.Tr([_cell(table, line, column, links or {}) for column in range(len(texts))])
             for line, texts in enumerate(table.body)
         ]
     )
@@ -132,9 +135,10 @@ def columns(*parts: Component, ratio: Sequence[int] = ()) -> Component:
     )
 
 
-def _cell(table: TextTable, line: int, column: int) -> Component:
+def _cell(table: TextTable, line: int, column: int, links: Mapping[str, Address]) -> Component:
     text = table.body[line][column]
     if column == 0:
-        return html.Th(text, scope="row")
+        there = links.get(text)
+        return html.Th(text if there is None else link(text, there), scope="row")
     name = "wrapped" if len(text) > _LONGEST_LINE else ""
     return html.Td(html.Strong(text) if (line, column) in table.bold else text, className=name)

@@ -125,6 +125,21 @@ def test_missing_and_broken_files_are_noted(store):
         assert sum(name in note for note in loaded.notes) == 1
 
 
+def test_a_trial_whose_manifest_cannot_be_read_is_read_again(store):
+    client, uri, folder, _ = store
+    parent = new_study(store, "unread")
+    run = write_trial(client, folder, parent, Planned("feature (1)", 0, 0.1))
+    client.log_text(run, "[cut", "manifest.json")
+    kept = {}
+    assert any("manifest.json" in note for note in load_study(uri, parent, kept).notes)
+    assert kept == {}
+    log_json(client, run, "manifest.json", {"environment": {"torch": "9.9"}})
+    loaded = load_study(uri, parent, kept)
+    assert loaded.notes == ()
+    assert list(kept.values()) == list(loaded.trials)
+    assert load_study(uri, parent, kept).trials[0] is loaded.trials[0]
+
+
 def test_undefined_scores_stay_undefined(store):
     client, uri, folder, _ = store
     parent = new_study(store, "undefined")

@@ -46,7 +46,7 @@ def _content(source: Source, address: Address) -> list[Component]:
         html.P(_about_worst(reader), className="soft"),
         _grid(reader, address),
         html.H2("Surfaces"),
-        html.P("The ground truth and the rows shown above, from the front: drag to turn.",
+        html.P("The ground truth and the rows shown above, from the front: drag to turn them all.",
                className="soft"),
         html.Button("Draw the surfaces", id="surfaces-draw", className="draw"),
         dcc.Store(id="surfaces-asked"),
@@ -55,7 +55,7 @@ def _content(source: Source, address: Address) -> list[Component]:
 
 
 def _viewer(reader: CaseReader, address: Address) -> list[Component]:
-    """Return the element that assets/viewer.js fills, with what a reader must know before it."""
+    """Return the element that assets/viewer.mjs fills, with what a reader must know before it."""
     before: list[Component] = []
     openable = reader.openable
     if reader.prepared is None:
@@ -161,10 +161,14 @@ def _flag(value: object) -> str:
 def _register(app: Dash, source: Source) -> None:
     # The viewer changes the address without telling Dash.
     app.clientside_callback(
-        ClientsideFunction("viewer", "search"),
+        ClientsideFunction("surfaces", "search"),
         Output("surfaces-asked", "data"),
         Input("surfaces-draw", "n_clicks"),
         prevent_initial_call=True,
+    )
+
+    app.clientside_callback(
+        ClientsideFunction("surfaces", "turn"), Input("chart-surfaces", "relayoutData")
     )
 
     @app.callback(

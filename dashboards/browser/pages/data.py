@@ -7,6 +7,7 @@ from dash import Dash, html
 from dash.development.base_component import Component
 
 from dashboards.browser.address import Address
+from dashboards.browser.case_reader import CaseReader
 from dashboards.browser.choices import choice, choices
 from dashboards.browser.later import draw_later, later
 from dashboards.browser.parts import facts, notice, text_table
@@ -46,7 +47,7 @@ def _content(source: Source, address: Address) -> list[Component]:
         later(CHECKS, address),
         *_montage(splits, address),
         html.H2("Case by case"),
-        text_table(tables[2], address, 2),
+        text_table(tables[2], address, 2, _viewers(source, address)),
     ]
 
 
@@ -115,6 +116,12 @@ def _fixed_tables(source: Source, address: Address) -> tuple[TextTable, ...]:
     table, splits = source.table(address.run_id), source.splits(address.run_id)
     cases = case_table(table, splits, _prepared(source, table.results))
     return row_table(table, splits), run_table(_run(splits, address)), cases
+
+
+def _viewers(source: Source, address: Address) -> dict[str, Address]:
+    """Tell where the cases that can be looked at are shown."""
+    openable = CaseReader(source, address.run_id).openable
+    return {case_id: address.at("cases", case=case_id) for case_id in openable}
 
 
 def _tables(source: Source, address: Address) -> Sequence[TextTable]:

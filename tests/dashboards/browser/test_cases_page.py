@@ -96,7 +96,6 @@ def open_plain(page, address, **query):
              "crosshair": 0, "opacity": 100} | query  # fmt: skip
     page.goto(f"{address}?{'&'.join(f'{k}={v}' for k, v in asked.items())}")
     page.locator(READY).wait_for()
-    page.wait_for_timeout(150)
 
 
 @pytest.mark.parametrize(
@@ -167,17 +166,14 @@ def test_the_planes_scroll_by_wheel_key_click_and_slider(address, page):
     axial.focus()
     for key in ("PageUp", "ArrowUp", "ArrowLeft", "ArrowLeft"):
         page.keyboard.press(key)
-    page.wait_for_timeout(100)
-    assert slices_of(page) == {"axial": 14, "coronal": 17, "sagittal": 18}
+    until(page, lambda: slices_of(page) == {"axial": 14, "coronal": 17, "sagittal": 18})
     box = axial.bounding_box() or {}
     # A quarter from the left is on the patient's right, a quarter from above is in front.
     page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
-    page.wait_for_timeout(100)
-    assert slices_of(page) == {"axial": 14, "coronal": 23, "sagittal": 23}
+    until(page, lambda: slices_of(page) == {"axial": 14, "coronal": 23, "sagittal": 23})
     page.get_by_role("slider", name="sagittal slice").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(100)
-    assert slices_of(page)["sagittal"] == 24
+    until(page, lambda: slices_of(page)["sagittal"] == 24)
 
 
 def test_the_error_map_counts_what_numpy_counts(address, store, trials, page):
@@ -209,7 +205,7 @@ def test_an_address_restores_what_it_was_taken_from(address, page):
     page.goto("about:blank")
     page.goto(url)
     page.locator(READY).wait_for()
-    page.wait_for_timeout(300)
+    page.evaluate("document.querySelector('.voxel-viewer').viewer.writeAddress()")
     assert page.url == url
     assert slices_of(page) == slices
     np.testing.assert_array_equal(picture(page, "sagittal"), before)
@@ -257,11 +253,15 @@ def test_another_case_is_chosen_and_its_file_of_worst_cases_saved(address, page)
 def test_surfaces_are_drawn_for_the_rows_that_are_shown(address, page):
     page.goto(f"{address}?case=001&rows=feature (1)")
     page.locator(READY).wait_for()
+    page.evaluate("window.chart = () => document.querySelector('#surfaces .js-plotly-plot')")
     page.get_by_role("button", name="feature (2)").first.click()
     page.get_by_role("button", name="Draw the surfaces").click()
     page.locator("#surfaces .js-plotly-plot").wait_for()
     for title in ("Ground truth", "feature (1), seed 0", "feature (2), seed 0"):
         page.locator("#surfaces").get_by_text(title).wait_for()
+    turned = {"eye": {"x": 0.5, "y": -1.5, "z": 0.5}}
+    page.evaluate("(camera) => Plotly.relayout(chart(), {'scene.camera': camera})", turned)
+    page.wait_for_function("chart().layout.scene3.camera.eye.y === -1.5")
 
 
 def test_without_the_data_the_one_case_of_the_runs_opens_and_the_page_says_why(store, serve, page):
@@ -283,8 +283,7 @@ def test_a_row_called_like_markup_is_text_and_can_be_addressed(serve, prepared, 
     page.goto(f"{serve(uri, prepared={'d' * 16: prepared}.get)}/study/{parent}/cases?case=000")
     page.locator(READY).wait_for()
     page.get_by_role("button", name=EVIL).first.wait_for()
-    page.wait_for_timeout(300)
-    assert chosen(page)["rows"] == EVIL
+    until(page, lambda: chosen(page).get("rows") == EVIL)
     page.reload()
     page.locator(READY).wait_for()
     assert EVIL in page.locator("button[aria-pressed=true]").nth(1).inner_text()

@@ -37,6 +37,11 @@ def test_organs_checks_and_pictures_with_the_prepared_set(shares_store, serve, p
     assert page.get_by_text("not visible from here").count() == 0
     assert "p-c1" in table_of(page, "Cases").get_by_role("row", name="c1").inner_text()
     table_of(page, "Checks").get_by_text("x9: no image").wait_for()
+    cases = table_of(page, "Cases")
+    tested = cases.get_by_role("row").filter(has_text="test").get_by_role("link")
+    name = tested.first.inner_text()
+    tested.first.click()
+    page.locator(f".voxel-viewer[data-state=ready][data-viewer*='{name}']").wait_for()
 
 
 def test_runs_that_name_no_cases(store, serve, page):
