@@ -1,5 +1,7 @@
 """Prepared sets in an object store: S3's protocol, spoken by moto's server on this machine."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -7,6 +9,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from data_pipelines import remote_set
 from data_pipelines.remote_set import RemoteSet
 from tests.prepared_folder import build_prepared
 from voxsiam.errors import UserError
@@ -112,6 +115,23 @@ def test_a_fetch_that_was_cut_off_goes_on(published, prepared, tmp_path):
     next(half.glob("volumes/*/image.npy")).write_bytes(b"cut")
     fetched = published.fetch(tmp_path / "cache", no_news)
     assert contents(fetched.root) == contents(prepared.root)
+
+
+def test_two_that_fetch_at_once_get_one_whole_set(published, prepared, tmp_path, monkeypatch):
+    copy = remote_set.copy_files
+    # Both have every case beside its place before either moves one there.
+    together = threading.Barrier(2 * len(prepared.cases), timeout=60)
+
+    def copy_together(*args, **more):
+        copy(*args, **more)
+        together.wait()
+
+    monkeypatch.setattr(remote_set, "copy_files", copy_together)
+    with ThreadPoolExecutor(2) as pool:
+        fetches = [pool.submit(published.fetch, tmp_path / "cache", no_news) for _ in range(2)]
+        first, second = (each.result() for each in fetches)
+    assert first.root == second.root
+    assert contents(first.root) == contents(prepared.root)
 
 
 @pytest.mark.parametrize("name", ["image.npy", "label.npy", "native_label.npy.gz"])
