@@ -22,6 +22,7 @@ from dashboards.page import page_style, turning_script
 
 TITLE = "VoxSiam"
 TICK_MS = 3000
+_OPENING = "Reading the tracking store ..."
 
 
 def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
@@ -51,7 +52,7 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
             dcc.Location(id="address", refresh="callback-nav"),
             dcc.Interval(id="tick", interval=TICK_MS),
             html.Header(html.Nav(id="tabs")),
-            html.Main([html.Div(id="live"), html.Div(id="content")]),
+            html.Main([html.Div(id="live"), html.Div(_OPENING, id="content")]),
             dcc.Store(id="drawn"),
             dcc.Store(id="again"),
         ]
