@@ -16,7 +16,16 @@ def test_the_packages_lie_side_by_side_and_nothing_else_does(tmp_path):
     assert found == {*PACKAGES, "fold0.json"}
     files = [path for path in (tmp_path / "code").rglob("*") if path.is_file()]
     assert size == sum(path.stat().st_size for path in files)
-    assert {path.suffix for path in files} <= {".py", ".j2", ".json", ".js", ".css", ".md", ""}
+    assert {path.suffix for path in files} <= {
+        ".py",
+        ".j2",
+        ".json",
+        ".js",
+        ".mjs",
+        ".css",
+        ".md",
+        "",
+    }
     # The pages need their templates there too.
     assert any(path.suffix == ".j2" for path in files)
     assert not any("__pycache__" in path.parts for path in files)
