@@ -1,6 +1,5 @@
 """Several nodes: real raylets beside the session's own."""
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from mlflow.tracking import MlflowClient
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from tests.integration.nodes import extra_node, head_is_full
-from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_plan
+from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, losses, make_plan
 from voxsiam.errors import UserError
 from voxsiam.orchestration import node_checks
 from voxsiam.orchestration.capacity import Capacity
@@ -29,10 +28,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
 @pytest.fixture
 def workspace(tmp_path):
     return Workspace(tmp_path / "workspace")
-
-
-def losses(run):
-    return [record["train/loss"] for record in json.loads(run.result_file.read_text())["records"]]
 
 
 def unbroken(folder, workers=1):

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
@@ -10,6 +8,7 @@ from tests.voxsiam.orchestration.toy_study import (
     Recorder,
     Spoiled,
     ToyCases,
+    losses,
     make_plan,
 )
 from voxsiam.inference.model_folder import load_model
@@ -30,10 +29,6 @@ pytestmark = pytest.mark.usefixtures("ray_instance")
 @pytest.fixture
 def workspace(tmp_path):
     return Workspace(tmp_path / "workspace")
-
-
-def losses(run):
-    return [record["train/loss"] for record in json.loads(run.result_file.read_text())["records"]]
 
 
 def children(client, parent):

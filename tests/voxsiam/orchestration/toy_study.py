@@ -1,5 +1,6 @@
 """A study of three rows on made-up volumes."""
 
+import json
 import os
 from pathlib import Path
 
@@ -48,6 +49,11 @@ def make_plan(workspace: Workspace, *, workers: int = 1, rows: int = 3) -> Study
         workers=workers,
         trials=trials,
     )
+
+
+def losses(run: RunPlan) -> list[float]:
+    """Training loss of each epoch of a finished run."""
+    return [record["train/loss"] for record in json.loads(run.result_file.read_text())["records"]]
 
 
 class ToyCases:
