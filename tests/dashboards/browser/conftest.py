@@ -60,7 +60,7 @@ def page(chromium):
         "request",
         lambda r: (
             foreign.append(r.url)
-            if not r.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+            if not r.url.startswith(("http://127.0.0.1:", "file:", "data:", "blob:"))
             else None
         ),
     )
