@@ -10,6 +10,7 @@ from dashboards.palette import ORGAN_COLOURS
 from dashboards.results import load_study
 from dashboards.run_reader import RunReader
 from dashboards.trial_files import read_prediction
+from tests.dashboards.browser.polling import until
 from tests.dashboards.prepared_cases import truth_of, write_prepared
 from tests.dashboards.study_store import EVIL, SHAPE, STUDY_ID, Planned, open_client, write_study
 from voxsiam.types import ORGANS
@@ -56,15 +57,6 @@ def slices_of(page):
 
 def chosen(page):
     return {k: v[0] for k, v in parse_qs(urlsplit(page.url).query).items()}
-
-
-def until(page, told):
-    """Wait until a Python function says so: the page's policy forbids to poll in its own words."""
-    for _ in range(200):
-        if told():
-            return
-        page.wait_for_timeout(25)
-    pytest.fail(f"it never came to that: {page.url}")
 
 
 def picture(page, plane):
@@ -261,7 +253,7 @@ def test_surfaces_are_drawn_for_the_rows_that_are_shown(address, page):
         page.locator("#surfaces").get_by_text(title).wait_for()
     turned = {"eye": {"x": 0.5, "y": -1.5, "z": 0.5}}
     page.evaluate("(camera) => Plotly.relayout(chart(), {'scene.camera': camera})", turned)
-    page.wait_for_function("chart().layout.scene3.camera.eye.y === -1.5")
+    until(page, lambda: page.evaluate("chart().layout.scene3.camera.eye.y === -1.5"))
 
 
 def test_without_the_data_the_one_case_of_the_runs_opens_and_the_page_says_why(store, serve, page):
