@@ -12,7 +12,7 @@ import math
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,22 +157,38 @@ def _run(plan: StudyPlan, workspace: Workspace, slots: int, seconds: float) -> d
         ),
     )
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    start = time.monotonic()
+    start, started = time.monotonic(), time.time()
     tuner.fit()
     took = time.monotonic() - start
     ideal = math.ceil(len(configs) / slots) * seconds
+    ends_s = sorted(trial.run.result_file.stat().st_mtime - started for trial in plan.trials)
     return {
         "trials": len(configs),
         "finished": len(configs) - len(ledger.unfinished()),
         "seconds": round(took, 1),
         "ideal_s": round(ideal, 1),
         "overhead_ms_a_trial": round(1000 * (took - ideal) / len(configs), 1),
+        "all_slots_in_use_s": round(ends_s[min(slots, len(ends_s)) - 1] - seconds, 1),
+        "steady_overhead_percent": _steady_overhead(ends_s, slots, seconds),
         "driver_busy_ms_a_trial": {
             name: round(1000 * value / len(configs), 1) for name, value in spent_s.items()
         },
         "ledger_kB": round(ledger.path.stat().st_size / 1000),
         "driver_MiB": round(psutil.Process().memory_info().rss / 2**20),
     }
+
+
+def _steady_overhead(ends_s: Sequence[float], slots: int, seconds: float) -> float | None:
+    """Per cent by which trials take longer than they sleep, once all processes are there.
+
+    From the rate of trials between the second trial of the last slot and the end of the queue;
+    None where there are not so many.
+    """
+    first, last = 2 * slots, len(ends_s) - slots
+    if last <= first:
+        return None
+    rate = (last - first) / (ends_s[last] - ends_s[first])
+    return round(100 * (slots / rate / seconds - 1), 1)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,16 @@ import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.orchestration.run_plan import RunPlan
-from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import Frozen, Shape
 
 TrialState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted"]
@@ -138,10 +140,16 @@ class Ledger:
                 ) from None
             yield
 
+    @cached_property
+    def _plan_text(self) -> str:
+        """The plan, written out once: with a thousand trials that takes longer than all else."""
+        return json.dumps(self.plan.model_dump(mode="json"), indent=1)
+
     def _write(self) -> None:
-        plan = self.plan.model_dump(mode="json")
-        content = {"version": LEDGER_VERSION, "plan": plan, "states": self._states}
-        write_json(self.path, content)
+        states = json.dumps(self._states, indent=1)
+        text = f'{{"version": {LEDGER_VERSION}, "plan": {self._plan_text}, "states": {states}}}'
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(self.path, text)
 
 
 def find_ledgers(workspace: Workspace, study: str | None = None) -> list[Ledger]:
