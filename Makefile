@@ -31,10 +31,10 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: install  ## within 12 minutes on 2 cores
+test: install  ## 12 minutes on 2 cores, twice that on slow ones
 	$(BIN)/pytest -m "not slow"
 
-test-all: install  ## everything, within 45 minutes on 2 cores
+test-all: install  ## everything, 45 minutes on 2 cores, twice that on slow ones
 	$(BIN)/pytest
 
 clean:
