@@ -15,31 +15,48 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 from voxsiam.orchestration.cluster import local_cpus, object_store_bytes, start_ray
-from voxsiam.orchestration.job_cluster import JobCluster
 from voxsiam.orchestration.ray_access import OUTSIDE
 
 FIRST_STEP = re.compile(r"first optimiser step ([\d.]+) s after .*?, ([\d.]+) s after the command")
 
 
 def submit(address: str, words: list[str]) -> tuple[str, float]:
-    """Send a study as a job and wait for its end; return what it printed and when it was sent."""
+    """Send a study as a job and wait for its end.
+
+    Returns:
+        What it printed, and the seconds until its driver, a process of this machine, began.
+    """
     sent = time.time()
     command = [sys.executable, "-m", "voxsiam_cli", "submit", "--address", address, "--", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
-    return done.stdout, sent
+    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    driver = None
+    while driver is None and job.poll() is None:
+        time.sleep(0.2)
+        driver = driver_of(words)
+    printed, _ = job.communicate()
+    if job.returncode or driver is None:
+        raise RuntimeError(printed)
+    return printed, driver - sent
+
+
+def driver_of(words: list[str]) -> float | None:
+    """Find when the process that runs these words, and is not the one that sent them, began."""
+    for process in psutil.process_iter(["cmdline", "create_time"]):
+        told = process.info["cmdline"] or []
+        if "submit" not in told and set(words) <= set(told):
+            return process.info["create_time"]
+    return None
 
 
 def first_step(address: str, words: list[str]) -> dict[str, float]:
     """Measure one job: seconds to its driver's start, and to the first optimiser step."""
-    said, sent = submit(address, words)
-    newest = JobCluster(address).jobs()[-1]
-    found = FIRST_STEP.search(said)
-    if found is None or newest.started is None:
-        raise RuntimeError(said)
-    driver = newest.started.timestamp() - sent
+    printed, driver = submit(address, words)
+    found = FIRST_STEP.search(printed)
+    if found is None:
+        raise RuntimeError(printed)
     return {"driver started": driver, "first step": driver + float(found[2])}
 
 
