@@ -47,6 +47,13 @@ def chromium():
         browser.close()
 
 
+def is_ours(request):
+    """Tell whether a request stays with us; files are for a page that is itself a file."""
+    if request.url.startswith("file:"):
+        return not request.frame.url.startswith("http")
+    return request.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
 @pytest.fixture
 def page(chromium):
     """A page as a laptop shows it; nothing it loads may come from elsewhere, no script may fail."""
@@ -56,14 +63,7 @@ def page(chromium):
     faults, foreign = [], []
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-    opened.on(
-        "request",
-        lambda r: (
-            foreign.append(r.url)
-            if not r.url.startswith(("http://127.0.0.1:", "file:", "data:", "blob:"))
-            else None
-        ),
-    )
+    opened.on("request", lambda r: None if is_ours(r) else foreign.append(r.url))
     yield opened
     context.close()
     assert foreign == []
