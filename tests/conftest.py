@@ -14,7 +14,8 @@ from voxsiam.orchestration.ray_access import OUTSIDE
 from voxsiam.volumes.preparation import PreparationConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PYTHON_PATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "platform")))
+PYTHON_PATH = str(REPOSITORY)
+"""Of the tests themselves; the packages are installed."""
 
 
 MAY_SKIP = {"gpu", "shared_data", "postgres", "browser"}

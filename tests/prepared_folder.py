@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from data_pipelines.case_task import CaseReady, CaseRequest, prepare_case
-from data_pipelines.prepared_set import (
+from voxsiam.volumes.preparation import PREPARATION_VERSION
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_data.case_task import CaseReady, CaseRequest, prepare_case
+from voxsiam_data.prepared_set import (
     PreparedCase,
     PreparedRecord,
     PreparedSet,
     data_fingerprint,
     open_prepared,
 )
-from data_pipelines.sources.detect import read_source
-from voxsiam.volumes.preparation import PREPARATION_VERSION
-from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_data.sources.detect import read_source
 
 
 def build_prepared(root: Path, source: Path, config: PreparationConfig) -> PreparedSet:

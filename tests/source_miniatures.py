@@ -9,12 +9,12 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from data_pipelines.label_protocols import PROTOCOLS
-from data_pipelines.manifest import Case
 from tests.nifti_files import ras_affine, write_scan
 from tests.small_data_sets import write_case_folders, write_nnunet
 from voxsiam.types import ORGANS
 from voxsiam.volumes.image_files import read_image
+from voxsiam_data.label_protocols import PROTOCOLS
+from voxsiam_data.manifest import Case
 
 SPACING_MM = 5.0
 AFFINE = ras_affine((SPACING_MM,) * 3, (-80.0, -70.0, 0.0))

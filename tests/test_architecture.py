@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import sys
-import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,13 @@ import typer
 from voxsiam_cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = {"data_pipelines", "experiments", "dashboards", "tests"}
+SOURCE_ROOTS = {
+    "platform": {"voxsiam", "voxsiam_cli"},
+    "data_pipelines": {"voxsiam_data"},
+    "experiments": {"voxsiam_experiments"},
+    "dashboards": {"voxsiam_dashboards"},
+}
+"""The four rooms of the project: folders without code of their own, and the packages they hold."""
 
 
 def tracked():
@@ -21,12 +27,12 @@ def tracked():
     return [Path(line) for line in found.splitlines() if (ROOT / line).exists()]
 
 
-def test_platform_is_a_source_root_and_never_a_package():
-    assert not list((ROOT / "platform").glob("*.py"))
-    assert {p.name for p in (ROOT / "platform").iterdir() if (p / "__init__.py").exists()} == {
-        "voxsiam",
-        "voxsiam_cli",
-    }
+@pytest.mark.parametrize("root", SOURCE_ROOTS)
+def test_a_source_root_is_never_a_package(root):
+    assert not list((ROOT / root).glob("*.py"))
+    packages = {path.parent.name for path in (ROOT / root).glob("*/__init__.py")}
+    assert packages == SOURCE_ROOTS[root]
+    assert all((ROOT / root / package / "py.typed").exists() for package in packages)
 
 
 def test_the_standard_library_keeps_the_name_platform():
@@ -42,10 +48,21 @@ def test_the_packages_at_the_root_are_the_known_ones():
     found = {
         path.parts[0] for path in tracked() if path.name == "__init__.py" and len(path.parts) > 1
     }
-    assert found == PACKAGES | {"platform"}
-    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    wheel = set(built["targets"]["wheel"]["packages"])
-    assert wheel == (PACKAGES - {"tests"}) | {"platform/voxsiam", "platform/voxsiam_cli"}
+    assert found == {*SOURCE_ROOTS, "tests"}
+
+
+def test_the_wheel_puts_only_names_of_our_own_into_site_packages(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    (wheel,) = tmp_path.iterdir()
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert packages == set.union(*SOURCE_ROOTS.values())
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
+    sources = {path for path in tracked() if path.parts[1:2] and path.parts[1] in packages}
+    assert {str(Path(*path.parts[1:])) for path in sources if path.parts[0] in SOURCE_ROOTS} == {
+        name for name in names if ".dist-info/" not in name
+    }
 
 
 def test_no_file_is_called_a_utility():

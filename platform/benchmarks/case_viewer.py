@@ -23,10 +23,6 @@ from mlflow.tracking import MlflowClient
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from dashboards.browser.app import create_app
-from dashboards.browser.source import Source
-from data_pipelines.entries import write_entry
-from data_pipelines.prepared_set import PreparedCase, PreparedSet
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.run_files import write_predictions, write_scores
 from voxsiam.types import ORGANS, Shape
@@ -34,6 +30,10 @@ from voxsiam.volumes.orientation import axis_order
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_dashboards.browser.app import create_app
+from voxsiam_dashboards.browser.source import Source
+from voxsiam_data.entries import write_entry
+from voxsiam_data.prepared_set import PreparedCase, PreparedSet
 
 CASE, DATA, ROWS = "large", "d" * 16, ("first", "second")
 SPACING_MM = (1.5, 0.8, 0.8)

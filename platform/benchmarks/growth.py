@@ -17,16 +17,16 @@ from typing import TypeVar
 import numpy as np
 import psutil
 
-from data_pipelines.prepare import prepare
-from data_pipelines.prepared_set import open_prepared
-from data_pipelines.sources.detect import read_source
-from data_pipelines.splits.holdout import split_cases
 from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.batch import epoch_plan
 from voxsiam.types import NUM_CLASSES
 from voxsiam.volumes.nifti import write_nifti
 from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_data.prepare import prepare
+from voxsiam_data.prepared_set import open_prepared
+from voxsiam_data.sources.detect import read_source
+from voxsiam_data.splits.holdout import split_cases
 
 T = TypeVar("T")
 CONFIG = PreparationConfig(grid_dhw=(16, 16, 16))

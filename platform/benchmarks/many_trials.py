@@ -20,8 +20,6 @@ import psutil
 import ray
 from ray import tune
 
-from experiments.presets import PRESETS
-from experiments.studies import STUDIES
 from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, TrialState
 from voxsiam.orchestration.ray_access import keep_token_private, on_loopback
 from voxsiam.orchestration.run_plan import RunData, RunPlan, run_identity
@@ -33,6 +31,8 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
 from voxsiam.types import Split
 from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_experiments.presets import PRESETS
+from voxsiam_experiments.studies import STUDIES
 
 EPOCHS = 5
 SPLIT = Split(train=("a", "b"), validation=("v",), test=("t",))

@@ -24,13 +24,13 @@ from monai.transforms.spatial.dictionary import Orientationd, Resized
 from monai.transforms.utility.dictionary import EnsureChannelFirstd
 from pairs import show
 
-from data_pipelines.phantom.case import make_phantom
 from voxsiam.types import NUM_CLASSES, Shape
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.nifti import write_nifti
 from voxsiam.volumes.preparation import prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.resampling import resample_linear, resample_nearest
+from voxsiam_data.phantom.case import make_phantom
 
 NATIVE_DHW: Shape = (129, 512, 512)
 ROUNDS = 7

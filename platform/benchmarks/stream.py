@@ -24,8 +24,15 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from torch.utils.data import DataLoader, Dataset
 
-from data_pipelines.entries import write_entry
-from data_pipelines.prepared_set import (
+from voxsiam.orchestration.cluster import ray_instance
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.batch import epoch_plan, read_batches
+from voxsiam.volumes.orientation import AxisOrder
+from voxsiam.volumes.placement import Placement, whole_box
+from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_data.entries import write_entry
+from voxsiam_data.prepared_set import (
     RECORD,
     VOLUMES,
     PreparedCase,
@@ -35,14 +42,7 @@ from data_pipelines.prepared_set import (
     open_prepared,
     read_arrays,
 )
-from data_pipelines.stream import SharedVolumes, StreamedVolumes, share_volumes
-from voxsiam.orchestration.cluster import ray_instance
-from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.batch import epoch_plan, read_batches
-from voxsiam.volumes.orientation import AxisOrder
-from voxsiam.volumes.placement import Placement, whole_box
-from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
-from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_data.stream import SharedVolumes, StreamedVolumes, share_volumes
 
 ROUNDS, EPOCHS = 3, 6
 BATCH, LOADER_PROCESSES = 4, 2

@@ -20,7 +20,6 @@ from monai.metrics.utils import get_edge_surface_distance
 from pairs import show, time_in_turn
 from torch import Tensor
 
-from data_pipelines.phantom.case import make_phantom
 from voxsiam.metrics.agreement import Agreement, agreements
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.organ_boxes import organ_boxes
@@ -28,6 +27,7 @@ from voxsiam.metrics.scoring_rules import DEFAULT_RULES
 from voxsiam.metrics.surface import SurfaceDistances, surface_distances
 from voxsiam.types import ORGANS, Shape, Spacing
 from voxsiam.volumes.resampling import resample_linear, resample_nearest
+from voxsiam_data.phantom.case import make_phantom
 
 GRID_DHW: Shape = (64, 128, 128)
 NATIVE_DHW: Shape = (129, 512, 512)

@@ -6,10 +6,10 @@ Run: .venv/bin/python platform/benchmarks/train_step.py
 import torch
 from pairs import show, time_in_turn
 
-from experiments.presets import PRESETS
-from experiments.recipes import voxel_simsiam
 from voxsiam.training.config import NumericsConfig
 from voxsiam.training.numerics import TrainingStep, resolve_numerics
+from voxsiam_experiments.presets import PRESETS
+from voxsiam_experiments.recipes import voxel_simsiam
 
 CASES, ROUNDS = 4, 9
 

@@ -24,11 +24,6 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from data_pipelines.prepared_set import PreparedSet, open_prepared
-from data_pipelines.stream import SharedVolumes, share_volumes
-from experiments.plan import Choices, plan_study
-from experiments.presets import PRESETS
-from experiments.trainings import TRAININGS
 from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.ledger import Ledger, StudyPlan
@@ -41,6 +36,11 @@ from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import Training, fit
 from voxsiam_cli.datasets import require_prepared
 from voxsiam_cli.options import parse_grid
+from voxsiam_data.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.stream import SharedVolumes, share_volumes
+from voxsiam_experiments.plan import Choices, plan_study
+from voxsiam_experiments.presets import PRESETS
+from voxsiam_experiments.trainings import TRAININGS
 
 TABLE = TRAININGS["voxel_simsiam"]
 

@@ -39,11 +39,11 @@ def dashboard(
 
     MLFLOW_TRACKING_URI=http://mlflow.lab:5000 voxsiam dashboard --port 8051 --data prepared/
     """
-    from dashboards.browser.serve import serve
-    from dashboards.browser.source import Source
-    from data_pipelines.prepared_set import open_prepared
-    from data_pipelines.prepared_sets import PreparedSets
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_dashboards.browser.serve import serve
+    from voxsiam_dashboards.browser.source import Source
+    from voxsiam_data.prepared_set import open_prepared
+    from voxsiam_data.prepared_sets import PreparedSets
 
     if host not in LOOPBACK:
         raise UserError(

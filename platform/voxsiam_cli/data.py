@@ -36,7 +36,7 @@ def phantom(
 
     Example: voxsiam data phantom --cases 10 --seed 1 -o phantoms
     """
-    from data_pipelines.phantom.dataset import write_phantoms
+    from voxsiam_data.phantom.dataset import write_phantoms
 
     with Steps("phantoms") as steps:
         write_phantoms(output, cases=cases, seed=seed, anatomy=anatomy, on_case=steps)
@@ -92,9 +92,9 @@ def prepare(  # noqa: PLR0913
 
     voxsiam data prepare downloads --paper -o prepared-paper
     """  # fmt: skip
-    from data_pipelines.case_task import CaseRefused
-    from data_pipelines.prepare import BadCases
     from voxsiam_cli.datasets import choose_preparation, prepare_source
+    from voxsiam_data.case_task import CaseRefused
+    from voxsiam_data.prepare import BadCases
 
     config = choose_preparation(parse_grid(grid), settings or ())
     options = data_sources.SourceOptions(
@@ -122,7 +122,7 @@ def describe(
     """List the cases of a prepared set."""
     from rich.table import Table
 
-    from data_pipelines.prepared_set import open_prepared
+    from voxsiam_data.prepared_set import open_prepared
 
     opened = open_prepared(prepared)
     rows = opened.describe()

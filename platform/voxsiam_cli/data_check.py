@@ -15,7 +15,7 @@ from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from data_pipelines.checks.check import CheckReport
+    from voxsiam_data.checks.check import CheckReport
 
 MAX_ROWS = 60
 STYLES = {"refuse": "bold red", "repair": "yellow", "note": "cyan"}
@@ -41,11 +41,11 @@ def check(
     """
     from dataclasses import replace
 
-    from dashboards.check_page import check_page_folder, write_check_page
-    from data_pipelines.checks.check import check_manifest
-    from data_pipelines.checks.record import record_of
-    from data_pipelines.label_protocols import protocol as named
-    from data_pipelines.sources.detect import find_source
+    from voxsiam_dashboards.check_page import check_page_folder, write_check_page
+    from voxsiam_data.checks.check import check_manifest
+    from voxsiam_data.checks.record import record_of
+    from voxsiam_data.label_protocols import protocol as named
+    from voxsiam_data.sources.detect import find_source
 
     if output is not None:
         check_page_folder(output)

@@ -16,8 +16,8 @@ from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from data_pipelines.prepared_set import PreparedSet
     from voxsiam.types import Split
+    from voxsiam_data.prepared_set import PreparedSet
 
 SHOWN = ("fold", "train", "validation", "test", "unused", "patients", "sources of the test")
 
@@ -54,10 +54,10 @@ def split(  # noqa: PLR0913
 
     voxsiam data split prepared --from splits_final.json --fold 0 --fraction 0.1 -o tenth.csv
     """
-    from data_pipelines.prepared_set import open_prepared
-    from data_pipelines.splits.absent_organs import absent_organs
-    from data_pipelines.splits.leaks import check_split
-    from data_pipelines.splits.split_file import write_splits
+    from voxsiam_data.prepared_set import open_prepared
+    from voxsiam_data.splits.absent_organs import absent_organs
+    from voxsiam_data.splits.leaks import check_split
+    from voxsiam_data.splits.split_file import write_splits
 
     opened = open_prepared(prepared)
     wish = _Wish(test_fraction, folds, given, validation_fraction, seed)
@@ -101,9 +101,9 @@ class _Wish:
 
 
 def _splits(prepared: "PreparedSet", wish: _Wish) -> "Sequence[Split]":
-    from data_pipelines.splits.folds import fold_cases
-    from data_pipelines.splits.holdout import PAPER_TEST_FRACTION, split_cases
-    from data_pipelines.splits.split_file import read_splits
+    from voxsiam_data.splits.folds import fold_cases
+    from voxsiam_data.splits.holdout import PAPER_TEST_FRACTION, split_cases
+    from voxsiam_data.splits.split_file import read_splits
 
     validation, seed = wish.validation_fraction, wish.seed
     if wish.given is not None:
@@ -132,8 +132,8 @@ def _adapted(
     splits: "Sequence[Split]", prepared: "PreparedSet", wish: _Wish, fraction: float
 ) -> "list[Split]":
     """Draw the validation part that fixed lists leave open, then thin out the training cases."""
-    from data_pipelines.splits.holdout import with_validation
-    from data_pipelines.splits.label_fraction import with_label_fraction
+    from voxsiam_data.splits.holdout import with_validation
+    from voxsiam_data.splits.label_fraction import with_label_fraction
 
     cases, seed, validation = prepared.cases, wish.seed, wish.validation_fraction
     whole = [with_validation(each, cases, fraction=validation, seed=seed) for each in splits]

@@ -23,10 +23,10 @@ def statistics(
 
     Example: voxsiam data statistics prepared --split split.csv
     """
-    from data_pipelines.intensity_statistics import compute_statistics, keep_statistics
-    from data_pipelines.prepared_set import open_prepared
-    from data_pipelines.splits.leaks import check_split
-    from data_pipelines.splits.split_file import read_one_split
+    from voxsiam_data.intensity_statistics import compute_statistics, keep_statistics
+    from voxsiam_data.prepared_set import open_prepared
+    from voxsiam_data.splits.leaks import check_split
+    from voxsiam_data.splits.split_file import read_one_split
 
     opened, chosen = open_prepared(prepared), read_one_split(split)
     check_split(chosen, opened, str(split))

@@ -5,14 +5,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from data_pipelines.case_task import CaseRefused
-from data_pipelines.manifest import Manifest
-from data_pipelines.phantom.dataset import write_phantoms
-from data_pipelines.prepare import BadCases, prepare
-from data_pipelines.prepared_set import PreparedSet, open_prepared
-from data_pipelines.remote_set import RemoteSet
-from data_pipelines.sources.detect import read_source
-from experiments.presets import Preset
 from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.workspace import Workspace
@@ -21,6 +13,14 @@ from voxsiam.types import Shape
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_cli.console import Steps, say
 from voxsiam_cli.options import is_uri
+from voxsiam_data.case_task import CaseRefused
+from voxsiam_data.manifest import Manifest
+from voxsiam_data.phantom.dataset import write_phantoms
+from voxsiam_data.prepare import BadCases, prepare
+from voxsiam_data.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.remote_set import RemoteSet
+from voxsiam_data.sources.detect import read_source
+from voxsiam_experiments.presets import Preset
 
 PHANTOM_SEED = 0
 PHANTOM_SLICE_MM = (3.0, 5.0)

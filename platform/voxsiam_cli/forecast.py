@@ -8,22 +8,22 @@ from voxsiam.errors import UserError
 from voxsiam_cli.console import clock, console, say
 
 if TYPE_CHECKING:
-    from experiments.forecast import Forecast
-    from experiments.plan import Choices
-    from experiments.presets import Preset
-    from experiments.sweep_plan import Search
-    from experiments.sweeps import Sweep
-    from experiments.table import Table
     from voxsiam.orchestration.sweep_ledger import Budget
     from voxsiam.types import Shape
+    from voxsiam_experiments.forecast import Forecast
+    from voxsiam_experiments.plan import Choices
+    from voxsiam_experiments.presets import Preset
+    from voxsiam_experiments.sweep_plan import Search
+    from voxsiam_experiments.sweeps import Sweep
+    from voxsiam_experiments.table import Table
 
 
 def forecast_study(
     table: "Table", preset: "Preset", data: str | None, choices: "Choices"
 ) -> "Forecast":
     """Say what a study will cost; nothing is made or started."""
-    from experiments.forecast import Trainings, forecast
-    from experiments.plan import sized_recipes
+    from voxsiam_experiments.forecast import Trainings, forecast
+    from voxsiam_experiments.plan import sized_recipes
 
     grid, train, scored = _sizes(preset, data, choices)
     seeds, workers = choices.seeds or preset.seeds, choices.workers or preset.workers
@@ -40,8 +40,8 @@ def forecast_sweep(
     budget: "Budget",
 ) -> "Forecast":  # fmt: skip
     """Say what a sweep will cost at most; nothing is made or started."""
-    from experiments.forecast import Trainings, forecast
-    from experiments.sweep_plan import VALIDATION_FRACTION, search_space
+    from voxsiam_experiments.forecast import Trainings, forecast
+    from voxsiam_experiments.sweep_plan import VALIDATION_FRACTION, search_space
 
     grid, train, scored = _sizes(preset, data, choices)
     if not scored:
@@ -88,8 +88,8 @@ def show_forecast(found: "Forecast") -> None:
 
 def _sizes(preset: "Preset", data: str | None, choices: "Choices") -> tuple["Shape", int, int]:
     """Return grid, training cases and validation cases."""
-    from experiments.plan import split_of
     from voxsiam_cli.datasets import list_data
+    from voxsiam_experiments.plan import split_of
 
     if data is not None:
         prepared = list_data(data)

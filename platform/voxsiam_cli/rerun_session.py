@@ -4,8 +4,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_pipelines.prepared_set import PreparedSet, open_prepared
-from data_pipelines.stream import open_volumes
 from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.cluster import ray_instance
 from voxsiam.orchestration.ledger import find_ledgers
@@ -18,6 +16,8 @@ from voxsiam.training.config import METHOD_VERSION
 from voxsiam_cli.console import say
 from voxsiam_cli.live import LiveStudy
 from voxsiam_cli.model_source import find_trial, is_run_id
+from voxsiam_data.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.stream import open_volumes
 
 MANIFEST = "manifest.json"
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.table import Table as Grid
 
-from experiments.presets import PRESETS, Preset
-from experiments.studies import STUDIES, TABLES
-from experiments.table import Table
 from voxsiam.errors import UserError, nearest_name
 from voxsiam_cli import study_compare, study_evidence
 from voxsiam_cli.console import console, print_json
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+from voxsiam_experiments.presets import PRESETS, Preset
+from voxsiam_experiments.studies import STUDIES, TABLES
+from voxsiam_experiments.table import Table
 
 if TYPE_CHECKING:
-    from experiments.plan import Choices
     from voxsiam.orchestration.ledger import Ledger
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_experiments.plan import Choices
 
 Entry = TypeVar("Entry")
 
@@ -182,8 +182,8 @@ def read_choices(
     split: Path | None,
 ) -> "Choices":
     """Put what a user asks for beyond the preset together; the split's file is read here."""
-    from data_pipelines.splits.split_file import read_one_split
-    from experiments.plan import Choices
+    from voxsiam_data.splits.split_file import read_one_split
+    from voxsiam_experiments.plan import Choices
 
     return Choices(
         seeds=seeds,

@@ -11,11 +11,11 @@ from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
 if TYPE_CHECKING:
-    from dashboards.compare import ComparedRow, RowPair
-    from dashboards.results import StudyResults
-    from dashboards.text_table import TextTable
-    from experiments.table import Table
     from voxsiam.orchestration.ledger import Ledger
+    from voxsiam_dashboards.compare import ComparedRow, RowPair
+    from voxsiam_dashboards.results import StudyResults
+    from voxsiam_dashboards.text_table import TextTable
+    from voxsiam_experiments.table import Table
 
 Side = Annotated[
     str, typer.Argument(help="A study (table3), its id, or a row: 'table3/feature (3)'.")
@@ -35,7 +35,7 @@ def compare(
 
     voxsiam study compare table3-tiny-0a1b2c3d table3-tiny-4e5f6a7b
     """
-    from dashboards.compare import compare_studies, compare_two_rows
+    from voxsiam_dashboards.compare import compare_studies, compare_two_rows
 
     sides = [_find(text, workspace) for text in (first, second)]
     (study_a, row_a), (study_b, row_b) = sides
@@ -57,9 +57,9 @@ def compare(
 
 def _find(text: str, workspace: Path) -> "tuple[StudyResults, ComparedRow | None]":
     """Return the study that a side names, and the row where it names one."""
-    from dashboards.compare import ComparedRow
-    from dashboards.results import find_study, load_study
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_dashboards.compare import ComparedRow
+    from voxsiam_dashboards.results import find_study, load_study
 
     study, _, label = text.partition("/")
     plan = _ledger(study, workspace).plan
@@ -101,7 +101,7 @@ def _table(study: str) -> "Table":
 def _show(
     differing: dict[str, tuple[str, ...]], pairs: "tuple[RowPair, ...]", *, of_studies: bool
 ) -> None:
-    from dashboards.compare import effects_table, settings_text_table
+    from voxsiam_dashboards.compare import effects_table, settings_text_table
 
     if of_studies:
         _print(settings_text_table(differing, "The studies differ in"))
@@ -111,7 +111,7 @@ def _show(
 
 
 def _print(table: "TextTable") -> None:
-    from dashboards.table_files import terminal_table
+    from voxsiam_dashboards.table_files import terminal_table
 
     if table.body:
         console.print(terminal_table(table))

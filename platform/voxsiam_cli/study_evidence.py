@@ -10,9 +10,9 @@ from voxsiam_cli.console import print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
 if TYPE_CHECKING:
-    from dashboards.evidence.study import Evidence
     from voxsiam.orchestration.repetition import Repetition
     from voxsiam_cli.rerun_session import Rerun
+    from voxsiam_dashboards.evidence.study import Evidence
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
 StudyId = Annotated[str | None, typer.Option(help="Which one; that of the report by default.")]
@@ -30,9 +30,9 @@ def verify(
 
     Example: voxsiam study verify table3
     """
-    from dashboards.evidence.study import reported_study, verify_study
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.study import find_table
+    from voxsiam_dashboards.evidence.study import reported_study, verify_study
 
     table, folder = find_table(name), Folder(workspace)
     report = folder.report(table.name)

@@ -1,13 +1,13 @@
 """voxsiam study report --all: every study of a workspace, and one page over them."""
 
-from dashboards.results import find_study, load_study
-from dashboards.study_index import IndexEntry, write_index
-from dashboards.tables import build_table
-from experiments.studies import STUDIES
 from voxsiam.orchestration.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import say
 from voxsiam_cli.study_session import write_kept_report
+from voxsiam_dashboards.results import find_study, load_study
+from voxsiam_dashboards.study_index import IndexEntry, write_index
+from voxsiam_dashboards.tables import build_table
+from voxsiam_experiments.studies import STUDIES
 
 
 def report_all(workspace: Workspace) -> None:

@@ -6,16 +6,6 @@ from pathlib import Path
 
 import typer
 
-from dashboards.report import write_report
-from dashboards.results import find_study, load_study
-from dashboards.table_files import side_by_side
-from dashboards.tables import ReportTable, build_table
-from data_pipelines.prepared_set import PreparedSet, open_prepared
-from data_pipelines.stream import open_volumes
-from experiments.plan import Choices, check_choices, plan_study, request_id
-from experiments.presets import Preset
-from experiments.studies import STUDIES
-from experiments.table import Table
 from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.cluster import ray_instance
@@ -31,6 +21,16 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.datasets import require_prepared
 from voxsiam_cli.live import LiveStudy
+from voxsiam_dashboards.report import write_report
+from voxsiam_dashboards.results import find_study, load_study
+from voxsiam_dashboards.table_files import side_by_side
+from voxsiam_dashboards.tables import ReportTable, build_table
+from voxsiam_data.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.stream import open_volumes
+from voxsiam_experiments.plan import Choices, check_choices, plan_study, request_id
+from voxsiam_experiments.presets import Preset
+from voxsiam_experiments.studies import STUDIES
+from voxsiam_experiments.table import Table
 
 
 def start_study(

@@ -15,7 +15,7 @@ from voxsiam_cli.console import say
 from voxsiam_cli.jobs import DEFAULT_ADDRESS, Address, follow_job
 from voxsiam_cli.remote_command import read_command
 
-PACKAGES = ("voxsiam", "voxsiam_cli", "data_pipelines", "experiments", "dashboards")
+PACKAGES = ("voxsiam", "voxsiam_cli", "voxsiam_data", "voxsiam_experiments", "voxsiam_dashboards")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 from rich.table import Table as Grid
 
-from experiments.sweeps import SWEEPS
 from voxsiam.errors import UserError
 from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
@@ -22,12 +21,13 @@ from voxsiam_cli.study import (
     find_preset,
     read_choices,
 )
+from voxsiam_experiments.sweeps import SWEEPS
 
 if TYPE_CHECKING:
-    from experiments.sweep_plan import Search
-    from experiments.sweeps import Sweep
     from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_experiments.sweep_plan import Search
+    from voxsiam_experiments.sweeps import Sweep
 
 app = typer.Typer(
     help="Searches: lambda, layers, voxels, heads, or all of them.", no_args_is_help=True
@@ -160,8 +160,8 @@ def find_sweep(name: str) -> "Sweep":
 
 
 def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -> "Search":
-    from experiments.sweep_plan import Search
     from voxsiam.orchestration.sweep_ledger import Objective, Sampler
+    from voxsiam_experiments.sweep_plan import Search
 
     known = {each: each for each in get_args(Objective)}
     named = tuple(

@@ -7,25 +7,6 @@ from pathlib import Path
 import typer
 from rich.table import Table as Grid
 
-from dashboards.results import find_study, load_study
-from dashboards.sweep_report import write_sweep_report
-from dashboards.sweep_results import load_sweep
-from dashboards.table_files import side_by_side
-from dashboards.tables import ReportTable, build_table
-from data_pipelines.prepared_set import PreparedSet
-from data_pipelines.stream import open_volumes
-from experiments.plan import Choices
-from experiments.presets import Preset
-from experiments.sweep_plan import (
-    Search,
-    check_search,
-    final_id,
-    final_rows,
-    final_table,
-    plan_final,
-    plan_sweep,
-)
-from experiments.sweeps import SWEEPS, Sweep
 from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.capacity import Capacity
 from voxsiam.orchestration.cluster import ray_instance
@@ -42,6 +23,25 @@ from voxsiam_cli.console import console, say
 from voxsiam_cli.datasets import require_prepared
 from voxsiam_cli.live_sweep import LiveSweep, told
 from voxsiam_cli.study_session import exit_on_failure, open_planned, reporting, run_ledger
+from voxsiam_dashboards.results import find_study, load_study
+from voxsiam_dashboards.sweep_report import write_sweep_report
+from voxsiam_dashboards.sweep_results import load_sweep
+from voxsiam_dashboards.table_files import side_by_side
+from voxsiam_dashboards.tables import ReportTable, build_table
+from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_data.stream import open_volumes
+from voxsiam_experiments.plan import Choices
+from voxsiam_experiments.presets import Preset
+from voxsiam_experiments.sweep_plan import (
+    Search,
+    check_search,
+    final_id,
+    final_rows,
+    final_table,
+    plan_final,
+    plan_sweep,
+)
+from voxsiam_experiments.sweeps import SWEEPS, Sweep
 
 
 def start_sweep(

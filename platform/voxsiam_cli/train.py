@@ -47,10 +47,10 @@ def train(  # noqa: PLR0913
 
     voxsiam train unet3d --set feature_loss='{"layers": 3, "weight": 10}'
     """
-    from experiments.trainings import TRAININGS
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.datasets import fetch_data
     from voxsiam_cli.study_session import start_study
+    from voxsiam_experiments.trainings import TRAININGS
 
     table = find_named("recipe", recipe, TRAININGS, "voxsiam train")
     choices = read_choices(seeds, workers, gpu_share, settings, split)

@@ -2,7 +2,7 @@
 
 300 NIfTI and 60 DICOM headers are part of the tests. By hand, from the top of the repository:
 
-    PYTHONPATH=platform:. .venv/bin/python -m tests.bad_inputs.fuzz --nifti 10000 --dicom 2000
+    .venv/bin/python -m tests.bad_inputs.fuzz --nifti 10000 --dicom 2000
 
 A header that crashes the process stays in the folder that is printed first.
 """

@@ -9,11 +9,11 @@ import random
 import sys
 from pathlib import Path
 
-from dashboards.report import write_report
-from dashboards.results import find_study, load_study
-from dashboards.tables import build_table
-from tests.dashboards.study_store import STUDY_ID, TABLE, open_client, write_study
 from tests.faults.killed_calls import count_calls, forked, kill_at
+from tests.voxsiam_dashboards.study_store import STUDY_ID, TABLE, open_client, write_study
+from voxsiam_dashboards.report import write_report
+from voxsiam_dashboards.results import find_study, load_study
+from voxsiam_dashboards.tables import build_table
 
 OLD, NEW = "http://old.example:5000", "http://new.example:5000"
 

@@ -11,9 +11,6 @@ from pathlib import Path
 import torch
 from mlflow.tracking import MlflowClient
 
-from data_pipelines.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
-from data_pipelines.entries import damaged_file
-from data_pipelines.sources.detect import read_source
 from tests.faults.small_disk import full
 from tests.small_data_sets import SMALL, write_case_folders
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
@@ -22,6 +19,9 @@ from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
+from voxsiam_data.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
+from voxsiam_data.entries import damaged_file
+from voxsiam_data.sources.detect import read_source
 
 
 def cache(folder: Path, room: int) -> dict:

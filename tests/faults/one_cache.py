@@ -8,11 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from data_pipelines.case_task import CaseReady, CaseRequest, prepare_case
-from data_pipelines.entries import damaged_file
-from data_pipelines.sources.detect import read_source
 from tests.faults.killed_calls import end_of, start
 from tests.small_data_sets import SMALL, write_case_folders
+from voxsiam_data.case_task import CaseReady, CaseRequest, prepare_case
+from voxsiam_data.entries import damaged_file
+from voxsiam_data.sources.detect import read_source
 
 WRITERS = 3
 

@@ -12,8 +12,13 @@ from pathlib import Path
 import numpy as np
 import ray
 
-from data_pipelines.entries import write_entry
-from data_pipelines.prepared_set import (
+from tests.conftest import PYTHON_PATH
+from voxsiam.volumes.orientation import AxisOrder
+from voxsiam.volumes.placement import Placement, whole_box
+from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_data.entries import write_entry
+from voxsiam_data.prepared_set import (
     RECORD,
     VOLUMES,
     PreparedCase,
@@ -22,17 +27,7 @@ from data_pipelines.prepared_set import (
     data_fingerprint,
     open_prepared,
 )
-from data_pipelines.stream import (
-    StreamedVolumes,
-    open_volumes,
-    share_volumes,
-    volume_bytes,
-)
-from tests.conftest import PYTHON_PATH
-from voxsiam.volumes.orientation import AxisOrder
-from voxsiam.volumes.placement import Placement, whole_box
-from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
-from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_data.stream import StreamedVolumes, open_volumes, share_volumes, volume_bytes
 
 STORE = 80_000_000
 CASES, GRID = 130, (64, 64, 64)

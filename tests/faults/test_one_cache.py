@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from data_pipelines.entries import damaged_file
-from data_pipelines.prepared_set import open_prepared
 from tests.small_data_sets import write_case_folders
+from voxsiam_data.entries import damaged_file
+from voxsiam_data.prepared_set import open_prepared
 
 
 @pytest.mark.slow

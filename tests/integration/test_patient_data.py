@@ -12,10 +12,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dashboards.report import write_report
-from dashboards.results import load_study
-from dashboards.tables import build_table
-from experiments.studies import STUDIES
 from tests.dicom_files import PATIENT, write_series
 from tests.nifti_files import phantom_ct, ras_affine
 from tests.prepared_folder import build_prepared
@@ -31,6 +27,10 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.types import Split
 from voxsiam_cli.app import app
+from voxsiam_dashboards.report import write_report
+from voxsiam_dashboards.results import load_study
+from voxsiam_dashboards.tables import build_table
+from voxsiam_experiments.studies import STUDIES
 
 HEADER = {"descrip": PATIENT[0], "db_name": PATIENT[1], "aux_file": PATIENT[2]}
 SOURCE = "Mueller-Hans-Ward-7"

@@ -10,17 +10,6 @@ import zlib
 import pytest
 import torch
 
-from dashboards.trial_files import (
-    read_cases,
-    read_features,
-    read_object,
-    read_overlay,
-    read_prediction,
-)
-from data_pipelines.entries import NATIVE_LABEL, read_facts, read_native_label
-from data_pipelines.prepared_set import open_prepared, read_arrays
-from data_pipelines.sources.text_files import read_csv_rows, read_json_object
-from data_pipelines.splits.split_file import read_splits
 from tests.security.gadgets import disguises, gadgets
 from tests.voxsiam.inference.small_models import CPU, describe
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
@@ -35,6 +24,17 @@ from voxsiam.orchestration.study_job import run_study
 from voxsiam.orchestration.sweep_ledger import SweepLedger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, _sha256_json, restore
+from voxsiam_dashboards.trial_files import (
+    read_cases,
+    read_features,
+    read_object,
+    read_overlay,
+    read_prediction,
+)
+from voxsiam_data.entries import NATIVE_LABEL, read_facts, read_native_label
+from voxsiam_data.prepared_set import open_prepared, read_arrays
+from voxsiam_data.sources.text_files import read_csv_rows, read_json_object
+from voxsiam_data.splits.split_file import read_splits
 
 REFUSALS = (UserError, ValueError, OSError, EOFError, zlib.error)
 

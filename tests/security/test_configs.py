@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from experiments.recipes import voxel_simsiam
 from tests.security.test_code_execution import READERS
 from tests.voxsiam.inference.small_models import CPU, reseal, write_random_model
 from tests.voxsiam.orchestration.toy_study import make_plan
@@ -17,14 +16,15 @@ from voxsiam.orchestration.ledger import Ledger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
 from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_experiments.recipes import voxel_simsiam
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     "platform/voxsiam",
     "platform/voxsiam_cli",
-    "data_pipelines",
-    "experiments",
-    "dashboards",
+    "data_pipelines/voxsiam_data",
+    "experiments/voxsiam_experiments",
+    "dashboards/voxsiam_dashboards",
 )
 
 FORBIDDEN_IMPORTS = {

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from data_pipelines.prepared_set import PreparedCase, PreparedRecord, data_fingerprint
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_cli.data import app
 from voxsiam_cli.datasets import choose_preparation
+from voxsiam_data.prepared_set import PreparedCase, PreparedRecord, data_fingerprint
 
 
 def test_without_settings_everything_but_the_grid_is_the_papers():

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.conftest import REPOSITORY
-from tests.data_pipelines.checks.trunks import trunk, write_case
+from tests.voxsiam_data.checks.trunks import trunk, write_case
 from voxsiam.errors import UserError
 from voxsiam_cli.data import app
 

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from data_pipelines.prepared_set import open_prepared
-from data_pipelines.sources import catalogue
 from tests.small_data_sets import write_case_folders
 from tests.source_miniatures import (
     abdomen,
@@ -20,6 +18,8 @@ from tests.source_miniatures import (
 from voxsiam.errors import UserError
 from voxsiam_cli import datasets
 from voxsiam_cli.data import app
+from voxsiam_data.prepared_set import open_prepared
+from voxsiam_data.sources import catalogue
 
 GRID = ("--grid", "16x16x16")
 
@@ -84,7 +84,7 @@ def test_fetch_tells_where_the_files_are(tmp_path, monkeypatch):
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     known = catalogue.Download("cropping.csv", "http://127.0.0.1:9/none", sha256)
     rows = (replace(catalogue.CATALOGUE[0], downloads=(known,)),)
-    monkeypatch.setattr("data_pipelines.sources.fetch.CATALOGUE", rows)
+    monkeypatch.setattr("voxsiam_data.sources.fetch.CATALOGUE", rows)
     done = run("fetch", "zenodo-labels", "-o", tmp_path)
     assert done.exit_code == 0
     assert str(file) in done.output

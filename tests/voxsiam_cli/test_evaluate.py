@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import typer
 
-from data_pipelines.label_protocols import PROTOCOLS
 from tests.nifti_files import ras_affine, write_scan
 from voxsiam.errors import UserError
 from voxsiam.metrics.empty_masks import empty_mask_policy
 from voxsiam.metrics.organ_score import MEASURES, OrganScore
 from voxsiam.types import ORGANS
 from voxsiam_cli.evaluate import evaluate
+from voxsiam_data.label_protocols import PROTOCOLS
 
 AFFINE = ras_affine((1.0, 1.0, 2.0))
 

@@ -1,10 +1,10 @@
 import pytest
 
-from data_pipelines.prepare import prepare
-from data_pipelines.sources.detect import read_source
 from voxsiam.errors import UserError
 from voxsiam.orchestration.capacity import Capacity
 from voxsiam_cli.study_session import open_planned
+from voxsiam_data.prepare import prepare
+from voxsiam_data.sources.detect import read_source
 
 
 def test_volumes_that_were_prepared_otherwise_are_refused(

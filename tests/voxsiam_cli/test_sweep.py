@@ -3,7 +3,6 @@ import json
 import pytest
 import typer
 
-from experiments.sweeps import SWEEPS
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.errors import UserError
 from voxsiam.orchestration.capacity import Capacity, Node
@@ -11,6 +10,7 @@ from voxsiam.orchestration.sweep_ledger import Budget
 from voxsiam_cli.app import app
 from voxsiam_cli.live_sweep import LiveSweep
 from voxsiam_cli.sweep_session import _check_budget, _exit_without_winner
+from voxsiam_experiments.sweeps import SWEEPS
 
 
 def voxsiam(*arguments):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from dashboards.trial_files import read_cases, read_overlay, read_prediction
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.run_files import TEST_FILES
@@ -15,6 +14,7 @@ from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.types import ORGANS
+from voxsiam_dashboards.trial_files import read_cases, read_overlay, read_prediction
 
 
 def execute(run):

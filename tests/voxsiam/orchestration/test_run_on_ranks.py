@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dashboards.trial_files import read_cases
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_run
 from tests.voxsiam.training.gloo import GlooWorker, group, run_ranks
 from voxsiam.orchestration.run import execute_run
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
+from voxsiam_dashboards.trial_files import read_cases
 
 
 def execute_on_rank(rank, world_size, folder):

@@ -1,10 +1,10 @@
 import pytest
 from pydantic import ValidationError
 
-from experiments.recipes import voxel_simsiam
 from tests.voxsiam.orchestration.toy_sweep import SETTINGS
 from voxsiam.errors import UserError
 from voxsiam.orchestration.search_space import SearchSpace, Setting
+from voxsiam_experiments.recipes import voxel_simsiam
 
 VOXELS = Setting(
     name="voxels",

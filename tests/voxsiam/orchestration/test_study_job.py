@@ -2,7 +2,6 @@ import pytest
 import torch
 from mlflow.tracking import MlflowClient
 
-from dashboards.results import load_study
 from tests.voxsiam.orchestration.toy_study import (
     DieOnce,
     Recorder,
@@ -22,6 +21,7 @@ from voxsiam.orchestration.tracking.job import tracked_study
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
+from voxsiam_dashboards.results import load_study
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
 

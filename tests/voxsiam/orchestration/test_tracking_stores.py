@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from mlflow.tracking import MlflowClient
 
-from dashboards.results import load_study
 from tests.conftest import REPOSITORY
 from tests.postgres import find_programs, postgres
 from tests.tracking_server import free_port, serving
@@ -24,6 +23,7 @@ from voxsiam.orchestration.tracking.server import TrackingServer
 from voxsiam.orchestration.tracking.write import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
+from voxsiam_dashboards.results import load_study
 
 BENCHMARK = REPOSITORY / "platform" / "benchmarks" / "tracking.py"
 

@@ -1,7 +1,7 @@
-from experiments.recipes import unet3d, voxel_simsiam
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.orchestration.tracking.trial_note import trial_tags
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam_experiments.recipes import unet3d, voxel_simsiam
 
 
 def tags_of(tmp_path, recipe):

@@ -2,7 +2,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from tests.data_pipelines.checks.trunks import (
+from tests.voxsiam_data.checks.trunks import (
     SPACING,
     VALUES,
     known,

@@ -1,0 +1,140 @@
+"""The application: one page with an address for each view, on this machine's loopback alone."""
+
+from html import escape
+from typing import Any
+
+import flask
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from voxsiam_dashboards.browser.choices import add_choices
+from voxsiam_dashboards.browser.downloads import add_downloads
+from voxsiam_dashboards.browser.drawing import (
+    REFUSED,
+    SUBJECTS,
+    draw_live,
+    draw_page,
+    is_outdated,
+    view_of,
+)
+from voxsiam_dashboards.browser.source import Source
+from voxsiam_dashboards.browser.volumes import add_volumes
+from voxsiam_dashboards.page import page_style, turning_script
+
+TITLE = "VoxSiam"
+TICK_MS = 3000
+_OPENING = "Reading the tracking store ..."
+
+
+def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
+    """Build the application.
+
+    Args:
+        source: What it shows.
+        hosts: Names by which it may be addressed, with the port: a page of another name that
+            leads here (DNS rebinding) is refused.
+    """
+    app = Dash(
+        __name__,
+        title=TITLE,
+        update_title="",
+        suppress_callback_exceptions=True,
+        serve_locally=True,
+        # Parts of viewer.mjs, which loads them itself.
+        assets_path_ignore=["viewer"],
+        external_stylesheets=["/style.css"],
+        external_scripts=["/turn.js"],
+    )
+    # It would ask another host whether there is a newer Dash.
+    app.enable_dev_tools(debug=False, dev_tools_disable_version_check=True)
+    app.layout = html.Div(
+        [
+            # A choice changes the address; the page follows without being loaded anew.
+            dcc.Location(id="address", refresh="callback-nav"),
+            dcc.Interval(id="tick", interval=TICK_MS),
+            html.Header(html.Nav(id="tabs")),
+            html.Main([html.Div(id="live"), html.Div(_OPENING, id="content")]),
+            dcc.Store(id="drawn"),
+            dcc.Store(id="again"),
+        ]
+    )
+    _add_navigation(app, source)
+    _add_news(app, source)
+    add_choices(app)
+    for view in (view for views in SUBJECTS.values() for view in views):
+        view.register(app, source)
+    # What the reports have, too.
+    _add_text(app.server, "style.css", page_style(), "text/css")
+    _add_text(app.server, "turn.js", turning_script(), "text/javascript")
+    add_downloads(app.server, lambda address: view_of(address).tables(source, address))
+    add_volumes(app.server, source)
+    _lock(app, hosts)
+    return app
+
+
+def _add_navigation(app: Dash, source: Source) -> None:
+    @app.callback(
+        Output("content", "children"),
+        Output("tabs", "children"),
+        Output("drawn", "data"),
+        Output("live", "children"),
+        Input("address", "pathname"),
+        Input("address", "search"),
+        Input("again", "data"),
+    )
+    def show(path: str | None, query: str | None, _: int | None) -> tuple[Any, Any, str, Any]:
+        content, tabs, mark = draw_page(source, path or "/", query or "")
+        live = None if mark == REFUSED else draw_live(source, path or "/", query or "")
+        return content, tabs, mark, live
+
+
+def _add_news(app: Dash, source: Source) -> None:
+    """Draw anew what changes while it is read."""
+    page = State("address", "pathname"), State("address", "search"), State("drawn", "data")
+
+    @app.callback(
+        Output("live", "children", allow_duplicate=True),
+        Input("tick", "n_intervals"),
+        *page,
+        prevent_initial_call=True,
+    )
+    def refresh(_: int, path: str | None, query: str | None, mark: str | None) -> Any:  # noqa: ANN401
+        return no_update if mark == REFUSED else draw_live(source, path or "/", query or "")
+
+    @app.callback(
+        Output("again", "data"), Input("tick", "n_intervals"), *page, prevent_initial_call=True
+    )
+    def look(ticks: int, path: str | None, query: str | None, mark: str | None) -> Any:  # noqa: ANN401
+        """Let the page be drawn again where that would show something else."""
+        outdated = mark is not None and is_outdated(source, path or "/", query or "", mark)
+        return ticks if outdated else no_update
+
+
+def _add_text(server: flask.Flask, name: str, text: str, kind: str) -> None:
+    server.add_url_rule(f"/{name}", name, lambda: flask.Response(text, mimetype=kind))
+
+
+def _lock(app: Dash, hosts: tuple[str, ...]) -> None:
+    """Answer to our own names alone, and let no page ask another host for anything."""
+    # Dash's own script in the page.
+    scripts = " ".join(app.csp_hashes())
+    policy = (
+        f"default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+        "form-action 'none'; object-src 'none'"
+    )
+
+    @app.server.before_request
+    def refuse_other_names() -> flask.Response | None:
+        origin = flask.request.headers.get("Origin", "")
+        foreign = origin and origin.partition("://")[2] not in hosts
+        if flask.request.host not in hosts or foreign:
+            told = f"this page answers to {', '.join(hosts)} alone, not to {flask.request.host}"
+            return flask.Response(escape(told), 403, mimetype="text/plain")
+        return None
+
+    @app.server.after_request
+    def add_policy(response: flask.Response) -> flask.Response:
+        response.headers["Content-Security-Policy"] = policy
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response

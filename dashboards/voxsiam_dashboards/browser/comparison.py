@@ -1,0 +1,82 @@
+"""Two sides compared: what the page of a study and the one across studies both show."""
+
+from collections.abc import Sequence
+
+from dash import html
+from dash.development.base_component import Component
+
+from voxsiam.errors import UserError
+from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.parts import chart, refusal, text_table
+from voxsiam_dashboards.browser.sides import side_by_side
+from voxsiam_dashboards.captions import CAPTIONS
+from voxsiam_dashboards.charts import learning_curves
+from voxsiam_dashboards.compare import (
+    ComparedRow,
+    RowPair,
+    compare_two_rows,
+    effects_table,
+    settings_text_table,
+    study_differences,
+)
+from voxsiam_dashboards.missed_organs import missed_table
+from voxsiam_dashboards.organ_boxes import organ_boxes
+from voxsiam_dashboards.patient_scatter import measure_panels, patient_scatter
+from voxsiam_dashboards.tables import ReportTable
+from voxsiam_dashboards.text_table import TextTable
+
+Sides = tuple[ComparedRow, ComparedRow]
+
+
+def comparison(sides: Sides, tables: Sequence[ReportTable], address: Address) -> list[Component]:
+    """Show two sides beside each other; what cannot be compared yet says why.
+
+    Args:
+        sides: A and B.
+        tables: Of A's study and of B's.
+        address: Of the page.
+    """
+    both = side_by_side(*sides, tables)
+    curves = chart("curves", learning_curves(both), CAPTIONS["curves"])
+    try:
+        pair = compare_two_rows(*sides)
+    except UserError as error:
+        return [refusal(error), html.H2("Learning curves"), curves]
+    return [
+        *_numbers(pair, sides, address),
+        html.H2("Organ by organ"),
+        chart("organs", organ_boxes(both),
+              "A point is one test case, averaged over seeds; the box spans the quartiles. The "
+              "buttons choose DSC, HD95 or ASSD; a missed organ has a DSC of 0 and no distance."),
+        text_table(missed_table(*sides), address, len(_tables(pair, sides)) - 1),
+        html.H2("Learning curves"),
+        curves,
+    ]  # fmt: skip
+
+
+def comparison_tables(sides: Sides) -> Sequence[TextTable]:
+    """List the tables of a comparison, as its page shows them."""
+    return _tables(compare_two_rows(*sides), sides)
+
+
+def _numbers(pair: RowPair, sides: Sides, address: Address) -> list[Component]:
+    *settings, effects, _ = _tables(pair, sides)
+    return [
+        *(text_table(table, address, number) for number, table in enumerate(settings)),
+        text_table(effects, address, len(settings)),
+        html.H2("Patient by patient"),
+        chart("patients", patient_scatter(measure_panels(pair)), CAPTIONS["patients"]),
+    ]
+
+
+def _tables(pair: RowPair, sides: Sides) -> list[TextTable]:
+    first, second = sides
+    tables = [
+        settings_text_table(pair.settings, "Settings that differ"),
+        effects_table(pair),
+        missed_table(first, second),
+    ]
+    if first.results.study_id == second.results.study_id:
+        return tables
+    differing = study_differences(first.results, second.results)
+    return [settings_text_table(differing, "The studies differ in"), *tables]

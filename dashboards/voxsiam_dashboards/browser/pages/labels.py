@@ -1,0 +1,54 @@
+"""DSC against the share of labelled training cases: ours with bands, and the paper's."""
+
+from collections.abc import Sequence
+
+from dash import html
+from dash.development.base_component import Component
+
+from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.parts import chart, notice, text_table
+from voxsiam_dashboards.browser.source import Source
+from voxsiam_dashboards.browser.view import View
+from voxsiam_dashboards.captions import CAPTIONS
+from voxsiam_dashboards.label_curve import Curve, label_curve, label_curves, label_table
+from voxsiam_dashboards.tables import ReportTable
+from voxsiam_dashboards.text_table import TextTable
+
+
+def _content(source: Source, address: Address) -> list[Component]:
+    table = source.table(address.run_id)
+    curves = _curves(table)
+    title = html.H1("How many labelled cases are needed?")
+    if not curves:
+        return [title, _one_share(table)]
+    drawn = label_curve(curves)
+    missing = notice(
+        "No row of this study has finished yet, so there is no curve.",
+        f"Wait for it, or go on with it: voxsiam study resume {table.name}",
+    )
+    return [
+        title,
+        missing if drawn is None else chart("labels", drawn, CAPTIONS["labels"]),
+        text_table(label_table(curves), address),
+    ]
+
+
+def _curves(table: ReportTable) -> list[Curve]:
+    return label_curves(table, {each.row: each.interval for each in table.comparisons})
+
+
+def _one_share(table: ReportTable) -> Component:
+    shares = sorted({row.label_fraction for row in table.rows}) or [1.0]
+    return notice(
+        f"Every row of this study is trained on the same share of the training cases "
+        f"({shares[0]:.0%}), so there is no curve.",
+        "The study of shares is Figure 7: voxsiam study run fig7 --preset mini",
+    )
+
+
+def _tables(source: Source, address: Address) -> Sequence[TextTable]:
+    curves = _curves(source.table(address.run_id))
+    return (label_table(curves),) if curves else ()
+
+
+VIEW = View("labels", "Label fractions", _content, _tables)

@@ -1,0 +1,124 @@
+"""The list of studies and sweeps: which there are, how far each is, what it cost."""
+
+from collections.abc import Sequence
+
+import dash_ag_grid
+from dash import Dash, Input, Output, no_update
+from dash.development.base_component import Component
+
+from voxsiam.errors import UserError
+from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.parts import notice, saves
+from voxsiam_dashboards.browser.source import Source
+from voxsiam_dashboards.browser.view import View
+from voxsiam_dashboards.study_list import StudyEntry
+from voxsiam_dashboards.text_table import TextTable
+
+COLUMNS = {
+    "study_id": "Study",
+    "kind": "Kind",
+    "preset": "Preset",
+    "state": "State",
+    "trainings": "Trainings",
+    "cost": "Worker-hours",
+    "started": "Started (UTC)",
+    "data_name": "Data",
+    "data": "Data fingerprint",
+}
+_LINK = {"cellRenderer": "StudyLink", "flex": 1, "minWidth": 200}
+_WIDTHS = {
+    "kind": 95,
+    "preset": 95,
+    "state": 110,
+    "trainings": 150,
+    "cost": 130,
+    "started": 160,
+    "data_name": 150,
+    "data": 170,
+}
+
+
+def _content(source: Source, address: Address) -> list[Component | str]:
+    entries = source.studies()
+    if not entries:
+        return [
+            notice(
+                "No study has been run with this tracking store yet.",
+                f"store: {source.tracking_uri}",
+                "run one: voxsiam study run table3 --preset tiny",
+            )
+        ]
+    grid = dash_ag_grid.AgGrid(
+        id="studies",
+        rowData=[_line(entry) for entry in entries],
+        getRowId="params.data.address",
+        columnDefs=[
+            {"field": field, "headerName": title, "width": _WIDTHS.get(field)}
+            | (_LINK if field == "study_id" else {})
+            for field, title in COLUMNS.items()
+        ],
+        defaultColDef={"filter": True, "floatingFilter": True,
+                       "filterParams": {"debounceMs": 100}, "cellDataType": False,
+                       "sortable": True, "resizable": True},
+        dashGridOptions={"animateRows": False, "enableCellTextSelection": True,
+                         "tooltipShowDelay": 300, "domLayout": _layout(len(entries))},
+        style={"height": None if len(entries) <= _ALL_SHOWN else "76vh"},
+    )  # fmt: skip
+    return [saves(address, 0), grid]
+
+
+_ALL_SHOWN = 20
+
+
+def _layout(count: int) -> str:
+    """Let the page be as long as a short list; a long one scrolls by itself, row by row."""
+    return "autoHeight" if count <= _ALL_SHOWN else "normal"
+
+
+def _line(entry: StudyEntry) -> dict[str, str]:
+    return {
+        "study_id": entry.study_id,
+        "kind": entry.kind,
+        "preset": entry.preset,
+        "state": entry.state,
+        "trainings": _trainings(entry),
+        "cost": "" if entry.worker_hours is None else f"{entry.worker_hours:.2f}",
+        "started": f"{entry.started:%Y-%m-%d %H:%M}",
+        "data_name": entry.data_name,
+        "data": entry.data,
+        "address": str(Address(entry.kind, entry.run_id)),
+    }
+
+
+def _trainings(entry: StudyEntry) -> str:
+    """Say how many are done, of how many, and how many failed; nothing where nobody counted."""
+    if entry.finished is None:
+        return "" if entry.planned is None else f"{entry.planned} planned"
+    of = "" if entry.planned is None else f" of {entry.planned}"
+    failed = f", {entry.failed} failed" if entry.failed else ""
+    return f"{entry.finished}{of}{failed}"
+
+
+def _tables(source: Source, address: Address) -> Sequence[TextTable]:  # noqa: ARG001
+    lines = [_line(entry) for entry in source.studies()]
+    body = tuple(tuple(line[field] for field in COLUMNS) for line in lines)
+    return (TextTable("Studies", tuple(COLUMNS.values()), body),)
+
+
+def _register(app: Dash, source: Source) -> None:
+    @app.callback(
+        Output("studies", "rowData"), Input("tick", "n_intervals"), prevent_initial_call=True
+    )
+    def refresh(_: int) -> object:
+        try:
+            return [_line(entry) for entry in source.studies()]
+        except UserError:
+            return no_update
+
+
+def _live(source: Source, address: Address) -> None:  # noqa: ARG001
+    """Show nothing; where the store does not answer any more, that is told above the list."""
+    source.studies()
+
+
+VIEW = View("studies", "Studies", _content, _tables, live=_live, register=_register)

@@ -1,0 +1,142 @@
+"""One sweep: how the search went, what it cost, which settings matter, and who won."""
+
+from collections.abc import Sequence
+
+from dash import Dash, html
+from dash.development.base_component import Component
+
+from voxsiam.errors import UserError
+from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.later import draw_later, later
+from voxsiam_dashboards.browser.parts import (
+    chart,
+    columns,
+    facts,
+    link,
+    notice,
+    refusal,
+    text_table,
+)
+from voxsiam_dashboards.browser.source import Source
+from voxsiam_dashboards.browser.trainings import live_trainings
+from voxsiam_dashboards.browser.view import View
+from voxsiam_dashboards.captions import CAPTIONS
+from voxsiam_dashboards.importance import importances
+from voxsiam_dashboards.report_tables import main_table, patient_table
+from voxsiam_dashboards.study_list import StudyEntry
+from voxsiam_dashboards.sweep_charts import history, importance_bars, parallel, pareto, slices
+from voxsiam_dashboards.sweep_results import SweepResults
+from voxsiam_dashboards.sweep_texts import (
+    PURPOSE,
+    sweep_facts,
+    too_few_text,
+    trial_table,
+    winner_text,
+)
+from voxsiam_dashboards.text_table import TextTable
+from voxsiam_experiments.sweep_plan import final_id_of
+
+PART = "importance"
+
+
+def _content(source: Source, address: Address) -> list[Component]:
+    title = html.H1(f"Sweep: {source.entry(address.run_id).study_id}")
+    try:
+        results = source.sweep(address.run_id)
+    except UserError as error:
+        # The trainings above it tell how far the first trial is.
+        return [title, refusal(error)]
+    tables = _tables(source, address)
+    return [
+        title,
+        html.P(PURPOSE, className="soft"),
+        facts(sweep_facts(results)),
+        notice(winner_text(results)),
+        html.H2("The winner on test cases"),
+        *_final(source, results, address, tables),
+        *_search(results, address),
+        text_table(tables[0], address),
+        *_notes(results),
+    ]
+
+
+def _search(results: SweepResults, address: Address) -> list[Component]:
+    return [
+        html.H2("How the search went"),
+        columns(
+            chart("history", history(results), CAPTIONS["history"]),
+            chart("pareto", pareto(results), f"Score against cost. {CAPTIONS['pareto']}"),
+        ),
+        chart("slices", slices(results), CAPTIONS["slices"]),
+        html.H2("Which settings matter"),
+        later(PART, address),
+        chart("parallel", parallel(results), CAPTIONS["parallel"]),
+    ]
+
+
+def _final(
+    source: Source, results: SweepResults, address: Address, tables: Sequence[TextTable]
+) -> list[Component]:
+    """Show the winner beside the printed settings, once both have been tested."""
+    entry = _final_entry(source, results)
+    if entry is None:
+        return [
+            notice(
+                "Not trained and tested yet.",
+                "The search ends with it; go on where it was stopped: voxsiam sweep resume "
+                f"{results.plan.get('sweep', 'NAME')}",
+            )
+        ]
+    whole = link("Its study, with curves and cases", Address("study", entry.run_id))
+    return [*(text_table(t, address, n) for n, t in enumerate(tables) if n), html.P(whole)]
+
+
+def _final_entry(source: Source, results: SweepResults) -> StudyEntry | None:
+    """Find the study in which the winner was trained on all training cases."""
+    if results.best is None:
+        return None
+    study_id = final_id_of(results.sweep_id, results.best)
+    return next((entry for entry in source.studies() if entry.study_id == study_id), None)
+
+
+def _importance(source: Source, address: Address) -> Component:
+    results = source.sweep(address.run_id)
+    figure = importance_bars(importances(results))
+    if figure is None:
+        return notice(too_few_text(results))
+    return chart("importance", figure, CAPTIONS["importance"])
+
+
+def _notes(results: SweepResults) -> list[Component]:
+    notes = results.plan.get("notes")
+    if not isinstance(notes, list) or not notes:
+        return []
+    return [
+        html.H2("Notes"),
+        html.Ol([html.Li(str(note)) for note in notes], className="notes"),
+    ]
+
+
+def _tables(source: Source, address: Address) -> Sequence[TextTable]:
+    """List the trials, then what the last step has found."""
+    results = source.sweep(address.run_id)
+    entry = _final_entry(source, results)
+    trials = trial_table(results)
+    if entry is None:
+        return (trials,)
+    final = source.table(entry.run_id)
+    return (trials, main_table(final), patient_table(final))
+
+
+def _live(source: Source, address: Address) -> Component | None:
+    """Show the trainings while the search runs, or where it broke off."""
+    if source.entry(address.run_id).state == "finished":
+        return None
+    return live_trainings(source, address)
+
+
+def _register(app: Dash, source: Source) -> None:
+    draw_later(app, source, PART, _importance)
+
+
+VIEW = View("sweep", "Sweep", _content, _tables, live=_live, register=_register)

@@ -1,0 +1,55 @@
+"""How far the trainings of a study or a sweep are, drawn anew while they run."""
+
+from dash import html
+from dash.development.base_component import Component
+
+from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.source import Source
+from voxsiam_dashboards.cost_table import clock
+from voxsiam_dashboards.study_list import TrialProgress
+
+PROGRESS_COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left", "Why")
+
+
+def live_trainings(source: Source, address: Address) -> Component | None:
+    """Show the trainings while the study is not whole; a study that is whole needs it no more."""
+    entry = source.entry(address.run_id)
+    trials = source.progress(address.run_id)
+    if entry.state == "finished" and all(trial.state == "finished" for trial in trials):
+        return None
+    waiting = max(0, (entry.planned or 0) - len(trials))
+    left = f"{waiting} more not started." if waiting else ""
+    return html.Section(
+        [
+            html.H2(f"Trainings: {entry.state}"),
+            html.Div(
+                html.Table(
+                    [
+                        html.Thead(html.Tr([html.Th(text) for text in PROGRESS_COLUMNS])),
+                        html.Tbody([_progress_line(source, trial) for trial in trials]),
+                    ],
+                    className="narrow",
+                ),
+                className="scroll",
+            ),
+            html.P(f"Drawn anew every few seconds. {left}", className="soft"),
+        ]
+    )
+
+
+def _progress_line(source: Source, trial: TrialProgress) -> Component:
+    of = "" if trial.epochs is None else f" of {trial.epochs}"
+    survived = f"survived {trial.incidents}" if trial.incidents else ""
+    return html.Tr(
+        [
+            html.Th(html.A(trial.row, href=source.run_address(trial.run_id)), scope="row"),
+            html.Td(trial.seed),
+            html.Td(trial.state, className=f"state {trial.state}"),
+            html.Td(f"{trial.epoch}{of}"),
+            html.Td("" if trial.loss is None else f"{trial.loss:.3f}"),
+            html.Td("" if trial.dsc is None else f"{trial.dsc:.3f} "
+                    f"({'test' if trial.tested else 'validation'})"),
+            html.Td("" if trial.left_s is None else clock(trial.left_s)),
+            html.Td(trial.error or survived, className="wrapped"),
+        ]
+    )  # fmt: skip

@@ -1,0 +1,122 @@
+"""Whether the written report says what its runs say, and whether its links lead somewhere."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from voxsiam.orchestration.tracking.find import SOURCE_TAG
+from voxsiam.orchestration.tracking.run_store import RunStore
+from voxsiam_dashboards.evidence.check import Check
+from voxsiam_dashboards.report import FILES, PAGE
+from voxsiam_dashboards.results import StudyResults
+from voxsiam_dashboards.tables import ReportTable
+
+TABLE = "table.json"
+_RUN_ADDRESS = re.compile(r"/experiments/([^/?#]+)/runs/([^/?#]+)")
+_RUN_ID = re.compile(r"\b[0-9a-f]{32}\b")
+
+
+def check_report(table: ReportTable, folder: Path, check: Check) -> None:
+    """Write the table anew in memory and compare each cell of its files."""
+    for name, render in FILES.items():
+        path = folder / name
+        try:
+            found = _cells(name, path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            check.unreadable(str(path), f"{error!s:.120}")
+            continue
+        check.compare(str(path), _cells(name, render(table)), found)
+
+
+def check_links(results: StudyResults, store: RunStore, folder: Path, check: Check) -> None:
+    """Follow every run and file that the report names, and every link between runs."""
+    try:
+        _check_runs(sorted(set(_RUN_ID.findall(_read(folder / TABLE)))), store, folder, check)
+        page = _Page()
+        page.feed(_read(folder / PAGE))
+    except OSError as error:
+        check.unreadable(str(folder), f"{error!s:.120}")
+        return
+    for address in dict.fromkeys(page.addresses):
+        _check_address(address, page, store, folder, check)
+    for trial in results.trials:
+        run = store.find(trial.run_id)
+        source = run.tags.get(SOURCE_TAG) if run else None
+        if source is not None:
+            where = f"run {trial.run_id} ({trial.row}, seed {trial.seed}), tag {SOURCE_TAG}"
+            _exists(where, f"run {source}", check, there=store.find(source) is not None)
+
+
+def _check_runs(run_ids: list[str], store: RunStore, folder: Path, check: Check) -> None:
+    for run_id in run_ids:
+        there = store.find(run_id) is not None
+        _exists(str(folder / TABLE), f"run {run_id}", check, there=there)
+
+
+def _check_address(
+    address: str, page: "_Page", store: RunStore, folder: Path, check: Check
+) -> None:
+    parts, where = urlsplit(address), str(folder / PAGE)
+    run = _RUN_ADDRESS.search(parts.fragment)
+    if run is not None:
+        found = store.find(unquote(run[2]))
+        there = found is not None and found.experiment_id == unquote(run[1])
+        _exists(where, address, check, there=there)
+    elif not parts.scheme and not parts.netloc:
+        file = folder / unquote(parts.path) if parts.path else folder / PAGE
+        anchored = bool(parts.path) or unquote(parts.fragment) in page.anchors
+        _exists(where, address, check, there=file.exists() and anchored)
+
+
+def _exists(where: str, what: str, check: Check, *, there: bool) -> None:
+    check.compare(where, {what: "there"}, {what: "there" if there else "missing"})
+
+
+def _cells(name: str, text: str) -> dict[str, object]:
+    """Take a file of the table apart into its cells, by their names."""
+    if name.endswith(".json"):
+        return dict(_json_cells(json.loads(text)))
+    lines: list[dict] = [{"line": line} for line in text.splitlines()]
+    if name.endswith(".csv"):
+        lines = list(csv.DictReader(io.StringIO(text)))
+    return {
+        f"{line.get('row', index)}, {column}": value
+        for index, line in enumerate(lines, start=1)
+        for column, value in line.items()
+    }
+
+
+def _json_cells(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _json_cells(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            label = inner.get("label", index) if isinstance(inner, dict) else index
+            yield from _json_cells(inner, f"{path}[{label}]")
+    else:
+        yield path, value
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+class _Page(HTMLParser):
+    """Collects where a page leads to, and the places inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.anchors: set[str] = {""}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note addresses and anchors."""
+        del tag
+        self.addresses += [value for name, value in attrs if name in ("href", "src") and value]
+        self.anchors |= {value for name, value in attrs if name == "id" and value}

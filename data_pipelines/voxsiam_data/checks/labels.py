@@ -1,0 +1,164 @@
+"""Do the labels look like organs: which are there, how large, in how many pieces."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+from scipy import ndimage
+
+from voxsiam.types import NUM_CLASSES, ORGANS, Box
+from voxsiam_data.checks.case_voxels import CaseVoxels
+from voxsiam_data.checks.finding import Finding, Severity
+from voxsiam_data.checks.organ_volumes import IMPOSSIBLE_ML, PLAUSIBLE_ML
+
+MIN_PIECE_ML, MIN_PIECE_SHARE, LARGE_PIECES_ML = 0.5, 0.01, 5.0
+"""Pieces beside the largest are specks of the pen below half a millilitre, or where together they
+are less than a hundredth of the organ and less than 5 ml."""
+
+_TUBES = ("esophagus",)
+"""Leave the scan at its upper end as a rule."""
+
+
+@dataclass(frozen=True)
+class OrganFacts:
+    """One organ of a label map.
+
+    Attributes:
+        organ: Its name.
+        volume_ml: Of all its voxels.
+        pieces_ml: Of each of its connected pieces (26 neighbours), the largest first.
+        is_cut: Whether it touches an end of the scan, so that part of it may be missing.
+        second_slice: An axial slice through the second largest piece.
+    """
+
+    organ: str
+    volume_ml: float
+    pieces_ml: tuple[float, ...]
+    is_cut: bool
+    second_slice: int | None = None
+
+
+def organ_facts(voxels: CaseVoxels) -> tuple[OrganFacts, ...]:
+    """Measure every organ that a label map holds."""
+    if voxels.label is None:
+        return ()
+    boxes = ndimage.find_objects(voxels.label, NUM_CLASSES - 1)
+    voxel_ml = float(np.prod(voxels.spacing_mm)) / 1000
+    return tuple(
+        _measured(voxels.label, organ, box, voxel_ml)
+        for organ, box in zip(ORGANS, boxes, strict=True)
+        if box is not None
+    )
+
+
+def check_labels(voxels: CaseVoxels, facts: tuple[OrganFacts, ...]) -> Iterator[Finding]:
+    """Say which organs are missing, cut, of an odd size or in pieces."""
+    if voxels.label is None:
+        return
+    present = {one.organ for one in facts}
+    missing = [ORGANS[v - 1] for v in voxels.annotated if ORGANS[v - 1] not in present]
+    if missing:
+        yield _finding(
+            voxels,
+            "note",
+            f"No voxel of {_listed(missing)}.",
+            "nothing, if it was removed or is out of view; it counts as absent, not as missed",
+        )
+    cut = [one.organ for one in facts if one.is_cut and one.organ not in _TUBES]
+    if cut:
+        yield _finding(
+            voxels,
+            "note",
+            f"Cut off by an end of the scan: {_listed(cut)}.",
+            "nothing, if the scan ends there",
+        )
+    for one in facts:
+        yield from _check_size(voxels, one)
+        yield from _check_pieces(voxels, one)
+
+
+def check_impossible_sizes(voxels: CaseVoxels) -> Iterator[Finding]:
+    """Refuse what no patient has; counted on a sample, so that preparation can afford it."""
+    if voxels.label is None:
+        return
+    sample = voxels.sampled(voxels.label)
+    counts = np.bincount(sample.ravel(), minlength=NUM_CLASSES)
+    sample_ml = float(np.prod(voxels.spacing_mm) * np.prod(voxels.sample_steps)) / 1000
+    for organ, count in zip(ORGANS, counts[1:].tolist(), strict=True):
+        if count * sample_ml > IMPOSSIBLE_ML[organ]:
+            yield _finding(
+                voxels,
+                "refuse",
+                f"The {_named(organ)} measures {count * sample_ml:.0f} ml.",
+                "correct the spacing of the scan, or its label",
+            )
+
+
+def _finding(
+    voxels: CaseVoxels, severity: Severity, what: str, fix: str, slice_index: int | None = None
+) -> Finding:
+    return Finding(
+        case_id=voxels.case_id,
+        check="labels",
+        severity=severity,
+        what=what,
+        fix=fix,
+        slice_index=slice_index,
+    )
+
+
+def _named(organ: str) -> str:
+    return organ.replace("_", " ")
+
+
+def _listed(organs: list[str]) -> str:
+    return ", ".join(map(_named, organs))
+
+
+def _measured(
+    label: UInt8[np.ndarray, "d h w"], organ: str, box: Box, voxel_ml: float
+) -> OrganFacts:
+    inside = np.ascontiguousarray(label[box] == ORGANS.index(organ) + 1)
+    pieces = np.zeros(inside.shape, np.int32)
+    ndimage.label(inside, np.ones((3, 3, 3)), output=pieces)
+    sizes = np.bincount(pieces.ravel())[1:]
+    largest_first = np.argsort(-sizes, kind="stable")
+    second_slice = None
+    if len(sizes) > 1:
+        along_d = np.count_nonzero(pieces == largest_first[1] + 1, axis=(1, 2))
+        second_slice = int(np.argmax(along_d)) + box[0].start
+    return OrganFacts(
+        organ=organ,
+        volume_ml=float(sizes.sum()) * voxel_ml,
+        pieces_ml=tuple((sizes[largest_first] * voxel_ml).tolist()),
+        is_cut=any(p.start == 0 or p.stop == n for p, n in zip(box, label.shape, strict=True)),
+        second_slice=second_slice,
+    )
+
+
+def _check_size(voxels: CaseVoxels, one: OrganFacts) -> Iterator[Finding]:
+    low, high = PLAUSIBLE_ML[one.organ]
+    too_small = one.volume_ml < low and not one.is_cut
+    if too_small or high < one.volume_ml <= IMPOSSIBLE_ML[one.organ]:
+        yield _finding(
+            voxels,
+            "note",
+            f"The {_named(one.organ)} measures {one.volume_ml:.3g} ml; "
+            f"{low:g} to {high:g} ml are usual.",
+            "look at its outlines and at the spacing of the scan",
+        )
+
+
+def _check_pieces(voxels: CaseVoxels, one: OrganFacts) -> Iterator[Finding]:
+    others = one.pieces_ml[1:]
+    large = [piece for piece in others if piece >= MIN_PIECE_ML]
+    if large and sum(others) > min(MIN_PIECE_SHARE * one.volume_ml, LARGE_PIECES_ML):
+        yield _finding(
+            voxels,
+            "note",
+            f"The {_named(one.organ)} is in {1 + len(large)} pieces; all but the largest hold "
+            f"{sum(others):.2g} of {one.volume_ml:.3g} ml.",
+            "look at its outlines: is a piece another organ?",
+            slice_index=one.second_slice,
+        )

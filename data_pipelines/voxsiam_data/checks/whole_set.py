@@ -1,0 +1,92 @@
+"""What only the cases together show: organs that nobody has, or with the sizes of others.
+
+That is what a wrong label protocol looks like: every label map is readable, and each of its notes
+could be true of one patient.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+
+from voxsiam.types import ORGANS
+from voxsiam_data.checks.finding import Finding, Severity
+from voxsiam_data.checks.labels import OrganFacts
+from voxsiam_data.checks.organ_volumes import LIVER_RATIO
+
+WHOLE_SET = "(all cases)"
+"""Stands in the place of a case id."""
+
+MIN_CASES = 3
+MIN_ODD_ORGANS = 2
+LARGE_ORGANS = ("liver", "spleen", "stomach", "left_kidney")
+_IN_VIEW = (*LARGE_ORGANS, "esophagus", "pancreas", "duodenum")
+"""Hardly ever missing where two of the large organs lie whole in the scan; a gallbladder is."""
+
+_FIX = (
+    "is the label protocol right (--protocol, dataset.json)? An organ that nobody outlined must "
+    "have no value there"
+)
+
+CaseOrgans = Mapping[str, OrganFacts]
+
+
+def check_whole_set(
+    cases: Sequence[Sequence[OrganFacts]], annotated: Sequence[tuple[int, ...]]
+) -> Iterator[Finding]:
+    """Refuse a data set whose organs, taken together, are not where the protocol says.
+
+    Args:
+        cases: The organs of each case; those whose labels could not be read have none.
+        annotated: Organs 1..8 that each case's annotator looked for.
+    """
+    pairs = [(facts, looked) for facts, looked in zip(cases, annotated, strict=True) if facts]
+    if len(pairs) < MIN_CASES:
+        return
+    read: list[CaseOrgans] = [{one.organ: one for one in facts} for facts, _ in pairs]
+    looked_for = {ORGANS[value - 1] for _, looked in pairs for value in looked}
+    absent = [o for o in ORGANS if o in looked_for and not any(o in case for case in read)]
+    odd = [o for o in ORGANS if o in looked_for and _is_of_odd_size(o, read)]
+    severity: Severity = "refuse" if _is_wrong(absent, odd, looked_for, read) else "note"
+    if absent:
+        what = f"Not one voxel of {_listed(absent)} in {len(read)} cases."
+        yield _finding(severity, what)
+    if odd:
+        what = f"Of an unusual size beside the liver in most cases: {_listed(odd)}."
+        yield _finding(severity, what)
+
+
+def _is_wrong(
+    absent: list[str], odd: list[str], looked_for: set[str], read: list[CaseOrgans]
+) -> bool:
+    large = [organ for organ in LARGE_ORGANS if organ in looked_for]
+    if len(large) > 1 and 2 * len(set(large) & set(absent)) > len(large):
+        return True
+    in_view = sum(_shows_the_abdomen(case) for case in read) >= MIN_CASES
+    missed = [organ for organ in absent if organ in _IN_VIEW and in_view]
+    return len(missed) + len(odd) >= MIN_ODD_ORGANS
+
+
+def _shows_the_abdomen(case: CaseOrgans) -> bool:
+    return sum(organ in case and not case[organ].is_cut for organ in LARGE_ORGANS) > 1
+
+
+def _is_of_odd_size(organ: str, read: list[CaseOrgans]) -> bool:
+    """Compare with whole livers; a part of an organ may be as small as it likes."""
+    if organ == "liver":
+        return False
+    low, high = LIVER_RATIO[organ]
+    beside = [
+        (case[organ].volume_ml / case["liver"].volume_ml, case[organ].is_cut)
+        for case in read
+        if organ in case and "liver" in case and not case["liver"].is_cut
+    ]
+    whole = [ratio for ratio, is_cut in beside if not is_cut]
+    too_large = len(beside) >= MIN_CASES and median(ratio for ratio, _ in beside) > high
+    return too_large or (len(whole) >= MIN_CASES and median(whole) < low)
+
+
+def _finding(severity: Severity, what: str) -> Finding:
+    return Finding(case_id=WHOLE_SET, check="labels", severity=severity, what=what, fix=_FIX)
+
+
+def _listed(organs: list[str]) -> str:
+    return ", ".join(organ.replace("_", " ") for organ in organs)

@@ -1,0 +1,91 @@
+"""What a reader found in a folder."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxsiam.errors import UserError
+from voxsiam_data.label_protocols import LabelProtocol
+from voxsiam_data.manifest import Case, Manifest
+
+
+@dataclass(frozen=True)
+class RefusedCase:
+    """A case that cannot be used since a file of it is missing or there twice.
+
+    Attributes:
+        case_id: Its name.
+        error: What is wrong with it.
+    """
+
+    case_id: str
+    error: UserError
+
+
+@dataclass(frozen=True)
+class Found:
+    """The cases of a data set, and what its user should know of them.
+
+    Attributes:
+        manifest: The cases.
+        notes: One sentence each: what was left out or chosen, and why.
+        refused: Cases that are not in the manifest, though the folder means them to be.
+    """
+
+    manifest: Manifest
+    notes: tuple[str, ...] = ()
+    refused: tuple[RefusedCase, ...] = ()
+
+    def require_all(self) -> "Found":
+        """Refuse a data set with cases that lack a file.
+
+        Raises:
+            UserError: There is one; that of the first, with the number of the others.
+        """
+        if self.refused:
+            raise joined(self.refused, len(self.manifest.cases))
+        return self
+
+
+def require_some(cases: Iterable[Case], refused: Iterable[RefusedCase]) -> None:
+    """Refuse a data set all of whose cases are refused, for the reason of the first."""
+    listed = tuple(refused)
+    if listed and not tuple(cases):
+        raise joined(listed, 0)
+
+
+def joined(refused: tuple[RefusedCase, ...], good: int) -> UserError:
+    """Say what is wrong with the first refused case, and how many others there are."""
+    error, others = refused[0].error, len(refused) - 1
+    more = f" ({others} other case{'s are' if others > 1 else ' is'} bad too.)" if others else ""
+    leave_out = ""
+    if good:
+        leave_out = f", or go on with the {good} good cases: --leave-out-refused"
+    return UserError(error.what + more, where=error.where, fix=error.fix + leave_out)
+
+
+def require_protocol(given: LabelProtocol | None, known: LabelProtocol, root: Path) -> None:
+    """Refuse a label protocol other than the one that a data set is published with."""
+    if given is not None and given.name != known.name:
+        raise UserError(
+            f"The labels of this data set follow '{known.name}', not '{given.name}'.",
+            where=str(root),
+            fix="leave --protocol out",
+        )
+
+
+def left_out(numbers: set[int], why: str) -> tuple[str, ...]:
+    """Write a note of numbered cases that are left out, if there are any."""
+    return (f"left out, {why}: {id_ranges(list(numbers))}",) if numbers else ()
+
+
+def id_ranges(numbers: list[int]) -> str:
+    """Write numbers briefly: 0001-0003, 0007."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    ends = [dict.fromkeys((run[0], run[-1])) for run in runs]
+    return ", ".join("-".join(f"{number:04}" for number in pair) for pair in ends)

@@ -1,0 +1,131 @@
+"""Splits as files: our table with a line a case, or nnU-Net's splits_final.json.
+
+The table has the columns `case_id` and `side` (train, validation or test), and `fold`, counted from
+0, where there are several. A case that is not listed in a fold is not used there.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from voxsiam.durable_files import write_text_atomically
+from voxsiam.errors import UserError
+from voxsiam.types import Split
+from voxsiam_data.sources.text_files import read_csv_rows
+from voxsiam_data.splits.nnunet_file import nnunet_text, read_nnunet
+
+SIDES = ("train", "validation", "test")
+MAX_FOLDS = 1000
+
+
+def read_splits(path: Path) -> tuple[Split, ...]:
+    """Read every fold of a .csv or .json file; one split is a file of one fold.
+
+    Raises:
+        UserError: The file is unreadable, lists a case twice in a fold, or leaves a fold without
+            training or test cases.
+    """
+    if path.suffix == ".pkl":
+        raise UserError(
+            "A pickle is not read: it can run any program.",
+            where=str(path),
+            fix="give splits_final.json, which nnU-Net v2 writes, or a table case_id,side",
+        )
+    splits = read_nnunet(path) if path.suffix == ".json" else _read_table(path)
+    for fold, split in enumerate(splits):
+        for side, ids in (("train", split.train), ("test", split.test)):
+            if not ids:
+                raise UserError(
+                    f"In fold {fold} no case is on the side '{side}'.",
+                    where=str(path),
+                    fix=f"list at least one case that is to {side}",
+                )
+    return splits
+
+
+def read_one_split(path: Path) -> Split:
+    """Read a file that holds one split.
+
+    Raises:
+        UserError: It holds several, or none that can be used.
+    """
+    splits = read_splits(path)
+    if len(splits) != 1:
+        raise UserError(
+            f"The file holds {len(splits)} folds.",
+            where=str(path),
+            fix=f"write one of them: voxsiam data split PREPARED --from {path.name} --fold 0 "
+            "-o fold0.csv",
+        )
+    return splits[0]
+
+
+def write_splits(path: Path, splits: Sequence[Split]) -> None:
+    """Write folds in the form that the file's name asks for.
+
+    nnU-Net's file has no third side: its `val` is our test, and our validation cases train.
+
+    Raises:
+        UserError: The name is of neither form, or the file cannot be written.
+    """
+    forms = {".csv": _table_text, ".json": nnunet_text}
+    if path.suffix not in forms:
+        raise UserError(
+            "The form of the file is not clear from its name.",
+            where=str(path),
+            fix="call it .csv (a table case_id,side), or .json (splits_final.json of nnU-Net)",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(path, forms[path.suffix](splits))
+    except OSError as error:
+        raise UserError(
+            f"The file cannot be written ({error.strerror}).",
+            where=str(path),
+            fix="choose another place",
+        ) from error
+
+
+def _read_table(path: Path) -> tuple[Split, ...]:
+    if not path.is_file():
+        raise UserError("The file does not exist.", where=str(path), fix="check the path")
+    sides: dict[int, dict[str, list[str]]] = {}
+    seen: set[tuple[int, str]] = set()
+    for number, row in enumerate(read_csv_rows(path, ("case_id", "side")), start=2):
+        fold = _fold_number(path, number, row.get("fold") or "0")
+        side, case_id = row["side"], row["case_id"]
+        if side not in SIDES:
+            raise _bad_line(path, number, f"names the side {side[:40]!r}", f"use {SIDES}")
+        if (fold, case_id) in seen:
+            raise _bad_line(path, number, f"lists {case_id[:80]!r} again", "list each case once")
+        seen.add((fold, case_id))
+        sides.setdefault(fold, {name: [] for name in SIDES})[side].append(case_id)
+    if sorted(sides) != list(range(len(sides))) or not sides:
+        raise UserError(
+            f"The folds are {sorted(sides)[:10]}.", where=str(path), fix="number them from 0"
+        )
+    return tuple(
+        Split(**{name: tuple(sorted(ids)) for name, ids in sides[fold].items()})
+        for fold in range(len(sides))
+    )
+
+
+def _fold_number(path: Path, number: int, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < MAX_FOLDS):
+        raise _bad_line(path, number, f"names the fold {text[:40]!r}", "count folds from 0")
+    return int(text)
+
+
+def _bad_line(path: Path, number: int, what: str, fix: str) -> UserError:
+    return UserError(f"Line {number} {what}.", where=str(path), fix=fix)
+
+
+def _table_text(splits: Iterable[Split]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("fold", "case_id", "side"))
+    for fold, split in enumerate(splits):
+        for side in SIDES:
+            writer.writerows((fold, case_id, side) for case_id in getattr(split, side))
+    return text.getvalue()

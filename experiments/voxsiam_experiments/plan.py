@@ -1,0 +1,206 @@
+"""From a table, a preset and a prepared set to the list of runs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
+from voxsiam.orchestration.run_plan import RunData, RunPlan, run_identity, split_fingerprint
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
+from voxsiam.training.overrides import override
+from voxsiam.types import NUM_CLASSES, ORGANS, Shape, Split
+from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_data.splits.absent_organs import absent_organs
+from voxsiam_data.splits.holdout import split_cases
+from voxsiam_data.splits.label_fraction import with_label_fraction
+from voxsiam_data.splits.leaks import check_split
+from voxsiam_experiments.budget_notes import budget_notes
+from voxsiam_experiments.presets import Preset
+from voxsiam_experiments.settled_numerics import settle_numerics
+from voxsiam_experiments.table import Row, Table
+
+SPLIT_SEED = 0
+"""All rows and seeds of a study share one split: seeds vary the training, not the test cases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What a user may ask for beyond the preset.
+
+    Attributes:
+        seeds: Number of trainings a row; the preset's where None.
+        workers: DDP workers a trial; the preset's where None.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs: 0.5 puts two trials of
+            one worker on each. It changes when things run, not what comes out.
+        overrides: `field.path=value` settings applied to every row.
+        split: Fixed lists; drawn by the preset where None.
+    """
+
+    seeds: int | None = None
+    workers: int | None = None
+    gpu_share: float = 1.0
+    overrides: Sequence[str] = field(default_factory=tuple)
+    split: Split | None = None
+
+
+def check_choices(table: Table, preset: Preset, choices: Choices) -> None:
+    """Refuse overrides that fit no row before anything is made or started.
+
+    Raises:
+        UserError: An override names no field, or its value does not fit; or workers of one training
+            are to share a GPU.
+    """
+    check_gpu_share(preset, choices)
+    sized_recipes(table, preset, preset.grid_dhw, choices)
+
+
+def check_gpu_share(preset: Preset, choices: Choices) -> None:
+    """Refuse that workers of one training share a GPU.
+
+    Raises:
+        UserError: They were asked to.
+    """
+    if choices.gpu_share < 1 and (choices.workers or preset.workers) > 1:
+        raise UserError(
+            "workers of one training cannot share a GPU (NCCL refuses it)",
+            where="--gpu-share",
+            fix="add --workers 1, or leave --gpu-share out",
+        )
+
+
+def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> str:
+    """Name a request before anything is measured: equal requests are one study."""
+    recipes = sized_recipes(table, preset, prepared.config.grid_dhw, choices)
+    request = {
+        "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
+        "data": prepared.fingerprint,
+        "split": split_fingerprint(split_of(preset, prepared, choices)),
+        "label_fractions": [row.label_fraction for row in table.rows],
+        "seeds": choices.seeds or preset.seeds,
+        "workers": choices.workers or preset.workers,
+        "method_version": METHOD_VERSION,
+    }
+    return f"{table.name}-{preset.name}-{fingerprint(request)[:8]}"
+
+
+def plan_study(
+    table: Table, preset: Preset, prepared: PreparedSet, choices: Choices, workspace: Workspace
+) -> StudyPlan:
+    """Write out every run of a study; precision and layout are measured here where left open.
+
+    Raises:
+        UserError: Fewer training cases than workers, or an override that names no field.
+    """
+    workers = choices.workers or preset.workers
+    split, grid = split_of(preset, prepared, choices), prepared.config.grid_dhw
+    where = "--split" if choices.split else str(prepared.root)
+    unchecked = check_split(split, prepared, where)
+    absent = absent_organs(split, prepared.cases)
+    splits = [_row_split(row, split, prepared) for row in table.rows]
+    require_cases(splits, workers)
+    unsettled = sized_recipes(table, preset, grid, choices)
+    recipes = settle_numerics(unsettled, grid, workers, workspace)
+    trials = [
+        TrialPlan(row=row.label, run=run_plan(recipe, seed, of_row, prepared, workspace))
+        for row, recipe, of_row in zip(table.rows, recipes, splits, strict=True)
+        for seed in range(choices.seeds or preset.seeds)
+    ]
+    return StudyPlan(
+        study=table.name,
+        study_id=request_id(table, preset, prepared, choices),
+        preset=preset.name,
+        prepared=prepared.root,
+        data_name=prepared.name,
+        data_kind=prepared.kind,
+        grid_dhw=grid,
+        workers=workers,
+        gpu_share=choices.gpu_share,
+        trials=tuple(trials),
+        patients=patients_of(split, prepared),
+        notes=(*budget_notes(table, recipes, grid), *absent, *unchecked),
+    )
+
+
+def sized_recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choices) -> list[Recipe]:
+    """Bring each row to size; what the user sets is final, except for what an object leaves out."""
+    objects = [s for s in choices.overrides if s.partition("=")[2].lstrip().startswith("{")]
+    values = [s for s in choices.overrides if s not in objects]
+    unsized = [override(row.recipe(), objects) for row in table.rows]
+    recipes = [override(preset.apply(recipe, grid_dhw), values) for recipe in unsized]
+    for recipe in recipes:
+        _require_our_classes(recipe)
+    return recipes
+
+
+def _require_our_classes(recipe: Recipe) -> None:
+    if recipe.network.num_classes != NUM_CLASSES:
+        raise UserError(
+            f"prepared volumes hold {NUM_CLASSES} classes, not {recipe.network.num_classes}",
+            where="--set network.num_classes",
+            fix=f"leave it at {NUM_CLASSES}",
+        )
+
+
+def run_plan(
+    recipe: Recipe, seed: int, split: Split, prepared: PreparedSet, workspace: Workspace
+) -> RunPlan:
+    """Write out one run: what is trained on which cases, and where its files go."""
+    identity = run_identity(recipe, seed, split, prepared.fingerprint)
+    return RunPlan(
+        recipe=recipe,
+        seed=seed,
+        split=split,
+        data=RunData(
+            fingerprint=prepared.fingerprint,
+            name=prepared.name,
+            kind=prepared.kind,
+            preparation=prepared.config,
+        ),
+        directory=workspace.run(identity),
+        taught=taught_organs(split, prepared),
+    )
+
+
+def patients_of(split: Split, prepared: PreparedSet) -> dict[str, str]:
+    """Name the patients of the test cases, for tests that count patients; mostly there are none."""
+    tested = [prepared.case(case_id) for case_id in split.test]
+    return {case.case_id: case.patient_id for case in tested if case.patient_id != case.case_id}
+
+
+def taught_organs(split: Split, prepared: PreparedSet) -> tuple[str, ...]:
+    """List the organs that some training case shows."""
+    shown = {organ for case_id in split.train for organ in prepared.case(case_id).annotated}
+    return tuple(organ for organ in ORGANS if organ in shown)
+
+
+def split_of(preset: Preset, prepared: PreparedSet, choices: Choices) -> Split:
+    """Take the user's lists, or draw a split as the preset says."""
+    return choices.split or split_cases(
+        prepared.cases,
+        test_fraction=preset.test_fraction,
+        validation_fraction=preset.validation_fraction,
+        seed=SPLIT_SEED,
+    )
+
+
+def _row_split(row: Row, split: Split, prepared: PreparedSet) -> Split:
+    """Leave a row its share of the training cases; everybody is tested on the same cases."""
+    if row.label_fraction == 1:
+        return split
+    return with_label_fraction(split, prepared.cases, fraction=row.label_fraction, seed=SPLIT_SEED)
+
+
+def require_cases(splits: Iterable[Split], workers: int) -> None:
+    """Refuse splits with fewer training cases than workers.
+
+    Raises:
+        UserError: With how many there are.
+    """
+    fewest = min(len(split.train) for split in splits)
+    if fewest < workers:
+        raise UserError(
+            f"{fewest} training cases cannot feed {workers} workers",
+            where="--workers",
+            fix=f"use --workers {fewest} or prepare more cases",
+        )

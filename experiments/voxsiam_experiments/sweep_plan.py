@@ -1,0 +1,231 @@
+"""From a sweep, a preset and a prepared set to the search; from its winner to the last table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
+from voxsiam.orchestration.run_plan import RunData, split_fingerprint
+from voxsiam.orchestration.search_space import SearchSpace
+from voxsiam.orchestration.sweep_ledger import Objective, Sampler, SweepPlan, SweepTrial
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
+from voxsiam.types import Shape, Split
+from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_data.splits.absent_organs import absent_organs
+from voxsiam_data.splits.holdout import with_validation
+from voxsiam_data.splits.leaks import check_split
+from voxsiam_experiments.plan import (
+    SPLIT_SEED,
+    Choices,
+    check_gpu_share,
+    patients_of,
+    require_cases,
+    run_plan,
+    sized_recipes,
+    split_of,
+    taught_organs,
+)
+from voxsiam_experiments.presets import PAPER_GRID_DHW, Preset
+from voxsiam_experiments.settled_numerics import settle_numerics
+from voxsiam_experiments.six_methods import ROWS
+from voxsiam_experiments.sweeps import Sweep
+from voxsiam_experiments.table import Printed, Row, Table
+
+VALIDATION_FRACTION = 1 / 6
+"""Of the training cases, where the preset trains on all: a search must be scored on something."""
+
+AS_PRINTED = "as printed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How to search.
+
+    Attributes:
+        objectives: The first decides which trial wins.
+        seeds: Trainings of each trial.
+        sampler: TPE, or random.
+        stop_early: Whether trials that fall behind are stopped.
+    """
+
+    objectives: tuple[Objective, ...] = ("dsc",)
+    seeds: int = 1
+    sampler: Sampler = "tpe"
+    stop_early: bool = True
+
+
+def check_search(sweep: Sweep, preset: Preset, choices: Choices) -> None:
+    """Refuse overrides that do not fit before anything is made or started.
+
+    Raises:
+        UserError: An override names no field, its value does not fit, or the sweep varies it, or
+            cannot vary what it should.
+    """
+    check_gpu_share(preset, choices)
+    varied = {setting.path for setting in sweep.settings}
+    for override in choices.overrides:
+        path = override.partition("=")[0].strip()
+        if path in varied:
+            raise UserError(
+                f"'{path}' is what this sweep varies",
+                where=f"--set {override}",
+                fix="leave it out, or choose another sweep",
+            )
+    search_space(sweep, preset, preset.grid_dhw, choices).check()
+
+
+def search_space(sweep: Sweep, preset: Preset, grid_dhw: Shape, choices: Choices) -> SearchSpace:
+    """Bring a sweep's recipe and its ranges to size."""
+    (base,) = sized_recipes(_table_of(sweep), preset, grid_dhw, choices)
+    share = prod(grid_dhw) / prod(PAPER_GRID_DHW) if preset.scales_budgets else 1.0
+    settings = tuple(setting.scaled(share) for setting in sweep.settings)
+    return SearchSpace(base=base, settings=settings)
+
+
+def plan_sweep(
+    sweep: Sweep,
+    preset: Preset,
+    prepared: PreparedSet,
+    choices: Choices,
+    search: Search,
+    workspace: Workspace,
+) -> SweepPlan:
+    """Write out a search; precision and layout are measured here where left open.
+
+    Raises:
+        UserError: Fewer training cases than workers, or an override that does not fit.
+    """
+    workers = choices.workers or preset.workers
+    (whole, unchecked), grid = _whole_split(preset, prepared, choices), prepared.config.grid_dhw
+    # What a search cannot see it cannot fit.
+    split = whole.model_copy(update={"test": ()})
+    require_cases([split], workers)
+    space = search_space(sweep, preset, grid, choices)
+    request = {
+        "space": space.model_dump(mode="json"),
+        "data": prepared.fingerprint,
+        "split": split_fingerprint(whole),
+        "search": vars(search),
+        "workers": workers,
+        "method_version": METHOD_VERSION,
+    }
+    (base,) = settle_numerics([space.base], grid, workers, workspace)
+    return SweepPlan(
+        sweep=sweep.name,
+        sweep_id=f"sweep-{sweep.name}-{preset.name}-{fingerprint(request)[:8]}",
+        preset=preset.name,
+        prepared=prepared.root,
+        data=RunData(
+            fingerprint=prepared.fingerprint,
+            name=prepared.name,
+            kind=prepared.kind,
+            preparation=prepared.config,
+        ),
+        split=split,
+        held_out=whole.test,
+        final_seeds=preset.seeds,
+        grid_dhw=grid,
+        workers=workers,
+        gpu_share=choices.gpu_share,
+        space=space.model_copy(update={"base": base}),
+        taught=taught_organs(split, prepared),
+        notes=(*absent_organs(whole, prepared.cases), *unchecked),
+        method_version=METHOD_VERSION,
+        **vars(search),
+    )
+
+
+def plan_final(
+    plan: SweepPlan, winner: SweepTrial, prepared: PreparedSet, workspace: Workspace
+) -> StudyPlan:
+    """Write out the last step of a sweep: the winner and the printed settings, tested once."""
+    split = Split(train=(*plan.split.train, *plan.split.validation), test=plan.held_out)
+    trials = [
+        TrialPlan(row=label, run=run_plan(recipe, seed, split, prepared, workspace))
+        for label, recipe in final_rows(plan, winner)
+        for seed in range(plan.final_seeds)
+    ]
+    return StudyPlan(
+        study=f"sweep-{plan.sweep}",
+        study_id=final_id(plan, winner),
+        preset=plan.preset,
+        prepared=plan.prepared,
+        data_name=plan.data.name,
+        data_kind=plan.data.kind,
+        grid_dhw=plan.grid_dhw,
+        workers=plan.workers,
+        gpu_share=plan.gpu_share,
+        trials=tuple(trials),
+        patients=patients_of(split, prepared),
+        notes=(
+            "The winner was chosen by inner validation cases; both rows are trained on all "
+            "training cases, and no test case had a part in the choice.",
+            *plan.notes,
+        ),
+    )
+
+
+def final_id(plan: SweepPlan, winner: SweepTrial) -> str:
+    """Name the last step of a sweep; another winner makes another one."""
+    return final_id_of(plan.sweep_id, winner.number)
+
+
+def final_id_of(sweep_id: str, winner: int) -> str:
+    """Name the last step of a sweep by the sweep's own name and its winner's number."""
+    return f"{sweep_id}-final-{winner}"
+
+
+def final_rows(plan: SweepPlan, winner: SweepTrial) -> list[tuple[str, Recipe]]:
+    """Name what is tested at the end of a sweep."""
+    rows = [(AS_PRINTED, plan.space.base)]
+    recipe = plan.space.recipe(winner.values)
+    if recipe != plan.space.base:
+        rows.append((f"winner ({winner.label})", recipe))
+    return rows
+
+
+def final_table(sweep: Sweep, labels: Sequence[str]) -> Table:
+    """Return the table of a sweep's last step, for its report."""
+    printed = ROWS[-1].printed
+    return Table(
+        name=f"sweep-{sweep.name}",
+        number="",
+        title=f"{sweep.title} The winner on test cases",
+        rows=tuple(
+            Row(
+                label=label,
+                recipe=sweep.recipe,
+                printed=printed if label == AS_PRINTED else Printed(),
+                compared_with=AS_PRINTED,
+            )
+            for label in labels
+        ),
+    )
+
+
+def _table_of(sweep: Sweep) -> Table:
+    row = Row(label=AS_PRINTED, recipe=sweep.recipe, printed=Printed())
+    return Table(name=sweep.name, number="", title=sweep.title, rows=(row,))
+
+
+def _whole_split(
+    preset: Preset, prepared: PreparedSet, choices: Choices
+) -> tuple[Split, tuple[str, ...]]:
+    """Return training, validation and test cases of a sweep, and what could not be checked.
+
+    Raises:
+        UserError: There are too few cases to score a search on any.
+    """
+    drawn = split_of(preset, prepared, choices)
+    unchecked = check_split(drawn, prepared, "--split" if choices.split else str(prepared.root))
+    fraction = preset.validation_fraction or VALIDATION_FRACTION
+    split = with_validation(drawn, prepared.cases, fraction=fraction, seed=SPLIT_SEED)
+    if not split.validation:
+        raise UserError(
+            "no training case can be spared to score the search",
+            where=str(prepared.root),
+            fix="prepare more cases, or name validation cases with --split",
+        )
+    return split, unchecked

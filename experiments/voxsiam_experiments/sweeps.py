@@ -1,0 +1,82 @@
+"""What is searched: the settings that the paper fixes without saying how it found them.
+
+Run:     voxsiam sweep run lambda --preset paper --data PREPARED --trials 30    (GPUs)
+Try:     voxsiam sweep run all --preset mini --trials 8                         (phantoms)
+Printed: lambda 100 (one layer) and 10 (three), 1700 and 1000 voxels, 64 channels (section IV-B)
+
+Every trial is scored on inner validation cases; the winner is trained on all training cases and
+tested once, beside the settings as the paper prints them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from voxsiam.orchestration.search_space import Setting
+from voxsiam.training.config import Recipe
+from voxsiam_experiments.recipes import voxel_simsiam
+
+LAMBDA = Setting(name="lambda", path="feature_loss.weight", low=0.01, high=1000.0, log=True)
+LAYERS = Setting(name="layers", path="feature_loss.layers", choices=(1, 2, 3, 4))
+VOXELS = Setting(
+    name="voxels",
+    path="feature_loss.sampling.max_voxels",
+    low=100,
+    high=13600,
+    log=True,
+    scales_with_grid=True,
+)
+FALSE_NEGATIVES = Setting(
+    name="false negatives",
+    path="feature_loss.sampling.max_false_negatives",
+    low=0.0,
+    high=1.0,
+    share_of="feature_loss.sampling.max_voxels",
+)
+HEAD_DIMENSION = Setting(
+    name="head dimension", path="feature_loss.relation.hidden_dim", choices=(16, 32, 64, 128, 256)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A search.
+
+    Attributes:
+        name: On the command line.
+        title: What is asked.
+        settings: What is varied.
+        recipe: Returns what they are varied in; its own values are the first trial.
+    """
+
+    name: str
+    title: str
+    settings: tuple[Setting, ...]
+    recipe: Callable[[], Recipe] = voxel_simsiam
+
+
+SWEEPS: Mapping[str, Sweep] = {
+    sweep.name: sweep
+    for sweep in (
+        Sweep(name="lambda", title="How much should the feature loss weigh?", settings=(LAMBDA,)),
+        Sweep(
+            name="layers",
+            title="How many encoder layers, and with which weight?",
+            settings=(LAYERS, LAMBDA),
+        ),
+        Sweep(
+            name="samples",
+            title="How many voxels a layer, and how many of them false negatives?",
+            settings=(VOXELS, FALSE_NEGATIVES),
+        ),
+        Sweep(
+            name="head-dimension",
+            title="How wide should the heads be?",
+            settings=(HEAD_DIMENSION,),
+        ),
+        Sweep(
+            name="all",
+            title="Which settings together?",
+            settings=(LAMBDA, LAYERS, VOXELS, FALSE_NEGATIVES, HEAD_DIMENSION),
+        ),
+    )
+}

@@ -1,0 +1,68 @@
+"""Who is let in: our own names, our own pages, this machine."""
+
+import socket
+
+import pytest
+
+from voxsiam.errors import UserError
+from voxsiam_cli.app import app as program
+from voxsiam_dashboards.browser.app import create_app
+from voxsiam_dashboards.browser.serve import serve
+from voxsiam_dashboards.browser.source import Source
+
+OURS = "127.0.0.1:8050"
+
+
+@pytest.fixture
+def client(store, tmp_path):
+    source = Source(store[1], tmp_path, "http://127.0.0.1:5000")
+    return create_app(source, (OURS, "localhost:8050")).server.test_client()
+
+
+@pytest.mark.parametrize("path", ["/", "/style.css", "/download/0.csv/", "/_dash-layout"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": OURS}, 200),
+        ({"Host": "localhost:8050"}, 200),
+        ({"Host": OURS, "Origin": f"http://{OURS}"}, 200),
+        # A page of elsewhere whose name was made to lead here, and one that calls us by our name.
+        ({"Host": "evil.example:8050"}, 403),
+        ({"Host": "127.0.0.1:80"}, 403),
+        ({"Host": OURS, "Origin": "http://evil.example"}, 403),
+        ({"Host": OURS, "Origin": "null"}, 403),
+    ],
+)
+def test_other_names_and_other_pages_are_refused(client, path, headers, status):
+    answer = client.get(path, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_page_offers_nothing_that_changes_anything(client):
+    """Whoever posts may only ask for parts of pages; no other method is answered."""
+    methods = {
+        method
+        for rule in client.application.url_map.iter_rules()
+        for method in rule.methods or ()
+        if rule.rule != "/_dash-update-component"
+    }
+    assert methods <= {"GET", "HEAD", "OPTIONS", "POST"}
+    posting = [r.rule for r in client.application.url_map.iter_rules() if "POST" in r.methods]
+    assert posting == ["/_dash-update-component"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "machine.lab"])  # noqa: S104
+def test_a_bind_beyond_loopback_is_refused(tmp_path, host):
+    with pytest.raises(UserError, match="it has no login") as caught:
+        program(["dashboard", "--workspace", str(tmp_path), "--host", host], standalone_mode=False)
+    assert "ssh -N -L 8050" in caught.value.fix
+
+
+def test_a_port_that_is_taken_is_told(store, tmp_path):
+    source = Source(store[1], tmp_path, "http://127.0.0.1:5000")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} is taken"):
+            serve(source, "127.0.0.1", port, lambda _: pytest.fail("it said it was ready"))

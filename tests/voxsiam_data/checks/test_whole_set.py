@@ -1,0 +1,107 @@
+"""Sets read with the right and with the wrong label protocol."""
+
+from itertools import permutations
+
+import pytest
+
+from voxsiam.types import ORGANS
+from voxsiam_data.checks.check_case import CaseReport
+from voxsiam_data.checks.labels import OrganFacts
+from voxsiam_data.checks.whole_set import WHOLE_SET, check_whole_set
+from voxsiam_data.label_protocols import PROTOCOLS
+
+ALL = tuple(range(1, 9))
+# Medians of the 30 label maps of WORD, in ml; the oesophagus leaves the scan.
+USUAL_ML = dict(zip(ORGANS, (192, 145, 14, 11, 1229, 375, 82, 59), strict=True))
+
+
+def facts(volumes, cut=("esophagus",)):
+    return tuple(OrganFacts(o, float(v), (float(v),), o in cut) for o, v in volumes.items())
+
+
+def severities(cases, annotated=ALL):
+    return [one.severity for one in check_whole_set(cases, [annotated] * len(cases))]
+
+
+def read_as(published, assumed):
+    """Return the organs that another protocol shows; None where it does not know a value."""
+    seen = {}
+    for value, organ in published.values.items():
+        if organ and value not in assumed.values:
+            return None
+        if organ and assumed.values[value]:
+            seen[ORGANS[assumed.values[value] - 1]] = USUAL_ML[ORGANS[organ - 1]]
+    return facts(seen)
+
+
+def test_all_pairs_of_protocols(add_table):
+    found = {"unknown values": 0, "refuse": 0, "note": 0, "nothing": 0}
+    noted = set()
+    for published, assumed in permutations(PROTOCOLS.values(), 2):
+        case = read_as(published, assumed)
+        annotated = tuple(sorted(set(assumed.values.values()) - {0}))
+        if case is None:
+            found["unknown values"] += 1
+            continue
+        worst = min(severities([case] * 3, annotated), key=("refuse", "note").index, default=None)
+        found[worst or "nothing"] += 1
+        if worst == "note":
+            noted.add((published.name, assumed.name))
+    add_table("Wrong label protocols", tuple(found), [tuple(map(str, found.values()))])
+    assert found == {"unknown values": 19, "refuse": 35, "note": 2, "nothing": 0}
+    # One organ is lost, all others are right.
+    assert noted == {("btcv", "zenodo"), ("amos22", "btcv")}
+
+
+@pytest.mark.parametrize("known", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_the_right_protocol(known):
+    case = read_as(known, known)
+    annotated = tuple(sorted(set(known.values.values()) - {0}))
+    assert severities([case] * 3, annotated) == []
+
+
+def without(*organs):
+    return {organ: ml for organ, ml in USUAL_ML.items() if organ not in organs}
+
+
+SETS = {
+    "liver alone": (facts({"liver": 1200}), (5,), []),
+    "small patients": (facts({o: v / 20 for o, v in USUAL_ML.items()}), ALL, []),
+    "no gallbladder": (facts(without("gallbladder")), ALL, ["note"]),
+    "gallbladders and a duodenum removed": (
+        facts(without("gallbladder", "duodenum")), ALL, ["note"],
+    ),
+    "two organs that nobody drew": (facts(without("pancreas", "duodenum")), ALL, ["refuse"]),
+    "a chest": (
+        facts(without("left_kidney", "pancreas", "duodenum"), cut=("liver", "spleen", "stomach")),
+        ALL, ["note"],
+    ),
+    "parts of organs": (facts({"liver": 1200, "spleen": 5}, cut=ORGANS), (1, 5), []),
+    "tips of livers": (facts(USUAL_ML | {"liver": 30}, cut=("liver",)), ALL, []),
+    "no large organ": (facts({"pancreas": 80, "duodenum": 60}), ALL, ["refuse"]),
+    "spleens larger than livers": (facts(USUAL_ML | {"spleen": 1900}), ALL, ["note"]),
+    "two sizes exchanged": (
+        facts(USUAL_ML | {"gallbladder": 1200, "left_kidney": 2}), ALL, ["refuse"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_promised_outcomes(name):
+    case, annotated, promised = SETS[name]
+    assert severities([case] * 3, annotated) == promised
+    assert severities([case] * 2, annotated) == []
+    assert severities([case] * 2 + [()], annotated) == []
+
+
+def test_an_organ_of_one_case_is_not_absent():
+    cases = [facts(without("pancreas", "duodenum"))] * 5
+    assert severities([*cases, facts(USUAL_ML)]) == []
+
+
+def test_findings_name_the_whole_set():
+    found = list(check_whole_set([facts(without("stomach", "liver"))] * 3, [ALL] * 3))
+    assert {one.case_id for one in found} == {WHOLE_SET}
+    assert found[0].what == "Not one voxel of liver, stomach in 3 cases."
+    assert "label protocol" in found[0].fix
+    assert CaseReport(WHOLE_SET, tuple(found)).severity == "refuse"

@@ -1,0 +1,117 @@
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.types import ORGANS, Split
+from voxsiam.volumes.preparation import PreparationConfig
+from voxsiam_data.prepared_set import PreparedCase, PreparedSet
+from voxsiam_experiments.plan import Choices, plan_study, request_id
+from voxsiam_experiments.presets import PRESETS
+from voxsiam_experiments.studies import TABLES
+from voxsiam_experiments.table3 import TABLE
+
+TINY = PRESETS["tiny"]
+
+
+def prepared_set(cases):
+    """A prepared set as planning sees it; no volume is read."""
+    grid = (32, 32, 32)
+    described = tuple(
+        PreparedCase(
+            case_id=f"case{i}", patient_id=f"patient{i // 2}", source="toy", key=f"{i:016x}",
+            shape=grid, spacing_mm=(3.0, 2.0, 2.0), native_shape=grid,
+            native_spacing_mm=(3.0, 2.0, 2.0), organ_voxels=dict.fromkeys(ORGANS, 9),
+            annotated=ORGANS,
+        )
+        for i in range(cases)
+    )  # fmt: skip
+    config = PreparationConfig(grid_dhw=grid)
+    return PreparedSet(Path("prepared"), "toy", "phantom", f"{cases:016x}", config, described)
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def make(cases=8, preset=TINY, **choices):
+        prepared = prepared_set(cases)
+        return plan_study(TABLE, preset, prepared, Choices(**choices), Workspace(tmp_path))
+
+    return make
+
+
+def test_every_row_and_seed_on_one_split(plan):
+    study = plan(seeds=3)
+    assert [(t.row, t.run.seed) for t in study.trials] == [
+        (row.label, seed) for row in TABLE.rows for seed in range(3)
+    ]
+    assert len({trial.run.run_id for trial in study.trials}) == 9
+    assert len({trial.run.split for trial in study.trials}) == 1
+    split = study.trials[0].run.split
+    assert split.disjoint()
+    assert len(split.train + split.validation + split.test) == 8
+
+
+def test_numerics_are_settled_once_for_all_rows(plan):
+    settled = [trial.run.recipe.numerics for trial in plan().trials]
+    numerics = {(each.autocast, each.memory_format) for each in settled}
+    assert numerics == {("float32", "contiguous")}
+
+
+def test_equal_requests_are_one_study_and_others_are_not():
+    def name(cases=8, **choices):
+        return request_id(TABLE, TINY, prepared_set(cases), Choices(**choices))
+
+    assert name() == name(seeds=1, workers=1)
+    others = [name(9), name(seeds=2), name(workers=2), name(overrides=["epochs=3"])]
+    assert len({name(), *others}) == 5
+
+
+def test_fewer_training_cases_than_workers_are_refused(plan):
+    with pytest.raises(UserError, match="2 training cases cannot feed 3 workers"):
+        plan(cases=4, workers=3)
+
+
+def test_settings_that_change_or_limit_nothing_are_said(plan):
+    assert any("53 a layer and batch, 31 of them" in note for note in plan().notes)
+    inactive = plan(overrides=["feature_loss.sampling.max_voxels=100000"]).notes
+    assert any("the deepest layer has 256 voxels a batch" in note for note in inactive)
+
+
+def test_a_study_on_fixed_lists(plan):
+    fixed = Split(train=("case0", "case1", "case4"), validation=("case6",), test=("case2",))
+    assert all(trial.run.split == fixed for trial in plan(split=fixed).trials)
+    assert plan(split=fixed).study_id != plan().study_id
+
+
+def test_fixed_lists_that_leak_are_refused(plan):
+    with pytest.raises(UserError, match="belong to one patient") as caught:
+        plan(split=Split(train=("case0",), test=("case1",)))
+    assert caught.value.where == "--split"
+
+
+def test_a_row_with_a_share_of_the_labels_trains_on_it_and_is_tested_alike(tmp_path):
+    prepared = prepared_set(30)
+    study = plan_study(TABLES["fig7"], TINY, prepared, Choices(), Workspace(tmp_path))
+    splits = {trial.row: trial.run.split for trial in study.trials}
+    assert len({(split.validation, split.test) for split in splits.values()}) == 1
+    trains = [set(split.train) for row, split in splits.items() if row.startswith("Ours")]
+    assert all(small < large for small, large in pairwise(trains))
+    assert all(splits[row].train == splits[row.replace("Ours", "3D U-Net")].train for row in splits)
+    assert len(trains[0]) == pytest.approx(len(trains[-1]) / 10, abs=1)
+
+
+def test_a_run_knows_the_organs_that_its_training_cases_show(tmp_path):
+    prepared = prepared_set(8)
+    known = plan_study(TABLE, TINY, prepared, Choices(), Workspace(tmp_path)).trials[0].run
+    assert known.taught == ORGANS
+    trains = set(known.split.train)
+    partly = [
+        case.model_copy(update={"annotated": ORGANS[:-1] if case.case_id in trains else ORGANS})
+        for case in prepared.cases
+    ]
+    fewer = replace(prepared, cases=tuple(partly))
+    run = plan_study(TABLE, TINY, fewer, Choices(), Workspace(tmp_path)).trials[0].run
+    assert run.taught == ORGANS[:-1]
