@@ -10,7 +10,7 @@ import torch
 
 import voxsiam.orchestration  # noqa: F401  # Ray's settings, before any test imports Ray
 from tests.small_data_sets import SMALL, write_case_folders, write_nnunet
-from voxsiam.orchestration.ray_access import OUTSIDE
+from voxsiam.orchestration.cluster.ray_access import OUTSIDE
 from voxsiam.volumes.preparation import PreparationConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -86,7 +86,7 @@ def ray_instance(request: pytest.FixtureRequest) -> Iterator[None]:
     """One local Ray for the whole session: a second one on the host makes sweeps hang."""
     import ray
 
-    from voxsiam.orchestration.cluster import start_ray
+    from voxsiam.orchestration.cluster.ray_instance import start_ray
 
     # Inherited by submitted jobs: else they take its 127.0.0.1 for the machine's outside address.
     os.environ[OUTSIDE] = "0"

@@ -7,8 +7,8 @@ import numpy as np
 import optuna
 from optuna.importance import FanovaImportanceEvaluator
 
-from voxsiam.orchestration.search_history import settled_trial
-from voxsiam.orchestration.sweep_ledger import SweepTrial
+from voxsiam.orchestration.sweeps.history import settled_trial
+from voxsiam.orchestration.sweeps.ledger import SweepTrial
 from voxsiam_dashboards.sweep_results import SweepResults
 
 LEAST_TRIALS = 8

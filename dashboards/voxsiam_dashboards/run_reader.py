@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.tracking.find import check_source
+from voxsiam.orchestration.tracking.reader import check_source
 from voxsiam.orchestration.tracking.store import asking
 
 EXPERIMENT = "voxsiam"

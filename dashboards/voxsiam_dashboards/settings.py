@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from voxsiam.training.config import flatten
+from voxsiam.training.recipe import flatten
 from voxsiam_dashboards.rows import ReportRow
 from voxsiam_dashboards.tables import ReportTable
 from voxsiam_dashboards.text_table import TextTable

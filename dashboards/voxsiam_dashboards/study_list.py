@@ -6,7 +6,7 @@ from typing import Literal
 
 from mlflow.entities import Run
 
-from voxsiam.orchestration.tracking.write import PROGRESS, WORKER_HOURS
+from voxsiam.orchestration.tracking.study_tracker import PROGRESS, WORKER_HOURS
 from voxsiam_dashboards.results import one_per_seed
 from voxsiam_dashboards.run_reader import RunReader, tags_of
 

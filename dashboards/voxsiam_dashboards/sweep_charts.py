@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from voxsiam.orchestration.search_space import Setting
-from voxsiam.orchestration.sweep_ledger import SweepTrial
+from voxsiam.orchestration.sweeps.ledger import SweepTrial
+from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam_dashboards.charts import styled
 from voxsiam_dashboards.importance import Importance
 from voxsiam_dashboards.palette import ROW_COLOURS

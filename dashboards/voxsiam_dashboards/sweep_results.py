@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.search_space import Setting
-from voxsiam.orchestration.sweep_ledger import Budget, Spent, SweepTrial
+from voxsiam.orchestration.sweeps.ledger import Budget, Spent, SweepTrial
+from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam_dashboards.results import read_sweep_files
 
 

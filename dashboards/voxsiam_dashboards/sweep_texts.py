@@ -2,7 +2,7 @@
 
 import math
 
-from voxsiam.orchestration.sweep_ledger import SweepTrial
+from voxsiam.orchestration.sweeps.ledger import SweepTrial
 from voxsiam_dashboards.importance import LEAST_TRIALS
 from voxsiam_dashboards.sweep_charts import last_score
 from voxsiam_dashboards.sweep_results import SweepResults

@@ -122,7 +122,7 @@ def read_prediction(path: Path, case_id: str) -> UInt8[np.ndarray, "d h w"]:
     """Read what a run predicted for one test case; the other cases are not unpacked.
 
     Args:
-        path: Of a file of `run_files.write_predictions`.
+        path: Of a file of `result_files.write_predictions`.
         case_id: Name of the case.
 
     Returns:

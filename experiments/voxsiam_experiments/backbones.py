@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 from voxsiam_experiments.recipes import voxel_simsiam
 from voxsiam_experiments.six_methods import NOT_IN_ALL, ROWS
 from voxsiam_experiments.table import Printed, Row, Table

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from voxsiam.losses.config import SamplingConfig
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 from voxsiam.types import Shape
 from voxsiam_experiments.table import Table
 

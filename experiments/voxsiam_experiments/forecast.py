@@ -8,8 +8,8 @@ import torch
 
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network import count_parameters
-from voxsiam.training.config import NumericsConfig, Recipe, fingerprint
 from voxsiam.training.numerics import TrainingStep, resolve_numerics
+from voxsiam.training.recipe import NumericsConfig, Recipe, fingerprint
 from voxsiam.types import Shape
 
 MAX_TIMED_VOXELS = 4 * 32 * 64 * 64 * 16

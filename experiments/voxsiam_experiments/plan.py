@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
-from voxsiam.orchestration.run_plan import RunData, RunPlan, run_identity, split_fingerprint
+from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity, split_fingerprint
+from voxsiam.orchestration.studies.ledger import StudyPlan, TrialPlan
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.training.overrides import override
+from voxsiam.training.recipe import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.types import NUM_CLASSES, ORGANS, Shape, Split
 from voxsiam_data.prepared_set import PreparedSet
 from voxsiam_data.splits.absent_organs import absent_organs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from voxsiam.losses.config import FeatureLossConfig
 from voxsiam.models.network_config import PAPER_WIDTH, NetworkConfig
-from voxsiam.training.config import NumericsConfig, Recipe
+from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.types import Shape
 
 PAPER_GRID_DHW: Shape = (64, 128, 128)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from voxsiam.losses.config import SimSiamConfig
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 from voxsiam_experiments.recipes import unet3d, voxel_simsiam, with_feature_loss
 from voxsiam_experiments.table import Printed, Row, Table
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from voxsiam.losses.config import ContrastiveConfig, FeatureLossConfig
 from voxsiam.models.network_config import PAPER_WIDTH, NetworkConfig, NetworkName
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 
 LAMBDA = {1: 100.0, 2: 10.0, 3: 10.0}
 """lambda of Eq. 8 by number of layers: 100 and 10 are printed for 1 and 3 (section IV-B); the

@@ -13,8 +13,8 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from voxsiam.orchestration.workspace import Workspace, write_json
-from voxsiam.training.config import NumericsConfig, Recipe, fingerprint
 from voxsiam.training.numerics import resolve_numerics
+from voxsiam.training.recipe import NumericsConfig, Recipe, fingerprint
 from voxsiam.types import Shape
 
 _KNOWN = TypeAdapter(dict[str, NumericsConfig])

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from math import prod
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.ledger import StudyPlan, TrialPlan
-from voxsiam.orchestration.run_plan import RunData, split_fingerprint
-from voxsiam.orchestration.search_space import SearchSpace
-from voxsiam.orchestration.sweep_ledger import Objective, Sampler, SweepPlan, SweepTrial
+from voxsiam.orchestration.runs.plan import RunData, split_fingerprint
+from voxsiam.orchestration.studies.ledger import StudyPlan, TrialPlan
+from voxsiam.orchestration.sweeps.ledger import Objective, Sampler, SweepPlan, SweepTrial
+from voxsiam.orchestration.sweeps.space import SearchSpace
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import METHOD_VERSION, Recipe, fingerprint
+from voxsiam.training.recipe import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.types import Shape, Split
 from voxsiam_data.prepared_set import PreparedSet
 from voxsiam_data.splits.absent_organs import absent_organs

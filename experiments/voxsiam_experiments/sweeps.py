@@ -11,8 +11,8 @@ tested once, beside the settings as the paper prints them.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from voxsiam.orchestration.search_space import Setting
-from voxsiam.training.config import Recipe
+from voxsiam.orchestration.sweeps.space import Setting
+from voxsiam.training.recipe import Recipe
 from voxsiam_experiments.recipes import voxel_simsiam
 
 LAMBDA = Setting(name="lambda", path="feature_loss.weight", low=0.01, high=1000.0, log=True)

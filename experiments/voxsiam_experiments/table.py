@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ Printed: DSC 0.800 / 0.806, HD95 2.918 / 2.461, ASSD 0.825 / 0.681
 """
 
 from voxsiam.losses.config import SimSiamConfig
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 from voxsiam_experiments.recipes import voxel_simsiam, with_feature_loss
 from voxsiam_experiments.table import Printed, Row, Table
 

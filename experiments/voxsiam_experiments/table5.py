@@ -8,7 +8,7 @@ Printed: DSC 0.793 / 0.793 / 0.796, HD95 3.210 / 3.263 / 3.089, ASSD 0.86 / 0.82
 from functools import partial
 
 from voxsiam.losses.config import SimSiamConfig
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 from voxsiam_experiments.recipes import voxel_simsiam, with_feature_loss
 from voxsiam_experiments.table import Printed, Row, Table
 

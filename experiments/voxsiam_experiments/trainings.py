@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 from voxsiam_experiments.recipes import RECIPES
 from voxsiam_experiments.table import Printed, Row, Table
 

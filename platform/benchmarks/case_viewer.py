@@ -24,7 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.orchestration.run_files import write_predictions, write_scores
+from voxsiam.orchestration.runs.result_files import write_predictions, write_scores
 from voxsiam.types import ORGANS, Shape
 from voxsiam.volumes.orientation import axis_order
 from voxsiam.volumes.placement import Placement, whole_box

@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 import psutil
 
-from voxsiam.orchestration.cluster import ray_instance
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.batch import epoch_plan
 from voxsiam.types import NUM_CLASSES

@@ -20,13 +20,13 @@ import psutil
 import ray
 from ray import tune
 
-from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, TrialState
-from voxsiam.orchestration.ray_access import keep_token_private, on_loopback
-from voxsiam.orchestration.run_plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.study_job import LedgerKeeper
-from voxsiam.orchestration.tracking.job import tracked_study
-from voxsiam.orchestration.tracking.write import StudyTracker
-from voxsiam.orchestration.tune_bridge import StudyListener, TuneBridge
+from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
+from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
+from voxsiam.orchestration.studies.job import LedgerKeeper
+from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, TrialPlan, TrialState
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
+from voxsiam.orchestration.trials.tune_bridge import StudyListener, TuneBridge
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
 from voxsiam.types import Split

@@ -19,9 +19,9 @@ from typing import Any
 
 import psutil
 
-from voxsiam.orchestration.cluster import ray, ray_instance
-from voxsiam.orchestration.ray_access import OUTSIDE
-from voxsiam.orchestration.ray_ports import RayPort, find_ray_ports, is_loopback
+from voxsiam.orchestration.cluster.ray_access import OUTSIDE
+from voxsiam.orchestration.cluster.ray_instance import ray, ray_instance
+from voxsiam.orchestration.cluster.ray_ports import RayPort, find_ray_ports, is_loopback
 from voxsiam.orchestration.workspace import Workspace
 
 UI_PORT = 5000

@@ -24,7 +24,7 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from torch.utils.data import DataLoader, Dataset
 
-from voxsiam.orchestration.cluster import ray_instance
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.batch import epoch_plan, read_batches
 from voxsiam.volumes.orientation import AxisOrder

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from voxsiam.orchestration.cluster import local_cpus, object_store_bytes, start_ray
-from voxsiam.orchestration.ray_access import OUTSIDE
+from voxsiam.orchestration.cluster.ray_access import OUTSIDE
+from voxsiam.orchestration.cluster.ray_instance import local_cpus, object_store_bytes, start_ray
 
 FIRST_STEP = re.compile(r"first optimiser step ([\d.]+) s after .*?, ([\d.]+) s after the command")
 

@@ -20,12 +20,12 @@ from threading import Barrier
 
 from mlflow.tracking import MlflowClient
 
-from voxsiam.orchestration.ledger import TrialPlan
-from voxsiam.orchestration.run_plan import RunData, RunPlan
-from voxsiam.orchestration.tracking.job import TrackedJob
-from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.runs.plan import RunData, RunPlan
+from voxsiam.orchestration.studies.ledger import TrialPlan
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 from voxsiam.types import Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    multiprocessing.set_forkserver_preload(["voxsiam.orchestration.tracking.write"])
+    multiprocessing.set_forkserver_preload(["voxsiam.orchestration.tracking.study_tracker"])
     context = multiprocessing.get_context("forkserver")
     with tempfile.TemporaryDirectory() as folder, context.Manager() as manager:
         found = measure(folder, options.writers, options.epochs, manager)

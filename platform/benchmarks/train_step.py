@@ -6,8 +6,8 @@ Run: .venv/bin/python platform/benchmarks/train_step.py
 import torch
 from pairs import show, time_in_turn
 
-from voxsiam.training.config import NumericsConfig
 from voxsiam.training.numerics import TrainingStep, resolve_numerics
+from voxsiam.training.recipe import NumericsConfig
 from voxsiam_experiments.presets import PRESETS
 from voxsiam_experiments.recipes import voxel_simsiam
 

@@ -24,13 +24,13 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from voxsiam.orchestration.capacity import Capacity
-from voxsiam.orchestration.cluster import ray_instance
-from voxsiam.orchestration.ledger import Ledger, StudyPlan
-from voxsiam.orchestration.run_plan import RunPlan
-from voxsiam.orchestration.study_job import run_study
-from voxsiam.orchestration.tracking.job import tracked_study
-from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
+from voxsiam.orchestration.runs.plan import RunPlan
+from voxsiam.orchestration.studies.job import run_study
+from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import Training, fit

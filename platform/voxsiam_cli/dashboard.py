@@ -63,8 +63,8 @@ def dashboard(
 
 def prepared_folders(folder: "Folder") -> Iterator[Path]:
     """Name the prepared sets of a workspace's studies and sweeps; a damaged ledger names none."""
-    from voxsiam.orchestration.ledger import Ledger
-    from voxsiam.orchestration.sweep_ledger import SweepLedger
+    from voxsiam.orchestration.studies.ledger import Ledger
+    from voxsiam.orchestration.sweeps.ledger import SweepLedger
 
     studies, sweeps = folder.study("").glob("*/ledger.json"), folder.sweep("").glob("*/plan.json")
     readers = [partial(Ledger.read, path) for path in studies]

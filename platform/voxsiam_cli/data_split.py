@@ -141,7 +141,7 @@ def _adapted(
 
 
 def _described(split: "Split") -> dict[str, Any]:
-    from voxsiam.orchestration.run_plan import split_fingerprint
+    from voxsiam.orchestration.runs.plan import split_fingerprint
 
     return {**split.model_dump(mode="json"), "fingerprint": split_fingerprint(split)}
 

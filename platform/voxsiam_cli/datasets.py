@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.cluster import ray_instance
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
 from voxsiam.types import Shape

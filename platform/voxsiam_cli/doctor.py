@@ -16,7 +16,7 @@ from voxsiam_cli.console import print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.ray_ports import RayPort
+    from voxsiam.orchestration.cluster.ray_ports import RayPort
 
 LIBRARIES = ("ray", "mlflow", "optuna", "nibabel", "pandas", "pydantic")
 MEMORY_GIB, DISK_GIB = 6.0, 5.0
@@ -69,7 +69,7 @@ def _torch() -> Finding:
 
 
 def _processors() -> Finding:
-    from voxsiam.orchestration.cluster import local_cpus
+    from voxsiam.orchestration.cluster.ray_instance import local_cpus
 
     return Finding("processors", str(local_cpus()))
 
@@ -101,7 +101,7 @@ def _other_ray() -> Finding:
 
 
 def _ray_token() -> Finding:
-    from voxsiam.orchestration.ray_access import readable_by_others, token_file
+    from voxsiam.orchestration.cluster.ray_access import readable_by_others, token_file
 
     path = token_file()
     if readable_by_others(path):
@@ -110,7 +110,7 @@ def _ray_token() -> Finding:
 
 
 def _ray_ports() -> list[Finding]:
-    from voxsiam.orchestration.ray_ports import find_ray_ports
+    from voxsiam.orchestration.cluster.ray_ports import find_ray_ports
 
     try:
         ports = find_ray_ports()

@@ -8,7 +8,7 @@ from voxsiam.errors import UserError
 from voxsiam_cli.console import clock, console, say
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.sweep_ledger import Budget
+    from voxsiam.orchestration.sweeps.ledger import Budget
     from voxsiam.types import Shape
     from voxsiam_experiments.forecast import Forecast
     from voxsiam_experiments.plan import Choices
@@ -109,6 +109,6 @@ def _sizes(preset: "Preset", data: str | None, choices: "Choices") -> tuple["Sha
 def _slots(workers: int) -> int:
     import torch
 
-    from voxsiam.orchestration.cluster import local_cpus
+    from voxsiam.orchestration.cluster.ray_instance import local_cpus
 
     return max(1, (torch.cuda.device_count() or max(2, local_cpus())) // workers)

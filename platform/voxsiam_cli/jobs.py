@@ -10,7 +10,7 @@ from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.job_cluster import Job, JobCluster
+    from voxsiam.orchestration.submission.jobs import Job, JobCluster
 
 app = typer.Typer(
     help="Jobs on a Ray cluster: list, logs, status, stop; see voxsiam submit.",
@@ -123,7 +123,7 @@ def _wait(cluster: "JobCluster", job: "Job") -> "Job":
 
 
 def _cluster(address: str) -> "JobCluster":
-    from voxsiam.orchestration.job_cluster import JobCluster
+    from voxsiam.orchestration.submission.jobs import JobCluster
 
     return JobCluster(address)
 

@@ -3,9 +3,9 @@
 from rich.live import Live
 from rich.table import Table
 
-from voxsiam.orchestration.ledger import TrialPlan, TrialState
-from voxsiam.orchestration.search_space import Values
-from voxsiam.orchestration.sweep_ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.sweeps.space import Values
 from voxsiam.training.context import Record
 from voxsiam_cli.console import clock, console, say
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from voxsiam.errors import UserError
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.ledger import Ledger, TrialPlan
+    from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_LISTED = 8
@@ -41,7 +41,7 @@ def is_run_id(text: str) -> bool:
 
 
 def _downloaded(run_id: str, workspace: Path) -> Path:
-    from voxsiam.orchestration.tracking.find import download_model
+    from voxsiam.orchestration.tracking.reader import download_model
     from voxsiam.orchestration.workspace import Workspace
 
     home = Workspace(workspace)
@@ -82,7 +82,7 @@ def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPla
 
 
 def _ledgers(workspace: Path) -> list["Ledger"]:
-    from voxsiam.orchestration.ledger import find_ledgers
+    from voxsiam.orchestration.studies.ledger import find_ledgers
     from voxsiam.orchestration.workspace import Workspace
 
     # A workspace is not created only to be found empty.

@@ -12,9 +12,9 @@ from voxsiam_cli.console import Steps, console, say, show_error
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
 
 if TYPE_CHECKING:
-    from voxsiam.inference.cases import ResultFiles, ScanSource
     from voxsiam.inference.model_folder import LoadedModel
-    from voxsiam.inference.run_report import CaseReport, FailedCase
+    from voxsiam.inference.predict_report import CaseReport, FailedCase
+    from voxsiam.inference.scan_files import ResultFiles, ScanSource
 
 
 def predict(  # noqa: PLR0913
@@ -41,9 +41,9 @@ def predict(  # noqa: PLR0913
 
     voxsiam predict -i dicom-series -o results --model MODEL --report results/run.json
     """
-    from voxsiam.inference.cases import find_scans, make_folder, result_files
     from voxsiam.inference.device import choose_device
     from voxsiam.inference.model_folder import load_model
+    from voxsiam.inference.scan_files import find_scans, make_folder, result_files
     from voxsiam_cli.model_source import find_model
 
     scans = find_scans(source)
@@ -71,7 +71,7 @@ def _predict_all(
     probabilities: bool,
 ) -> "tuple[list[CaseReport], list[FailedCase]]":
     from voxsiam.inference.predict import predict_case
-    from voxsiam.inference.run_report import FailedCase
+    from voxsiam.inference.predict_report import FailedCase
 
     done: list[CaseReport] = []
     failed: list[FailedCase] = []
@@ -129,7 +129,7 @@ def _write_report(
     path: Path, loaded: "LoadedModel", done: "list[CaseReport]", failed: "list[FailedCase]"
 ) -> None:
     from voxsiam.durable_files import write_text_atomically
-    from voxsiam.inference.run_report import run_report
+    from voxsiam.inference.predict_report import run_report
 
     write_text_atomically(path, json.dumps(run_report(loaded, done, failed), indent=1))
     say(f"report: {path}")

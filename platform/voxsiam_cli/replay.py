@@ -1,10 +1,10 @@
 """What a tracking server has missed, written when it is back: `voxsiam tracking replay`."""
 
-from voxsiam.orchestration.ledger import Ledger, find_ledgers
-from voxsiam.orchestration.sweep_ledger import SweepLedger, find_sweeps
-from voxsiam.orchestration.tracking.job import tracked_study, tracked_sweep
+from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
+from voxsiam.orchestration.sweeps.ledger import SweepLedger, find_sweeps
 from voxsiam.orchestration.tracking.outbox import outbox_of
-from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study, tracked_sweep
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import say
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.cluster import ray_instance
-from voxsiam.orchestration.ledger import find_ledgers
-from voxsiam.orchestration.manifest import RunManifest, read_manifest
-from voxsiam.orchestration.repetition import Repetition, compare_runs
-from voxsiam.orchestration.rerun_job import open_rerun, rerun
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
+from voxsiam.orchestration.runs.manifest import RunManifest, read_manifest
+from voxsiam.orchestration.runs.repetition import Repetition, compare_runs
+from voxsiam.orchestration.studies.ledger import find_ledgers
+from voxsiam.orchestration.studies.rerun import open_rerun, rerun
 from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import METHOD_VERSION
+from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam_cli.console import say
 from voxsiam_cli.live import LiveStudy
 from voxsiam_cli.model_source import find_trial, is_run_id

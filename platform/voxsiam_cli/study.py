@@ -16,7 +16,7 @@ from voxsiam_experiments.studies import STUDIES, TABLES
 from voxsiam_experiments.table import Table
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.ledger import Ledger
+    from voxsiam.orchestration.studies.ledger import Ledger
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_experiments.plan import Choices
 
@@ -125,7 +125,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the state of every trial of the workspace's studies, running or not."""
-    from voxsiam.orchestration.ledger import find_ledgers
+    from voxsiam.orchestration.studies.ledger import find_ledgers
     from voxsiam.orchestration.workspace import Workspace as Folder
 
     if name is not None:
@@ -214,7 +214,7 @@ def find_named(kind: str, name: str, known: Mapping[str, Entry], where: str) -> 
 
 
 def _find_ledger(folder: "Folder", name: str, study_id: str | None) -> "Ledger":
-    from voxsiam.orchestration.ledger import find_ledgers
+    from voxsiam.orchestration.studies.ledger import find_ledgers
 
     ledgers = find_ledgers(folder, name)
     chosen = [ledger for ledger in ledgers if study_id in (None, ledger.plan.study_id)]

@@ -11,7 +11,7 @@ from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.ledger import Ledger
+    from voxsiam.orchestration.studies.ledger import Ledger
     from voxsiam_dashboards.compare import ComparedRow, RowPair
     from voxsiam_dashboards.results import StudyResults
     from voxsiam_dashboards.text_table import TextTable
@@ -77,7 +77,7 @@ def _find(text: str, workspace: Path) -> "tuple[StudyResults, ComparedRow | None
 
 def _ledger(study: str, workspace: Path) -> "Ledger":
     """Find a study by its id, else the newest of its name."""
-    from voxsiam.orchestration.ledger import find_ledgers
+    from voxsiam.orchestration.studies.ledger import find_ledgers
     from voxsiam.orchestration.workspace import Workspace as Folder
 
     ledgers = find_ledgers(Folder(workspace)) if workspace.is_dir() else []

@@ -10,7 +10,7 @@ from voxsiam_cli.console import print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.repetition import Repetition
+    from voxsiam.orchestration.runs.repetition import Repetition
     from voxsiam_cli.rerun_session import Rerun
     from voxsiam_dashboards.evidence.study import Evidence
 
@@ -93,7 +93,7 @@ def _show_rerun(outcome: "Rerun") -> None:
 
 
 def _largest(repetition: "Repetition") -> str:
-    from voxsiam.orchestration.repetition import TOLERANCE
+    from voxsiam.orchestration.runs.repetition import TOLERANCE
 
     bound = f"the bound is {TOLERANCE:g}, relative, absolute below 1"
     if repetition.largest_of is None:
@@ -102,7 +102,7 @@ def _largest(repetition: "Repetition") -> str:
 
 
 def _plain_rerun(outcome: "Rerun") -> dict:
-    from voxsiam.orchestration.repetition import TOLERANCE
+    from voxsiam.orchestration.runs.repetition import TOLERANCE
 
     plain = {"folder": str(outcome.folder), "failure": outcome.failure, "bound": TOLERANCE}
     repetition = outcome.repetition

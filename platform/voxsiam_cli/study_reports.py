@@ -1,6 +1,6 @@
 """voxsiam study report --all: every study of a workspace, and one page over them."""
 
-from voxsiam.orchestration.ledger import find_ledgers
+from voxsiam.orchestration.studies.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import say
 from voxsiam_cli.study_session import write_kept_report

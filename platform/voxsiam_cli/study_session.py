@@ -7,16 +7,16 @@ from pathlib import Path
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.capacity import Capacity
-from voxsiam.orchestration.cluster import ray_instance
-from voxsiam.orchestration.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
-from voxsiam.orchestration.node_checks import check_data
-from voxsiam.orchestration.study_job import run_study
-from voxsiam.orchestration.tracking.job import tracked_study
+from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.node_checks import check_data
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
+from voxsiam.orchestration.cluster.training_node import on_training_node
+from voxsiam.orchestration.studies.job import run_study
+from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
 from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.store import StoreAwayError, asking, check_store
-from voxsiam.orchestration.tracking.write import StudyTracker
-from voxsiam.orchestration.training_node import on_training_node
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.datasets import require_prepared

@@ -44,8 +44,8 @@ def submit(
 
     voxsiam submit -- data prepare /shared/flare22 -o /shared/prepared -w /shared/w
     """
-    from voxsiam.orchestration.code_package import pack_code
-    from voxsiam.orchestration.job_cluster import JobCluster, JobRequest
+    from voxsiam.orchestration.submission.code_package import pack_code
+    from voxsiam.orchestration.submission.jobs import JobCluster, JobRequest
 
     program = context.find_root().command
     assert isinstance(program, TyperGroup)  # noqa: S101  # for the type checker

@@ -24,7 +24,7 @@ from voxsiam_cli.study import (
 from voxsiam_experiments.sweeps import SWEEPS
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
+    from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_experiments.sweep_plan import Search
     from voxsiam_experiments.sweeps import Sweep
@@ -121,7 +121,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show every trial of the workspace's sweeps, running or not."""
-    from voxsiam.orchestration.sweep_ledger import find_sweeps
+    from voxsiam.orchestration.sweeps.ledger import find_sweeps
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.live_sweep import LiveSweep
 
@@ -160,7 +160,7 @@ def find_sweep(name: str) -> "Sweep":
 
 
 def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -> "Search":
-    from voxsiam.orchestration.sweep_ledger import Objective, Sampler
+    from voxsiam.orchestration.sweeps.ledger import Objective, Sampler
     from voxsiam_experiments.sweep_plan import Search
 
     known = {each: each for each in get_args(Objective)}
@@ -179,7 +179,7 @@ def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -
 def _budget(limits: dict[str, float]) -> "Budget":
     from pydantic import ValidationError
 
-    from voxsiam.orchestration.sweep_ledger import Budget
+    from voxsiam.orchestration.sweeps.ledger import Budget
 
     try:
         return Budget.model_validate(limits or {"trials": DEFAULT_TRIALS})
@@ -200,7 +200,7 @@ def _described(sweep: "Sweep") -> list[str]:
 
 
 def _find_ledger(folder: "Folder", name: str, sweep_id: str | None) -> "SweepLedger":
-    from voxsiam.orchestration.sweep_ledger import find_sweeps
+    from voxsiam.orchestration.sweeps.ledger import find_sweeps
 
     ledgers = find_sweeps(folder, name)
     chosen = [each for each in ledgers if sweep_id in (None, each.plan.sweep_id)]

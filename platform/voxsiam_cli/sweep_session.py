@@ -8,16 +8,16 @@ import typer
 from rich.table import Table as Grid
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.capacity import Capacity
-from voxsiam.orchestration.cluster import ray_instance
-from voxsiam.orchestration.ledger import Ledger, TrialPlan
-from voxsiam.orchestration.search_history import DATABASE
-from voxsiam.orchestration.sweep_job import run_sweep
-from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger
+from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
+from voxsiam.orchestration.cluster.training_node import on_training_node
+from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan
+from voxsiam.orchestration.sweeps.history import DATABASE
+from voxsiam.orchestration.sweeps.job import run_sweep
+from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
 from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.store import StoreAwayError, check_store
-from voxsiam.orchestration.tracking.sweep import SweepTracker
-from voxsiam.orchestration.training_node import on_training_node
+from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.datasets import require_prepared

@@ -1,7 +1,7 @@
 import re
 
 from tests.clusters.files import CLUSTERS, ROOT, pinned, project
-from voxsiam.orchestration.cluster_metrics import READINGS, RUNNING
+from voxsiam.orchestration.trials.cluster_metrics import READINGS, RUNNING
 
 PAGE = (ROOT / "docs" / "cluster.md").read_text()
 FILES = [path for path in CLUSTERS.rglob("*") if path.is_file() and "secrets" not in path.parts]

@@ -14,9 +14,9 @@ from mlflow.tracking import MlflowClient
 from tests.faults.small_disk import full
 from tests.small_data_sets import SMALL, write_case_folders
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
-from voxsiam.orchestration.run import execute_run
-from voxsiam.orchestration.tracking.job import tracked_study
-from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.runs.execute import execute_run
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam_data.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case

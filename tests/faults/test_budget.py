@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.voxsiam.orchestration.test_sweep_job import Points, search
+from tests.voxsiam.orchestration.sweeps.test_job import Points, search
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
-from voxsiam.orchestration.sweep_ledger import Budget
+from voxsiam.orchestration.sweeps.ledger import Budget
 from voxsiam.orchestration.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.faulty_cases import FaultyCases, freeze, hang
 from tests.faults.trained import Trained
 from tests.voxsiam.orchestration.toy_study import ToyCases
-from voxsiam.orchestration.train_job import PATIENCE_SETTING
+from voxsiam.orchestration.trials.worker_group import PATIENCE_SETTING
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
 PATIENCE_S = 15

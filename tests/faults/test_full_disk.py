@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.faults.small_disk import on_small_disk
-from voxsiam.orchestration.run_files import TEST_FILES
+from voxsiam.orchestration.runs.result_files import TEST_FILES
 
 ROOMS = (0, 100_000, 400_000)
 """Bytes that are left: for nothing, for a part of the weights, for a part of the moments."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_plan
-from voxsiam.orchestration.cluster import Capacity
-from voxsiam.orchestration.ledger import Ledger, StudyPlan
-from voxsiam.orchestration.study_job import run_study
-from voxsiam.orchestration.tracking.job import tracked_study
-from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.cluster.ray_instance import Capacity
+from voxsiam.orchestration.studies.job import run_study
+from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 
 READS_PER_EPOCH, READS = 7, 3 * 7 + 2

@@ -5,7 +5,7 @@ import pytest
 import ray
 
 from tests.integration.programs import START
-from voxsiam.orchestration.ray_access import OUTSIDE
+from voxsiam.orchestration.cluster.ray_access import OUTSIDE
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import psutil
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from voxsiam.orchestration.ray_access import OUTSIDE
+from voxsiam.orchestration.cluster.ray_access import OUTSIDE
 
 NODE = """
 import json, sys

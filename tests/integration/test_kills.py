@@ -12,7 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.integration.programs import prepared_scans
-from voxsiam.orchestration.sweep_ledger import find_sweeps
+from voxsiam.orchestration.sweeps.ledger import find_sweeps
 from voxsiam.orchestration.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -11,15 +11,15 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from tests.integration.nodes import extra_node, head_is_full
 from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, losses, make_plan
 from voxsiam.errors import UserError
-from voxsiam.orchestration import node_checks
-from voxsiam.orchestration.capacity import Capacity
-from voxsiam.orchestration.ledger import Ledger
-from voxsiam.orchestration.node_checks import check_data, check_workspace
-from voxsiam.orchestration.study_job import run_study
-from voxsiam.orchestration.tracking.job import tracked_study
-from voxsiam.orchestration.tracking.write import StudyTracker
-from voxsiam.orchestration.train_job import worker_resources
-from voxsiam.orchestration.training_node import on_training_node
+from voxsiam.orchestration.cluster import node_checks
+from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.node_checks import check_data, check_workspace
+from voxsiam.orchestration.cluster.training_node import on_training_node
+from voxsiam.orchestration.studies.job import run_study
+from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
+from voxsiam.orchestration.trials.worker_group import worker_resources
 from voxsiam.orchestration.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]

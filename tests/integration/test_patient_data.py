@@ -18,11 +18,11 @@ from tests.prepared_folder import build_prepared
 from tests.small_data_sets import SMALL
 from tests.voxsiam.inference.small_models import AFFINE
 from tests.voxsiam.orchestration.toy_study import make_plan, make_run
-from voxsiam.orchestration.ledger import Ledger, TrialPlan
-from voxsiam.orchestration.run import execute_run
-from voxsiam.orchestration.run_plan import RunData
-from voxsiam.orchestration.tracking.job import tracked_study
-from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.runs.execute import execute_run
+from voxsiam.orchestration.runs.plan import RunData
+from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.types import Split

@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from tests.small_data_sets import write_case_folders
-from voxsiam.orchestration.job_cluster import JobCluster
+from voxsiam.orchestration.submission.jobs import JobCluster
 from voxsiam_cli.app import app
 
 pytestmark = pytest.mark.usefixtures("ray_instance")

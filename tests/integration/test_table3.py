@@ -7,7 +7,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.integration.programs import prepared_scans, read_until
-from voxsiam.orchestration.ledger import find_ledgers
+from voxsiam.orchestration.studies.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
 
 

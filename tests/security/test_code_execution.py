@@ -17,11 +17,11 @@ from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.inference.model_description import write_description
 from voxsiam.inference.model_folder import load_model
-from voxsiam.orchestration.cluster import Capacity
-from voxsiam.orchestration.ledger import Ledger
-from voxsiam.orchestration.manifest import read_manifest
-from voxsiam.orchestration.study_job import run_study
-from voxsiam.orchestration.sweep_ledger import SweepLedger
+from voxsiam.orchestration.cluster.ray_instance import Capacity
+from voxsiam.orchestration.runs.manifest import read_manifest
+from voxsiam.orchestration.studies.job import run_study
+from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, _sha256_json, restore
 from voxsiam_dashboards.trial_files import (

@@ -12,7 +12,7 @@ from tests.voxsiam.inference.small_models import CPU, reseal, write_random_model
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.errors import UserError
 from voxsiam.inference.model_folder import load_model
-from voxsiam.orchestration.ledger import Ledger
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
 from voxsiam.volumes.preparation_config import PreparationConfig

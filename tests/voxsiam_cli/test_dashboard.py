@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from tests.voxsiam.orchestration.toy_study import make_plan
-from voxsiam.orchestration.ledger import Ledger
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.dashboard import prepared_folders
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from voxsiam.orchestration.ray_ports import RayPort
+from voxsiam.orchestration.cluster.ray_ports import RayPort
 from voxsiam_cli import doctor
 from voxsiam_cli.app import app
 
@@ -31,7 +31,7 @@ def test_the_ports_of_a_running_ray_are_listed(ray_instance, tmp_path):
 
 
 def test_no_ray(tmp_path, monkeypatch):
-    monkeypatch.setattr("voxsiam.orchestration.ray_ports.find_ray_ports", list)
+    monkeypatch.setattr("voxsiam.orchestration.cluster.ray_ports.find_ray_ports", list)
     (told,) = named(findings(tmp_path), "Ray's ports")
     assert (told["found"], told["ok"]) == ("no Ray is running", True)
 

@@ -7,8 +7,8 @@ from tests.voxsiam.inference.small_models import CPU, write_random_model
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.errors import UserError
 from voxsiam.inference.model_folder import load_model
-from voxsiam.orchestration.ledger import Ledger
-from voxsiam.orchestration.tracking.find import download_model
+from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking.reader import download_model
 from voxsiam.orchestration.workspace import Workspace, write_json
 from voxsiam_cli.model_source import find_model
 
@@ -108,7 +108,7 @@ def test_links_out_of_the_run_are_refused(store, tmp_path):
 def test_a_server_cannot_name_files_of_this_machine(store, tmp_path, monkeypatch):
     workspace, _, _, run = store
     local = MlflowClient(workspace.tracking_uri)
-    monkeypatch.setattr("voxsiam.orchestration.tracking.find.MlflowClient", lambda _: local)
+    monkeypatch.setattr("voxsiam.orchestration.tracking.reader.MlflowClient", lambda _: local)
     with pytest.raises(UserError, match="own folder"):
         download_model("http://127.0.0.1:9", run, tmp_path / "copy")
 

@@ -6,12 +6,12 @@ from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from voxsiam.errors import UserError
-from voxsiam.orchestration.ledger import Ledger
-from voxsiam.orchestration.manifest import read_manifest
-from voxsiam.orchestration.run import execute_run
+from voxsiam.orchestration.runs.execute import execute_run
+from voxsiam.orchestration.runs.manifest import read_manifest
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import METHOD_VERSION
 from voxsiam.training.context import SingleProcess
+from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam_cli.rerun_session import _planned_data, _require_method, find_manifest
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.errors import UserError
-from voxsiam.orchestration.ledger import Ledger
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.study_compare import _ledger, compare
 

@@ -1,7 +1,7 @@
 import pytest
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.capacity import Capacity
+from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam_cli.study_session import open_planned
 from voxsiam_data.prepare import prepare
 from voxsiam_data.sources.detect import read_source

@@ -5,8 +5,8 @@ import typer
 
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.errors import UserError
-from voxsiam.orchestration.capacity import Capacity, Node
-from voxsiam.orchestration.sweep_ledger import Budget
+from voxsiam.orchestration.cluster.capacity import Capacity, Node
+from voxsiam.orchestration.sweeps.ledger import Budget
 from voxsiam_cli.app import app
 from voxsiam_cli.live_sweep import LiveSweep
 from voxsiam_cli.sweep_session import _check_budget, _exit_without_winner

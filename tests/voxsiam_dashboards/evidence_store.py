@@ -7,10 +7,10 @@ import torch
 
 from tests.voxsiam_dashboards.study_store import STUDY_ID, TABLE, open_client, write_study
 from voxsiam.durable_files import sha256_of
-from voxsiam.orchestration.environment import this_environment
-from voxsiam.orchestration.manifest import RunManifest
-from voxsiam.orchestration.run_plan import RunData, run_identity, split_fingerprint
-from voxsiam.training.config import METHOD_VERSION, Recipe
+from voxsiam.orchestration.runs.environment import this_environment
+from voxsiam.orchestration.runs.manifest import RunManifest
+from voxsiam.orchestration.runs.plan import RunData, run_identity, split_fingerprint
+from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_dashboards.report import write_report

@@ -13,9 +13,9 @@ from voxsiam.inference.voxel_features import LevelFeatures
 from voxsiam.losses.config import FeatureLossConfig
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.orchestration.run_files import write_features, write_predictions
-from voxsiam.orchestration.run_plan import split_fingerprint
-from voxsiam.training.config import Recipe
+from voxsiam.orchestration.runs.plan import split_fingerprint
+from voxsiam.orchestration.runs.result_files import write_features, write_predictions
+from voxsiam.training.recipe import Recipe
 from voxsiam.types import ORGANS, Split
 from voxsiam_experiments.table import Printed, Row, Table
 

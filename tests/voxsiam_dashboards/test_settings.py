@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from voxsiam.training.config import flatten
+from voxsiam.training.recipe import flatten
 from voxsiam_dashboards.settings import ABSENT, PRESENT, settings_table, settings_that_differ
 from voxsiam_experiments.recipes import supervised_contrastive, unet3d, vnet, voxel_simsiam
 from voxsiam_experiments.studies import TABLES

@@ -6,9 +6,9 @@ import pytest
 
 from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger
 from voxsiam.errors import UserError
-from voxsiam.orchestration.ledger import TrialState
-from voxsiam.orchestration.sweep_ledger import Budget, Spent, SweepTrial
-from voxsiam.orchestration.tracking.sweep import SweepTracker
+from voxsiam.orchestration.studies.ledger import TrialState
+from voxsiam.orchestration.sweeps.ledger import Budget, Spent, SweepTrial
+from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_dashboards.importance import LEAST_TRIALS, importances
 from voxsiam_dashboards.sweep_charts import (

@@ -1,7 +1,7 @@
 import pytest
 
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.config import NumericsConfig
+from voxsiam.training.recipe import NumericsConfig
 from voxsiam_experiments.recipes import RECIPES, voxel_simsiam
 from voxsiam_experiments.settled_numerics import settle_numerics
 

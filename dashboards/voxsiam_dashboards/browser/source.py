@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from voxsiam.errors import UserError
-from voxsiam.training.config import Recipe
+from voxsiam.training.recipe import Recipe
 from voxsiam_dashboards.results import StudyResults, TrialResult, load_study
 from voxsiam_dashboards.run_reader import RunReader
 from voxsiam_dashboards.run_splits import StudySplits, read_splits

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from voxsiam.orchestration.tracking.find import SOURCE_TAG
+from voxsiam.orchestration.tracking.reader import SOURCE_TAG
 from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.report import FILES, PAGE

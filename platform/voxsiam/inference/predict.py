@@ -13,9 +13,9 @@ from torch import Tensor
 
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
-from voxsiam.inference.cases import ResultFiles, ScanSource
 from voxsiam.inference.model_folder import LoadedModel
-from voxsiam.inference.run_report import CaseReport, geometry_of
+from voxsiam.inference.predict_report import CaseReport, geometry_of
+from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.inference.segment import class_scores
 from voxsiam.types import ORGANS
 from voxsiam.volumes.image_files import read_image

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from voxsiam.losses.voxel_sampling import stream_seed
 from voxsiam.training.batch import Batch
-from voxsiam.training.config import AugmentationConfig
+from voxsiam.training.recipe import AugmentationConfig
 
 _AXES = ("d", "h", "w")
 

@@ -26,11 +26,11 @@ from voxsiam.training.checkpoint import (
     TrainingState,
     restore,
 )
-from voxsiam.training.config import OptimiserConfig, Recipe
 from voxsiam.training.context import TrainContext
 from voxsiam.training.divergence import require_finite_gradient, require_finite_loss
+from voxsiam.training.epoch_record import EpochRecord, gradient_norms, organ_means
 from voxsiam.training.objective import Objective, run_network
-from voxsiam.training.record import EpochRecord, gradient_norms, organ_means
+from voxsiam.training.recipe import OptimiserConfig, Recipe
 from voxsiam.training.usage import EpochUsage
 from voxsiam.training.voxel_draw import Moment
 from voxsiam.types import Split

@@ -20,9 +20,9 @@ from voxsiam.metrics.confusion import dice_per_class
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.global_batch_norm import uncounted
 from voxsiam.training.batch import Batch
-from voxsiam.training.config import NumericsConfig, Recipe
 from voxsiam.training.contrastive_relation import ContrastiveRelation
 from voxsiam.training.feature_terms import FeatureTerms
+from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.training.simsiam_relation import SimSiamRelation
 from voxsiam.training.voxel_draw import Moment, VoxelDraw
 

@@ -22,10 +22,10 @@ from tests.voxsiam.inference.small_models import (
     write_random_model,
 )
 from voxsiam.errors import UserError
-from voxsiam.inference.cases import ResultFiles, ScanSource
 from voxsiam.inference.model_folder import load_model
 from voxsiam.inference.predict import predict_case, predict_scan
-from voxsiam.inference.run_report import run_report
+from voxsiam.inference.predict_report import run_report
+from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.types import ORGANS
 from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.nifti import Scan, read_nifti

@@ -8,9 +8,9 @@ import pytest
 
 from tests.nifti_files import ALL_AXES, QFORM, SFORM_ROWS, patch, phantom_ct, reoriented, write_scan
 from tests.voxsiam.inference.small_models import AFFINE, CPU, write_ct, write_random_model
-from voxsiam.inference.cases import ResultFiles, ScanSource
 from voxsiam.inference.model_folder import load_model
 from voxsiam.inference.predict import predict_case, predict_scan
+from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.orientation import axis_order, to_canonical
 

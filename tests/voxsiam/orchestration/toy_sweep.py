@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tests.voxsiam.training.toy import make_recipe
-from voxsiam.orchestration.run_plan import RunData
-from voxsiam.orchestration.search_space import SearchSpace, Setting
-from voxsiam.orchestration.sweep_ledger import Budget, SweepLedger, SweepPlan
+from voxsiam.orchestration.runs.plan import RunData
+from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, SweepPlan
+from voxsiam.orchestration.sweeps.space import SearchSpace, Setting
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import ORGANS, Split
 from voxsiam.volumes.preparation_config import PreparationConfig

@@ -14,7 +14,7 @@ from voxsiam.losses.config import (
     SimSiamConfig,
 )
 from voxsiam.models.network_config import LEVELS, NetworkConfig
-from voxsiam.training.config import NumericsConfig, Recipe
+from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.types import ORGANS, Shape, Volume
 
 WORLD_SIZES = (2, 3, 4)

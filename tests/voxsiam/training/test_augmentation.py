@@ -7,7 +7,7 @@ from scipy.ndimage import affine_transform
 from tests.voxsiam.training.toy import make_volume
 from voxsiam.training.augmentation import Changes, apply_changes, augment_batch, draw_changes
 from voxsiam.training.batch import read_batches
-from voxsiam.training.config import AugmentationConfig
+from voxsiam.training.recipe import AugmentationConfig
 
 STRONG = AugmentationConfig(
     probability=1, zoom=(0.8, 1.25), intensity_factor=(0.9, 1.1), intensity_shift=0.1, noise=0.1

@@ -7,10 +7,10 @@ from voxsiam.errors import UserError
 from voxsiam.models.network_config import NetworkName
 from voxsiam.training.batch import epoch_plan
 from voxsiam.training.checkpoint import CheckpointFolder
-from voxsiam.training.config import NumericsConfig, OptimiserConfig
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.divergence import TrainingDivergedError
 from voxsiam.training.loop import Training, build_objective, fit
+from voxsiam.training.recipe import NumericsConfig, OptimiserConfig
 from voxsiam.training.usage import PROCESS_MB, USAGE_NAMES
 from voxsiam.types import ORGANS, Split, Volume
 

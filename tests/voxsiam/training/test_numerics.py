@@ -5,9 +5,9 @@ from torch.nn.grad import conv3d_weight
 from tests.voxsiam.training.toy import SHAPE, make_recipe
 from voxsiam.errors import UserError
 from voxsiam.models.network_config import NetworkConfig
-from voxsiam.training.config import NumericsConfig
 from voxsiam.training.loop import build_objective
 from voxsiam.training.numerics import bfloat16_is_sound, resolve_numerics
+from voxsiam.training.recipe import NumericsConfig
 
 
 def test_what_is_left_open_is_settled_and_the_rest_is_kept():

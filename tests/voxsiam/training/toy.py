@@ -11,7 +11,7 @@ from voxsiam.losses.config import (
     SimSiamConfig,
 )
 from voxsiam.models.network_config import NetworkConfig, NetworkName
-from voxsiam.training.config import NumericsConfig, Recipe
+from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.types import Shape, Volume
 
 SHAPE: Shape = (16, 16, 16)

@@ -4,13 +4,13 @@ import pytest
 
 from tests.postgres import find_programs, postgres
 from tests.tracking_server import serving
-from tests.voxsiam.orchestration.test_tracking_doors import ADMIN_SECRET
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
-from voxsiam.orchestration.run import execute_run
-from voxsiam.orchestration.tracking.job import tracked_study
+from tests.voxsiam.orchestration.tracking.test_doors import ADMIN_SECRET
+from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.store import experiment_of, open_for_writing
-from voxsiam.orchestration.tracking.write import StudyTracker
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 

@@ -8,7 +8,7 @@ import pytest
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from tests.voxsiam_dashboards.study_store import Planned, open_client, write_study
 from tests.voxsiam_dashboards.test_sweep_report import many
-from voxsiam.orchestration.tracking.sweep import SweepTracker
+from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 
 pytestmark = pytest.mark.browser

@@ -9,7 +9,7 @@ from typing import TypeVar
 from mlflow.exceptions import MlflowException
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.tracking.find import check_source, open_store
+from voxsiam.orchestration.tracking.reader import check_source, open_store
 
 T = TypeVar("T")
 

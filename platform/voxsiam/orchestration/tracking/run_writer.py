@@ -9,15 +9,15 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.tracking import MlflowClient
 
-from voxsiam.orchestration.environment import library_versions
-from voxsiam.orchestration.ledger import TrialPlan, TrialState
-from voxsiam.orchestration.run_files import TEST_FILES
-from voxsiam.orchestration.run_plan import RunData, split_fingerprint
-from voxsiam.orchestration.source_commit import source_commit
-from voxsiam.orchestration.tracking.find import MODEL_FOLDER, SOURCE_TAG, find_run, find_runs
-from voxsiam.orchestration.tracking.job import TrackedJob
+from voxsiam.orchestration.runs.environment import library_versions
+from voxsiam.orchestration.runs.plan import RunData, split_fingerprint
+from voxsiam.orchestration.runs.result_files import TEST_FILES
+from voxsiam.orchestration.runs.source_commit import source_commit
+from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.tracking.reader import MODEL_FOLDER, SOURCE_TAG, find_run, find_runs
+from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.orchestration.tracking.trial_note import trial_tags
-from voxsiam.training.config import METHOD_VERSION, flatten
+from voxsiam.training.recipe import METHOD_VERSION, flatten
 
 STATUS = {
     "finished": "FINISHED",

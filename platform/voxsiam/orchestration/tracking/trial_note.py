@@ -1,7 +1,7 @@
 """What a trial's run says of itself in MLflow's list: tags to filter by, and a description."""
 
-from voxsiam.orchestration.ledger import TrialPlan
-from voxsiam.training.config import Recipe
+from voxsiam.orchestration.studies.ledger import TrialPlan
+from voxsiam.training.recipe import Recipe
 
 
 def trial_tags(trial: TrialPlan, study: str, preset: str) -> dict[str, str]:

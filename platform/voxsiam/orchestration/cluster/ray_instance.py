@@ -1,0 +1,157 @@
+"""A Ray instance for one command: started or joined, checked for room, and cleaned up after."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import ray
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.node_checks import check_workspace
+from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
+from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
+from voxsiam.orchestration.workspace import Workspace, write_json
+
+IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets it for the command of a submitted job."""
+
+
+@contextmanager
+def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
+    """Join the cluster at RAY_ADDRESS, or start Ray on this machine and stop it at the end.
+
+    A local instance is private (`address="local"`). What a killed command of this workspace left
+    running is ended first: two instances on one host hang each other.
+
+    Raises:
+        UserError: Another command has a local Ray in this workspace now, or a node of the cluster
+            does not see the workspace.
+    """
+    joins = joins_cluster()
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    if joins:
+        _join()
+    else:
+        _end_leftovers(workspace)
+        _start_local(workspace)
+    # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        capacity = Capacity.of_cluster()
+        check_workspace(capacity.nodes, workspace)
+        yield capacity
+    finally:
+        ray.shutdown()
+        if not joins:
+            _session_file(workspace).unlink(missing_ok=True)
+
+
+def joins_cluster() -> bool:
+    """Tell whether commands join a Ray cluster: RAY_ADDRESS names it, as inside submitted jobs."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
+def local_cpus() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def object_store_bytes() -> int:
+    """Return the shared memory that volumes may take: a third of the machine's, if it is free.
+
+    It is taken only as it is used.
+    """
+    wanted = psutil.virtual_memory().total // 3
+    shared = Path("/dev/shm")  # noqa: S108
+    free = shutil.disk_usage(shared).free * 9 // 10 if shared.exists() else wanted
+    return max(min(wanted, free), 256 * 2**20)
+
+
+def start_ray(
+    cpus: int,
+    object_store: int,
+    env_vars: dict[str, str] | None = None,
+    *,
+    dashboard: bool = False,
+) -> Path:
+    """Start a Ray that only this user of this machine can reach; return its session's folder.
+
+    Args:
+        cpus: How many it says it has; they are only tokens.
+        object_store: Bytes of shared memory for volumes.
+        env_vars: More environment for its workers.
+        dashboard: Take jobs over HTTP, too; that costs processes and seconds.
+    """
+    keep_token_private()
+    with on_loopback():
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=dashboard,
+            object_store_memory=object_store,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            runtime_env={"env_vars": env_vars} if env_vars else None,
+        )
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    folder = Path(ray._private.worker._global_node.get_session_dir_path())  # pyright: ignore
+    # Ray lets every user of the machine write into it; workers run what lies there.
+    folder.chmod(0o700)
+    return folder
+
+
+def _join() -> None:
+    """Join the cluster at RAY_ADDRESS; a submitted job has brought its settings and its code."""
+    settings = {name: os.environ[name] for name in RAY_SETTINGS}
+    variables = {} if IN_A_JOB in os.environ else {"env_vars": settings}
+    ray.init(runtime_env=variables, logging_level=logging.ERROR, log_to_driver=False)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _start_local(workspace: Workspace) -> None:
+    # At least two, so that two workers run on a one-core machine too.
+    folder = start_ray(max(2, local_cpus()), object_store_bytes())
+    owner = psutil.Process()
+    session = {
+        "folder": str(folder),
+        "pid": owner.pid,
+        "started": owner.create_time(),
+    }
+    write_json(_session_file(workspace), session)
+
+
+def _session_file(workspace: Workspace) -> Path:
+    return workspace.ray / "session.json"
+
+
+def _end_leftovers(workspace: Workspace) -> None:
+    """Kill the processes of a Ray session whose driver, started for this workspace, is gone."""
+    try:
+        session = json.loads(_session_file(workspace).read_text())
+    except (OSError, ValueError):
+        return
+    if _is_running(session["pid"], session["started"]):
+        raise UserError(
+            "another command is using this workspace now",
+            where=str(workspace.root),
+            fix="wait for it (voxsiam study status), or use another --workspace",
+        )
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(session["folder"] in word for word in words):
+            process.send_signal(signal.SIGKILL)
+
+
+def _is_running(pid: int, started: float) -> bool:
+    """Tell whether the very process still runs: its number may belong to another by now."""
+    try:
+        return psutil.Process(pid).create_time() == started
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,1 @@
+"""A study: its ledger, and its runs under Tune."""

@@ -1,0 +1,165 @@
+"""The study's own record of what is to be done and what is done: what a resume goes by."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from voxsiam.durable_files import write_text_atomically
+from voxsiam.errors import UserError
+from voxsiam.orchestration.runs.plan import RunPlan
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.types import Frozen, Shape
+
+TrialState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted"]
+"""Where a trial stands; `stopped` is the end of one that fell behind the others of a sweep."""
+
+LEDGER_VERSION = 1
+
+
+class TrialPlan(Frozen):
+    """One cell of a table: a row trained from one seed."""
+
+    row: str
+    run: RunPlan
+
+    @property
+    def name(self) -> str:
+        """How people see the trial."""
+        return f"{self.row}, seed {self.run.seed}"
+
+
+class StudyPlan(Frozen):
+    """Everything a driver needs to run, or go on with, a study.
+
+    Attributes:
+        study: Name of the table on the command line.
+        study_id: Folder name: equal requests have equal ids.
+        prepared: The prepared set.
+        data_kind: phantom, semi-synthetic or real.
+        workers: DDP workers of a trial; 1 trains in the trial's own process where there is no GPU.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs.
+        notes: What the report must say about the settings.
+        patients: Of the test cases whose patient has another name than the case.
+    """
+
+    study: str
+    study_id: str
+    preset: str
+    prepared: Path
+    data_name: str
+    data_kind: str
+    grid_dhw: Shape
+    workers: int
+    gpu_share: float = 1.0
+    trials: tuple[TrialPlan, ...]
+    notes: tuple[str, ...] = ()
+    patients: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Ledger:
+    """A study's plan and the state of each trial, in one JSON file replaced atomically.
+
+    Args:
+        path: `ledger.json` in the study's folder.
+        plan: The study.
+        states: By run id.
+    """
+
+    def __init__(self, path: Path, plan: StudyPlan, states: dict[str, TrialState]) -> None:
+        self.path, self.plan, self._states = path, plan, states
+
+    @classmethod
+    def create(cls, workspace: Workspace, plan: StudyPlan) -> "Ledger":
+        """Start a study's ledger, or open it where it is already there."""
+        path = _ledger_file(workspace, plan.study_id)
+        if path.exists():
+            return cls.read(path)
+        ledger = cls(path, plan, {})
+        ledger._write()
+        return ledger
+
+    @classmethod
+    def read(cls, path: Path) -> "Ledger":
+        """Open a ledger.
+
+        Raises:
+            UserError: It is not a ledger of this version.
+        """
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+            if content["version"] != LEDGER_VERSION:
+                raise ValueError(content["version"])
+            return cls(path, StudyPlan.model_validate(content["plan"]), content["states"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                "the study's ledger cannot be read",
+                where=str(path),
+                fix=f"restore it from a copy or remove the folder to start anew ({error!r:.80})",
+            ) from None
+
+    def state(self, trial: TrialPlan) -> TrialState:
+        """Tell where a trial stands; its result on disk outweighs what was written here."""
+        if trial.run.result_file.exists():
+            return "finished"
+        return self._states.get(trial.run.run_id, "pending")
+
+    def mark(self, trial: TrialPlan, state: TrialState) -> None:
+        """Write down a trial's new state."""
+        self._states[trial.run.run_id] = state
+        self._write()
+
+    def unfinished(self) -> list[TrialPlan]:
+        """List the trials still to be done, in the table's order."""
+        return [trial for trial in self.plan.trials if self.state(trial) != "finished"]
+
+    def finished(self) -> list[TrialPlan]:
+        """List the trials that have a result, those included that share another row's run."""
+        return [trial for trial in self.plan.trials if self.state(trial) == "finished"]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other drivers away from this study; the lock dies with the process.
+
+        Raises:
+            UserError: Another driver runs this study now.
+        """
+        with (self.path.parent / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(
+                    "another process is running this study now",
+                    where=str(self.path.parent),
+                    fix=f"watch it with: voxsiam study status {self.plan.study}",
+                ) from None
+            yield
+
+    @cached_property
+    def _plan_text(self) -> str:
+        """The plan, written out once: with a thousand trials that takes longer than all else."""
+        return json.dumps(self.plan.model_dump(mode="json"), indent=1)
+
+    def _write(self) -> None:
+        states = json.dumps(self._states, indent=1)
+        text = f'{{"version": {LEDGER_VERSION}, "plan": {self._plan_text}, "states": {states}}}'
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(self.path, text)
+
+
+def find_ledgers(workspace: Workspace, study: str | None = None) -> list[Ledger]:
+    """List the workspace's studies, the latest touched first."""
+    paths = sorted(
+        workspace.study("").glob("*/ledger.json"), key=lambda p: p.stat().st_mtime_ns, reverse=True
+    )
+    ledgers = [Ledger.read(path) for path in paths]
+    return [ledger for ledger in ledgers if study in (None, ledger.plan.study)]
+
+
+def _ledger_file(workspace: Workspace, study_id: str) -> Path:
+    return workspace.study(study_id) / "ledger.json"

@@ -1,0 +1,218 @@
+"""Jobs on a Ray cluster, over the address of its dashboard: sent, found, followed, stopped."""
+
+import asyncio
+import logging
+import re
+import shlex
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+import requests
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
+
+STOP_NOTICE_S = 60
+"""Ray kills three seconds after its SIGTERM; a study needs longer to close its runs."""
+
+_COMMAND, _ATTEMPT = "voxsiam.command", re.compile(r"-again(\d+)$")
+
+JobState = Literal["waiting", "running", "stopped", "finished", "failed"]
+_STATES: dict[JobStatus, JobState] = {
+    JobStatus.PENDING: "waiting",
+    JobStatus.RUNNING: "running",
+    JobStatus.STOPPED: "stopped",
+    JobStatus.SUCCEEDED: "finished",
+    JobStatus.FAILED: "failed",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command of ours on the cluster.
+
+    Attributes:
+        job_id: Ray's submission id.
+        command: What follows `voxsiam`.
+        message: Ray's words about the state.
+        exit_code: Of the command, once it has ended by itself.
+    """
+
+    job_id: str
+    command: str
+    state: JobState
+    started: datetime | None
+    ended: datetime | None
+    message: str
+    exit_code: int | None
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing more will happen."""
+        return self.state in ("stopped", "finished", "failed")
+
+    @classmethod
+    def of(cls, details: JobDetails) -> "Job":
+        """Read Ray's description."""
+        return cls(
+            job_id=details.submission_id or "",
+            command=(details.metadata or {}).get(_COMMAND, ""),
+            state=_STATES[details.status],
+            started=_time(details.start_time),
+            ended=_time(details.end_time),
+            message=details.message or "",
+            exit_code=details.driver_exit_code,
+        )
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What is to run.
+
+    Attributes:
+        name: Equal requests have equal names.
+        words: What follows `voxsiam`.
+        python: The interpreter on the cluster's head.
+        environment: Variables of the driver and of all workers; anybody who can open the
+            cluster's dashboard reads them.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    python: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class JobCluster:
+    """A cluster that takes jobs.
+
+    Args:
+        address: Of its dashboard, such as http://127.0.0.1:8265.
+
+    Raises:
+        UserError: Nothing answers there, or it does not know our token.
+    """
+
+    def __init__(self, address: str) -> None:
+        if urlsplit(address).scheme not in ("http", "https"):
+            raise UserError(
+                f"'{address}' is not the address of a dashboard",
+                where="--address",
+                fix="give it with http, for example http://127.0.0.1:8265",
+            )
+        self.address = address
+        # It tells of packages and sockets, line by line.
+        logging.getLogger("ray").setLevel(logging.WARNING)
+        with self._in_our_words():
+            self._client = JobSubmissionClient(address)
+
+    def submit(self, request: JobRequest, code: Path) -> Job:
+        """Send a job; where an equal one is waiting or running, return that one.
+
+        One that has ended is not disturbed: the new one has its name with a number.
+
+        Args:
+            request: What to run.
+            code: The folder that `pack_code` has filled.
+        """
+        before = self.attempts(request.name)
+        if before and not before[-1].is_over:
+            return before[-1]
+        job_id = f"{request.name}-again{len(before) + 1}" if before else request.name
+        words = shlex.join([request.python, "-m", "voxsiam_cli", *request.words])
+        variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
+        with self._in_our_words():
+            try:
+                self._client.submit_job(
+                    # exec: Ray's SIGTERM shall reach the program and not a shell around it.
+                    entrypoint=f"exec {words}",
+                    submission_id=job_id,
+                    metadata={_COMMAND: shlex.join(request.words)},
+                    runtime_env={
+                        "working_dir": str(code),
+                        "env_vars": RAY_SETTINGS | variables | dict(request.environment),
+                    },
+                )
+            except RuntimeError:
+                # Somebody was faster with an equal request.
+                if job_id not in [job.job_id for job in self.attempts(request.name)]:
+                    raise
+        return self.find(job_id)
+
+    def attempts(self, name: str) -> list[Job]:
+        """List the jobs of one name, the first attempt first."""
+        return [job for job in self.jobs() if _ATTEMPT.sub("", job.job_id) == name]
+
+    def jobs(self) -> list[Job]:
+        """List our jobs, the oldest first."""
+        with self._in_our_words():
+            found = [Job.of(each) for each in self._client.list_jobs() if each.submission_id]
+        ours = [job for job in found if job.command]
+        return sorted(ours, key=lambda job: job.started or datetime.max.astimezone())
+
+    def find(self, job_id: str) -> Job:
+        """Return one of our jobs.
+
+        Raises:
+            UserError: There is none of this name.
+        """
+        found = [job for job in self.jobs() if job.job_id == job_id]
+        if not found:
+            raise UserError(
+                f"there is no job '{job_id}'",
+                where=self.address,
+                fix=f"see: voxsiam jobs list --address {self.address}",
+            )
+        return found[0]
+
+    def log(self, job_id: str) -> str:
+        """Return everything that a job has printed."""
+        with self._in_our_words():
+            return self._client.get_job_logs(job_id)
+
+    def follow(self, job_id: str) -> Generator[str]:
+        """Yield what a job prints, from its beginning, until it is over."""
+        lines = cast("AsyncGenerator[str]", self._client.tail_job_logs(job_id))
+        loop = asyncio.new_event_loop()
+        try:
+            with self._in_our_words():
+                while True:
+                    yield loop.run_until_complete(anext(lines))
+        except StopAsyncIteration:
+            return
+        finally:
+            loop.run_until_complete(lines.aclose())
+            loop.close()
+
+    def stop(self, job_id: str) -> bool:
+        """Ask a job to end as by SIGTERM: it keeps its finished epochs. False: it was over."""
+        with self._in_our_words():
+            return self._client.stop_job(job_id)
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        try:
+            yield
+        except AuthenticationError:
+            raise UserError(
+                "the cluster does not know our token",
+                where=self.address,
+                fix="bring the head's token: RAY_AUTH_TOKEN_PATH=FILE, or ~/.ray/auth_token",
+            ) from None
+        except (ConnectionError, requests.ConnectionError) as error:
+            raise UserError(
+                "no Ray dashboard answers",
+                where=self.address,
+                fix="is the head running, is the tunnel open? (ray start --head; ssh -L)",
+            ) from error
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000).astimezone() if milliseconds else None

@@ -1,0 +1,61 @@
+"""A sweep as Ray Tune trials: points suggested by Optuna, those that fall behind stopped early."""
+
+import logging
+from collections.abc import Sequence
+
+from ray import tune
+
+from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.runs.execute import CaseSource
+from voxsiam.orchestration.sweeps.history import SearchHistory
+from voxsiam.orchestration.sweeps.keeper import SweepKeeper, SweepListener
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.search import BudgetStopper, SweepSearch, early_stopping
+from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
+from voxsiam.orchestration.trials.trial import PROCESS_DEATHS, TrialJob
+from voxsiam.orchestration.trials.tune_bridge import TuneBridge
+from voxsiam.orchestration.workspace import Workspace
+
+
+def run_sweep(
+    ledger: SweepLedger,
+    load: CaseSource,
+    workspace: Workspace,
+    capacity: Capacity,
+    listeners: Sequence[SweepListener],
+) -> None:
+    """Search until the budget is used up; trials that were cut off go on first.
+
+    On an interrupt, and when the hours are used up, the trials in progress are marked as
+    interrupted: their checkpoints remain, and a resume goes on from them.
+    """
+    plan = ledger.plan
+    slots = capacity.trials_at_once(plan.workers, plan.gpu_share)
+    search = SweepSearch(ledger, SearchHistory(ledger))
+    keeper = SweepKeeper(ledger, search, plan.workers if capacity.gpus else 0, listeners)
+    heard = [keeper, *listeners, *cluster_listeners(plan.sweep_id)]
+    bridge = TuneBridge(search.runs, heard, keeper.when_cut_short)
+    job = TrialJob(plan.sweep_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share)
+    tuner = tune.Tuner(
+        job.trainable(),
+        tune_config=tune.TuneConfig(
+            search_alg=search,
+            scheduler=early_stopping(ledger, None if job.in_process else search.ask_to_end),
+            num_samples=-1,
+            max_concurrent_trials=slots,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=plan.sweep_id,
+            storage_path=str(workspace.ray),
+            callbacks=[bridge],
+            failure_config=PROCESS_DEATHS,
+            stop=BudgetStopper(ledger, in_process=job.in_process),
+            verbose=0,
+        ),
+    )
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    try:
+        tuner.fit()
+    finally:
+        bridge.end_open_trials()

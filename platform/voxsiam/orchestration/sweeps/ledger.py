@@ -1,0 +1,301 @@
+"""A sweep's own record: what was tried, what came out, what it has cost; what a resume goes by."""
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
+from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.sweeps.space import SearchSpace, Value
+from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.training.recipe import METHOD_VERSION
+from voxsiam.types import Frozen, Shape, Split
+
+Content = TypeVar("Content", bound=BaseModel)
+
+Objective = Literal["dsc", "seconds"]
+DIRECTIONS: Mapping[Objective, Literal["maximize", "minimize"]] = {
+    "dsc": "maximize",
+    "seconds": "minimize",
+}
+"""`dsc`: of the inner validation cases after the last epoch; `seconds`: training time of a run."""
+
+Sampler = Literal["tpe", "random"]
+SETTLED: tuple[TrialState, ...] = ("finished", "stopped", "failed")
+"""States from which a trial does not go on."""
+
+
+class Budget(Frozen):
+    """When a search ends; whichever comes first.
+
+    Attributes:
+        trials: That have been begun.
+        hours: Of search, all sessions together.
+        gpu_hours: The same times the GPUs that were held.
+    """
+
+    trials: int | None = Field(default=None, ge=1)
+    hours: float | None = Field(default=None, gt=0)
+    gpu_hours: float | None = Field(default=None, gt=0)
+
+
+class SweepPlan(Frozen):
+    """Everything a driver needs to run, or go on with, a search.
+
+    Attributes:
+        sweep: Its name on the command line.
+        sweep_id: Folder name: equal requests have equal ids, whatever their budgets.
+        prepared: The prepared set.
+        split: Training and inner validation cases; no test case can reach an objective.
+        held_out: Test cases, for the winner; no run of the search holds them.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs.
+        objectives: What is searched for; the first decides which trial wins.
+        seeds: Trainings of each trial.
+        final_seeds: Trainings of the winner.
+        stop_early: Whether trials that fall behind are stopped (ASHA).
+        notes: What the reports must say.
+        method_version: Of the method that began it; 2 where an older plan does not say.
+    """
+
+    sweep: str
+    sweep_id: str
+    preset: str
+    prepared: Path
+    data: RunData
+    split: Split
+    held_out: tuple[str, ...] = ()
+    final_seeds: int = 1
+    grid_dhw: Shape
+    workers: int
+    gpu_share: float = 1.0
+    space: SearchSpace
+    objectives: tuple[Objective, ...] = ("dsc",)
+    seeds: int = 1
+    sampler: Sampler = "tpe"
+    stop_early: bool = True
+    taught: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    method_version: int = 2
+
+    def require_this_method(self) -> None:
+        """Refuse to go on with what another version of the method began: scores would mix.
+
+        Raises:
+            UserError: Another version began it.
+        """
+        if self.method_version != METHOD_VERSION:
+            raise UserError(
+                "this sweep was begun by another version of the method",
+                where=self.sweep_id,
+                fix=f"start it anew: voxsiam sweep run {self.sweep}, or use the version that "
+                "began it",
+            )
+
+
+class SweepTrial(Frozen):
+    """One point of the space.
+
+    Attributes:
+        number: From 0, in the order of suggestion.
+        values: By the settings' names.
+        seeds: Of its trainings.
+        curve: Validation DSC by epoch, of the first seed.
+        objectives: Means over the seeds; empty unless finished.
+        error: Why it failed.
+    """
+
+    number: int
+    values: dict[str, Value]
+    seeds: tuple[int, ...]
+    state: TrialState = "pending"
+    curve: dict[int, float] = Field(default_factory=dict)
+    objectives: dict[Objective, float] = Field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How people see it."""
+        return f"trial {self.number}"
+
+
+class Spent(Frozen):
+    """What a search has cost so far, all sessions together."""
+
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
+
+
+class SweepLedger:
+    """A search's plan, budget, trials and cost: small JSON files, each replaced atomically.
+
+    Args:
+        folder: Of the sweep.
+        workspace: Holds the runs.
+        plan: The search.
+        budget: When it ends.
+    """
+
+    def __init__(self, folder: Path, workspace: Workspace, plan: SweepPlan, budget: Budget) -> None:
+        self.folder, self._workspace, self.plan, self.budget = folder, workspace, plan, budget
+        self._look()
+
+    @classmethod
+    def create(cls, workspace: Workspace, plan: SweepPlan, budget: Budget) -> "SweepLedger":
+        """Start a sweep's ledger, or open the one that is there with a new budget."""
+        folder = workspace.sweep(plan.sweep_id)
+        write_json(folder / "budget.json", budget.model_dump(mode="json"))
+        # Last: where it is, the others are.
+        if not (folder / "plan.json").exists():
+            write_json(folder / "plan.json", plan.model_dump(mode="json"))
+        return cls.read(workspace, folder)
+
+    @classmethod
+    def read(cls, workspace: Workspace, folder: Path) -> "SweepLedger":
+        """Open a ledger.
+
+        Raises:
+            UserError: One of its files is damaged.
+        """
+        plan = _read(folder / "plan.json", SweepPlan)
+        return cls(folder, workspace, plan, _read(folder / "budget.json", Budget))
+
+    def add(self, values: Mapping[str, Value]) -> SweepTrial:
+        """Write down a trial before it starts.
+
+        What is suggested again is trained from further seeds: the same ones would only give the
+        same figure. Other values may come to the same recipe: shares of few voxels are rounded.
+        """
+        recipe = self.plan.space.recipe(values)
+        alike = (t for t in self.trials if self.plan.space.recipe(t.values) == recipe)
+        before = sum(len(trial.seeds) for trial in alike)
+        seeds = tuple(range(before, before + self.plan.seeds))
+        trial = SweepTrial(number=len(self.trials), values=dict(values), seeds=seeds)
+        self.trials.append(trial)
+        self._write(trial)
+        return trial
+
+    def update(self, number: int, **changes: object) -> SweepTrial:
+        """Write down what has become of a trial."""
+        unchanged = self.trials[number].model_dump()
+        trial = SweepTrial.model_validate(unchanged | changes)
+        self.trials[number] = trial
+        self._write(trial)
+        return trial
+
+    def spend(self, seconds: float, gpus: int) -> None:
+        """Add to what the search has cost.
+
+        Args:
+            seconds: Of the clock.
+            gpus: Held during them.
+        """
+        self.spent = Spent(
+            seconds=self.spent.seconds + seconds,
+            gpu_seconds=self.spent.gpu_seconds + seconds * gpus,
+        )
+        write_json(self.folder / "spent.json", self.spent.model_dump(mode="json"))
+
+    def used_up(self) -> str | None:
+        """Say which limit of time is reached; None while there is some left."""
+        budget, spent = self.budget, self.spent
+        limits = (
+            ("hours", budget.hours, spent.seconds / 3600),
+            ("GPU-hours", budget.gpu_hours, spent.gpu_seconds / 3600),
+        )
+        for unit, limit, used in limits:
+            if limit is not None and used >= limit:
+                return f"{used:.3g} of {limit:.3g} {unit}"
+        return None
+
+    def runs_of(self, trial: SweepTrial) -> list[TrialPlan]:
+        """List a trial's runs, one for each seed."""
+        plan, recipe = self.plan, self.plan.space.recipe(trial.values)
+        identities = {
+            seed: run_identity(recipe, seed, plan.split, plan.data.fingerprint)
+            for seed in trial.seeds
+        }
+        return [
+            TrialPlan(
+                row=trial.label,
+                run=RunPlan(
+                    recipe=recipe,
+                    seed=seed,
+                    split=plan.split,
+                    data=plan.data,
+                    directory=self._workspace.run(identity),
+                    taught=plan.taught,
+                ),
+            )
+            for seed, identity in identities.items()
+        ]
+
+    def unfinished(self) -> list[SweepTrial]:
+        """List the trials that were begun and are still to be ended."""
+        return [trial for trial in self.trials if trial.state not in SETTLED]
+
+    def best(self) -> SweepTrial | None:
+        """Return the trial with the best first objective among those trained to the end."""
+        done = [trial for trial in self.trials if trial.state == "finished"]
+        first = self.plan.objectives[0]
+        sign = 1 if DIRECTIONS[first] == "maximize" else -1
+        return max(done, key=lambda trial: sign * trial.objectives[first], default=None)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other drivers away from this sweep; the lock dies with the process.
+
+        Raises:
+            UserError: Another driver runs it now.
+        """
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(
+                    "another process is running this sweep now",
+                    where=str(self.folder),
+                    fix=f"watch it with: voxsiam sweep status {self.plan.sweep}",
+                ) from None
+            # Another driver may have gone on with it since this was read.
+            self._look()
+            yield
+
+    def _look(self) -> None:
+        paths = sorted(self.folder.glob("trials/*.json"))
+        self.trials = [_read(path, SweepTrial) for path in paths]
+        spent = self.folder / "spent.json"
+        self.spent = _read(spent, Spent) if spent.exists() else Spent()
+
+    def _write(self, trial: SweepTrial) -> None:
+        path = self.folder / "trials" / f"{trial.number:05d}.json"
+        write_json(path, trial.model_dump(mode="json"))
+
+
+def find_sweeps(workspace: Workspace, sweep: str | None = None) -> list[SweepLedger]:
+    """List the workspace's sweeps, the latest touched first."""
+    folders = [path.parent for path in workspace.sweep("").glob("*/plan.json")]
+    folders.sort(key=_last_touched, reverse=True)
+    ledgers = [SweepLedger.read(workspace, folder) for folder in folders]
+    return [ledger for ledger in ledgers if sweep in (None, ledger.plan.sweep)]
+
+
+def _last_touched(folder: Path) -> int:
+    """Tell when a sweep was asked for, or has last cost anything."""
+    found = [folder / name for name in ("budget.json", "spent.json")]
+    return max(path.stat().st_mtime_ns for path in found if path.exists())
+
+
+def _read(path: Path, content: type[Content]) -> Content:
+    try:
+        return content.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UserError(
+            "the sweep's ledger cannot be read",
+            where=str(path),
+            fix=f"restore it from a copy or remove the folder to start anew ({error!r:.80})",
+        ) from None

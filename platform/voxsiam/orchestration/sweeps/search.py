@@ -1,0 +1,160 @@
+"""What Tune asks of a sweep: the next trial, whether one falls behind, whether all must end."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from ray.tune.stopper import NoopStopper
+
+from voxsiam.orchestration.studies.ledger import TrialPlan
+from voxsiam.orchestration.sweeps.history import SearchHistory
+from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.trials.trial import trial_config
+from voxsiam.orchestration.trials.worker import FIDELITY
+
+SCORE = "validation/dsc"
+REDUCTION = 3
+"""Of the trials that reach a rung, one in so many goes on (ASHA, Li et al. 2020)."""
+
+
+def _grace(epochs: int) -> int:
+    return max(1, epochs // REDUCTION**2)
+
+
+def early_stopping(ledger: SweepLedger, ask: Callable[[Trial], None] | None) -> TrialScheduler:
+    """Build ASHA, or what stops no trial where the plan wants that.
+
+    Args:
+        ledger: Of the sweep.
+        ask: Asks a trial on workers to end; None lets Tune end it.
+    """
+    return _Asha(ledger, ask) if ledger.plan.stop_early else FIFOScheduler()
+
+
+class _Asha(ASHAScheduler):
+    """ASHA that remembers earlier sessions, and judges a trial by its first run alone.
+
+    Its own state dies with the driver, so it is shown the curves of the ledger. It asks trials on
+    workers to end instead of letting Tune kill them: Ray Train's controller would see its workers
+    go and make new ones before it is killed too; what they reserve is never given back, and the
+    next trial waits for ever.
+    """
+
+    def __init__(self, ledger: SweepLedger, ask: Callable[[Trial], None] | None) -> None:
+        self._ledger, self._ask = ledger, ask
+        self._epochs = ledger.plan.space.base.epochs
+        super().__init__(
+            time_attr=FIDELITY,
+            metric=SCORE,
+            mode="max",
+            max_t=self._epochs,
+            grace_period=_grace(self._epochs),
+            reduction_factor=REDUCTION,
+            stop_last_trials=False,
+        )
+        for known in ledger.trials:
+            if known.state in SETTLED:
+                self._remember(SimpleNamespace(trial_id=f"earlier-{known.number}"), known)
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Take a trial; one that goes on has been judged at the rungs that it has passed."""
+        self._remember(trial, self._ledger.trials[trial.config["trial"]["index"]])
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide as ASHA does, but leave whoever has reached the last epoch alone.
+
+        A rung can lie there, and further seeds count on from it with the scores of their first
+        epochs.
+        """
+        if result.get(FIDELITY, 0) >= self._epochs:
+            return TrialScheduler.CONTINUE
+        decision = super().on_trial_result(tune_controller, trial, result)
+        if decision == TrialScheduler.STOP and self._ask is not None:
+            self._ask(trial)
+            return TrialScheduler.CONTINUE
+        return decision
+
+    def _remember(self, trial: Any, known: SweepTrial) -> None:
+        controller: Any = None
+        super().on_trial_add(controller, trial)
+        for epoch, score in sorted(known.curve.items()):
+            super().on_trial_result(controller, trial, {FIDELITY: epoch, SCORE: score})
+
+
+class SweepSearch(Searcher):
+    """Gives Tune its next trial: first those that were cut off, then new points.
+
+    Attributes:
+        runs: The runs of each trial by its number; it grows.
+    """
+
+    def __init__(self, ledger: SweepLedger, history: SearchHistory) -> None:
+        super().__init__()
+        self._ledger, self.history = ledger, history
+        self._waiting = ledger.unfinished()
+        self.runs: list[list[TrialPlan]] = [ledger.runs_of(trial) for trial in ledger.trials]
+
+    def set_search_properties(self, *args: Any, **spec: Any) -> bool:
+        """Take no metric from Tune: the ledger knows the objectives."""
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial, or that there is none."""
+        trial = self._waiting.pop(0) if self._waiting else self._new_trial()
+        if trial is None:
+            return Searcher.FINISHED
+        sweep = self._ledger.plan.sweep_id
+        config = trial_config(trial.number, sweep, self.runs[trial.number])
+        return {"trial": config}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Do nothing: the keeper hears of it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: a resume rebuilds the search from the ledger."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
+
+    def ask_to_end(self, trial: Trial) -> None:
+        """Ask the run that a trial is at to end with its epoch."""
+        runs = self.runs[trial.config["trial"]["index"]]
+        run = next((each.run for each in runs if not each.run.result_file.exists()), None)
+        if run is not None:
+            run.stop_file.touch()
+
+    def _new_trial(self) -> SweepTrial | None:
+        limit, number = self._ledger.budget.trials, len(self._ledger.trials)
+        if (limit is not None and number >= limit) or self._ledger.used_up():
+            return None
+        trial = self._ledger.add(self.history.suggest(number))
+        self.runs.append(self._ledger.runs_of(trial))
+        return trial
+
+
+class BudgetStopper(tune.Stopper):
+    """Stops all trials when the hours are used up.
+
+    Args:
+        ledger: Of the sweep.
+        in_process: Trials on workers are asked to end instead.
+    """
+
+    def __init__(self, ledger: SweepLedger, *, in_process: bool) -> None:
+        self._ledger, self._in_process = ledger, in_process
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Tune pickles its stoppers for a restore that we never ask for.
+        return NoopStopper, ()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no trial by itself."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Tell whether there is nothing left to spend."""
+        return self._in_process and self._ledger.used_up() is not None

@@ -1,0 +1,100 @@
+"""Which rank failed, and what is known of it: Ray Train sees errors of all those that waited."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.exceptions import RayActorError
+from ray.train import UserCallback
+
+from voxsiam.orchestration.runs.incidents import note_incident
+from voxsiam.orchestration.runs.pulse import Pulse, read_pulses
+
+LESS_MEMORY = "fewer --workers, a smaller batch (--set batch_size=2) or a smaller --grid take less"
+
+
+class RankFaults(UserCallback):
+    """Notes in the run's incidents which rank failed; it lives in Ray Train's controller.
+
+    Args:
+        pulses: Folder of the run's pulses.
+        incidents: The run's incidents.
+        patience_s: After which a rank that does not answer is ended.
+    """
+
+    def __init__(self, pulses: Path, incidents: Path, patience_s: float) -> None:
+        self._pulses, self._incidents, self._patience_s = pulses, incidents, patience_s
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ANN401, ARG002
+        """Note it."""
+        known = read_pulses(self._pulses)
+        for text in describe_faults(known, worker_exceptions, self._patience_s, time.time()):
+            note_incident(self._incidents, text)
+
+
+def describe_faults(
+    pulses: Mapping[int, Pulse], errors: Mapping[int, Exception], patience_s: float, now: float
+) -> list[str]:
+    """Say of each rank that is to blame what has become of it.
+
+    When one rank goes, the others fail with broken connections or waits that ran out: they are
+    named only where nobody else is to blame.
+
+    Args:
+        pulses: The last one of every rank.
+        errors: Of the ranks for which Ray Train has one.
+        patience_s: After which a rank that does not answer is ended.
+        now: Seconds since 1970.
+    """
+    dead = {rank for rank, error in errors.items() if _is_dead(error)}
+    dead |= {rank for rank, pulse in pulses.items() if pulse.is_gone()}
+    if dead:
+        return [_death(pulses.get(rank), rank) for rank in sorted(dead)]
+    frozen = {rank for rank, error in errors.items() if _is_unanswered(error)}
+    if not frozen and any("timed out" in str(error).lower() for error in errors.values()):
+        frozen = {rank for rank, pulse in pulses.items() if pulse.is_silent(now)}
+        frozen = frozen or _last(pulses, errors)
+    if frozen:
+        return [_frozen(pulses.get(rank), rank, patience_s) for rank in sorted(frozen)]
+    return [f"rank {rank} failed: {_first_line(errors[rank])}" for rank in sorted(errors)]
+
+
+def describe_death(pulses: Path) -> str | None:
+    """Say what is known of a training in the trial's own process that died without a word."""
+    pulse = read_pulses(pulses).get(0)
+    return None if pulse is None else _death(pulse, 0)
+
+
+def _is_dead(error: Exception) -> bool:
+    return isinstance(getattr(error, "health_check_failure", error), RayActorError)
+
+
+def _is_unanswered(error: Exception) -> bool:
+    return type(error).__name__ == "WorkerHealthCheckTimeoutError"
+
+
+def _last(pulses: Mapping[int, Pulse], errors: Mapping[int, Exception]) -> set[int]:
+    """Return the ranks that stand furthest behind; one that waited in vain is not among them."""
+    suspects = set(pulses) - set(errors) or set(pulses)
+    place = {rank: (pulses[rank].epoch, pulses[rank].step) for rank in suspects}
+    return {rank for rank in suspects if place[rank] == min(place.values())}
+
+
+def _who(pulse: Pulse | None, rank: int) -> str:
+    where = "" if pulse is None else f" (process {pulse.pid} on {pulse.host}, {pulse.place})"
+    return f"rank {rank}{where}"
+
+
+def _death(pulse: Pulse | None, rank: int) -> str:
+    memory = f": it held {pulse.memory}; if that is it, {LESS_MEMORY}" if pulse else ""
+    return f"{_who(pulse, rank)} was killed, or its node is gone{memory}"
+
+
+def _frozen(pulse: Pulse | None, rank: int, patience_s: float) -> str:
+    return f"{_who(pulse, rank)} kept silent for {patience_s:g} s and was ended"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"

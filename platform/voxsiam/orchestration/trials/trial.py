@@ -1,0 +1,173 @@
+"""What a Tune trial does: one run after the other.
+
+Studies and sweeps share it; they differ in where their trials come from.
+"""
+
+import functools
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+from ray.tune.execution.placement_groups import PlacementGroupFactory
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity
+from voxsiam.orchestration.cluster.ray_instance import joins_cluster
+from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
+from voxsiam.orchestration.runs.incidents import note_incident
+from voxsiam.orchestration.runs.label import RunLabel, epoch_line, labelled_log
+from voxsiam.orchestration.runs.pulse import PulseSender
+from voxsiam.orchestration.studies.ledger import TrialPlan
+from voxsiam.orchestration.trials.worker import Stamp
+from voxsiam.orchestration.trials.worker_group import (
+    Attempt,
+    Workers,
+    WorkersFailedError,
+    patience_s,
+    train_on_workers,
+)
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.context import Record, SingleProcess, TrainingEndedError
+
+log = logging.getLogger(__name__)
+
+PROCESS_DEATHS = tune.FailureConfig(max_failures=3)
+"""A trial whose process or node died starts again elsewhere and goes on from its checkpoint."""
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """How the trials of a study or sweep are run.
+
+    Attributes:
+        study: Id of the study or sweep.
+        load: Reads the cases.
+        workspace: Holds what Ray writes for itself.
+        capacity: Of the cluster.
+        workers: DDP workers of a trial.
+        slots: Trials at a time.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs.
+        threads: Of a trial that trains in its own process; its share of the nodes where None.
+    """
+
+    study: str
+    load: CaseSource
+    workspace: Workspace
+    capacity: Capacity
+    workers: int
+    slots: int
+    gpu_share: float = 1.0
+    threads: int | None = None
+
+    @property
+    def in_process(self) -> bool:
+        """Tell whether a trial trains in its own process: nothing is started for it then."""
+        return self.workers == 1 and not self.capacity.gpus
+
+    def trainable(self) -> Callable[..., Any]:
+        """Return Tune's function of a trial with what it needs bound to it."""
+        threads = self.threads or self.capacity.threads(self.slots)
+        bound = functools.partial(
+            _run_trial,
+            workers=None if self.in_process else self._workers(),
+            threads=threads,
+        )
+        # Ray's dashboard shows the actors of trials by this name.
+        bound.__name__ = self.study  # pyright: ignore[reportAttributeAccessIssue]
+        own = {"CPU": float(min(threads, self.capacity.largest))}
+        placed = PlacementGroupFactory([own if self.in_process else DRIVER])
+        return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)
+
+    def _workers(self) -> Workers:
+        gpu_share = self.gpu_share if self.capacity.gpus else 0.0
+        return Workers(
+            self.workers, gpu_share, patience_s(), self.workspace.ray, watched=joins_cluster()
+        )
+
+
+def trial_config(index: int, study: str, runs: Sequence[TrialPlan]) -> dict[str, Any]:
+    """Say what a trial runs, as Tune carries it.
+
+    Args:
+        index: Number of the trial in its study or sweep.
+        study: Id of that study or sweep.
+        runs: One after the other.
+    """
+    return {
+        "index": index,
+        "runs": [each.run.model_dump_json() for each in runs],
+        "labels": [asdict(RunLabel.of_trial(study, each)) for each in runs],
+    }
+
+
+def _run_trial(
+    config: dict[str, Any], *, load: CaseSource, workers: Workers | None, threads: int
+) -> None:
+    """Tune's function: the runs of one trial, here (no workers) or on Ray Train workers."""
+    runs = zip(config["trial"]["runs"], config["trial"]["labels"], strict=True)
+    for index, (run, names) in enumerate(runs):
+        plan, label = RunPlan.model_validate_json(run), RunLabel(**names)
+        stamp = Stamp(index=index, epochs=plan.recipe.epochs)
+        plan.directory.mkdir(parents=True, exist_ok=True)
+        for left in (plan.error_file, plan.stop_file):
+            left.unlink(missing_ok=True)
+        shutil.rmtree(plan.pulses, ignore_errors=True)
+        with labelled_log(str(label)):
+            try:
+                if workers is not None:
+                    train_on_workers(Attempt(plan, load, stamp, label), workers)
+                else:
+                    torch.set_num_threads(threads)
+                    _train_here(plan, load, stamp)
+            except Exception as error:
+                # Raised on, Tune would try again what ends alike; it does so when processes die.
+                _leave_cause(plan.error_file, error)
+                log.error("failed: %s", _cause(error))
+        if not plan.result_file.exists():
+            # It failed, or was asked to end: further seeds of the point are not worth it.
+            return
+
+
+def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp) -> None:
+    pulse = PulseSender(plan.pulses, 0)
+    context = SingleProcess(
+        _reporter(stamp),
+        on_note=functools.partial(note_incident, plan.incidents_file),
+        on_step=pulse.begin_step,
+    )
+    with pulse.beating():
+        execute_run(plan, load, context)
+
+
+def _leave_cause(file: Path, error: Exception) -> None:
+    try:
+        file.write_text(_cause(error))
+    except OSError:
+        file.unlink(missing_ok=True)  # on a full disk it would be empty
+
+
+def _reporter(stamp: Stamp) -> Callable[[Record], None]:
+    def report(record: Record) -> None:
+        log.info(epoch_line(record))
+        tune.report(stamp.on(record))
+
+    return report
+
+
+def _cause(error: BaseException) -> str:
+    """Return what went wrong first, without the layers that Ray puts around it."""
+    if isinstance(error, UserError):
+        return f"{error.what} ({error.where}: {error.fix})"
+    if isinstance(error, TrainingEndedError | WorkersFailedError):
+        return str(error)  # written to be read
+    inner = getattr(error, "cause", None) or getattr(error, "_base_exc", None)
+    if isinstance(inner, BaseException):
+        return _cause(inner)
+    lines = str(error).strip().splitlines() or [""]
+    told = lines[-1] if "Traceback" in str(error) else lines[0]
+    return f"{type(error).__name__}: {told}"

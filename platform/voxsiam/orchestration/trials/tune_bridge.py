@@ -1,0 +1,178 @@
+"""From Tune's events to ours: a trial is one run after the other, and each run is heard of."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from ray import PlacementGroupID, tune
+from ray.tune.experiment import Trial
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
+from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.trials.rank_faults import describe_death
+from voxsiam.orchestration.trials.worker import PLACEMENT_GROUP_KEY, RUN_INDEX
+from voxsiam.training.context import Record
+
+RECORD_NAMES = ("epoch", "learning_rate")
+"""Figures of an epoch whose names have no slash; the rest of a Tune result is Tune's."""
+
+
+@runtime_checkable
+class StudyListener(Protocol):
+    """Hears of everything that happens to the runs of a study, in the driver's process."""
+
+    def trial_started(self, trial: TrialPlan) -> None:
+        """A run has been given its place; start-up comes before its first epoch."""
+        ...
+
+    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+        """A run has finished an epoch."""
+        ...
+
+    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+        """A run is over."""
+        ...
+
+
+@runtime_checkable
+class IncidentListener(Protocol):
+    """Hears, beside all else, of what went wrong in a run and was survived."""
+
+    def incident(self, trial: TrialPlan, text: str) -> None:
+        """Something was survived."""
+        ...
+
+
+class TuneBridge(tune.Callback):
+    """Turns Tune's events into those of the runs, and frees what Tune leaks.
+
+    Args:
+        runs: The runs of each trial, by the trial's index; the list may grow.
+        listeners: In the order in which they hear.
+        when_cut_short: What has become of a run that Tune ended before it left a result.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Sequence[TrialPlan]],
+        listeners: Sequence[StudyListener],
+        when_cut_short: Callable[[], TrialState] = lambda: "failed",
+    ) -> None:
+        self._runs, self._listeners, self._when_cut_short = runs, listeners, when_cut_short
+        self._open: dict[int, TrialPlan] = {}
+        self._incidents: dict[int, IncidentReader] = {}
+
+    def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
+        # Tune pickles its callbacks for a restore that we never ask for; ours hold live things.
+        return tune.Callback, ()
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._start(_index(trial), 0)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:  # fmt: skip
+        record = {name: v for name, v in result.items() if "/" in name or name in RECORD_NAMES}
+        if "epoch" not in record:
+            return
+        index = _index(trial)
+        self._move_to(index, int(result.get(RUN_INDEX, 0)))
+        self._tell_incidents(index)
+        for listener in self._listeners:
+            listener.epoch_done(self._open[index], record)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:  # fmt: skip
+        _free_placement_group(trial)
+        index = _index(trial)
+        whole = self._move_on(index)
+        # A failed run leaves word and returns: raised on, Tune would try again what ends alike.
+        cause = None if whole else self._open[index].run.failure()
+        state = "finished" if whole else "failed" if cause else self._when_cut_short()
+        self._end(index, state, (cause or "left no result") if state == "failed" else None)
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:  # fmt: skip
+        # Its process died, and Tune starts it again: its workers must not keep their places.
+        _free_placement_group(trial)
+        index = _index(trial)
+        if index in self._open:
+            plan = self._open[index]
+            note_incident(plan.run.incidents_file, _death(plan))
+            self._tell_incidents(index)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:  # fmt: skip
+        _free_placement_group(trial)
+        index = _index(trial)
+        self._move_on(index)
+        plan = self._open[index]
+        self._end(index, "failed", plan.run.failure() or _death(plan))
+
+    def end_open_trials(self) -> None:
+        """Mark what an interrupt cut off."""
+        for index in list(self._open):
+            self._end(index, "interrupted", None)
+
+    def _move_on(self, index: int) -> bool:
+        """Go to the first run without a result; tell whether all have one.
+
+        Runs that had been done before report nothing.
+        """
+        done = [run.run.result_file.exists() for run in self._runs[index]]
+        self._move_to(index, done.index(False) if False in done else len(done) - 1)
+        return all(done)
+
+    def _move_to(self, index: int, run: int) -> None:
+        """End the runs before this one: a trial only goes on when a run is finished."""
+        if index not in self._open:
+            # Its actor never came up.
+            self._start(index, 0)
+        plans = self._runs[index]
+        for number in range(plans.index(self._open[index]), run):
+            self._end(index, "finished", None)
+            self._start(index, number + 1)
+
+    def _start(self, index: int, run: int) -> None:
+        plan = self._open[index] = self._runs[index][run]
+        self._incidents[index] = IncidentReader(plan.run.incidents_file)
+        for listener in self._listeners:
+            listener.trial_started(plan)
+
+    def _tell_incidents(self, index: int) -> None:
+        for text in self._incidents[index].new():
+            for listener in self._listeners:
+                if isinstance(listener, IncidentListener):
+                    listener.incident(self._open[index], text)
+
+    def _end(self, index: int, state: TrialState, error: str | None) -> None:
+        if index not in self._open:
+            return
+        self._tell_incidents(index)
+        plan = self._open.pop(index)
+        for listener in self._listeners:
+            listener.trial_ended(plan, state, error)
+
+
+def _death(plan: TrialPlan) -> str:
+    return describe_death(plan.run.pulses) or "its process died"
+
+
+def _index(trial: Trial) -> int:
+    return int(trial.config["trial"]["index"])
+
+
+def _free_placement_group(trial: Trial) -> None:
+    """Free what Tune leaks when it ends a trial.
+
+    The workers' placement group belongs to the job and stays; the next trial then waits for ever.
+    Ray's own cleaner needs a dashboard.
+    """
+    group = (trial.last_result or {}).get(PLACEMENT_GROUP_KEY)
+    if group:
+        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))

@@ -1,0 +1,129 @@
+"""What runs inside a Ray Train worker; imported by each of them, so it stays light."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from torch import nn
+
+from voxsiam.collective import gather_objects
+from voxsiam.orchestration.runs.execute import RunPlan, execute_run
+from voxsiam.orchestration.runs.incidents import note_incident
+from voxsiam.orchestration.runs.label import epoch_line, labelled_log
+from voxsiam.orchestration.runs.pulse import PulseSender
+from voxsiam.training.context import Record, TrainingEndedError
+
+PLACEMENT_GROUP_KEY = "placement_group"
+"""Record entry that tells the study which placement group to free when Tune stops the trial."""
+
+RUN_INDEX, FIDELITY = "run_index", "fidelity"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Tells in every record which of a trial's runs it is about.
+
+    Attributes:
+        index: Number of the run in its trial.
+        epochs: Of each run.
+    """
+
+    index: int
+    epochs: int
+
+    def on(self, record: Record) -> dict[str, Any]:
+        """Add the run's number, and the epochs that the trial has done over all its runs."""
+        stamped = {**record, RUN_INDEX: self.index}
+        if "epoch" in record:
+            stamped[FIDELITY] = self.index * self.epochs + int(record["epoch"])
+        return stamped
+
+
+class RunStoppedError(Exception):
+    """The study asked a run to end with the epoch in progress."""
+
+
+class RayTrainWorker:
+    """The training's surroundings inside a Ray Train worker.
+
+    Args:
+        stamp: Put on every record.
+        plan: The run; where its stop file exists, it ends with the epoch in progress.
+    """
+
+    def __init__(self, stamp: Stamp, plan: RunPlan) -> None:
+        self._stamp, self._plan = stamp, plan
+        self.pulse = PulseSender(plan.pulses, self.rank)
+
+    @property
+    def rank(self) -> int:
+        """This worker's number."""
+        return ray.train.get_context().get_world_rank()
+
+    @property
+    def world_size(self) -> int:
+        """Number of workers."""
+        return ray.train.get_context().get_world_size()
+
+    @property
+    def device(self) -> torch.device:
+        """The GPU that Ray gave this worker, or the CPU."""
+        return ray.train.torch.get_device()
+
+    def distribute(self, module: nn.Module) -> nn.Module:
+        """Wrap the module for DDP where there are several workers."""
+        # From here on the study knows the placement group, even if no epoch is ever finished.
+        self.report({})
+        return ray.train.torch.prepare_model(
+            module,
+            parallel_strategy_kwargs={"gradient_as_bucket_view": True, "broadcast_buffers": False},
+        )
+
+    def report(self, record: Record) -> None:
+        """Send the record to the trial; Ray Train forwards the first worker's.
+
+        Raises:
+            RunStoppedError: On all ranks, where the study has asked for it.
+        """
+        group = ray.util.get_current_placement_group()
+        if "epoch" in record:
+            log.info(epoch_line(record))
+        extra = {PLACEMENT_GROUP_KEY: group.id.hex()} if group is not None else {}
+        ray.train.report({**self._stamp.on(record), **extra})
+        # Whoever has done the last epoch ends by itself, and with a result.
+        is_over = record.get("epoch", 0) >= self._stamp.epochs
+        if not is_over and any(gather_objects(self._plan.stop_file.exists())):
+            raise RunStoppedError
+
+    def begin_step(self, epoch: int, step: int) -> None:
+        """Say in the next pulse where this worker stands."""
+        self.pulse.begin_step(epoch, step)
+
+    def note(self, text: str) -> None:
+        """Add to the run's incidents; all workers see the same."""
+        if self.rank == 0:
+            note_incident(self._plan.incidents_file, text)
+
+
+def run_in_worker(config: dict[str, Any]) -> None:
+    """Execute the run of a train job; Ray Train calls this in each worker."""
+    plan = RunPlan.model_validate_json(config["plan"])
+    worker = RayTrainWorker(Stamp(**config["stamp"]), plan)
+    with labelled_log(f"{config['label']} | rank {worker.rank}"):
+        try:
+            log.info("rank %d of %d on %s", worker.rank, worker.world_size, worker.device)
+            with worker.pulse.beating():
+                execute_run(plan, config["load"], worker)
+        except RunStoppedError:
+            log.info("asked to end")
+        except TrainingEndedError as error:
+            log.error("%s", error)
+            # All ranks raise it in the same step. Raised further, Ray Train would try again.
+            if worker.rank == 0:
+                plan.end_file.write_text(str(error))

@@ -1,0 +1,166 @@
+"""One run on Ray Train: N workers, DDP, gloo on CPU and nccl on GPU."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2.api.callback import RayTrainCallback
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.runs.execute import CaseSource, RunPlan
+from voxsiam.orchestration.runs.incidents import IncidentReader
+from voxsiam.orchestration.runs.label import RunLabel
+from voxsiam.orchestration.trials.rank_faults import RankFaults
+from voxsiam.orchestration.trials.worker import Stamp, run_in_worker
+from voxsiam.training.context import TrainingEndedError
+
+MAX_WORKER_FAILURES = 3
+PATIENCE_SETTING, PATIENCE_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", 600.0
+"""Ray Train's own setting, given here to the collectives too; and its default."""
+
+
+IDLE_HELPERS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
+"""Parts of Ray Train that start a process each and have nothing to do here: volumes travel by
+reference, and the study frees placement groups itself. They cost three of fourteen seconds."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """On what runs are trained.
+
+    Attributes:
+        number: Ranks.
+        gpu_share: Part of a GPU that each holds; 0 trains on CPUs.
+        patience_s: After which a rank that does not answer is ended and replaced.
+        storage: Where Ray keeps its own records.
+        watched: Whether Ray's dashboard lists the runs.
+    """
+
+    number: int
+    gpu_share: float
+    patience_s: float
+    storage: Path
+    watched: bool
+
+    @property
+    def backend(self) -> TorchConfig:
+        """How the ranks talk."""
+        kind = "nccl" if self.gpu_share else "gloo"
+        return TorchConfig(backend=kind, timeout_s=max(1, round(self.patience_s)))
+
+    @property
+    def scaling(self) -> ScalingConfig:
+        """What they hold."""
+        return ScalingConfig(
+            num_workers=self.number,
+            use_gpu=self.gpu_share > 0,
+            resources_per_worker=worker_resources(self.gpu_share),
+        )
+
+
+class WorkersFailedError(RuntimeError):
+    """The workers failed more often than that is worth; it says what became of the last ones."""
+
+
+class _LeanTrainer(TorchTrainer):
+    """Ray Train's trainer without the idle helpers; a Ray that names them otherwise keeps them."""
+
+    def _create_default_callbacks(self) -> list[RayTrainCallback]:
+        callbacks = super()._create_default_callbacks()
+        return [each for each in callbacks if type(each).__name__ not in IDLE_HELPERS]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt at a run.
+
+    Attributes:
+        plan: The run.
+        load: Reads its cases.
+        stamp: Put on every record.
+        label: How people see the run.
+    """
+
+    plan: RunPlan
+    load: CaseSource
+    stamp: Stamp
+    label: RunLabel
+
+    def worker_config(self) -> dict[str, Any]:
+        """Return what its workers are given."""
+        return {
+            "plan": self.plan.model_dump_json(),
+            "load": self.load,
+            "stamp": asdict(self.stamp),
+            "label": str(self.label),
+        }
+
+
+def patience_s() -> float:
+    """Return how long a rank may keep silent, as this process's settings have it.
+
+    Raises:
+        UserError: The setting is no number of seconds.
+    """
+    setting = os.environ.get(PATIENCE_SETTING, str(PATIENCE_S))
+    if not setting.replace(".", "", 1).isdecimal() or float(setting) < 1:
+        raise UserError(
+            f"'{setting:.40}' is not a time that workers may keep silent",
+            where=PATIENCE_SETTING,
+            fix="give seconds, at least 1, or leave it unset: 600",
+        )
+    return float(setting)
+
+
+def train_on_workers(attempt: Attempt, workers: Workers) -> None:
+    """Execute a run on Ray Train workers, inside a Tune trial.
+
+    A worker that dies or freezes is replaced, and the run continues from its own newest checkpoint.
+
+    Args:
+        attempt: What is run.
+        workers: On these.
+
+    Raises:
+        WorkersFailedError: The workers failed more often than that is worth.
+        TrainingEndedError: The loss is no longer a number, or a checkpoint cannot be written.
+    """
+    plan = attempt.plan
+    plan.end_file.unlink(missing_ok=True)
+    incidents = IncidentReader(plan.incidents_file)
+    # Ray Train hands it on to its controller, which looks after the workers.
+    os.environ[PATIENCE_SETTING] = str(workers.patience_s)
+    # Read in this process: one more actor for the whole cluster.
+    os.environ["RAY_TRAIN_ENABLE_STATE_TRACKING"] = str(int(workers.watched))
+    trainer = _LeanTrainer(
+        run_in_worker,
+        train_loop_config=attempt.worker_config(),
+        scaling_config=workers.scaling,
+        torch_config=workers.backend,
+        run_config=RunConfig(
+            # The name is new for each attempt: Ray would otherwise restore its own records.
+            name=attempt.label.attempt_name(),
+            storage_path=str(workers.storage),
+            callbacks=[
+                TuneReportCallback(),
+                RankFaults(plan.pulses, plan.incidents_file, workers.patience_s),
+            ],
+            failure_config=FailureConfig(max_failures=MAX_WORKER_FAILURES),
+        ),
+    )
+    try:
+        trainer.fit()
+    except WorkerGroupError as error:
+        told = incidents.new()
+        raise WorkersFailedError(told[-1] if told else str(error)) from error
+    if plan.end_file.exists():
+        raise TrainingEndedError(plan.end_file.read_text())
+
+
+def worker_resources(gpu_share: float) -> dict[str, float]:
+    """Return what one worker holds: a CPU, and a GPU or a part of one where it trains on it."""
+    return {"GPU": gpu_share, "CPU": 1.0} if gpu_share else {"CPU": 1.0}

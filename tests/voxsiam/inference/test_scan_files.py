@@ -1,0 +1,169 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.dicom_files import write_slice
+from voxsiam.errors import UserError
+from voxsiam.inference.scan_files import find_scans, make_folder, result_files
+
+PIXELS = np.zeros((4, 4), dtype=np.int16)
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    return tmp_path / "inputs"
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.name == "slice":
+            write_slice(path, PIXELS, {})
+        else:
+            path.touch()
+
+
+def found(folder):
+    return {scan.name: str(scan.path.relative_to(folder)) for scan in find_scans(folder)}
+
+
+LAYOUTS = {
+    "flat": (["b.nii.gz", "a.nii"], {"a": "a.nii", "b": "b.nii.gz"}),
+    "nnU-Net": (
+        ["ct_01_0000.nii.gz", "ct_02_0000.nii.gz"],
+        {"ct_01": "ct_01_0000.nii.gz", "ct_02": "ct_02_0000.nii.gz"},
+    ),
+    "case folders": (
+        ["anna/image.nii.gz", "anna/label.nii.gz", "bert/image.nii"],
+        {"anna": "anna/image.nii.gz", "bert": "bert/image.nii"},
+    ),
+    "series": (["p/slice", "q/slice"], {"p": "p", "q": "q"}),
+    "mixed": (
+        ["a.nii.gz", "p/slice", "c/image.nii.gz"],
+        {"a": "a.nii.gz", "c": "c/image.nii.gz", "p": "p"},
+    ),
+    "others are passed over": (
+        ["a.nii.gz", ".b.nii.gz", "notes.txt", "empty/x.txt", ".hidden/image.nii.gz"],
+        {"a": "a.nii.gz"},
+    ),
+    "odd names": (
+        ["ü ß.nii.gz", "v1.2.nii.gz", "x_0001.nii.gz"],
+        {"ü ß": "ü ß.nii.gz", "v1.2": "v1.2.nii.gz", "x_0001": "x_0001.nii.gz"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts(inputs, name):
+    files, expected = LAYOUTS[name]
+    touch(inputs, *files)
+    assert found(inputs) == expected
+
+
+def test_a_single_file_or_series_is_one_scan(inputs):
+    touch(inputs, "ct_0000.nii.gz", "p/slice")
+    (only,) = find_scans(inputs / "ct_0000.nii.gz")
+    assert only.name == "ct"
+    (only,) = find_scans(inputs / "p")
+    assert (only.name, only.path) == ("p", inputs / "p")
+
+
+def test_a_series_in_the_current_folder_has_its_name(inputs, monkeypatch):
+    touch(inputs, "slice")
+    monkeypatch.chdir(inputs)
+    assert [scan.name for scan in find_scans(Path())] == ["inputs"]
+
+
+BAD_INPUTS = {
+    "absent": ([], "does not exist"),
+    "empty": (["notes.txt"], "holds no scan"),
+    "data set": (["imagesTs/a_0000.nii.gz", "dataset.json"], "holds no scan"),
+    "both": (["slice", "a.nii.gz"], "both DICOM slices and NIfTI"),
+    "two of a name": (["a.nii.gz", "a_0000.nii.gz"], "Two inputs would give the result 'a'"),
+    "file and folder": (["a.nii.gz", "a/image.nii.gz"], "Two inputs"),
+    "channels": (["a_0000.nii.gz", "a_0001.nii.gz"], "'a_0001' is a second channel"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_bad_inputs(inputs, name):
+    files, words = BAD_INPUTS[name]
+    touch(inputs, *files)
+    with pytest.raises(UserError, match=words) as caught:
+        find_scans(inputs)
+    assert caught.value.where == str(inputs)
+    if name == "data set":
+        assert str(inputs / "imagesTs") in caught.value.fix
+
+
+def results(folder, output):
+    return [r.label for r in result_files(find_scans(folder), folder, output)]
+
+
+def test_results_of_a_folder_go_to_a_folder(inputs, tmp_path):
+    touch(inputs, "a_0000.nii.gz", "p/slice")
+    assert results(inputs, tmp_path / "out") == [
+        tmp_path / "out" / "a.nii.gz",
+        tmp_path / "out" / "p.nii.gz",
+    ]
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
+def test_a_single_scan_may_go_to_a_file(inputs, tmp_path, ending):
+    touch(inputs, "a.nii.gz")
+    for source in (inputs / "a.nii.gz", inputs):
+        output = tmp_path / f"deep/organs{ending}"
+        (only,) = result_files(find_scans(source), source, output)
+        assert only.label == output
+        assert only.probabilities == tmp_path / f"deep/organs_probabilities{ending}"
+        assert results(source, tmp_path / "deep") == [tmp_path / "deep/a.nii.gz"]
+
+
+def test_no_input_is_overwritten(inputs, tmp_path):
+    touch(inputs, "a.nii.gz", "b_0000.nii.gz")
+    (tmp_path / "link").symlink_to(inputs)
+    one = inputs / "a.nii.gz"
+    for source, output in (
+        (inputs, inputs),
+        (inputs, tmp_path / "link"),
+        (one, one),
+        (one, inputs),
+        (one, inputs / ".." / "inputs" / "a.nii.gz"),
+        (one, tmp_path / "link" / "a.nii.gz"),
+    ):
+        with pytest.raises(UserError, match=r"overwritten|among the inputs"):
+            results(source, output)
+
+
+def test_results_do_not_lie_among_the_inputs(inputs, tmp_path):
+    """They would be the inputs of the next call."""
+    touch(inputs, "b_0000.nii.gz")
+    (tmp_path / "link").symlink_to(inputs)
+    for output in (inputs, tmp_path / "link"):
+        with pytest.raises(UserError, match="among the inputs"):
+            results(inputs, output)
+
+
+def test_probabilities_overwrite_no_input_either(inputs):
+    touch(inputs, "a_probabilities.nii.gz")
+    source = inputs / "a_probabilities.nii.gz"
+    with pytest.raises(UserError, match="overwritten"):
+        results(source, inputs / "a.nii.gz")
+
+
+def test_many_scans_need_a_folder(inputs, tmp_path):
+    touch(inputs, "a.nii.gz", "b.nii.gz")
+    with pytest.raises(UserError, match="holds 2 scans, the output is one file"):
+        results(inputs, tmp_path / "out.nii.gz")
+
+
+def test_missing_folders_are_made_and_unwritable_ones_refused(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    assert not list((tmp_path / "a" / "b").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        make_folder(tmp_path / "file" / "b")
+    with pytest.raises(UserError, match="cannot be written"):
+        make_folder(tmp_path / "file")

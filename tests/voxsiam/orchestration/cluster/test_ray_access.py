@@ -1,0 +1,131 @@
+"""S5: a Ray of ours listens on loopback, asks for a token, and keeps the token to its user."""
+
+import ipaddress
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+from ray._private import ray_constants
+
+from tests.conftest import SESSION_MODE
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.ray_access import (
+    OUTSIDE,
+    keep_token_private,
+    on_loopback,
+    readable_by_others,
+    token_file,
+)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE", OUTSIDE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def session_processes(folder):
+    """Ray's processes of a session: they name its folder, or descend from one that does."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            if any(str(folder) in word for word in process.cmdline()):
+                found |= {process, *process.children(recursive=True)}
+        except psutil.Error:
+            continue
+    return found
+
+
+def session_folder():
+    return Path(ray._private.worker._global_node.get_session_dir_path())  # pyright: ignore
+
+
+def test_every_port_of_our_ray_is_bound_to_loopback(ray_instance):
+    listening = []
+    for process in {psutil.Process(), *session_processes(session_folder())}:
+        try:
+            listening += [
+                c.laddr.ip for c in process.net_connections("tcp") if c.status == "LISTEN"
+            ]
+        except psutil.NoSuchProcess:
+            continue
+    assert len(listening) >= 8
+    assert all(is_loopback(address) for address in listening), listening
+
+
+def is_loopback(text):
+    address = ipaddress.ip_address(text)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def test_the_token_is_in_no_command_line_and_no_log(ray_instance):
+    token = (os.environ.get("RAY_AUTH_TOKEN") or token_file().read_text()).strip()
+    assert len(token) >= 32
+    processes = session_processes(session_folder())
+    assert len(processes) >= 5
+    for process in processes:
+        assert all(token not in word for word in process.cmdline())
+    files = [path for path in session_folder().rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if token.encode() in path.read_bytes()]
+
+
+def test_our_session_and_token_belong_to_their_user_alone(ray_instance, request):
+    # As it was started: every program of the other tests that joins it opens the folder again.
+    assert request.config.stash[SESSION_MODE] == 0o700
+    assert not readable_by_others(token_file())
+
+
+def test_a_token_is_made_for_its_user_alone(home):
+    keep_token_private()
+    made = home / ".ray" / "auth_token"
+    assert mode(made) == 0o600
+    assert len(made.read_text()) == 64
+    assert [path.name for path in made.parent.iterdir()] == ["auth_token"]
+    before = made.read_text()
+    made.chmod(0o644)
+    assert readable_by_others(made)
+    keep_token_private()
+    assert mode(made) == 0o600
+    assert made.read_text() == before
+
+
+def test_commands_that_start_together_make_one_token(home, child_environment):
+    code = (
+        "from voxsiam.orchestration.cluster.ray_access import keep_token_private, token_file;"
+        "keep_token_private(); print(token_file().read_text())"
+    )
+    environment = child_environment | {"HOME": str(home)}
+    children = [
+        subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE)
+        for _ in range(6)
+    ]
+    assert len({child.communicate()[0] for child in children}) == 1
+    assert [path.name for path in (home / ".ray").iterdir()] == ["auth_token"]
+
+
+@pytest.mark.parametrize("name", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"])
+def test_a_token_given_otherwise_is_not_made_up(home, monkeypatch, name):
+    monkeypatch.setenv(name, str(home / "given"))
+    keep_token_private()
+    assert not list(home.rglob("*"))
+
+
+def test_all_interfaces_without_a_token_are_refused(home, monkeypatch):
+    monkeypatch.setenv(OUTSIDE, "1")
+    with on_loopback():
+        assert ray_constants.ENABLE_RAY_CLUSTER
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.raises(UserError, match="without a token"), on_loopback():
+        pytest.fail("it would have started")

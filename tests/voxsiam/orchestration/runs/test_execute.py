@@ -1,0 +1,95 @@
+"""One run from training to the files it leaves, without Ray."""
+
+import json
+
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
+from voxsiam.orchestration.runs.execute import execute_run
+from voxsiam.orchestration.runs.result_files import TEST_FILES
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.context import SingleProcess
+from voxsiam.types import ORGANS
+from voxsiam_dashboards.trial_files import read_cases, read_overlay, read_prediction
+
+
+def execute(run):
+    execute_run(run, ToyCases(), SingleProcess(lambda _: None))
+
+
+def features_of(run):
+    with np.load(run.directory / "features.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "workspace")
+
+
+def test_features_of_all_test_cases_are_kept_the_same_voxels_for_every_seed_and_method(workspace):
+    runs = make_run(workspace, epochs=1), make_run(workspace, epochs=1, layers=3, seed=1)
+    for run in runs:
+        execute(run)
+    ours, theirs = (features_of(run) for run in runs)
+    assert ours["case_ids"].tolist() == ["t", "u"]
+    for level in (1, 2, 3):
+        assert {0, 1} == set(ours[f"level_{level}_cases"])
+        for name in ("classes", "cases"):
+            np.testing.assert_array_equal(
+                ours[f"level_{level}_{name}"], theirs[f"level_{level}_{name}"]
+            )
+        assert (ours[f"level_{level}_features"] != theirs[f"level_{level}_features"]).any()
+
+
+def test_predictions_of_all_test_cases_are_kept_as_they_were_scored(workspace):
+    run = make_run(workspace, epochs=1)
+    execute(run)
+    file = run.directory / "predictions.npz"
+    overlay = read_overlay(run.directory / "overlay.npz")
+    np.testing.assert_array_equal(read_prediction(file, overlay.case_id), overlay.prediction)
+    for line in read_cases(run.directory / "cases.csv").to_dict("records"):
+        voxels = read_prediction(file, line["case_id"]) == ORGANS.index(line["organ"]) + 1
+        assert np.count_nonzero(voxels) == line["predicted_voxels"]
+
+
+def without_test_cases(run):
+    return run.model_copy(update={"split": run.split.model_copy(update={"test": ()})})
+
+
+def test_a_run_without_test_cases_ends_well_and_is_tracked(workspace):
+    plan = make_plan(workspace, rows=1)
+    run = without_test_cases(plan.trials[0].run)
+    plan = plan.model_copy(update={"trials": (plan.trials[0].model_copy(update={"run": run}),)})
+    run.directory.mkdir(parents=True)
+    execute(run)
+    assert json.loads(run.result_file.read_text())["summary"] == {}
+    left = {name for name in TEST_FILES if (run.directory / name).exists()}
+    assert left == {"cases.csv"}
+    assert len(read_cases(run.directory / "cases.csv")) == 0
+
+    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker.complete_finished(list(plan.trials))
+    client = MlflowClient(workspace.tracking_uri)
+    experiment = client.get_run(tracker.parent).info.experiment_id
+    (tracked,) = client.search_runs([experiment], "tags.`voxsiam.kind` = 'trial'")
+    assert tracked.info.status == "FINISHED"
+    assert not any(name.startswith("test/") for name in tracked.data.metrics)
+    files = client.list_artifacts(tracked.info.run_id, "test")
+    assert [file.path for file in files] == ["test/cases.csv"]
+
+
+def test_all_test_files_are_tracked(workspace):
+    plan = make_plan(workspace, rows=1)
+    execute(plan.trials[0].run)
+    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker.complete_finished(list(plan.trials))
+    client = MlflowClient(workspace.tracking_uri)
+    experiment = client.get_run(tracker.parent).info.experiment_id
+    (tracked,) = client.search_runs([experiment], "tags.`voxsiam.kind` = 'trial'")
+    files = {file.path for file in client.list_artifacts(tracked.info.run_id, "test")}
+    assert files == {f"test/{name}" for name in TEST_FILES}

@@ -1,0 +1,49 @@
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.submission.jobs import JobCluster
+
+
+@pytest.fixture
+def door():
+    """A server that lets nobody in, as Ray's dashboard does without its token."""
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, format, *args):  # noqa: A002
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Door)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_cluster_that_does_not_know_our_token(door):
+    with pytest.raises(UserError, match="does not know our token") as caught:
+        JobCluster(door)
+    assert caught.value.where == door
+    assert "RAY_AUTH_TOKEN_PATH" in caught.value.fix
+
+
+def test_an_address_where_nothing_answers():
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        closed = f"http://127.0.0.1:{server.server_port}"
+    with pytest.raises(UserError, match="no Ray dashboard answers") as caught:
+        JobCluster(closed)
+    assert caught.value.where == closed
+
+
+@pytest.mark.parametrize("address", ["head:8265", "ray://head:10001", "auto", ""])
+def test_an_address_that_is_no_dashboard_is_refused(address):
+    with pytest.raises(UserError, match="is not the address of a dashboard"):
+        JobCluster(address)

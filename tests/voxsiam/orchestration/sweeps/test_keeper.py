@@ -1,0 +1,55 @@
+import pytest
+
+from tests.voxsiam.orchestration.toy_sweep import make_ledger
+from voxsiam.orchestration.sweeps.history import SearchHistory
+from voxsiam.orchestration.sweeps.keeper import SweepKeeper
+from voxsiam.orchestration.sweeps.search import SweepSearch
+from voxsiam.orchestration.workspace import write_json
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return make_ledger(tmp_path, seeds=2)
+
+
+@pytest.fixture
+def runs(ledger):
+    """Of a trial that was begun."""
+    ledger.add({"lambda": 2.0, "layers": 1})
+    return ledger.runs_of(ledger.trials[0])
+
+
+def keeper_of(ledger):
+    return SweepKeeper(ledger, SweepSearch(ledger, SearchHistory(ledger)), 0, [])
+
+
+def finish(run, *scores):
+    records = [
+        {"epoch": float(epoch), "validation/dsc": score, "seconds/epoch": 1.5}
+        for epoch, score in enumerate(scores, start=1)
+    ]
+    write_json(run.run.result_file, {"records": records})
+
+
+def test_a_trial_that_was_trained_elsewhere_has_its_curve(ledger, runs):
+    """Sweeps share their first point: the second one hears of no epoch, only of the end."""
+    keeper = keeper_of(ledger)
+    for run, scores in zip(runs, [(0.1, 0.2, 0.3, 0.4), (0.2, 0.3, 0.5, 0.6)], strict=True):
+        finish(run, *scores)
+        keeper.trial_started(run)
+        keeper.trial_ended(run, "finished", None)
+    (trial,) = ledger.trials
+    assert trial.curve == {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}
+    assert trial.objectives == {"dsc": 0.5, "seconds": 6.0}
+    assert trial.state == "finished"
+
+
+def test_an_epoch_that_ended_when_no_driver_listened_is_not_lost(ledger, runs):
+    keeper = keeper_of(ledger)
+    keeper.trial_started(runs[0])
+    keeper.epoch_done(runs[0], {"epoch": 1.0, "validation/dsc": 0.1})
+    finish(runs[0], 0.1, 0.2, 0.3, 0.4)
+    keeper.trial_ended(runs[0], "finished", None)
+    (trial,) = ledger.trials
+    assert trial.curve == {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}
+    assert trial.state == "running", "its second seed is still to be trained"
