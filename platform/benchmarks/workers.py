@@ -34,7 +34,7 @@ from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import Training, fit
-from voxsiam_cli.datasets import require_prepared
+from voxsiam_cli.data.prepared import require_prepared
 from voxsiam_cli.options import parse_grid
 from voxsiam_data.prepared_set import PreparedSet, open_prepared
 from voxsiam_data.stream import SharedVolumes, share_volumes

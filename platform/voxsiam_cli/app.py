@@ -16,23 +16,16 @@ from typing import NoReturn
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam_cli import (
-    dashboard,
-    data,
-    demo,
-    doctor,
-    evaluate,
-    jobs,
-    models,
-    predict,
-    study,
-    submit,
-    sweep,
-    tracking,
-    train,
-    ui,
-)
+from voxsiam_cli import dashboard, doctor
+from voxsiam_cli.cluster import jobs, submit
 from voxsiam_cli.console import errors, show_error
+from voxsiam_cli.data import commands as data
+from voxsiam_cli.model import evaluate, models, predict
+from voxsiam_cli.study import commands as study
+from voxsiam_cli.study import demo, train
+from voxsiam_cli.sweep import commands as sweep
+from voxsiam_cli.tracking import commands as tracking
+from voxsiam_cli.tracking import ui
 
 STOPPED, TERMINATED = 130, 143
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -88,7 +88,7 @@ def show_forecast(found: "Forecast") -> None:
 
 def _sizes(preset: "Preset", data: str | None, choices: "Choices") -> tuple["Shape", int, int]:
     """Return grid, training cases and validation cases."""
-    from voxsiam_cli.datasets import list_data
+    from voxsiam_cli.data.prepared import list_data
     from voxsiam_experiments.plan import split_of
 
     if data is not None:

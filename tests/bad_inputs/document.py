@@ -84,7 +84,7 @@ ELSEWHERE = (
     Elsewhere("B19", "20 other tables of labels", "refused",
         "tests/voxsiam_data/sources/test_nnunet.py::test_bad_labels"),
     Elsewhere("B20", "distances of organs that a side lacks", "one policy, counted and printed",
-        "tests/voxsiam_cli/test_evaluate.py::test_shows_means_counts_and_policy"),
+        "tests/voxsiam_cli/model/test_evaluate.py::test_shows_means_counts_and_policy"),
 )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ import pytest
 from tests.bad_inputs.document import DATA_SETS, DOCUMENT, ELSEWHERE, REPOSITORY, SUITES, document
 from tests.bad_inputs.row import Row, Suite
 from tests.voxsiam.inference.small_models import write_random_model
-from voxsiam_cli import datasets
 from voxsiam_cli.app import main
 
 
@@ -67,7 +66,7 @@ def test_the_promise_is_kept_for_data_sets(
     tmp_path, monkeypatch, ray_instance, program, suite: Suite, row: Row
 ):
     """As `voxsiam data prepare`, in the one Ray of the tests instead of its own."""
-    monkeypatch.setattr(datasets, "ray_instance", nullcontext)
+    monkeypatch.setattr("voxsiam_cli.data.prepared.ray_instance", nullcontext)
     monkeypatch.chdir(tmp_path)
     suite.prepare(tmp_path)
     row.change(tmp_path)

@@ -5,7 +5,7 @@ import pytest
 from voxsiam.errors import UserError
 from voxsiam.orchestration.submission import code_package
 from voxsiam.orchestration.submission.code_package import pack_code
-from voxsiam_cli.submit import PACKAGES
+from voxsiam_cli.cluster.submit import PACKAGES
 
 
 def test_the_packages_lie_side_by_side_and_nothing_else_does(tmp_path):

@@ -1,0 +1,1 @@
+"""voxsiam submit and jobs: commands on a Ray cluster."""

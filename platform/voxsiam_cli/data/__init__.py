@@ -1,0 +1,1 @@
+"""voxsiam data: many volumes."""

@@ -1,0 +1,1 @@
+"""voxsiam predict, evaluate and models: one network and what it finds."""

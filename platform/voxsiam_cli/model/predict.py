@@ -1,0 +1,160 @@
+"""voxsiam predict: label maps for CTs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voxsiam.errors import UserError, is_stop
+from voxsiam_cli.console import Steps, console, say, show_error
+from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+
+if TYPE_CHECKING:
+    from voxsiam.inference.model_folder import LoadedModel
+    from voxsiam.inference.predict_report import CaseReport, FailedCase
+    from voxsiam.inference.scan_files import ResultFiles, ScanSource
+
+
+def predict(  # noqa: PLR0913
+    source: Annotated[
+        Path, typer.Option("-i", "--input", help="CT.nii.gz, DICOM series, or a folder of cases.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .nii.gz file, or a folder.")],
+    model: Annotated[
+        str, typer.Option(help="Model folder, MLflow run id, or row: 'table3/feature (3)/0'.")
+    ],
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write those of all classes too, as 4D NIfTI.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="JSON to write: versions, model, files, times.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Segment CTs: labels 1 to 8 on the voxels of each input. Research use only.
+
+    Examples:
+    voxsiam predict -i ct.nii.gz -o organs.nii.gz --model "table3/feature (3)"
+
+    voxsiam predict -i dicom-series -o results --model MODEL --report results/run.json
+    """
+    from voxsiam.inference.device import choose_device
+    from voxsiam.inference.model_folder import load_model
+    from voxsiam.inference.scan_files import find_scans, make_folder, result_files
+    from voxsiam_cli.model.model_source import find_model
+
+    scans = find_scans(source)
+    results = result_files(scans, source, output)
+    _check_report(report, scans, results)
+    loaded = load_model(find_model(model, workspace), choose_device(device))
+    written = [path for r in results for path in (r.label, r.probabilities)[: 1 + probabilities]]
+    for folder in sorted({path.parent for path in [*written, *([report] if report else [])]}):
+        make_folder(folder)
+    _warn_of_phantoms(loaded)
+    done, failed = _predict_all(loaded, scans, results, probabilities=probabilities)
+    if report is not None:
+        _write_report(report, loaded, done, failed)
+    _show(done)
+    if failed:
+        say(f"{len(failed)} of {len(scans)} inputs failed: {', '.join(f.name for f in failed)}")
+        raise typer.Exit(1)
+
+
+def _predict_all(
+    loaded: "LoadedModel",
+    scans: "Sequence[ScanSource]",
+    results: "Sequence[ResultFiles]",
+    *,
+    probabilities: bool,
+) -> "tuple[list[CaseReport], list[FailedCase]]":
+    from voxsiam.inference.predict import predict_case
+    from voxsiam.inference.predict_report import FailedCase
+
+    done: list[CaseReport] = []
+    failed: list[FailedCase] = []
+    with Steps("predict") as steps:
+        for scan, files in zip(scans, results, strict=True):
+            try:
+                case = predict_case(loaded, scan, files, probabilities=probabilities)
+                done.append(case)
+                _show_warnings(case)
+            except Exception as error:
+                if len(scans) == 1 or is_stop(error):
+                    raise
+                show_error(_as_user_error(error, scan))
+                # What other errors say may name a folder, and a folder a patient.
+                what = error.what if isinstance(error, UserError) else type(error).__name__
+                failed.append(FailedCase(name=scan.name, input=scan.path.name, error=what))
+            if len(scans) > 1:
+                steps(len(done) + len(failed), len(scans))
+    return done, failed
+
+
+def _as_user_error(error: Exception, scan: "ScanSource") -> UserError:
+    if isinstance(error, UserError):
+        return error
+    what = f"{type(error).__name__}: {error}"
+    return UserError(
+        what, where=str(scan.path), fix="predict it alone, with --debug before the command"
+    )
+
+
+def _check_report(
+    report: Path | None, scans: "Sequence[ScanSource]", results: "Sequence[ResultFiles]"
+) -> None:
+    taken = [scan.path for scan in scans] + [result.label for result in results]
+    if report is not None and (
+        report.is_dir() or report.resolve() in {path.resolve() for path in taken}
+    ):
+        raise UserError(
+            "The report would replace an input or a result.",
+            where=f"--report {report}",
+            fix="give the name of a JSON file",
+        )
+
+
+def _warn_of_phantoms(loaded: "LoadedModel") -> None:
+    trained = loaded.description.trained
+    if trained.data_kind != "real":
+        say(
+            f"warning: this model was trained on {trained.data_kind} data, not on patients",
+            "yellow",
+        )
+
+
+def _write_report(
+    path: Path, loaded: "LoadedModel", done: "list[CaseReport]", failed: "list[FailedCase]"
+) -> None:
+    from voxsiam.durable_files import write_text_atomically
+    from voxsiam.inference.predict_report import run_report
+
+    write_text_atomically(path, json.dumps(run_report(loaded, done, failed), indent=1))
+    say(f"report: {path}")
+
+
+def _show_warnings(case: "CaseReport") -> None:
+    for warning in case.warnings:
+        say(f"warning: {case.name}: {warning}", "yellow")
+
+
+def _show(done: "list[CaseReport]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from voxsiam.types import ORGANS
+
+    if not done:
+        return
+    table = Table("mL", *(organ.replace("_", " ") for organ in ORGANS), "seconds")
+    for case in done:
+        volumes = (f"{case.organ_ml[organ]:.1f}" for organ in ORGANS)
+        # As text: square brackets in a name are no markup.
+        table.add_row(Text(case.name), *volumes, f"{sum(case.seconds.values()):.1f}")
+    console.print(table)
+    folder = Path(done[0].output).parent
+    say(
+        f"label maps: {done[0].output}" if len(done) == 1 else f"{len(done)} label maps in {folder}"
+    )

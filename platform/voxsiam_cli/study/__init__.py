@@ -1,0 +1,1 @@
+"""voxsiam study, train and demo: tables and single systems."""

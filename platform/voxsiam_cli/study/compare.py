@@ -1,0 +1,121 @@
+"""voxsiam study compare: two studies, or two of their rows, side by side."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voxsiam.errors import UserError, nearest_name
+from voxsiam_cli.console import console, print_json, say
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+
+if TYPE_CHECKING:
+    from voxsiam.orchestration.studies.ledger import Ledger
+    from voxsiam_dashboards.compare import ComparedRow, RowPair
+    from voxsiam_dashboards.results import StudyResults
+    from voxsiam_dashboards.text_table import TextTable
+    from voxsiam_experiments.table import Table
+
+Side = Annotated[
+    str, typer.Argument(help="A study (table3), its id, or a row: 'table3/feature (3)'.")
+]
+
+
+def compare(
+    first: Side,
+    second: Side,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the settings in which two rows, or two studies, differ, and what that does.
+
+    Examples:
+    voxsiam study compare 'table3/feature (1)' 'table3/feature (3)'
+
+    voxsiam study compare table3-tiny-0a1b2c3d table3-tiny-4e5f6a7b
+    """
+    from voxsiam_dashboards.compare import compare_studies, compare_two_rows
+
+    sides = [_find(text, workspace) for text in (first, second)]
+    (study_a, row_a), (study_b, row_b) = sides
+    if row_a is not None and row_b is not None:
+        differing, pairs = {}, (compare_two_rows(row_a, row_b),)
+    elif row_a is None and row_b is None:
+        differing, pairs = compare_studies(study_a, study_b, _table(study_a.study))
+    else:
+        raise UserError(
+            "a row and a whole study cannot be compared",
+            where=f"{first} and {second}",
+            fix="name two rows, or two studies",
+        )
+    if as_json:
+        print_json({"studies_differ_in": differing, "rows": [asdict(pair) for pair in pairs]})
+        return
+    _show(differing, pairs, of_studies=row_a is None)
+
+
+def _find(text: str, workspace: Path) -> "tuple[StudyResults, ComparedRow | None]":
+    """Return the study that a side names, and the row where it names one."""
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_dashboards.compare import ComparedRow
+    from voxsiam_dashboards.results import find_study, load_study
+
+    study, _, label = text.partition("/")
+    plan = _ledger(study, workspace).plan
+    uri = Folder(workspace).tracking_uri
+    results = load_study(uri, find_study(uri, plan.study_id))
+    if not label:
+        return results, None
+    rows = {row.label: row for row in _table(plan.study).rows}
+    if label not in rows:
+        raise UserError(
+            f"{plan.study} has no row '{label}'", where=text, fix=nearest_name(label, tuple(rows))
+        )
+    return results, ComparedRow(label, results, rows[label].label_fraction)
+
+
+def _ledger(study: str, workspace: Path) -> "Ledger":
+    """Find a study by its id, else the newest of its name."""
+    from voxsiam.orchestration.studies.ledger import find_ledgers
+    from voxsiam.orchestration.workspace import Workspace as Folder
+
+    ledgers = find_ledgers(Folder(workspace)) if workspace.is_dir() else []
+    for ledger in ledgers:
+        if study in (ledger.plan.study_id, ledger.plan.study):
+            return ledger
+    known = tuple(dict.fromkeys(n for e in ledgers for n in (e.plan.study, e.plan.study_id)))
+    raise UserError(
+        f"this workspace holds no study '{study}'",
+        where=str(workspace),
+        fix=nearest_name(study, known) if known else "run one: voxsiam study run table3",
+    )
+
+
+def _table(study: str) -> "Table":
+    from voxsiam_cli.study.commands import find_table
+
+    return find_table(study)
+
+
+def _show(
+    differing: dict[str, tuple[str, ...]], pairs: "tuple[RowPair, ...]", *, of_studies: bool
+) -> None:
+    from voxsiam_dashboards.compare import effects_table, settings_text_table
+
+    if of_studies:
+        _print(settings_text_table(differing, "The studies differ in"))
+    for pair in pairs:
+        _print(settings_text_table(pair.settings, "Settings that differ"))
+        _print(effects_table(pair))
+
+
+def _print(table: "TextTable") -> None:
+    from voxsiam_dashboards.table_files import terminal_table
+
+    if table.body:
+        console.print(terminal_table(table))
+    else:
+        say(f"{table.title}:")
+    for note in table.notes:
+        say(note, "dim")

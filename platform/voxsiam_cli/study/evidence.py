@@ -1,0 +1,146 @@
+"""voxsiam study verify and rerun: whether the numbers of a study hold."""
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voxsiam_cli.console import print_json, say
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+
+if TYPE_CHECKING:
+    from voxsiam.orchestration.runs.repetition import Repetition
+    from voxsiam_cli.study.rerun import Rerun
+    from voxsiam_dashboards.evidence.study import Evidence
+
+Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
+StudyId = Annotated[str | None, typer.Option(help="Which one; that of the report by default.")]
+
+
+def verify(
+    name: Name,
+    study_id: StudyId = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Compute a table again from the scores of single cases; exit 1 where anything differs.
+
+    Metrics, report, checksums, fingerprints, links and the pictured case are compared.
+
+    Example: voxsiam study verify table3
+    """
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.study.commands import find_table
+    from voxsiam_dashboards.evidence.study import reported_study, verify_study
+
+    table, folder = find_table(name), Folder(workspace)
+    report = folder.report(table.name)
+    chosen = study_id or reported_study(report)
+    evidence = verify_study(table, folder.tracking_uri, chosen, report, folder.run)
+    if as_json:
+        print_json(_plain(evidence))
+    else:
+        _show(evidence, name)
+    if not evidence.holds:
+        raise typer.Exit(1)
+
+
+def rerun(
+    manifest: Annotated[
+        str,
+        typer.Argument(
+            help="A manifest.json, a run's folder, an MLflow run id, or a row: table3/ROW/SEED."
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="PREPARED", help="The prepared set; that of its study by default."),
+    ] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Train a row again from nothing and say: same, within tolerance, or different (exit 1).
+
+    The first training is left as it is. After Ctrl-C the same command goes on.
+
+    Example: voxsiam study rerun "table3/feature (3)/0"
+    """
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.data.prepared import fetch_data
+    from voxsiam_cli.study.rerun import find_manifest, rerun_row
+
+    found = find_manifest(manifest, workspace)
+    folder = Folder(workspace)
+    outcome = rerun_row(found, fetch_data(data, folder), folder)
+    if as_json:
+        print_json(_plain_rerun(outcome))
+    else:
+        _show_rerun(outcome)
+    if outcome.repetition is None or outcome.repetition.verdict == "different":
+        raise typer.Exit(1)
+
+
+def _show_rerun(outcome: "Rerun") -> None:
+    repetition = outcome.repetition
+    if repetition is None:
+        say(f"failed: {outcome.failure}", "red")
+        return
+    say(repetition.verdict, "red" if repetition.verdict == "different" else "green")
+    say(f"largest difference: {_largest(repetition)}")
+    for reason in repetition.reasons:
+        say(f"differs: {reason}")
+
+
+def _largest(repetition: "Repetition") -> str:
+    from voxsiam.orchestration.runs.repetition import TOLERANCE
+
+    bound = f"the bound is {TOLERANCE:g}, relative, absolute below 1"
+    if repetition.largest_of is None:
+        return f"none; {bound}"
+    return f"{repetition.largest:.3g} ({repetition.largest_of}); {bound}"
+
+
+def _plain_rerun(outcome: "Rerun") -> dict:
+    from voxsiam.orchestration.runs.repetition import TOLERANCE
+
+    plain = {"folder": str(outcome.folder), "failure": outcome.failure, "bound": TOLERANCE}
+    repetition = outcome.repetition
+    if repetition is None:
+        return plain | {"verdict": "failed"}
+    # A figure that one side lacks differs without end, which is no JSON.
+    largest = repetition.largest if math.isfinite(repetition.largest) else None
+    return plain | asdict(repetition) | {"largest": largest}
+
+
+def _show(evidence: "Evidence", name: str) -> None:
+    say(f"{evidence.study_id}: {evidence.runs} finished runs")
+    for check in evidence.checks:
+        bad = len(check.mismatches)
+        say(
+            f"{'FAIL' if bad else 'ok  '} {check.name}: {check.count} {check.things}"
+            + (f", {bad} differ" if bad else ""),
+            "red" if bad else None,
+        )
+    for check in evidence.checks:
+        for mismatch in check.mismatches:
+            say(f"{check.name}: {mismatch.text}")
+    if not evidence.holds:
+        say(f"if runs have ended since the report was written: voxsiam study report {name}")
+
+
+def _plain(evidence: "Evidence") -> dict:
+    return {
+        "study_id": evidence.study_id,
+        "finished_runs": evidence.runs,
+        "holds": evidence.holds,
+        "checks": [
+            {
+                "name": check.name,
+                "what": check.things,
+                "count": check.count,
+                "mismatches": [mismatch.__dict__ for mismatch in check.mismatches],
+            }
+            for check in evidence.checks
+        ],
+    }

@@ -1,0 +1,204 @@
+"""One study from plan to report: what `voxsiam study run` and `resume` do."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import typer
+
+from voxsiam.errors import UserError, is_stop
+from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.node_checks import check_data
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
+from voxsiam.orchestration.cluster.training_node import on_training_node
+from voxsiam.orchestration.studies.job import run_study
+from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
+from voxsiam.orchestration.tracking.report import keep_report
+from voxsiam.orchestration.tracking.store import StoreAwayError, asking, check_store
+from voxsiam.orchestration.tracking.study_tracker import StudyTracker
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam_cli.console import console, say
+from voxsiam_cli.data.prepared import require_prepared
+from voxsiam_cli.study.live import LiveStudy
+from voxsiam_dashboards.report import write_report
+from voxsiam_dashboards.results import find_study, load_study
+from voxsiam_dashboards.table_files import side_by_side
+from voxsiam_dashboards.tables import ReportTable, build_table
+from voxsiam_data.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.stream import open_volumes
+from voxsiam_experiments.plan import Choices, check_choices, plan_study, request_id
+from voxsiam_experiments.presets import Preset
+from voxsiam_experiments.studies import STUDIES
+from voxsiam_experiments.table import Table
+
+
+def start_study(
+    table: Table, preset: Preset, data: Path | None, choices: Choices, workspace: Workspace
+) -> None:
+    """Plan a study and run it; a request that was made before goes on where it stopped."""
+    check_choices(table, preset, choices)
+    with ray_instance(workspace) as capacity:
+        capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
+        check_store(workspace.tracking_uri, len(capacity.nodes))
+        prepared = require_prepared(data, preset, workspace)
+        known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
+        asked = (table, preset, prepared, choices, workspace)
+        plan = known.plan if known else on_training_node(capacity, plan_study, *asked)
+        go_on = _go_on(plan.study, workspace)
+        failed = run_ledger(known or Ledger.create(workspace, plan), workspace, capacity, go_on)
+    report_study(table, workspace, plan.study_id)
+    exit_on_failure(failed, go_on)
+
+
+def resume_study(ledger: Ledger, workspace: Workspace) -> None:
+    """Go on with a study: finished trials are left alone, half-finished ones continue."""
+    go_on = _go_on(ledger.plan.study, workspace)
+    with ray_instance(workspace) as capacity:
+        check_store(workspace.tracking_uri, len(capacity.nodes))
+        failed = run_ledger(ledger, workspace, capacity, go_on)
+    report_study(STUDIES[ledger.plan.study], workspace, ledger.plan.study_id)
+    exit_on_failure(failed, go_on)
+
+
+def run_ledger(
+    ledger: Ledger, workspace: Workspace, capacity: Capacity, go_on: str
+) -> list[TrialPlan]:
+    """Run what a ledger still asks for, tracked and shown; return the trials that failed.
+
+    Args:
+        ledger: Of the study.
+        workspace: Holds its runs.
+        capacity: Of the cluster.
+        go_on: The command that goes on after an interruption.
+    """
+    plan = ledger.plan
+    _require_this_method(plan)
+    with ExitStack() as held:
+        held.enter_context(ledger.held())
+        tracker = StudyTracker(workspace, tracked_study(plan))
+        todo = ledger.unfinished()
+        tracker.complete_finished(ledger.finished())
+        say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
+        held.enter_context(_resumable(go_on, tracker))
+        fingerprint = plan.trials[0].run.data.fingerprint
+        load = open_volumes(open_planned(plan.prepared, fingerprint, capacity))
+        slots = capacity.trials_at_once(plan.workers, plan.gpu_share)
+        live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
+        failed = run_study(ledger, load, workspace, capacity, [tracker, live])
+        tracker.complete_finished(ledger.finished())
+        tracker.study_ended("failed" if failed else "finished")
+    _print_start_up(live)
+    return failed
+
+
+def _require_this_method(plan: StudyPlan) -> None:
+    """Refuse to go on with what another version of the method began: results would mix."""
+    if any(trial.run.directory.name != trial.run.run_id for trial in plan.trials):
+        raise UserError(
+            "this study was planned by another version of the method",
+            where=plan.study_id,
+            fix=f"start it anew: voxsiam study run {plan.study}, or use the version that began it",
+        )
+
+
+def open_planned(folder: Path, fingerprint: str, capacity: Capacity) -> PreparedSet:
+    """Open the volumes that a study was planned on; every node must see them.
+
+    Raises:
+        UserError: The prepared set is gone or was made anew otherwise: results would mix. Or some
+            node sees another one.
+    """
+    prepared = open_prepared(folder)
+    if prepared.fingerprint != fingerprint:
+        raise UserError(
+            "the prepared set has changed since this was planned",
+            where=str(folder),
+            fix="prepare it again as it was, or start anew with the run command",
+        )
+    check_data(capacity.nodes, prepared.record_file)
+    return prepared
+
+
+def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
+    """Write the report from MLflow alone and print the table beside the paper's."""
+    uri = workspace.tracking_uri
+    with reporting(workspace, f"voxsiam study report {table.name}"):
+        results = load_study(uri, find_study(uri, study_id))
+    report = build_table(table, results)
+    page = write_kept_report(report, workspace.report(table.name), workspace)
+    console.print(side_by_side(report))
+    say(f"report:  {page}")
+    say(f"MLflow:  {uri}")
+    say(f"look:    voxsiam ui --workspace {workspace.root}")
+
+
+def write_kept_report(report: ReportTable, folder: Path, workspace: Workspace) -> Path:
+    """Write a report and copy it into its study's MLflow run; return its page."""
+    page = write_report(report, folder, cache=workspace.cache / "figures")
+    keep_report(workspace.tracking_uri, report.results.parent_run_id, folder)
+    return page
+
+
+@contextmanager
+def reporting(workspace: Workspace, report: str) -> Iterator[None]:
+    """Read what a report needs; where the server is away, say what writes it later.
+
+    Args:
+        workspace: Whose report it is.
+        report: The command that writes it.
+    """
+    try:
+        with asking(workspace.tracking_uri):
+            yield
+    except StoreAwayError as error:
+        say(f"no report: {error.what} ({error.where})", "red")
+        say("the trainings are kept. When the server answers again:")
+        say(f"  voxsiam tracking replay --workspace {workspace.root}")
+        say(f"  {report} --workspace {workspace.root}")
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _resumable(go_on: str, tracker: StudyTracker) -> Iterator[None]:
+    """Whatever ends the study early, end the parent run too; after Ctrl-C say how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = is_stop(error)
+        if stopped:
+            say("stopped; finished epochs are kept.", "yellow")
+            say(f"go on with: {go_on}")
+        tracker.study_ended("interrupted" if stopped else "failed")
+        raise
+
+
+def exit_on_failure(failed: Sequence[TrialPlan], go_on: str) -> None:
+    """Name the trials that failed and end with 1; nothing where none did."""
+    if not failed:
+        return
+    for trial in failed:
+        say(f"failed: {trial.name}: {trial.run.failure() or 'its process died'}", "red")
+    say(f"try them again: {go_on}")
+    raise typer.Exit(1)
+
+
+def _go_on(study: str, workspace: Workspace) -> str:
+    return f"voxsiam study resume {study} --workspace {workspace.root}"
+
+
+def _ledger_of(workspace: Workspace, study_id: str) -> Ledger | None:
+    ledgers = [ledger for ledger in find_ledgers(workspace) if ledger.plan.study_id == study_id]
+    return ledgers[0] if ledgers else None
+
+
+def _print_start_up(live: LiveStudy) -> None:
+    if live.first_step_s is not None:
+        say(
+            f"first optimiser step {live.first_step_s:.1f} s after the trials were started, "
+            f"{live.first_step_after_command_s:.1f} s after the command",
+            "dim",
+        )
+    if live.gaps_s:
+        mean = sum(live.gaps_s) / len(live.gaps_s)
+        say(f"between two trials {mean:.1f} s on average", "dim")

@@ -1,0 +1,1 @@
+"""voxsiam sweep: searches."""

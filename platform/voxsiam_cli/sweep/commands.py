@@ -1,0 +1,217 @@
+"""voxsiam sweep: searches over the settings that the paper fixes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+from rich.table import Table as Grid
+
+from voxsiam.errors import UserError
+from voxsiam_cli.console import console, print_json, say
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+from voxsiam_cli.study.commands import (
+    Data,
+    DryRun,
+    GpuShare,
+    PresetName,
+    Settings,
+    SplitFile,
+    Workers,
+    find_named,
+    find_preset,
+    read_choices,
+)
+from voxsiam_experiments.sweeps import SWEEPS
+
+if TYPE_CHECKING:
+    from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_experiments.sweep_plan import Search
+    from voxsiam_experiments.sweeps import Sweep
+
+app = typer.Typer(
+    help="Searches: lambda, layers, voxels, heads, or all of them.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(help="For example lambda; see: voxsiam sweep list.")]
+SweepId = Annotated[str | None, typer.Option(help="Which one, if there are several; see status.")]
+DEFAULT_TRIALS = 20
+
+
+@app.command("list")
+def list_sweeps(as_json: AsJson = False) -> None:
+    """List the sweeps and what they vary."""
+    if as_json:
+        print_json({name: [s.name for s in sweep.settings] for name, sweep in SWEEPS.items()})
+        return
+    grid = Grid("name", "what", "settings")
+    for name, sweep in SWEEPS.items():
+        grid.add_row(name, sweep.title, ", ".join(_described(sweep)))
+    console.print(grid)
+
+
+@app.command()
+def run(  # noqa: PLR0913
+    name: Name,
+    preset: PresetName = "mini",
+    data: Data = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="End after so many trials.")] = None,
+    hours: Annotated[float | None, typer.Option(help="End after so many hours of search.")] = None,
+    gpu_hours: Annotated[float | None, typer.Option(help="Or after so many GPU-hours.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each trial.")] = 1,
+    objective: Annotated[
+        list[str] | None, typer.Option(help="dsc, seconds, or both; the first chooses the winner.")
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="tpe or random.")] = "tpe",
+    stop_early: Annotated[bool, typer.Option(help="Stop trials that fall behind (ASHA).")] = True,
+    workers: Workers = None,
+    gpu_share: GpuShare = 1.0,
+    settings: Settings = None,
+    split: SplitFile = None,
+    dry_run: DryRun = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Search, then train the winner on all training cases and test it once.
+
+    Trials are scored on inner validation cases. Where no budget is given it is 20 trials. The
+    same command again, or one with a larger budget, goes on. Examples:
+
+    voxsiam sweep run lambda --preset tiny --trials 6
+
+    voxsiam sweep run all --preset paper --data prepared --gpu-hours 200 --seeds 2
+
+    voxsiam sweep run layers --objective dsc --objective seconds --dry-run
+    """
+    from voxsiam.orchestration.workspace import Workspace as Folder
+
+    sweep, size = find_sweep(name), find_preset(preset)
+    choices = read_choices(None, workers, gpu_share, settings, split)
+    search = _search(objective or ["dsc"], seeds, sampler, stop_early)
+    limits = {"trials": trials, "hours": hours, "gpu_hours": gpu_hours}
+    budget = _budget({name: value for name, value in limits.items() if value is not None})
+    if dry_run:
+        from voxsiam_cli.forecast import forecast_sweep, show_forecast
+
+        show_forecast(forecast_sweep(sweep, size, data, choices, search, budget))
+        if budget.trials is None:
+            say("one trial is counted; the search goes on until its hours are used up.", "yellow")
+        return
+    from voxsiam_cli.data.prepared import fetch_data
+    from voxsiam_cli.sweep.session import start_sweep
+
+    folder = Folder(workspace)
+    start_sweep(sweep, size, fetch_data(data, folder), (choices, search, budget), folder)
+
+
+@app.command()
+def resume(name: Name, sweep_id: SweepId = None, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+    """Go on with the sweep that was touched last; no finished trial is repeated."""
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.sweep.session import resume_sweep
+
+    find_sweep(name)
+    folder = Folder(workspace)
+    resume_sweep(_find_ledger(folder, name, sweep_id), folder)
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(help="All sweeps where none is named.")] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Show every trial of the workspace's sweeps, running or not."""
+    from voxsiam.orchestration.sweeps.ledger import find_sweeps
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.sweep.live import LiveSweep
+
+    if name is not None:
+        find_sweep(name)
+    ledgers = find_sweeps(Folder(workspace), name)
+    if as_json:
+        found = {
+            each.plan.sweep_id: [trial.model_dump(mode="json") for trial in each.trials]
+            for each in ledgers
+        }
+        print_json(found)
+        return
+    if not ledgers:
+        raise _no_sweep(name or "lambda", workspace)
+    for ledger in ledgers:
+        table = LiveSweep(ledger).table()
+        table.title = ledger.plan.sweep_id
+        console.print(table)
+
+
+@app.command()
+def report(name: Name, sweep_id: SweepId = None, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+    """Write reports/sweep-NAME from MLflow and print the trials and the winner's table."""
+    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_cli.sweep.session import report_sweep
+
+    find_sweep(name)
+    folder = Folder(workspace)
+    report_sweep(_find_ledger(folder, name, sweep_id), folder)
+
+
+def find_sweep(name: str) -> "Sweep":
+    """Return a sweep by its name, or say which name was meant."""
+    return find_named("sweep", name, SWEEPS, "voxsiam sweep")
+
+
+def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -> "Search":
+    from voxsiam.orchestration.sweeps.ledger import Objective, Sampler
+    from voxsiam_experiments.sweep_plan import Search
+
+    known = {each: each for each in get_args(Objective)}
+    named = tuple(
+        dict.fromkeys(find_named("objective", o, known, "--objective") for o in objectives)
+    )
+    samplers = {each: each for each in get_args(Sampler)}
+    return Search(
+        objectives=named,
+        seeds=seeds,
+        sampler=find_named("sampler", sampler, samplers, "--sampler"),
+        stop_early=stop_early,
+    )
+
+
+def _budget(limits: dict[str, float]) -> "Budget":
+    from pydantic import ValidationError
+
+    from voxsiam.orchestration.sweeps.ledger import Budget
+
+    try:
+        return Budget.model_validate(limits or {"trials": DEFAULT_TRIALS})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(
+            f"a budget of {first['input']} is none",
+            where=f"--{str(first['loc'][0]).replace('_', '-')}",
+            fix="give a number above 0",
+        ) from None
+
+
+def _described(sweep: "Sweep") -> list[str]:
+    return [
+        f"{s.name} ({', '.join(map(str, s.choices)) or f'{s.low} to {s.high}'})"
+        for s in sweep.settings
+    ]
+
+
+def _find_ledger(folder: "Folder", name: str, sweep_id: str | None) -> "SweepLedger":
+    from voxsiam.orchestration.sweeps.ledger import find_sweeps
+
+    ledgers = find_sweeps(folder, name)
+    chosen = [each for each in ledgers if sweep_id in (None, each.plan.sweep_id)]
+    if not chosen:
+        raise _no_sweep(name, folder.root)
+    return chosen[0]
+
+
+def _no_sweep(name: str, workspace: Path) -> UserError:
+    return UserError(
+        f"this workspace holds no such sweep of {name}",
+        where=str(workspace),
+        fix=f"start one: voxsiam sweep run {name} --preset mini --trials 8",
+    )

@@ -1,0 +1,202 @@
+"""One sweep from forecast to report: what `voxsiam sweep run` and `resume` do."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import typer
+from rich.table import Table as Grid
+
+from voxsiam.errors import UserError, is_stop
+from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
+from voxsiam.orchestration.cluster.training_node import on_training_node
+from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan
+from voxsiam.orchestration.sweeps.history import DATABASE
+from voxsiam.orchestration.sweeps.job import run_sweep
+from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
+from voxsiam.orchestration.tracking.report import keep_report
+from voxsiam.orchestration.tracking.store import StoreAwayError, check_store
+from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam_cli.console import console, say
+from voxsiam_cli.data.prepared import require_prepared
+from voxsiam_cli.study.session import exit_on_failure, open_planned, reporting, run_ledger
+from voxsiam_cli.sweep.live import LiveSweep, told
+from voxsiam_dashboards.results import find_study, load_study
+from voxsiam_dashboards.sweep_report import write_sweep_report
+from voxsiam_dashboards.sweep_results import load_sweep
+from voxsiam_dashboards.table_files import side_by_side
+from voxsiam_dashboards.tables import ReportTable, build_table
+from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_data.stream import open_volumes
+from voxsiam_experiments.plan import Choices
+from voxsiam_experiments.presets import Preset
+from voxsiam_experiments.sweep_plan import (
+    Search,
+    check_search,
+    final_id,
+    final_rows,
+    final_table,
+    plan_final,
+    plan_sweep,
+)
+from voxsiam_experiments.sweeps import SWEEPS, Sweep
+
+
+def start_sweep(
+    sweep: Sweep,
+    preset: Preset,
+    data: Path | None,
+    asked: tuple[Choices, Search, Budget],
+    workspace: Workspace,
+) -> None:
+    """Plan a sweep and run it; a request that was made before goes on where it stopped."""
+    choices, search, budget = asked
+    check_search(sweep, preset, choices)
+    with ray_instance(workspace) as capacity:
+        capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
+        check_store(workspace.tracking_uri, len(capacity.nodes))
+        _check_budget(budget, capacity)
+        prepared = require_prepared(data, preset, workspace)
+        planned = (sweep, preset, prepared, choices, search, workspace)
+        plan = on_training_node(capacity, plan_sweep, *planned)
+        ledger = SweepLedger.create(workspace, plan, budget)
+        failed = _search_and_test(ledger, workspace, capacity)
+    report_sweep(ledger, workspace)
+    _exit_without_winner(ledger)
+    exit_on_failure(failed, _go_on(ledger, workspace))
+
+
+def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
+    """Go on with a sweep: what is finished is left alone, what was cut off continues."""
+    with ray_instance(workspace) as capacity:
+        check_store(workspace.tracking_uri, len(capacity.nodes))
+        _check_budget(ledger.budget, capacity)
+        failed = _search_and_test(ledger, workspace, capacity)
+    report_sweep(ledger, workspace)
+    _exit_without_winner(ledger)
+    exit_on_failure(failed, _go_on(ledger, workspace))
+
+
+def report_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
+    """Print the trials and the winner's table, and write the report."""
+    _print_trials(ledger)
+    uri, sweep = workspace.tracking_uri, SWEEPS[ledger.plan.sweep]
+    with reporting(workspace, f"voxsiam sweep report {sweep.name}"):
+        final = _final_results(ledger, uri)
+        results = load_sweep(uri, ledger.plan.sweep_id)
+    if final is None:
+        say("no winner has been tested yet.", "yellow")
+    else:
+        console.print(side_by_side(final))
+    page = write_sweep_report(sweep, results, final, workspace.report(f"sweep-{sweep.name}"))
+    keep_report(uri, results.parent_run_id, page.parent)
+    say(f"report:  {page}")
+    say(f"MLflow:  {uri}")
+    say(f"look:    voxsiam ui --workspace {workspace.root}")
+    say(f"search:  optuna-dashboard sqlite:///{ledger.folder / DATABASE}")
+
+
+def _final_results(ledger: SweepLedger, uri: str) -> ReportTable | None:
+    """Return the winner beside the printed settings; None before they are trained."""
+    best = ledger.best()
+    if best is None:
+        return None
+    labels = [label for label, _ in final_rows(ledger.plan, best)]
+    try:
+        parent = find_study(uri, final_id(ledger.plan, best))
+    except StoreAwayError:
+        raise
+    except UserError:
+        return None
+    return build_table(final_table(SWEEPS[ledger.plan.sweep], labels), load_study(uri, parent))
+
+
+def _search_and_test(
+    ledger: SweepLedger, workspace: Workspace, capacity: Capacity
+) -> list[TrialPlan]:
+    """Search, then train the winner on all training cases and test it."""
+    ledger.plan.require_this_method()
+    prepared = open_planned(ledger.plan.prepared, ledger.plan.data.fingerprint, capacity)
+    with ledger.held():
+        _search(ledger, prepared, workspace, capacity)
+    best = ledger.best()
+    if best is None:
+        return []
+    say(f"the search is over; winner: {best.label} ({told(best.values)})")
+    final = plan_final(ledger.plan, best, prepared, workspace)
+    study = Ledger.create(workspace, final)
+    return run_ledger(study, workspace, capacity, _go_on(ledger, workspace))
+
+
+def _search(
+    ledger: SweepLedger, prepared: PreparedSet, workspace: Workspace, capacity: Capacity
+) -> None:
+    with ExitStack() as held:
+        tracker = SweepTracker(workspace, ledger)
+        held.enter_context(_resumable(ledger, workspace, tracker))
+        load = open_volumes(prepared)
+        live = held.enter_context(LiveSweep(ledger))
+        say(f"{ledger.plan.sweep_id}: {live.standing()}")
+        run_sweep(ledger, load, workspace, capacity, [tracker, live])
+        used = ledger.used_up()
+        if used:
+            say(f"the search ends here: {used} are used up; the best so far is kept.", "yellow")
+        elif ledger.unfinished():
+            say(f"not all trials have ended; go on with: {_go_on(ledger, workspace)}", "yellow")
+        tracker.sweep_ended("finished")
+
+
+@contextmanager
+def _resumable(ledger: SweepLedger, workspace: Workspace, tracker: SweepTracker) -> Iterator[None]:
+    """Whatever ends the search early, end its run too; after Ctrl-C say how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = is_stop(error)
+        if stopped:
+            say("stopped; finished epochs are kept.", "yellow")
+            say(f"go on with: {_go_on(ledger, workspace)}")
+        tracker.sweep_ended("interrupted" if stopped else "failed")
+        raise
+
+
+def _exit_without_winner(ledger: SweepLedger) -> None:
+    """End with 1 where trials have failed and none has come to its end."""
+    failed = [trial for trial in ledger.trials if trial.state == "failed"]
+    if failed and ledger.best() is None:
+        say(f"no trial has come to its end, {len(failed)} failed: {failed[0].error}", "red")
+        raise typer.Exit(1)
+
+
+def _print_trials(ledger: SweepLedger) -> None:
+    grid = Grid("trial", "state", "epochs", "validation DSC", "seconds", "settings")
+    best = ledger.best()
+    for trial in ledger.trials:
+        last = max(trial.curve, default=0)
+        score = trial.objectives.get("dsc", trial.curve.get(last))
+        seconds = trial.objectives.get("seconds")
+        grid.add_row(
+            f"{trial.number}{' *' if trial == best else ''}",
+            trial.state if not trial.error else f"{trial.state}: {trial.error}",
+            f"{last} of {ledger.plan.space.base.epochs}",
+            "" if score is None else f"{score:.3f}",
+            "" if seconds is None else f"{seconds:.1f}",
+            told(trial.values),
+        )
+    grid.caption = "* the winner: the best of those that were trained to the end"
+    console.print(grid)
+
+
+def _check_budget(budget: Budget, capacity: Capacity) -> None:
+    if budget.gpu_hours is not None and not capacity.gpus:
+        raise UserError(
+            "there is no GPU whose hours could be counted",
+            where="--gpu-hours",
+            fix="give --trials or --hours",
+        )
+
+
+def _go_on(ledger: SweepLedger, workspace: Workspace) -> str:
+    return f"voxsiam sweep resume {ledger.plan.sweep} --workspace {workspace.root}"

@@ -1,0 +1,1 @@
+"""voxsiam tracking and ui: MLflow, served."""
