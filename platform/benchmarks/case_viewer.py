@@ -31,7 +31,7 @@ from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_dashboards.browser.app import create_app
-from voxsiam_dashboards.browser.source import Source
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_data.entries import write_entry
 from voxsiam_data.prepared_set import PreparedCase, PreparedSet
 

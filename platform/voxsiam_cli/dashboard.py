@@ -40,8 +40,8 @@ def dashboard(
     MLFLOW_TRACKING_URI=http://mlflow.lab:5000 voxsiam dashboard --port 8051 --data prepared/
     """
     from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam_dashboards.browser.cached_store import Source
     from voxsiam_dashboards.browser.serve import serve
-    from voxsiam_dashboards.browser.source import Source
     from voxsiam_data.prepared_set import open_prepared
     from voxsiam_data.prepared_sets import PreparedSets
 

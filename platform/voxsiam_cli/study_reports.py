@@ -4,9 +4,9 @@ from voxsiam.orchestration.studies.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import say
 from voxsiam_cli.study.session import write_kept_report
-from voxsiam_dashboards.results import find_study, load_study
-from voxsiam_dashboards.study_index import IndexEntry, write_index
-from voxsiam_dashboards.tables import build_table
+from voxsiam_dashboards.reports.index import IndexEntry, write_index
+from voxsiam_dashboards.store.results import find_study, load_study
+from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_experiments.studies import STUDIES
 
 

@@ -27,9 +27,9 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.types import Split
 from voxsiam_cli.app import app
-from voxsiam_dashboards.report import write_report
-from voxsiam_dashboards.results import load_study
-from voxsiam_dashboards.tables import build_table
+from voxsiam_dashboards.reports.study import write_report
+from voxsiam_dashboards.store.results import load_study
+from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_experiments.studies import STUDIES
 
 HEADER = {"descrip": PATIENT[0], "db_name": PATIENT[1], "aux_file": PATIENT[2]}

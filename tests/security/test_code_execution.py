@@ -24,7 +24,7 @@ from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, _sha256_json, restore
-from voxsiam_dashboards.trial_files import (
+from voxsiam_dashboards.store.trial_files import (
     read_cases,
     read_features,
     read_object,

@@ -13,9 +13,9 @@ from voxsiam.orchestration.runs.plan import RunData, run_identity, split_fingerp
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import Split
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_dashboards.report import write_report
-from voxsiam_dashboards.results import find_study, load_study
-from voxsiam_dashboards.tables import build_table
+from voxsiam_dashboards.reports.study import write_report
+from voxsiam_dashboards.store.results import find_study, load_study
+from voxsiam_dashboards.tables.report_table import build_table
 
 SPLIT = Split(train=("a", "b"), test=("000", "001", "002"))
 DATA = RunData(

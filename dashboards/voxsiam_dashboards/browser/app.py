@@ -6,9 +6,10 @@ from typing import Any
 import flask
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.choices import add_choices
 from voxsiam_dashboards.browser.downloads import add_downloads
-from voxsiam_dashboards.browser.drawing import (
+from voxsiam_dashboards.browser.routes import (
     REFUSED,
     SUBJECTS,
     draw_live,
@@ -16,9 +17,8 @@ from voxsiam_dashboards.browser.drawing import (
     is_outdated,
     view_of,
 )
-from voxsiam_dashboards.browser.source import Source
-from voxsiam_dashboards.browser.volumes import add_volumes
-from voxsiam_dashboards.page import page_style, turning_script
+from voxsiam_dashboards.browser.voxel_server import add_volumes
+from voxsiam_dashboards.reports.page import page_style, turning_script
 
 TITLE = "VoxSiam"
 TICK_MS = 3000

@@ -7,11 +7,11 @@ from jaxtyping import UInt8
 
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
-from voxsiam_dashboards.browser.source import Source
-from voxsiam_dashboards.case_volumes import CaseVolumes, OverlayVolumes, PreparedVolumes
-from voxsiam_dashboards.results import PREDICTIONS, TrialResult
-from voxsiam_dashboards.run_reader import RunReader
-from voxsiam_dashboards.trial_files import read_prediction
+from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.store.case_volumes import CaseVolumes, OverlayVolumes, PreparedVolumes
+from voxsiam_dashboards.store.results import PREDICTIONS, TrialResult
+from voxsiam_dashboards.store.run_reader import RunReader
+from voxsiam_dashboards.store.trial_files import read_prediction
 
 
 class CaseReader:

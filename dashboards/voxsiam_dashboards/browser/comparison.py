@@ -9,9 +9,14 @@ from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.parts import chart, refusal, text_table
 from voxsiam_dashboards.browser.sides import side_by_side
-from voxsiam_dashboards.captions import CAPTIONS
-from voxsiam_dashboards.charts import learning_curves
-from voxsiam_dashboards.compare import (
+from voxsiam_dashboards.figures.captions import CAPTIONS
+from voxsiam_dashboards.figures.learning_curves import learning_curves
+from voxsiam_dashboards.figures.organ_boxes import organ_boxes
+from voxsiam_dashboards.figures.patient_scatter import measure_panels, patient_scatter
+from voxsiam_dashboards.tables.missed_organs import missed_table
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.text_table import TextTable
+from voxsiam_dashboards.tables.two_rows import (
     ComparedRow,
     RowPair,
     compare_two_rows,
@@ -19,11 +24,6 @@ from voxsiam_dashboards.compare import (
     settings_text_table,
     study_differences,
 )
-from voxsiam_dashboards.missed_organs import missed_table
-from voxsiam_dashboards.organ_boxes import organ_boxes
-from voxsiam_dashboards.patient_scatter import measure_panels, patient_scatter
-from voxsiam_dashboards.tables import ReportTable
-from voxsiam_dashboards.text_table import TextTable
 
 Sides = tuple[ComparedRow, ComparedRow]
 

@@ -8,9 +8,9 @@ import flask
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address, read_address
-from voxsiam_dashboards.markup import latex_lines
-from voxsiam_dashboards.table_files import defused
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.tables.files import defused
+from voxsiam_dashboards.tables.markup import latex_lines
+from voxsiam_dashboards.tables.text_table import TextTable
 
 
 def add_downloads(server: flask.Flask, tables: Callable[[Address], Sequence[TextTable]]) -> None:

@@ -7,8 +7,8 @@ from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address, read_address
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.parts import told
-from voxsiam_dashboards.browser.source import Source
 
 Draw = Callable[[Source, Address], Any]
 

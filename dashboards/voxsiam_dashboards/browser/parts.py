@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.tables.text_table import TextTable
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def chart(name: str, figure: go.Figure | None, caption: str = "") -> Component:
                 id=f"chart-{name}",
                 figure=figure,
                 config={"displaylogo": False, "displayModeBar": False, "responsive": True},
-                style={"height": f"{figure.layout.height or 420}px"},
+                style={"height": f"{figure.layout['height'] or 420}px"},
             ),
             html.Figcaption(caption),
         ]

@@ -6,7 +6,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.app import create_app
-from voxsiam_dashboards.browser.source import Source
+from voxsiam_dashboards.browser.cached_store import Source
 
 
 class _Quiet(WSGIRequestHandler):

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from voxsiam.errors import UserError
-from voxsiam_dashboards.compare import ComparedRow
-from voxsiam_dashboards.rows import ReportRow
-from voxsiam_dashboards.tables import ReportTable
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.rows import ReportRow
+from voxsiam_dashboards.tables.two_rows import ComparedRow
 
 
 def side_options(table: ReportTable) -> dict[str, str]:

@@ -4,9 +4,9 @@ from dash import html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.source import Source
-from voxsiam_dashboards.cost_table import clock
-from voxsiam_dashboards.study_list import TrialProgress
+from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.store.study_list import TrialProgress
+from voxsiam_dashboards.tables.cost_table import clock
 
 PROGRESS_COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left", "Why")
 

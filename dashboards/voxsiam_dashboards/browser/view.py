@@ -7,8 +7,8 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.source import Source
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.tables.text_table import TextTable
 
 Content = Component | str | Sequence["Component | str | None"]
 

@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 from voxsiam.orchestration.tracking.reader import SOURCE_TAG
 from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam_dashboards.evidence.check import Check
-from voxsiam_dashboards.report import FILES, PAGE
-from voxsiam_dashboards.results import StudyResults
-from voxsiam_dashboards.tables import ReportTable
+from voxsiam_dashboards.reports.study import FILES, PAGE
+from voxsiam_dashboards.store.results import StudyResults
+from voxsiam_dashboards.tables.report_table import ReportTable
 
 TABLE = "table.json"
 _RUN_ADDRESS = re.compile(r"/experiments/([^/?#]+)/runs/([^/?#]+)")

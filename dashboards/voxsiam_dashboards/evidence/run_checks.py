@@ -27,8 +27,8 @@ from voxsiam_dashboards.evidence.run_files import (
     read_lines,
     read_scores,
 )
-from voxsiam_dashboards.results import TrialResult
-from voxsiam_dashboards.trial_files import Overlay, read_object, read_overlay
+from voxsiam_dashboards.store.results import TrialResult
+from voxsiam_dashboards.store.trial_files import Overlay, read_object, read_overlay
 
 T = TypeVar("T")
 _IDENTITY = ("recipe", "data", "split", "seed", "method_version")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam_dashboards.trial_files import read_cases
+from voxsiam_dashboards.store.trial_files import read_cases
 
 MANIFEST, CASES, OVERLAY = "manifest.json", "test/cases.csv", "test/overlay.npz"
 RECIPE, SPLIT = "config/recipe.json", "config/split.json"

@@ -9,9 +9,9 @@ from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.report_checks import TABLE, check_links, check_report
 from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run
-from voxsiam_dashboards.results import StudyResults, TrialResult, find_study, load_study
-from voxsiam_dashboards.tables import build_table
-from voxsiam_dashboards.trial_files import read_object
+from voxsiam_dashboards.store.results import StudyResults, TrialResult, find_study, load_study
+from voxsiam_dashboards.store.trial_files import read_object
+from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_experiments.table import Table
 
 _TAGS = "voxsiam."

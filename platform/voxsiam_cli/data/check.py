@@ -41,7 +41,7 @@ def check(
     """
     from dataclasses import replace
 
-    from voxsiam_dashboards.check_page import check_page_folder, write_check_page
+    from voxsiam_dashboards.reports.checks import check_page_folder, write_check_page
     from voxsiam_data.checks.check import check_manifest
     from voxsiam_data.checks.record import record_of
     from voxsiam_data.label_protocols import protocol as named

@@ -12,9 +12,9 @@ from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.studies.ledger import Ledger
-    from voxsiam_dashboards.compare import ComparedRow, RowPair
-    from voxsiam_dashboards.results import StudyResults
-    from voxsiam_dashboards.text_table import TextTable
+    from voxsiam_dashboards.store.results import StudyResults
+    from voxsiam_dashboards.tables.text_table import TextTable
+    from voxsiam_dashboards.tables.two_rows import ComparedRow, RowPair
     from voxsiam_experiments.table import Table
 
 Side = Annotated[
@@ -35,7 +35,7 @@ def compare(
 
     voxsiam study compare table3-tiny-0a1b2c3d table3-tiny-4e5f6a7b
     """
-    from voxsiam_dashboards.compare import compare_studies, compare_two_rows
+    from voxsiam_dashboards.tables.two_rows import compare_studies, compare_two_rows
 
     sides = [_find(text, workspace) for text in (first, second)]
     (study_a, row_a), (study_b, row_b) = sides
@@ -58,8 +58,8 @@ def compare(
 def _find(text: str, workspace: Path) -> "tuple[StudyResults, ComparedRow | None]":
     """Return the study that a side names, and the row where it names one."""
     from voxsiam.orchestration.workspace import Workspace as Folder
-    from voxsiam_dashboards.compare import ComparedRow
-    from voxsiam_dashboards.results import find_study, load_study
+    from voxsiam_dashboards.store.results import find_study, load_study
+    from voxsiam_dashboards.tables.two_rows import ComparedRow
 
     study, _, label = text.partition("/")
     plan = _ledger(study, workspace).plan
@@ -101,7 +101,7 @@ def _table(study: str) -> "Table":
 def _show(
     differing: dict[str, tuple[str, ...]], pairs: "tuple[RowPair, ...]", *, of_studies: bool
 ) -> None:
-    from voxsiam_dashboards.compare import effects_table, settings_text_table
+    from voxsiam_dashboards.tables.two_rows import effects_table, settings_text_table
 
     if of_studies:
         _print(settings_text_table(differing, "The studies differ in"))
@@ -111,7 +111,7 @@ def _show(
 
 
 def _print(table: "TextTable") -> None:
-    from voxsiam_dashboards.table_files import terminal_table
+    from voxsiam_dashboards.tables.files import terminal_table
 
     if table.body:
         console.print(terminal_table(table))

@@ -21,10 +21,10 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.data.prepared import require_prepared
 from voxsiam_cli.study.live import LiveStudy
-from voxsiam_dashboards.report import write_report
-from voxsiam_dashboards.results import find_study, load_study
-from voxsiam_dashboards.table_files import side_by_side
-from voxsiam_dashboards.tables import ReportTable, build_table
+from voxsiam_dashboards.reports.study import write_report
+from voxsiam_dashboards.store.results import find_study, load_study
+from voxsiam_dashboards.tables.files import side_by_side
+from voxsiam_dashboards.tables.report_table import ReportTable, build_table
 from voxsiam_data.prepared_set import PreparedSet, open_prepared
 from voxsiam_data.stream import open_volumes
 from voxsiam_experiments.plan import Choices, check_choices, plan_study, request_id

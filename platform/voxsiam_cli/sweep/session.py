@@ -23,11 +23,11 @@ from voxsiam_cli.console import console, say
 from voxsiam_cli.data.prepared import require_prepared
 from voxsiam_cli.study.session import exit_on_failure, open_planned, reporting, run_ledger
 from voxsiam_cli.sweep.live import LiveSweep, told
-from voxsiam_dashboards.results import find_study, load_study
-from voxsiam_dashboards.sweep_report import write_sweep_report
-from voxsiam_dashboards.sweep_results import load_sweep
-from voxsiam_dashboards.table_files import side_by_side
-from voxsiam_dashboards.tables import ReportTable, build_table
+from voxsiam_dashboards.reports.sweep import write_sweep_report
+from voxsiam_dashboards.store.results import find_study, load_study
+from voxsiam_dashboards.store.sweep_results import load_sweep
+from voxsiam_dashboards.tables.files import side_by_side
+from voxsiam_dashboards.tables.report_table import ReportTable, build_table
 from voxsiam_data.prepared_set import PreparedSet
 from voxsiam_data.stream import open_volumes
 from voxsiam_experiments.plan import Choices

@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 from werkzeug.serving import make_server
 
 from voxsiam_dashboards.browser.app import create_app
-from voxsiam_dashboards.browser.source import Source
+from voxsiam_dashboards.browser.cached_store import Source
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

@@ -17,10 +17,10 @@ from tests.voxsiam_dashboards.study_store import (
     write_study,
 )
 from voxsiam.types import ORGANS
-from voxsiam_dashboards.palette import ORGAN_COLOURS
-from voxsiam_dashboards.results import load_study
-from voxsiam_dashboards.run_reader import RunReader
-from voxsiam_dashboards.trial_files import read_prediction
+from voxsiam_dashboards.figures.palette import ORGAN_COLOURS
+from voxsiam_dashboards.store.results import load_study
+from voxsiam_dashboards.store.run_reader import RunReader
+from voxsiam_dashboards.store.trial_files import read_prediction
 
 pytestmark = pytest.mark.browser
 READY = ".voxel-viewer[data-state=ready]"

@@ -7,8 +7,8 @@ import pytest
 from voxsiam.errors import UserError
 from voxsiam_cli.app import app as program
 from voxsiam_dashboards.browser.app import create_app
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.serve import serve
-from voxsiam_dashboards.browser.source import Source
 
 OURS = "127.0.0.1:8050"
 

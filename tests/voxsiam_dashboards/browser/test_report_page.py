@@ -3,7 +3,7 @@
 import pytest
 
 from tests.voxsiam_dashboards.browser.polling import until
-from voxsiam_dashboards.report import write_report
+from voxsiam_dashboards.reports.study import write_report
 
 pytestmark = pytest.mark.browser
 

@@ -6,8 +6,8 @@ import io
 import pytest
 
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
+from tests.voxsiam_dashboards.reports.test_sweep import many
 from tests.voxsiam_dashboards.study_store import Planned, open_client, write_study
-from tests.voxsiam_dashboards.test_sweep_report import many
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 

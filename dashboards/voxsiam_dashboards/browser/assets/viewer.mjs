@@ -1,6 +1,6 @@
 // The volume viewer in the page: React puts its element there, and may change its address.
 // Arrays are d h w in the patient's frame: d runs to superior, h to anterior, w to the right.
-// All planes show rows and columns from the high end of their axes (dashboards/voxsiam_dashboards/overlays.py).
+// All planes show rows and columns from the high end of their axes (dashboards/voxsiam_dashboards/figures/overlays.py).
 // Every text is set as text.
 
 import { make } from "./viewer/elements.mjs";

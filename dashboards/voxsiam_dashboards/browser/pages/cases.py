@@ -9,14 +9,14 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address, read_address
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.case_reader import CaseReader
 from voxsiam_dashboards.browser.parts import chart, notice, saves, told
-from voxsiam_dashboards.browser.source import Source
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.browser.volumes import facts_address
-from voxsiam_dashboards.palette import organ_title
-from voxsiam_dashboards.surfaces import MOST_VIEWS, bodies_of, surfaces
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.browser.voxel_server import facts_address
+from voxsiam_dashboards.figures.palette import organ_title
+from voxsiam_dashboards.figures.surfaces import MOST_VIEWS, bodies_of, surfaces
+from voxsiam_dashboards.tables.text_table import TextTable
 
 WORST_SHOWN = 1000
 """Lines of the table of worst cases on the page; the file has all."""

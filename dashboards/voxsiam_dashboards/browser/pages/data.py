@@ -9,19 +9,25 @@ from dash.development.base_component import Component
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.case_reader import CaseReader
 from voxsiam_dashboards.browser.choices import choice, choices
 from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import facts, notice, text_table
-from voxsiam_dashboards.browser.source import Source
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.comparability import data_kind
-from voxsiam_dashboards.montage import MOST_TILES, WIDTH, Tile, tiles_of_runs, tiles_of_set
-from voxsiam_dashboards.palette import ORGAN_COLOURS, organ_title
-from voxsiam_dashboards.results import StudyResults
-from voxsiam_dashboards.run_splits import RunSplit, StudySplits
-from voxsiam_dashboards.split_tables import SIDES, case_table, check_table, row_table, run_table
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.figures.montage import MOST_TILES, WIDTH, Tile, tiles_of_runs, tiles_of_set
+from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, organ_title
+from voxsiam_dashboards.store.results import StudyResults
+from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
+from voxsiam_dashboards.tables.footnotes import data_kind
+from voxsiam_dashboards.tables.split_tables import (
+    SIDES,
+    case_table,
+    check_table,
+    row_table,
+    run_table,
+)
+from voxsiam_dashboards.tables.text_table import TextTable
 from voxsiam_data.prepared_set import PreparedSet
 
 CHECKS, MONTAGE = "data-checks", "montage"

@@ -8,15 +8,19 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.choices import choice, choices
 from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import chart, notice, text_table
-from voxsiam_dashboards.browser.source import Source
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.captions import CAPTIONS
-from voxsiam_dashboards.feature_space import feature_panels, feature_space, silhouette_table
-from voxsiam_dashboards.tables import ReportTable
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.figures.captions import CAPTIONS
+from voxsiam_dashboards.figures.feature_space import (
+    feature_panels,
+    feature_space,
+    silhouette_table,
+)
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.text_table import TextTable
 
 PART = "feature-space"
 NONE, ALL = "-", "*"

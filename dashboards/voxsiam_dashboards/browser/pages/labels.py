@@ -6,13 +6,13 @@ from dash import html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.parts import chart, notice, text_table
-from voxsiam_dashboards.browser.source import Source
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.captions import CAPTIONS
-from voxsiam_dashboards.label_curve import Curve, label_curve, label_curves, label_table
-from voxsiam_dashboards.tables import ReportTable
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.figures.captions import CAPTIONS
+from voxsiam_dashboards.figures.label_curve import Curve, label_curve, label_curves, label_table
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.text_table import TextTable
 
 
 def _content(source: Source, address: Address) -> list[Component]:

@@ -8,11 +8,11 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.parts import notice, saves
-from voxsiam_dashboards.browser.source import Source
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.study_list import StudyEntry
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.store.study_list import StudyEntry
+from voxsiam_dashboards.tables.text_table import TextTable
 
 COLUMNS = {
     "study_id": "Study",

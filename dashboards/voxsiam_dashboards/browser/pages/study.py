@@ -6,19 +6,19 @@ from dash import Dash, html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import chart, facts, link, notice, saves, text_table
-from voxsiam_dashboards.browser.source import Source
 from voxsiam_dashboards.browser.trainings import live_trainings
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.captions import CAPTIONS
-from voxsiam_dashboards.charts import learning_curves
-from voxsiam_dashboards.comparability import warnings
-from voxsiam_dashboards.organ_boxes import organ_boxes
-from voxsiam_dashboards.report import study_facts
-from voxsiam_dashboards.report_tables import report_tables
-from voxsiam_dashboards.rows import MEASURES, Cell, ReportRow
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.figures.captions import CAPTIONS
+from voxsiam_dashboards.figures.learning_curves import learning_curves
+from voxsiam_dashboards.figures.organ_boxes import organ_boxes
+from voxsiam_dashboards.reports.study import study_facts
+from voxsiam_dashboards.tables.footnotes import warnings
+from voxsiam_dashboards.tables.rows import MEASURES, Cell, ReportRow
+from voxsiam_dashboards.tables.study_tables import report_tables
+from voxsiam_dashboards.tables.text_table import TextTable
 
 PART = "study"
 

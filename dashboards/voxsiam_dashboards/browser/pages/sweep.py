@@ -7,6 +7,7 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import (
     chart,
@@ -17,23 +18,28 @@ from voxsiam_dashboards.browser.parts import (
     refusal,
     text_table,
 )
-from voxsiam_dashboards.browser.source import Source
 from voxsiam_dashboards.browser.trainings import live_trainings
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.captions import CAPTIONS
-from voxsiam_dashboards.importance import importances
-from voxsiam_dashboards.report_tables import main_table, patient_table
-from voxsiam_dashboards.study_list import StudyEntry
-from voxsiam_dashboards.sweep_charts import history, importance_bars, parallel, pareto, slices
-from voxsiam_dashboards.sweep_results import SweepResults
-from voxsiam_dashboards.sweep_texts import (
+from voxsiam_dashboards.figures.captions import CAPTIONS
+from voxsiam_dashboards.figures.importance import importances
+from voxsiam_dashboards.figures.sweep_charts import (
+    history,
+    importance_bars,
+    parallel,
+    pareto,
+    slices,
+)
+from voxsiam_dashboards.reports.sweep_texts import (
     PURPOSE,
     sweep_facts,
     too_few_text,
     trial_table,
     winner_text,
 )
-from voxsiam_dashboards.text_table import TextTable
+from voxsiam_dashboards.store.study_list import StudyEntry
+from voxsiam_dashboards.store.sweep_results import SweepResults
+from voxsiam_dashboards.tables.study_tables import main_table, patient_table
+from voxsiam_dashboards.tables.text_table import TextTable
 from voxsiam_experiments.sweep_plan import final_id_of
 
 PART = "importance"

@@ -1,4 +1,4 @@
-"""The files that a run leaves about its test cases; `voxsiam_dashboards.trial_files` reads them."""
+"""The files that a run leaves about its test cases; `voxsiam_dashboards.store` reads them."""
 
 import csv
 from collections.abc import Iterable, Mapping

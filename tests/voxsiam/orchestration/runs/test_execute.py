@@ -14,7 +14,7 @@ from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.types import ORGANS
-from voxsiam_dashboards.trial_files import read_cases, read_overlay, read_prediction
+from voxsiam_dashboards.store.trial_files import read_cases, read_overlay, read_prediction
 
 
 def execute(run):

@@ -10,7 +10,7 @@ from tests.voxsiam.training.gloo import GlooWorker, group, run_ranks
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
-from voxsiam_dashboards.trial_files import read_cases
+from voxsiam_dashboards.store.trial_files import read_cases
 
 
 def execute_on_rank(rank, world_size, folder):

@@ -21,7 +21,7 @@ from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
-from voxsiam_dashboards.results import load_study
+from voxsiam_dashboards.store.results import load_study
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
 

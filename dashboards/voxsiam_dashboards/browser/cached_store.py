@@ -1,0 +1,162 @@
+"""What the pages show: one tracking store, read through a memory of what no longer changes."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+
+from voxsiam.errors import UserError
+from voxsiam.training.recipe import Recipe
+from voxsiam_dashboards.store.results import StudyResults, TrialResult, load_study
+from voxsiam_dashboards.store.run_reader import RunReader
+from voxsiam_dashboards.store.run_splits import StudySplits, read_splits
+from voxsiam_dashboards.store.study_list import (
+    StudyEntry,
+    TrialProgress,
+    list_studies,
+    read_progress,
+)
+from voxsiam_dashboards.store.sweep_results import SweepResults, load_sweep
+from voxsiam_dashboards.tables.report_table import ReportTable, build_table
+from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_experiments.studies import STUDIES
+from voxsiam_experiments.sweep_plan import final_table
+from voxsiam_experiments.sweeps import SWEEPS
+from voxsiam_experiments.table import Printed, Row, Table
+
+FRESH_S = 2.0
+"""A store is not asked again for what it has just told."""
+
+STUDIES_KEPT = 4
+"""Whole studies in memory. A finished run keeps one test case: 4 MB at the paper's size."""
+
+T = TypeVar("T")
+
+
+class Source:
+    """Reads a tracking store for the pages; several threads may ask at once.
+
+    Args:
+        tracking_uri: Of the store.
+        cache: Folder for what takes long to compute.
+        mlflow_ui: Where links to runs lead.
+        prepared: A prepared set by its fingerprint, where this machine sees it.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        cache: Path,
+        mlflow_ui: str,
+        prepared: Callable[[str], PreparedSet | None] = lambda _: None,
+    ) -> None:
+        self.tracking_uri, self.cache, self.mlflow_ui = tracking_uri, cache, mlflow_ui
+        self.prepared = prepared
+        self._recent: dict[Hashable, tuple[float, Any]] = {}
+        self._trials: OrderedDict[str, dict[str, TrialResult]] = OrderedDict()
+        self._tables: OrderedDict[str, tuple[StudyResults, ReportTable]] = OrderedDict()
+        self._lock = Lock()
+
+    def studies(self) -> list[StudyEntry]:
+        """List studies and sweeps, the newest first."""
+        return self._fresh("studies", lambda: list_studies(RunReader(self.tracking_uri)))
+
+    def entry(self, run_id: str) -> StudyEntry:
+        """Return one of them.
+
+        Raises:
+            UserError: There is none whose own run has this name.
+        """
+        for entry in self.studies():
+            if entry.run_id == run_id:
+                return entry
+        raise UserError(
+            "there is no such study or sweep in this store",
+            where=f"run {run_id} in {self.tracking_uri}",
+            fix="look for it in the list of studies; it may lie in another store",
+        )
+
+    def progress(self, run_id: str) -> list[TrialProgress]:
+        """Tell how far the trainings of a study are."""
+        return self._fresh(
+            ("progress", run_id), lambda: read_progress(RunReader(self.tracking_uri), run_id)
+        )
+
+    def study(self, run_id: str) -> StudyResults:
+        """Return a study whole; its finished trials are read once."""
+        self.entry(run_id)
+        with self._lock:
+            kept = self._trials.setdefault(run_id, {})
+            self._trials.move_to_end(run_id)
+            while len(self._trials) > STUDIES_KEPT:
+                self._trials.popitem(last=False)
+        return self._fresh(("study", run_id), lambda: load_study(self.tracking_uri, run_id, kept))
+
+    def table(self, run_id: str) -> ReportTable:
+        """Return a study as the table of the paper that it measures again."""
+        results = self.study(run_id)
+        known = self._tables.get(run_id)
+        if known is None or not _equal(known[0], results):
+            known = results, build_table(_table_of(results), results)
+            with self._lock:
+                self._tables[run_id] = known
+                while len(self._tables) > STUDIES_KEPT:
+                    self._tables.popitem(last=False)
+        return known[1]
+
+    def splits(self, run_id: str) -> StudySplits:
+        """Tell which cases the runs of a study saw."""
+        results = self.study(run_id)
+        return self._fresh(("splits", run_id), lambda: read_splits(self.tracking_uri, results))
+
+    def sweep(self, run_id: str) -> SweepResults:
+        """Return a sweep."""
+        study_id = self.entry(run_id).study_id
+        return self._fresh(("sweep", run_id), lambda: load_sweep(self.tracking_uri, study_id))
+
+    def forget(self, run_id: str) -> None:
+        """Read a study anew when it is asked for, however fresh it is."""
+        with self._lock:
+            self._recent.pop(("study", run_id), None)
+
+    def run_address(self, run_id: str) -> str:
+        """Return where MLflow shows a run."""
+        experiment = next((e.experiment_id for e in self.studies() if e.experiment_id), "0")
+        return f"{self.mlflow_ui}/#/experiments/{experiment}/runs/{run_id}"
+
+    def _fresh(self, key: Hashable, read: Callable[[], T]) -> T:
+        now = time.monotonic()
+        known = self._recent.get(key)
+        if known is not None and now - known[0] < FRESH_S:
+            return known[1]
+        found = read()
+        with self._lock:
+            self._recent = {k: v for k, v in self._recent.items() if now - v[0] < FRESH_S}
+            self._recent[key] = (time.monotonic(), found)
+        return found
+
+
+def _table_of(results: StudyResults) -> Table:
+    """Return the declared table, or one of the rows that are there: a store may hold anything."""
+    if results.study in STUDIES:
+        return STUDIES[results.study]
+    planned = results.plan.get("rows")
+    named = planned if isinstance(planned, list) else []
+    labels = dict.fromkeys(label for label in named if isinstance(label, str))
+    labels |= dict.fromkeys(trial.row for trial in results.trials)
+    sweep = SWEEPS.get(results.study.removeprefix("sweep-"))
+    if sweep is not None and results.study.startswith("sweep-"):
+        return final_table(sweep, list(labels))
+    rows = tuple(Row(label=label, recipe=Recipe, printed=Printed()) for label in labels)
+    return Table(name=results.study, number="", title=results.study, rows=rows)
+
+
+def _equal(first: StudyResults, second: StudyResults) -> bool:
+    """Tell whether two readings of a study hold the same trainings, equally far."""
+    return [_mark(first), first.notes] == [_mark(second), second.notes]
+
+
+def _mark(results: StudyResults) -> list[tuple[str, str, int]]:
+    return [(trial.run_id, trial.status, len(trial.curves)) for trial in results.trials]

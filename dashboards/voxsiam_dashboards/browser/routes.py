@@ -1,0 +1,134 @@
+"""What stands on the page for an address, and whether it is out of date."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from voxsiam.errors import UserError
+from voxsiam_dashboards.browser.address import Address, read_address
+from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.pages import (
+    across_studies,
+    cases,
+    data,
+    features,
+    labels,
+    studies,
+    study,
+    sweep,
+    two_rows,
+)
+from voxsiam_dashboards.browser.parts import link, told
+from voxsiam_dashboards.browser.view import View, nothing
+
+SUBJECTS: Mapping[str, tuple[View, ...]] = {
+    "": (studies.VIEW,),
+    "study": (
+        study.VIEW,
+        two_rows.VIEW,
+        labels.VIEW,
+        features.VIEW,
+        cases.VIEW,
+        data.VIEW,
+    ),
+    "sweep": (sweep.VIEW,),
+    "compare": (across_studies.VIEW,),
+}
+"""The views of each subject, in the order of their tabs; the first one has no name of its own."""
+
+REFUSED = "refused"
+"""Mark of a page that could not be drawn: it is tried again."""
+
+
+def draw_page(source: Source, path: str, query: str) -> tuple[Any, list[Component], str]:
+    """Return content, tabs and mark of the page at an address; a refusal where there is none."""
+    try:
+        address = address_of(path, query)
+        # Before the content: what changes while that is read shall be seen afterwards.
+        mark = mark_of(source, address)
+        return view_of(address).content(source, address), _tabs(source, address), mark
+    except Exception as error:  # else the browser shows the page before
+        return told(error), [link("Studies", Address())], REFUSED
+
+
+def draw_live(source: Source, path: str, query: str) -> Any:  # noqa: ANN401
+    """Return the part of a page that changes by itself."""
+    try:
+        address = address_of(path, query)
+        return view_of(address).live(source, address)
+    except Exception as error:
+        return told(error)
+
+
+def is_outdated(source: Source, path: str, query: str, mark: str) -> bool:
+    """Tell whether a page would be drawn otherwise now; what it was drawn from is forgotten then.
+
+    Args:
+        source: The store.
+        path: Of the page.
+        query: What follows the path.
+        mark: Of the page as it was drawn.
+    """
+    try:
+        address = address_of(path, query)
+        if mark != REFUSED and mark_of(source, address) == mark:
+            return False
+    except UserError:
+        return False
+    source.forget(address.run_id)
+    return True
+
+
+def mark_of(source: Source, address: Address) -> str:
+    """Name the state of what a page shows: another state, another page."""
+    if not address.subject:
+        return "some" if source.studies() else "none"
+    if view_of(address).live is nothing:
+        return ""
+    ended = sum(trial.state != "running" for trial in source.progress(address.run_id))
+    # The winner of a sweep is trained in a study of its own.
+    return f"{ended} {len(source.studies()) if address.subject == 'sweep' else ''}"
+
+
+def address_of(path: str, query: str) -> Address:
+    """Read an address.
+
+    Raises:
+        UserError: It is none of ours.
+    """
+    address = read_address(path, query)
+    if address is None:
+        raise _unknown(path)
+    return address
+
+
+def view_of(address: Address) -> View:
+    """Return the view at an address.
+
+    Raises:
+        UserError: There is none.
+    """
+    for number, view in enumerate(SUBJECTS.get(address.subject, ())):
+        if address.view == ("" if number == 0 else view.name):
+            return view
+    raise _unknown(str(address))
+
+
+def _tabs(source: Source, address: Address) -> list[Component]:
+    tabs = [
+        link("Studies", Address(), chosen=address == Address()),
+        link("Across studies", Address("compare"), chosen=address.subject == "compare"),
+    ]
+    if not address.run_id:
+        return tabs
+    tabs.append(html.Span(source.entry(address.run_id).study_id, className="subject"))
+    for number, view in enumerate(SUBJECTS[address.subject]):
+        there = address.at("" if number == 0 else view.name)
+        tabs.append(link(view.title, there, chosen=address.view == there.view))
+    return tabs
+
+
+def _unknown(path: str) -> UserError:
+    return UserError("there is no such page", where=path, fix="start from the list of studies: /")

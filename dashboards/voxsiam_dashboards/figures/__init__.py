@@ -1,0 +1,1 @@
+"""Charts and pictures: one function that returns each."""

@@ -1,0 +1,187 @@
+"""DSC against the share of labelled training cases (Fig. 7), where a study has several shares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+
+from voxsiam.metrics.statistics import Interval
+from voxsiam_dashboards.figures.learning_curves import styled
+from voxsiam_dashboards.figures.palette import plain_text, row_colour
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.row_comparisons import between
+from voxsiam_dashboards.tables.rows import ReportRow
+from voxsiam_dashboards.tables.text_table import TextTable
+
+AXES = ("Labelled training cases (%)", "DSC (0 to 1)")
+PAPER = "the paper's figure"
+COLUMNS = (
+    "Method", "Labelled", "Measured", "Seeds", "95 % over patients", "paper", "measured - paper",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row of the table on the curve.
+
+    Attributes:
+        percent: Share of the training cases that it saw.
+        mean: Over seeds.
+        seeds: Of each seed.
+        interval: Of the mean, 95 % over patients.
+    """
+
+    percent: float
+    mean: float
+    seeds: tuple[float, ...]
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One method; the shares grow.
+
+    Attributes:
+        printed: The paper's figures: percent and DSC.
+    """
+
+    method: str
+    colour: str
+    points: tuple[Point, ...]
+    printed: tuple[tuple[float, float], ...]
+
+    @property
+    def band(self) -> tuple[list[float], list[float], list[float]]:
+        """Percent, lower and upper end, where there is an interval."""
+        found = [(p.percent, p.interval) for p in self.points if p.interval is not None]
+        percents = [percent for percent, _ in found]
+        return percents, [each.low for _, each in found], [each.high for _, each in found]
+
+
+def label_curves(table: ReportTable, intervals: Mapping[str, Interval | None]) -> list[Curve]:
+    """Sort the rows into one curve for each method; none where all rows have one share.
+
+    Args:
+        table: The table.
+        intervals: Of each row's mean DSC over patients, by its label.
+    """
+    if len({row.label_fraction for row in table.rows}) < 2:
+        return []
+    methods = dict.fromkeys(row.method for row in table.rows)
+    return [
+        _curve(method, row_colour(index), table.rows, intervals)
+        for index, method in enumerate(methods)
+    ]
+
+
+def label_curve(curves: Sequence[Curve]) -> go.Figure | None:
+    """Return the chart; None without a point."""
+    if not any(curve.points for curve in curves):
+        return None
+    figure = go.Figure()
+    for curve in curves:
+        for trace in _traces(curve):
+            figure.add_trace(trace)
+    figure.update_xaxes(title_text=AXES[0], range=[0, 104])
+    figure.update_yaxes(title_text=AXES[1], rangemode="tozero")
+    return styled(figure, height=440)
+
+
+def draw_label_curve(curves: Sequence[Curve]) -> Figure | None:
+    """Return the picture of the same; None without a point."""
+    if not any(curve.points for curve in curves):
+        return None
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    for curve in curves:
+        colour, name = curve.colour, plain_text(curve.method)
+        percents, low, high = curve.band
+        axes.fill_between(percents, low, high, color=colour, alpha=0.15, linewidth=0)
+        means = [(point.percent, point.mean) for point in curve.points]
+        axes.plot(*_columns(means), color=colour, label=name)
+        seeds = [(point.percent, value) for point in curve.points for value in point.seeds]
+        axes.plot(*_columns(seeds), "o", color=colour, markersize=3.5)
+        axes.plot(*_columns(curve.printed), "D", color=colour, markerfacecolor="none",
+                  label=f"{name}, {PAPER}")  # fmt: skip
+    axes.set(xlabel=AXES[0], ylabel=AXES[1], xlim=(0, 104))
+    axes.set_ylim(bottom=0)
+    axes.grid(color="#e3e6ea")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def label_table(curves: Sequence[Curve]) -> TextTable:
+    """Write one line for each method and share that was measured, or stands in the paper."""
+    body: list[tuple[str, ...]] = []
+    for curve in curves:
+        points = {round(point.percent, 6): point for point in curve.points}
+        printed = {round(percent, 6): value for percent, value in curve.printed}
+        body += [
+            (curve.method, f"{percent:g} %", *_cells(points.get(percent), printed.get(percent)))
+            for percent in sorted({*points, *printed})
+        ]
+    return TextTable("DSC by share of labelled cases (0 to 1)", COLUMNS, tuple(body))
+
+
+def _cells(point: Point | None, printed: float | None) -> tuple[str, ...]:
+    """Write what was measured, its seeds and interval, the paper's, and the difference."""
+    paper = "-" if printed is None else f"{printed:.3f}"
+    if point is None:
+        return ("not finished", "0", "-", paper, "-")
+    interval = between(point.interval).strip() or "too few patients"
+    difference = "-" if printed is None else f"{point.mean - printed:+.3f}"
+    return (f"{point.mean:.3f}", str(len(point.seeds)), interval, paper, difference)
+
+
+def _curve(
+    method: str,
+    colour: str,
+    rows: Sequence[ReportRow],
+    intervals: Mapping[str, Interval | None],
+) -> Curve:
+    own = sorted((row for row in rows if row.method == method), key=lambda row: row.label_fraction)
+    cells = [(100 * row.label_fraction, row.label, row.cells["dsc"]) for row in own]
+    points = [
+        Point(percent, cell.mean, tuple(cell.values), intervals.get(label))
+        for percent, label, cell in cells
+        if cell.mean is not None
+    ]
+    printed = [(percent, cell.printed) for percent, _, cell in cells if cell.printed is not None]
+    return Curve(method, colour, tuple(points), tuple(printed))
+
+
+def _traces(curve: Curve) -> list[go.Scatter]:
+    percents, low, high = curve.band
+    seeds = _columns([(point.percent, value) for point in curve.points for value in point.seeds])
+    line = {"color": curve.colour, "width": 2.5}
+    spread = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    filled = {"fill": "toself", "fillcolor": curve.colour, "opacity": 0.15}
+    dots = {"mode": "markers", "marker": {"color": curve.colour, "size": 6}}
+    hollow = {"color": curve.colour, "size": 10, "symbol": "diamond-open", "line": {"width": 2}}
+    means = _columns([(point.percent, point.mean) for point in curve.points])
+    return [
+        _trace(curve, "interval", (percents + percents[::-1], high + low[::-1]), spread | filled),
+        _trace(curve, "seeds", seeds, dots),
+        _trace(curve, "", means, {"mode": "lines", "line": line, "showlegend": True}),
+        _trace(curve, PAPER, _columns(curve.printed),
+               {"mode": "markers", "marker": hollow, "showlegend": True}),
+    ]  # fmt: skip
+
+
+def _trace(
+    curve: Curve, part: str, places: tuple[list[float], list[float]], look: dict[str, object]
+) -> go.Scatter:
+    name = escape(f"{curve.method}, {part}" if part else curve.method)
+    hover = {"hovertemplate": "%{x:.0f} %: %{y:.3f}<extra>%{fullData.name}</extra>"}
+    hover = {} if "hoverinfo" in look else hover
+    group = escape(curve.method)
+    return go.Scatter(
+        x=places[0], y=places[1], name=name, legendgroup=group,
+        **({"showlegend": False} | hover | look),
+    )  # fmt: skip
+
+
+def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in pairs], [y for _, y in pairs]

@@ -1,0 +1,104 @@
+"""Box plots of every organ and row (Fig. 4), of Dice or of a distance."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from voxsiam.types import ORGANS
+from voxsiam_dashboards.figures.learning_curves import styled
+from voxsiam_dashboards.figures.palette import organ_title, row_colour
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.rows import MEASURES, Measure, ReportRow
+
+Scores = dict[tuple[str, str], float]
+"""Value by organ and case."""
+
+
+def organ_boxes(table: ReportTable) -> go.Figure | None:
+    """Return the chart, a point for each test case (its mean over seeds); None without scores.
+
+    Buttons choose the measure. An organ that was missed has a DSC of 0 and no distance.
+    """
+    figure = go.Figure()
+    measures: list[str] = []
+    for measure in MEASURES:
+        for index, row in enumerate(table.rows):
+            scores = case_means(row, measure.key)
+            if scores:
+                box = _box(row.label, scores, row_colour(index))
+                figure.add_trace(box.update(visible=measure is MEASURES[0]))
+                measures.append(measure.key)
+    if not figure.data:
+        return None
+    figure.update_layout(boxmode="group", boxgroupgap=0.25, boxgap=0.2)
+    names = [organ_title(organ) for organ in ORGANS]
+    figure.update_xaxes(categoryorder="array", categoryarray=names)
+    figure.update_yaxes(title_text=MEASURES[0].title, range=[-0.03, 1.03])
+    return styled(figure, height=460).update_layout(updatemenus=[_menu(measures)])
+
+
+def case_means(row: ReportRow, measure: str) -> Scores:
+    """Average each organ of each case over the row's finished seeds, undefined ones left out."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for cases in (trial.cases for trial in row.trials if trial.finished):
+        for organ, case_id, value in zip(
+            cases["organ"], cases["case_id"], cases[measure], strict=True
+        ):
+            if math.isfinite(value):
+                values.setdefault((organ, case_id), []).append(float(value))
+    return {name: statistics.fmean(seeds) for name, seeds in values.items()}
+
+
+def missed_by_row(table: ReportTable) -> list[str]:
+    """Say which organs each row missed, all seeds together; rows that missed none are left out."""
+    lines = []
+    for row in table.rows:
+        counts = dict.fromkeys(ORGANS, 0)
+        for cases in (trial.cases for trial in row.trials if trial.finished):
+            for organ, missed in zip(cases["organ"], cases["missed"], strict=True):
+                counts[organ] += bool(missed)
+        found = [f"{organ_title(o).lower()} {count}" for o, count in counts.items() if count]
+        if found:
+            lines.append(f"{row.label}: {', '.join(found)}")
+    return lines
+
+
+def _value_axis(measure: Measure) -> dict[str, object]:
+    if measure.key == "dsc":
+        return {"title.text": measure.title, "range": [-0.03, 1.03], "autorange": False}
+    title = f"{measure.title}, missed organs left out"
+    return {"title.text": title, "autorange": True, "rangemode": "tozero"}
+
+
+def _menu(measures: Sequence[str]) -> dict[str, object]:
+    buttons = [
+        {
+            "label": measure.title.split(" ")[0],
+            "method": "update",
+            "args": [
+                {"visible": [of_trace == measure.key for of_trace in measures]},
+                {f"yaxis.{name}": value for name, value in _value_axis(measure).items()},
+            ],
+        }
+        for measure in MEASURES
+    ]
+    return {"type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 1.03,
+            "yanchor": "bottom", "showactive": True, "buttons": buttons}  # fmt: skip
+
+
+def _box(label: str, scores: Scores, colour: str) -> go.Box:
+    return go.Box(
+        x=[organ_title(organ) for organ, _ in scores],
+        y=list(scores.values()),
+        name=escape(label),
+        text=[escape(case_id) for _, case_id in scores],
+        boxpoints="all",
+        pointpos=0,
+        jitter=0.5,
+        marker={"color": colour, "size": 4, "opacity": 0.75},
+        line={"width": 1.2},
+        hovertemplate="%{text}: %{y:.3f}<extra>%{fullData.name}</extra>",
+    )

@@ -1,0 +1,233 @@
+"""Pictures of one test case: the image, the ground truth and what each row predicted.
+
+Axial slices stand in the radiological convention: the patient's right is on the picture's left,
+anterior is on top. Coronal slices have the patient's right on the left and superior on top,
+sagittal ones anterior on the left.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped, UInt8
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
+
+from voxsiam.types import ORGANS, Spacing
+from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, organ_title, plain_text
+from voxsiam_dashboards.store.results import TrialResult
+from voxsiam_dashboards.store.trial_files import Overlay
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.rows import ReportRow
+
+Plane = Literal["axial", "coronal", "sagittal"]
+LETTERS: dict[Plane, tuple[str, str, str, str]] = {
+    "axial": ("R", "L", "A", "P"),
+    "coronal": ("R", "L", "S", "I"),
+    "sagittal": ("A", "P", "S", "I"),
+}
+"""What lies left, right, above and below in the picture."""
+
+AXES: dict[Plane, tuple[int, int, int]] = {
+    "axial": (0, 1, 2),
+    "coronal": (1, 0, 2),
+    "sagittal": (2, 0, 1),
+}
+"""Of d h w: the axis through a plane's slices, that of its rows and that of its columns."""
+
+_OPACITY, _OUTLINE_OPACITY = 0.45, 0.95
+_TRUTH = "white"
+_OUTLINED = [Stroke(linewidth=2, foreground="black"), Normal()]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One column of the picture; without labels it shows the plain image or why there is none.
+
+    A prediction has the ground truth's outline over it, and its DSC in this case above.
+    """
+
+    title: str
+    labels: UInt8[np.ndarray, "d h w"] | None = None
+    missing: bool = False
+    dsc: float | None = None
+
+    @property
+    def heading(self) -> str:
+        """What stands above it: always two lines, so that all pictures start alike."""
+        dsc = " " if self.dsc is None else f"DSC {self.dsc:.3f}"
+        return f"{_title(self.title)}\n{dsc}"
+
+
+def draw_overlays(table: ReportTable, path: Path) -> str | None:
+    """Write the picture of the first test case that any row has; None where no row has one.
+
+    Returns:
+        The name of the case.
+    """
+    first = [(row, first_overlay(row.trials)) for row in table.rows]
+    case = next((overlay for _, overlay in first if overlay is not None), None)
+    if case is None:
+        return None
+    panels = [Panel("Image"), Panel("Ground truth", case.label)]
+    panels += [_prediction_panel(row, case, overlay) for row, overlay in first]
+    _figure(case, panels).savefig(path, dpi=110, metadata={"Software": None})
+    return case.case_id
+
+
+def busiest_slice(label: UInt8[np.ndarray, "d h w"], plane: Plane) -> int:
+    """Index of the slice through the most organs; among equals the one with most organ voxels."""
+    slices = np.moveaxis(label, AXES[plane][0], 0)
+    organs = [np.count_nonzero(np.unique(one)) for one in slices]
+    voxels = np.count_nonzero(slices, axis=(1, 2))
+    return int(max(range(len(slices)), key=lambda index: (organs[index], voxels[index])))
+
+
+def to_picture(
+    volume: Shaped[np.ndarray, "d h w"], plane: Plane, index: int
+) -> Shaped[np.ndarray, "y x"]:
+    """Cut a slice and turn it as a reader expects it: rows from the top, columns from the left."""
+    cut = np.moveaxis(volume, AXES[plane][0], 0)[index]
+    # h runs to anterior, d to superior, w to the patient's right: all three end up reversed.
+    return cut[::-1, ::-1]
+
+
+def pixel_aspect(spacing_mm: Spacing, plane: Plane) -> float:
+    """Height of a pixel over its width."""
+    _, rows, columns = AXES[plane]
+    return spacing_mm[rows] / spacing_mm[columns]
+
+
+def coloured(
+    grey: Float[np.ndarray, "y x"], labels: UInt8[np.ndarray, "y x"]
+) -> Float[np.ndarray, "y x 3"]:
+    """Lay the organs' colours over a grey picture: see-through inside, almost solid outlines."""
+    colours = np.array([to_rgb(ORGAN_COLOURS[organ]) for organ in ORGANS])
+    picture = np.repeat(np.clip(grey, 0, 1)[..., None], 3, axis=-1).astype(float)
+    inside = (labels > 0) & (labels <= len(ORGANS))
+    opacity = np.where(_outline(labels), _OUTLINE_OPACITY, _OPACITY)[inside][:, None]
+    picture[inside] = (1 - opacity) * picture[inside] + opacity * colours[labels[inside] - 1]
+    return picture
+
+
+def _outline(labels: UInt8[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
+    """Pixels with a neighbour above, below, left or right of another label."""
+    edged = np.pad(labels, 1, mode="edge")
+    neighbours = (edged[:-2, 1:-1], edged[2:, 1:-1], edged[1:-1, :-2], edged[1:-1, 2:])
+    return np.any([neighbour != labels for neighbour in neighbours], axis=0)
+
+
+def first_overlay(trials: Sequence[TrialResult]) -> Overlay | None:
+    """Return the overlay of the first seed that has one."""
+    return next((trial.overlay for trial in trials if trial.overlay is not None), None)
+
+
+def fits(overlay: Overlay, case: Overlay) -> bool:
+    """Tell whether an overlay shows this very case on this grid."""
+    return (overlay.case_id, overlay.label.shape) == (case.case_id, case.label.shape)
+
+
+def _prediction_panel(row: ReportRow, case: Overlay, overlay: Overlay | None) -> Panel:
+    if overlay is None or not fits(overlay, case):
+        return Panel(row.label, missing=True)
+    return Panel(row.label, overlay.prediction, dsc=_case_dsc(row, case.case_id))
+
+
+def _case_dsc(row: ReportRow, case_id: str) -> float | None:
+    """Mean DSC over the organs of the case, of the seed that is shown."""
+    trial = next(trial for trial in row.trials if trial.overlay is not None)
+    dsc = trial.cases.loc[trial.cases["case_id"] == case_id, "dsc"].dropna()
+    return float(dsc.mean()) if len(dsc) else None
+
+
+def _figure(case: Overlay, panels: Sequence[Panel]) -> Figure:
+    planes: tuple[Plane, ...] = ("axial", "coronal")
+    heights = [_relative_height(case, plane) for plane in planes]
+    width = 2.1
+    figure = Figure(
+        figsize=(width * len(panels), width * sum(heights) + 1.6),
+        layout="constrained",
+        facecolor="white",
+    )
+    grid = figure.subplots(len(planes), len(panels), squeeze=False, height_ratios=heights)
+    for axes, plane in zip(grid, planes, strict=True):
+        index = busiest_slice(case.label, plane)
+        for place, (one, panel) in enumerate(zip(axes, panels, strict=True)):
+            _draw_panel(one, case, panel, (plane, index))
+            if plane == "axial":
+                one.set_title(panel.heading, fontsize=10)
+            if place == 0:
+                one.set_ylabel(f"{plane.capitalize()}, slice {index}", fontsize=9)
+    figure.legend(handles=_legend(case), loc="outside lower center", ncols=5, frameon=False)
+    return figure
+
+
+def _draw_panel(axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int]) -> None:
+    plane, index = cut
+    axes.set(xticks=[], yticks=[])
+    axes.set_facecolor("black")
+    grey = _grey(case.image, to_picture(case.image, plane, index))
+    if panel.missing:
+        grey = np.zeros_like(grey)
+    labels = np.zeros(grey.shape, np.uint8)
+    if panel.labels is not None:
+        labels = to_picture(panel.labels, plane, index)
+    axes.imshow(coloured(grey, labels), aspect=pixel_aspect(case.spacing_mm, plane))
+    if panel.dsc is not None:
+        _draw_truth(axes, to_picture(case.label, plane, index))
+    if panel.missing:
+        _write(axes, (0.5, 0.5), "no picture")
+        return
+    left, right, above, below = LETTERS[plane]
+    for place, letter in (
+        ((0.04, 0.5), left),
+        ((0.96, 0.5), right),
+        ((0.5, 0.95), above),
+        ((0.5, 0.05), below),
+    ):
+        _write(axes, place, letter)
+
+
+def _draw_truth(axes: Axes, labels: UInt8[np.ndarray, "y x"]) -> None:
+    """Draw the outline of every organ of the ground truth: what lies off it is wrong."""
+    for value in np.unique(labels[labels > 0]):
+        axes.contour(labels == value, levels=[0.5], colors=_TRUTH, linewidths=0.8)
+
+
+def _grey(
+    image: Float[np.ndarray, "d h w"], cut: Float[np.ndarray, "y x"]
+) -> Float[np.ndarray, "y x"]:
+    """Scale a slice so that the volume's darkest voxel is 0 and its brightest 1."""
+    dark, bright = float(image.min()), float(image.max())
+    return (cut.astype(np.float32) - dark) / max(bright - dark, np.finfo(np.float32).tiny)
+
+
+def _write(axes: Axes, place: tuple[float, float], text: str) -> None:
+    drawn = axes.text(*place, text, color="white", fontsize=8, ha="center", va="center")
+    drawn.set_transform(axes.transAxes)
+    drawn.set_path_effects(_OUTLINED)
+
+
+def _relative_height(case: Overlay, plane: Plane) -> float:
+    rows, columns = to_picture(case.label, plane, 0).shape
+    return float(np.clip(rows * pixel_aspect(case.spacing_mm, plane) / columns, 0.2, 5))
+
+
+def _legend(case: Overlay) -> list[Patch | Line2D]:
+    present = [organ for value, organ in enumerate(ORGANS, start=1) if (case.label == value).any()]
+    truth = Line2D([], [], color=_TRUTH, label="Ground truth on predictions",
+                   path_effects=[Stroke(linewidth=3, foreground="black"), Normal()])  # fmt: skip
+    patches = [Patch(color=ORGAN_COLOURS[organ], label=organ_title(organ)) for organ in present]
+    return [*patches, truth]
+
+
+def _title(text: str) -> str:
+    wrapped = textwrap.wrap(text, width=22, max_lines=3, placeholder=" ...")
+    return plain_text("\n".join(wrapped))

@@ -1,0 +1,147 @@
+"""Patient by patient: two rows' figures of the same patients against each other."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from voxsiam_dashboards.figures.learning_curves import styled
+from voxsiam_dashboards.figures.palette import ROW_COLOURS
+from voxsiam_dashboards.tables.patient_scores import seeds_by_patient
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.row_comparisons import Tested
+from voxsiam_dashboards.tables.rows import MEASURES
+from voxsiam_dashboards.tables.two_rows import RowPair
+
+ACROSS = 3
+"""Panels side by side."""
+
+_TITLE_LETTERS = 42
+_PANEL_HEIGHT, _BETWEEN = 300, 130  # pixels; the titles stand between two panels
+
+
+@dataclass(frozen=True)
+class ScatterPanel:
+    """Two rows in one measure.
+
+    Attributes:
+        title: What is measured, or whom the panel is of.
+        told: Difference, interval and test.
+        level: Title of the level axis.
+        upright: Title of the upright axis.
+        patients: Figure on the level, then on the upright axis, by patient.
+    """
+
+    title: str
+    told: str
+    level: str
+    upright: str
+    patients: Mapping[str, tuple[float, float]]
+
+
+def measure_panels(pair: RowPair) -> list[ScatterPanel]:
+    """Make a panel for each measure of two rows: B over A."""
+    panels = []
+    for effect in pair.measures:
+        _, _, _, difference, patients, _, p_value = effect.texts
+        told = f"B - A {difference}<br>{patients} patients, {_p(p_value)}"
+        panels.append(ScatterPanel(effect.what, told, "A", "B", effect.patients))
+    return panels
+
+
+def partner_panels(report: ReportTable) -> list[ScatterPanel]:
+    """Make a panel for each row that was compared with its partner, of their DSC."""
+    means = {
+        row.label: seeds_by_patient(row.trials, report.results).mean(axis=1) for row in report.rows
+    }
+    panels = []
+    for each in report.comparisons:
+        if each.over_patients is None or each.partner is None:
+            continue
+        level, upright = means[each.partner].align(means[each.row], join="inner")
+        pairs = zip(level.to_list(), upright.to_list(), strict=True)
+        patients = dict(zip(map(str, level.index), pairs, strict=True))
+        panels.append(
+            ScatterPanel(
+                title=each.row,
+                told=_told(each.over_patients),
+                level=f"{MEASURES[0].title}, {each.partner}",
+                upright="this row",
+                patients=patients,
+            )
+        )
+    return panels
+
+
+def patient_scatter(panels: Sequence[ScatterPanel]) -> go.Figure | None:
+    """Return the chart; None without a panel."""
+    if not panels:
+        return None
+    lines = -(-len(panels) // ACROSS)
+    height = lines * (_PANEL_HEIGHT + _BETWEEN)
+    figure = make_subplots(
+        rows=lines,
+        cols=ACROSS,
+        subplot_titles=[_heading(panel) for panel in panels],
+        horizontal_spacing=0.08,
+        vertical_spacing=_BETWEEN / height if lines > 1 else 0,
+    )
+    for place, panel in enumerate(panels):
+        row, column = place // ACROSS + 1, place % ACROSS + 1
+        for trace in (_same(panel), _points(panel)):
+            figure.add_trace(trace, row=row, col=column)
+        ends = _ends(panel)
+        figure.update_xaxes(title_text=_wrapped(panel.level), range=ends, row=row, col=column)
+        figure.update_yaxes(title_text=_wrapped(panel.upright), range=ends, row=row, col=column)
+    styled(figure, height)
+    figure.update_annotations(font_size=12.5, yshift=6)
+    return figure.update_layout(showlegend=False, margin_t=_BETWEEN - 50)
+
+
+def _told(tested: Tested) -> str:
+    units, difference, _, p_value = tested.texts("patients")
+    return f"{difference}<br>{units} patients, {_p(p_value)}"
+
+
+def _p(text: str) -> str:
+    """Write a p-value, or that there are too few patients for one."""
+    if text.startswith("too"):
+        return "too few for a test"
+    return f"p {escape(text)}" if text.startswith("<") else f"p = {text}"
+
+
+def _heading(panel: ScatterPanel) -> str:
+    return f"<b>{_wrapped(panel.title)}</b><br>{panel.told}"
+
+
+def _wrapped(text: str) -> str:
+    """Break a long name, and keep markup in it text."""
+    return "<br>".join(escape(line) for line in textwrap.wrap(text, _TITLE_LETTERS, max_lines=2))
+
+
+def _ends(panel: ScatterPanel) -> list[float]:
+    """Return the ends of both axes, so that the diagonal is one: all figures, and some room."""
+    values = [value for pair in panel.patients.values() for value in pair]
+    room = 0.08 * (max(values) - min(values)) or 0.05
+    return [min(values) - room, max(values) + room]
+
+
+def _same(panel: ScatterPanel) -> go.Scatter:
+    """Draw the line on which both are alike."""
+    ends = _ends(panel)
+    dashed = {"color": "#9aa5b1", "dash": "dash", "width": 1}
+    return go.Scatter(x=ends, y=ends, mode="lines", line=dashed, hoverinfo="skip")
+
+
+def _points(panel: ScatterPanel) -> go.Scatter:
+    return go.Scatter(
+        x=[level for level, _ in panel.patients.values()],
+        y=[upright for _, upright in panel.patients.values()],
+        text=[escape(patient) for patient in panel.patients],
+        mode="markers",
+        marker={"color": ROW_COLOURS[0], "size": 8, "opacity": 0.75},
+        hovertemplate="%{text}: %{x:.3f}, then %{y:.3f}<extra></extra>",
+    )

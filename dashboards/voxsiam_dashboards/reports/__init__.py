@@ -1,0 +1,1 @@
+"""Folders that are read without the platform: pages, tables and pictures."""

@@ -1,0 +1,306 @@
+"""What MLflow holds about one study, read in bulk."""
+
+from collections.abc import Iterable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from mlflow.entities import Run
+
+from voxsiam.errors import UserError, nearest_name
+from voxsiam.training.usage import USAGE_NAMES
+from voxsiam_dashboards.store.run_environment import environment_of, workers_of
+from voxsiam_dashboards.store.run_reader import RunReader, tags_of
+from voxsiam_dashboards.store.trial_files import (
+    SCORE_COLUMNS,
+    Overlay,
+    VoxelFeatures,
+    read_cases,
+    read_features,
+    read_object,
+    read_overlay,
+)
+
+FINAL = "test/"
+CURVE_COLUMNS = ("step", "metric", "value")
+CURVES = ("train/loss", "validation/dsc", *USAGE_NAMES)
+"""The figures of every epoch that are read, one by one: MLflow has no call for many."""
+_MANIFEST = "manifest.json"
+_FEATURES = "test/features.npz"
+PREDICTIONS = "test/predictions.npz"
+_AT_ONCE = 8
+"""Trials that are asked for at the same time: a server answers several as fast as one."""
+_FINGERPRINTS = ("run", "recipe", "data", "split", "method_version")
+
+
+@dataclass(frozen=True, eq=False)
+class TrialResult:
+    """One training: a row of the table with one seed.
+
+    Attributes:
+        row: The row's label.
+        seed: Seed of the training.
+        run_id: MLflow's name of the run.
+        status: FINISHED, RUNNING, FAILED, KILLED or SCHEDULED.
+        fingerprints: Of the run, recipe, data and split, and the method's version.
+        recipe: What was trained, as plain JSON.
+        final: Test scores by the keys of `case_scores.summarise`; empty until the end.
+        curves: Columns step, metric, value; one value for each of CURVES and each step.
+        cases: One line for each organ of each test case, as OrganScore.
+        overlay: One test case with its prediction.
+        features: Of some test voxels.
+        keeps_predictions: Whether it left its predictions of all test cases.
+        environment: What it was computed with, by name.
+        workers: DDP workers; None where it is not told.
+        trained_in: Study whose training it is, where that is another one.
+    """
+
+    row: str
+    seed: int
+    run_id: str
+    status: str
+    fingerprints: dict[str, str]
+    recipe: dict[str, Any]
+    final: dict[str, float]
+    curves: pd.DataFrame
+    cases: pd.DataFrame
+    overlay: Overlay | None = None
+    features: VoxelFeatures | None = None
+    keeps_predictions: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+    workers: int | None = None
+    trained_in: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the run ended well and left test scores."""
+        return self.status == "FINISHED" and bool(self.final)
+
+    def curve(self, metric: str) -> dict[int, float]:
+        """Value of a metric at each step; empty where it was not logged."""
+        points = zip(*(self.curves[name] for name in CURVE_COLUMNS), strict=True)
+        return {int(step): float(value) for step, name, value in points if name == metric}
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResults:
+    """A study and its trials, one for each row and seed.
+
+    Attributes:
+        study: Name of the study, as on the command line.
+        preset: tiny, mini or paper.
+        study_id: Name of this very study.
+        experiment_id: MLflow's number of the experiment.
+        parent_run_id: MLflow's name of the study's own run.
+        fingerprints: Of data and split, with the data's name.
+        plan: What the study set out to do; empty where the file is missing.
+        trials: Sorted by row and seed.
+        notes: What was missing or odd while reading.
+    """
+
+    study: str
+    preset: str
+    study_id: str
+    experiment_id: str
+    parent_run_id: str
+    plan: dict[str, Any]
+    trials: tuple[TrialResult, ...]
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def find_study(tracking_uri: str, study_id: str) -> str:
+    """Find the parent run of a study; the newest, should there be several."""
+    reader = RunReader(tracking_uri)
+    studies = list(reader.search("tags.`voxsiam.kind` = 'study'"))
+    for run in studies:
+        if run.data.tags.get("voxsiam.study_id") == study_id:
+            return run.info.run_id
+    known = tuple({run.data.tags.get("voxsiam.study_id", "") for run in studies})
+    raise UserError(
+        f"there is no study '{study_id}'",
+        where=tracking_uri,
+        fix=nearest_name(study_id, known) if known else "run one: `voxsiam study run NAME`",
+    )
+
+
+def load_study(
+    tracking_uri: str, parent_run_id: str, kept: MutableMapping[str, TrialResult] | None = None
+) -> StudyResults:
+    """Read a study with all its trials; missing files are noted, not fatal.
+
+    Two runs of one row and seed count once: the finished one, else the newest.
+
+    Args:
+        tracking_uri: Of the store.
+        parent_run_id: MLflow's name of the study's own run.
+        kept: Finished trials by their runs, from an earlier call: they are not read again, and
+            those that have finished since are added.
+    """
+    known = kept if kept is not None else {}
+    reader = RunReader(tracking_uri)
+    parent = _parent(reader, parent_run_id)
+    notes: list[str] = []
+    plan = reader.read(parent, "study/plan.json", read_object, notes) or {}
+    runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    chosen = one_per_seed(runs, notes)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        read = list(pool.map(lambda run: _kept_trial(reader, run, known), chosen))
+    trials = [trial for trial, _ in read]
+    notes += [note for _, own in read for note in own]
+    if not trials:
+        notes.append("No trial of this study has started yet.")
+    tags = parent.data.tags
+    return StudyResults(
+        study=tags.get("voxsiam.study", ""),
+        preset=tags.get("voxsiam.preset", str(plan.get("preset", ""))),
+        study_id=tags.get("voxsiam.study_id", ""),
+        experiment_id=parent.info.experiment_id,
+        parent_run_id=parent.info.run_id,
+        plan=plan,
+        trials=tuple(sorted(trials, key=lambda trial: (trial.row, trial.seed))),
+        fingerprints=tags_of(parent, ("data", "data_name", "split")),
+        notes=tuple(notes),
+    )
+
+
+def read_sweep_files(tracking_uri: str, sweep_id: str) -> tuple[str, dict, dict]:
+    """Read what a sweep set out to do and what its trials came to.
+
+    Returns:
+        Its parent run, its plan and its trials, as plain JSON.
+    """
+    reader = RunReader(tracking_uri)
+    for run in reader.search("tags.`voxsiam.kind` = 'sweep'"):
+        if run.data.tags.get("voxsiam.study_id") == sweep_id:
+            notes: list[str] = []
+            names = ("sweep/plan.json", "sweep/trials.json")
+            plan, trials = (reader.read(run, name, read_object, notes) for name in names)
+            if plan is not None and trials is not None:
+                return run.info.run_id, plan, trials
+    raise UserError(
+        f"no trial of the sweep '{sweep_id}' has ended yet",
+        where=tracking_uri,
+        fix="go on with it: voxsiam sweep resume NAME",
+    )
+
+
+def _parent(reader: RunReader, run_id: str) -> Run:
+    run = reader.find(run_id)
+    if run is None:
+        raise UserError(
+            f"there is no run '{run_id}'",
+            where=reader.tracking_uri,
+            fix="find the study's run first: `voxsiam study list`",
+        )
+    if run.data.tags.get("voxsiam.kind") != "study":
+        raise UserError(
+            f"run '{run_id}' is no study",
+            where=reader.tracking_uri,
+            fix="name the parent run, not one of its trials",
+        )
+    return run
+
+
+def one_per_seed(runs: Iterator[Run], notes: list[str]) -> list[Run]:
+    """Choose one run for each row and seed: the finished one, else the newest.
+
+    Args:
+        runs: The newest first.
+        notes: What is left out is added to them.
+    """
+    chosen: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        row, seed = (run.data.tags.get(f"voxsiam.{name}", "") for name in ("row", "seed"))
+        if run.data.tags.get("voxsiam.kind") != "trial" or not (row and seed.isdecimal()):
+            notes.append(f"Run {run.info.run_id} is no trial with a row and a seed; left out.")
+            continue
+        known = chosen.setdefault((row, int(seed)), run)
+        if known is not run:
+            # Newest first: an older run only counts when it alone has finished.
+            if run.info.status == "FINISHED" != known.info.status:
+                chosen[row, int(seed)] = run
+            notes.append(f"'{row}' with seed {seed} was run more than once; one run counts.")
+    return list(chosen.values())
+
+
+def _kept_trial(
+    reader: RunReader, run: Run, known: MutableMapping[str, TrialResult]
+) -> tuple[TrialResult, list[str]]:
+    """Read a trial and note what is missing, unless it had finished when it was read before."""
+    notes: list[str] = []
+    if run.info.run_id in known:
+        return known[run.info.run_id], notes
+    trial = _trial(reader, run, notes)
+    if trial.finished and not notes:
+        known[run.info.run_id] = trial
+    return trial, notes
+
+
+def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
+    tags, metrics = run.data.tags, run.data.metrics
+    # Only what a finished run owes is worth a note when it is missing.
+    noted = notes if run.info.status == "FINISHED" else []
+    final = {k.removeprefix(FINAL): v for k, v in metrics.items() if k.startswith(FINAL)}
+    if not final:
+        noted.append(f"Run {run.info.run_id} is marked as finished but has no test scores.")
+    cases = reader.read(run, "test/cases.csv", read_cases, noted)
+    trained = _trained(reader, run, noted)
+    # Runs that have not finished, and those of earlier versions, have no manifest.
+    there = _MANIFEST in reader.files(run, "")
+    manifest = (reader.read(run, _MANIFEST, read_object, noted) if there else None) or {}
+    left = reader.files(run, "test")
+    recorded = reader.read(trained, "config/environment.json", read_object, []) or {}
+    return TrialResult(
+        row=tags["voxsiam.row"],
+        seed=int(tags["voxsiam.seed"]),
+        run_id=run.info.run_id,
+        status=run.info.status,
+        fingerprints=tags_of(run, _FINGERPRINTS),
+        recipe=reader.read(run, "config/recipe.json", read_object, noted) or {},
+        final=final,
+        curves=_curves(reader, trained),
+        cases=pd.DataFrame(columns=list(SCORE_COLUMNS)) if cases is None else cases,
+        overlay=reader.read(run, "test/overlay.npz", read_overlay, noted),
+        # Runs from before these were kept owe none.
+        features=reader.read(run, _FEATURES, read_features, noted) if _FEATURES in left else None,
+        keeps_predictions=PREDICTIONS in left,
+        environment=environment_of(manifest, recorded),
+        workers=workers_of(manifest, trained.data.params),
+        trained_in=trained.data.tags.get("voxsiam.study", "") if trained is not run else "",
+    )
+
+
+def _trained(reader: RunReader, run: Run, notes: list[str]) -> Run:
+    """Return the run that holds the epochs: the run itself, or that of another study."""
+    source = run.data.tags.get("voxsiam.source_run")
+    if source is None:
+        return run
+    found = reader.find(source)
+    if found is None:
+        notes.append(f"Run {run.info.run_id}: the run it links to, {source}, is gone.")
+    return found or run
+
+
+def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame:
+    """Keep one value for each metric and step: a resumed run may have logged more.
+
+    The newest counts.
+
+    Args:
+        points: Step, metric, value and timestamp, in any order.
+    """
+    curves = pd.DataFrame(points, columns=[*CURVE_COLUMNS, "timestamp"])
+    curves = curves.sort_values(["metric", "step", "timestamp"], kind="stable")
+    newest = curves.drop_duplicates(["metric", "step"], keep="last")
+    return newest.loc[:, list(CURVE_COLUMNS)].reset_index(drop=True)
+
+
+def _curves(reader: RunReader, run: Run) -> pd.DataFrame:
+    return newest_points(
+        (point.step, point.key, point.value, point.timestamp)
+        for key in CURVES
+        if key in run.data.metrics
+        for point in reader.history(run.info.run_id, key)
+    )

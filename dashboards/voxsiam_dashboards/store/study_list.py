@@ -1,0 +1,158 @@
+"""The studies and sweeps of a store, and how far each is: read from runs alone, without a file."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from mlflow.entities import Run
+
+from voxsiam.orchestration.tracking.study_tracker import PROGRESS, WORKER_HOURS
+from voxsiam_dashboards.store.results import one_per_seed
+from voxsiam_dashboards.store.run_reader import RunReader, tags_of
+
+Kind = Literal["study", "sweep"]
+State = Literal["running", "finished", "failed", "stopped"]
+STATES: dict[str, State] = {
+    "RUNNING": "running",
+    "SCHEDULED": "running",
+    "FINISHED": "finished",
+    "FAILED": "failed",
+    "KILLED": "stopped",
+}
+
+
+@dataclass(frozen=True)
+class StudyEntry:
+    """A study or a sweep, as a list shows it.
+
+    Attributes:
+        kind: What it is.
+        run_id: MLflow's name of its own run.
+        experiment_id: MLflow's number of the experiment.
+        study_id: Of this very study.
+        name: On the command line.
+        planned: Trainings that were asked for; None where it does not say.
+        finished: Of them, have ended well; None in runs of earlier versions.
+        failed: Of them, have failed.
+        worker_hours: Time of the finished ones, times workers.
+        started: When it was first started.
+        data_name: What people call its data.
+        data: Their fingerprint.
+    """
+
+    kind: Kind
+    run_id: str
+    experiment_id: str
+    study_id: str
+    name: str
+    preset: str
+    state: State
+    planned: int | None
+    finished: int | None
+    failed: int
+    worker_hours: float | None
+    started: datetime
+    data_name: str
+    data: str
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """A training, as far as it is.
+
+    Attributes:
+        run_id: MLflow's name of it.
+        epoch: Epochs done.
+        epochs: Epochs asked for; None where that is not told.
+        loss: Of the last epoch.
+        dsc: Of the test cases where it has ended, else of the validation cases.
+        tested: Whether `dsc` is of test cases.
+        left_s: Time that the rest will take at the pace of its last epoch.
+        error: Why it failed.
+        incidents: What was survived, counted.
+    """
+
+    row: str
+    seed: int
+    run_id: str
+    state: State
+    epoch: int
+    epochs: int | None
+    loss: float | None
+    dsc: float | None
+    tested: bool
+    left_s: float | None
+    error: str
+    incidents: int
+
+
+def list_studies(reader: RunReader) -> list[StudyEntry]:
+    """List studies and sweeps, the newest first."""
+    kinds: tuple[Kind, ...] = ("study", "sweep")
+    entries = [
+        _entry(kind, run)
+        for kind in kinds
+        for run in reader.search(f"tags.`voxsiam.kind` = '{kind}'", in_order=False)
+    ]
+    return sorted(entries, key=lambda entry: entry.started, reverse=True)
+
+
+def read_progress(reader: RunReader, parent_run_id: str) -> list[TrialProgress]:
+    """Tell of every training of a study or sweep how far it is, by row and seed."""
+    runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent_run_id}'")
+    found = [_progress(run) for run in one_per_seed(runs, [])]
+    return sorted(found, key=lambda trial: (trial.row, trial.seed))
+
+
+def _entry(kind: Kind, run: Run) -> StudyEntry:
+    metrics = run.data.metrics
+    told = tags_of(run, ("study_id", "study", "preset", "data_name", "data", "trials"))
+    finished, failed = (_count(metrics.get(name)) for name in PROGRESS)
+    return StudyEntry(
+        kind=kind,
+        run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
+        study_id=told["study_id"],
+        name=told["study"],
+        preset=told["preset"],
+        state=STATES.get(run.info.status, "stopped"),
+        planned=int(told["trials"]) if told["trials"].isdecimal() else None,
+        finished=finished,
+        failed=failed or 0,
+        worker_hours=metrics.get(WORKER_HOURS),
+        started=datetime.fromtimestamp((run.info.start_time or 0) / 1000, UTC),
+        data_name=told["data_name"],
+        data=told["data"],
+    )
+
+
+def _progress(run: Run) -> TrialProgress:
+    tags, metrics, params = run.data.tags, run.data.metrics, run.data.params
+    state = STATES.get(run.info.status, "stopped")
+    epochs = _count_of(params.get("epochs", ""))
+    epoch = _count(metrics.get("epoch")) or 0
+    pace = metrics.get("seconds/epoch")
+    test, validation = metrics.get("test/dsc"), metrics.get("validation/dsc")
+    left = None if epochs is None or pace is None else max(0, epochs - epoch) * pace
+    return TrialProgress(
+        row=tags["voxsiam.row"],
+        seed=int(tags["voxsiam.seed"]),
+        run_id=run.info.run_id,
+        state=state,
+        epoch=epoch,
+        epochs=epochs,
+        loss=metrics.get("train/loss"),
+        dsc=validation if test is None else test,
+        tested=test is not None,
+        left_s=left if state == "running" else None,
+        error=tags.get("voxsiam.error", ""),
+        incidents=_count_of(tags.get("voxsiam.incidents", "")) or 0,
+    )
+
+
+def _count(value: float | None) -> int | None:
+    return None if value is None or not 0 <= value < 1e12 else int(value)
+
+
+def _count_of(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None

@@ -1,0 +1,67 @@
+"""What MLflow holds about one sweep."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.sweeps.ledger import Budget, Spent, SweepTrial
+from voxsiam.orchestration.sweeps.space import Setting
+from voxsiam_dashboards.store.results import read_sweep_files
+
+
+@dataclass(frozen=True)
+class SweepResults:
+    """A sweep and its trials.
+
+    Attributes:
+        sweep_id: Name of this very sweep.
+        parent_run_id: MLflow's name of its own run.
+        plan: What it set out to do.
+        settings: What was varied.
+        trials: In the order of suggestion.
+        best: Number of the winner.
+        spent: What the search has cost.
+        budget: When it ends.
+    """
+
+    sweep_id: str
+    parent_run_id: str
+    plan: dict[str, Any]
+    settings: tuple[Setting, ...]
+    trials: tuple[SweepTrial, ...]
+    best: int | None
+    spent: Spent
+    budget: Budget
+
+    @property
+    def finished(self) -> tuple[SweepTrial, ...]:
+        """The trials that were trained to the end: only they can be compared."""
+        return tuple(trial for trial in self.trials if trial.state == "finished")
+
+
+def load_sweep(tracking_uri: str, sweep_id: str) -> SweepResults:
+    """Read a sweep.
+
+    Raises:
+        UserError: There is none of this name, or its files are damaged.
+    """
+    parent, plan, found = read_sweep_files(tracking_uri, sweep_id)
+    try:
+        return SweepResults(
+            sweep_id=sweep_id,
+            parent_run_id=parent,
+            plan=plan,
+            settings=tuple(map(Setting.model_validate, plan["settings"])),
+            trials=tuple(map(SweepTrial.model_validate, found["trials"])),
+            best=found["best"],
+            spent=Spent.model_validate(found["spent"]),
+            budget=Budget.model_validate(found["budget"]),
+        )
+    except (ValidationError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the sweep's files cannot be used ({error!s:.80})",
+            where=f"run {parent} in {tracking_uri}",
+            fix="write them again: voxsiam sweep resume NAME",
+        ) from None

@@ -1,0 +1,1 @@
+"""Figures beside figures: rows, comparisons, settings, costs, and how they are written."""

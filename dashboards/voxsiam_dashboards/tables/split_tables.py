@@ -1,0 +1,173 @@
+"""The cases of a study as tables: who saw which, what is annotated, what was checked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS, Split
+from voxsiam_dashboards.figures.palette import organ_title
+from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.rows import ReportRow
+from voxsiam_dashboards.tables.text_table import TextTable
+from voxsiam_data.prepared_set import PreparedCase, PreparedSet
+from voxsiam_data.splits.absent_organs import absent_organs
+from voxsiam_data.splits.leaks import check_split
+
+SIDES = {"train": "training", "validation": "validation", "test": "test"}
+HOLDS, UNSEEN = "holds", "not visible from here"
+_CASE_HEADER = ("Case", "Patient", "Side", "Trained on by", "Organs in view", "Not annotated")
+
+
+def row_table(report: ReportTable, splits: StudySplits) -> TextTable:
+    """Write for each row how many cases it sees."""
+    found = splits.rows
+    body = tuple(
+        (row.label, f"{row.label_fraction:.0%}", *_counts(found.get(row.label)), row.seeds_text)
+        for row in report.rows
+    )
+    header = ("Row", "Labelled", *(name.capitalize() for name in SIDES.values()), "Seeds done")
+    return TextTable("Cases of each row", header, body)
+
+
+def case_table(report: ReportTable, splits: StudySplits, prepared: PreparedSet | None) -> TextTable:
+    """Write one line for each case of any run.
+
+    Args:
+        report: Names the rows and their shares, and the organs that were scored.
+        splits: What the runs saw.
+        prepared: Names patients and organs; None where this machine does not see it.
+    """
+    side_of = _sides(splits)
+    known = {case.case_id: case for case in prepared.cases} if prepared else {}
+    scored = _scored(report)
+    rows = [row for row in report.rows if row.label in splits.rows]
+    body = tuple(
+        (case_id, _patient(case_id, known, report), SIDES[side],
+         _seen_by(case_id, rows, splits) if side == "train" else "-",
+         *_organs(known.get(case_id), scored.get(case_id)))
+        for case_id, side in side_of.items()
+    )  # fmt: skip
+    notes = () if prepared else (
+        "Patients and organs of training cases stand in the prepared set, which this machine does "
+        "not see; of test cases the scored organs are counted.",
+    )  # fmt: skip
+    return TextTable("Cases", _CASE_HEADER, body, notes)
+
+
+def run_table(run: RunSplit) -> TextTable:
+    """Write every case that one run saw."""
+    body = tuple((SIDES[side], str(len(ids)), ", ".join(ids) or "-") for side, ids in run.split)
+    title = f"What {run.row} with seed {run.seed} saw"
+    return TextTable(title, ("Side", "Cases", "Their names"), body)
+
+
+def check_table(splits: StudySplits, prepared: PreparedSet | None) -> TextTable:
+    """Ask of the splits what must hold of them."""
+    own = [run.split for run in splits.runs]
+    lines = [
+        ("No case stands on two sides", _answer(all(split.disjoint() for split in own))),
+        ("Every row is tested on the same cases", _answer(_one(set(s.test) for s in own))),
+        ("Each share of labels holds the smaller ones", _answer(_nested(own))),
+        *_checks_of_the_set(splits.widest, prepared),
+    ]
+    return TextTable("Checks", ("Asked", "Answer"), tuple(lines))
+
+
+def _checks_of_the_set(split: Split | None, prepared: PreparedSet | None) -> list[tuple[str, str]]:
+    asked = (
+        "No patient, file or like image stands on two sides",
+        "Every side shows every organ",
+        "Every case has passed the checks",
+        "Cases that could not be prepared",
+    )
+    if prepared is None or split is None:
+        return [(each, UNSEEN) for each in asked]
+    left_out = "; ".join(f"{each.case_id}: {each.why}" for each in prepared.left_out)
+    passed = HOLDS if prepared.checked else "not checked: voxsiam data check SOURCE"
+    answers = (_leaks(split, prepared), _absent(split, prepared), passed, left_out or "none")
+    return list(zip(asked, answers, strict=True))
+
+
+def _leaks(split: Split, prepared: PreparedSet) -> str:
+    try:
+        return " ".join(check_split(split, prepared)) or HOLDS
+    except UserError as error:
+        return f"BROKEN: {error.what}"
+
+
+def _absent(split: Split, prepared: PreparedSet) -> str:
+    try:
+        return " ".join(absent_organs(split, prepared.cases)) or HOLDS
+    except KeyError as error:
+        return f"BROKEN: the case {error} is not in the set"
+
+
+def _answer(holds: bool) -> str:
+    return HOLDS if holds else "BROKEN"
+
+
+def _one(found: Iterable[set[str]]) -> bool:
+    return len({frozenset(each) for each in found}) <= 1
+
+
+def _nested(splits: Sequence[Split]) -> bool:
+    sets = sorted({frozenset(split.train) for split in splits}, key=len)
+    return all(small <= large for small, large in pairwise(sets))
+
+
+def _sides(splits: StudySplits) -> dict[str, str]:
+    """Name the side of each case, training cases first; one that no run trains on is left out."""
+    found: dict[str, str] = {}
+    for side in SIDES:
+        ids = {case_id for run in splits.runs for case_id in getattr(run.split, side)}
+        found |= {case_id: side for case_id in sorted(ids) if case_id not in found}
+    return found
+
+
+def _seen_by(case_id: str, rows: Sequence[ReportRow], splits: StudySplits) -> str:
+    """Name the rows by their shares where a share decides, else by their labels."""
+    seen = [row for row in rows if case_id in splits.rows[row.label].train]
+    shares = sorted({row.label_fraction for row in seen})
+    if len(seen) == len(rows):
+        return "every row"
+    if [row for row in rows if row.label_fraction in shares] == seen:
+        return ", ".join(f"{share:.0%}" for share in shares)
+    return ", ".join(row.label for row in seen)
+
+
+def _scored(report: ReportTable) -> dict[str, dict[str, bool]]:
+    """Tell of each test case which organs were annotated, and of each whether it is in view."""
+    found: dict[str, dict[str, bool]] = {}
+    names = ("case_id", "organ", "reference_voxels")
+    for cases in (trial.cases for trial in report.results.trials):
+        for case_id, organ, voxels in zip(*(cases[name] for name in names), strict=True):
+            found.setdefault(case_id, {})[organ] = voxels > 0
+    return found
+
+
+def _patient(case_id: str, known: Mapping[str, PreparedCase], report: ReportTable) -> str:
+    if case_id in known:
+        return known[case_id].patient_id
+    named = report.results.plan.get("patients")
+    return str(named.get(case_id, "-")) if isinstance(named, dict) else "-"
+
+
+def _organs(case: PreparedCase | None, scored: Mapping[str, bool] | None) -> tuple[str, str]:
+    """Count the organs in view and name those that nobody annotated."""
+    of = f"of {len(ORGANS)}"
+    if case is None and not scored:
+        return UNSEEN, UNSEEN
+    seen = (
+        {organ: count > 0 for organ, count in case.organ_voxels.items()} if case else scored or {}
+    )
+    annotated = case.annotated if case else tuple(seen)
+    in_view = sum(seen.values())
+    absent = [organ_title(organ) for organ in ORGANS if organ not in annotated]
+    return f"{in_view} {of}", ", ".join(absent) or "-"
+
+
+def _counts(split: Split | None) -> tuple[str, ...]:
+    if split is None:
+        return tuple("-" for _ in SIDES)
+    return tuple(str(len(getattr(split, side))) for side in SIDES)
