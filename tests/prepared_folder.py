@@ -4,8 +4,8 @@ from pathlib import Path
 
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_data.case_task import CaseReady, CaseRequest, prepare_case
-from voxsiam_data.prepared_set import (
+from voxsiam_data.prepared.case_task import CaseReady, CaseRequest, prepare_case
+from voxsiam_data.prepared.prepared_set import (
     PreparedCase,
     PreparedRecord,
     PreparedSet,

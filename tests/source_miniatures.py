@@ -13,7 +13,7 @@ from tests.nifti_files import ras_affine, write_scan
 from tests.small_data_sets import write_case_folders, write_nnunet
 from voxsiam.types import ORGANS
 from voxsiam.volumes.image_files import read_image
-from voxsiam_data.label_protocols import PROTOCOLS
+from voxsiam_data.labels.protocols import PROTOCOLS
 from voxsiam_data.manifest import Case
 
 SPACING_MM = 5.0

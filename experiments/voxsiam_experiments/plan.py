@@ -10,7 +10,7 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
 from voxsiam.training.recipe import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.types import NUM_CLASSES, ORGANS, Shape, Split
-from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.splits.absent_organs import absent_organs
 from voxsiam_data.splits.holdout import split_cases
 from voxsiam_data.splits.label_fraction import with_label_fraction

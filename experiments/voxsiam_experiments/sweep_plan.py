@@ -12,7 +12,7 @@ from voxsiam.orchestration.sweeps.space import SearchSpace
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION, Recipe, fingerprint
 from voxsiam.types import Shape, Split
-from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.splits.absent_organs import absent_organs
 from voxsiam_data.splits.holdout import with_validation
 from voxsiam_data.splits.leaks import check_split

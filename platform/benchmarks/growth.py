@@ -23,8 +23,8 @@ from voxsiam.training.batch import epoch_plan
 from voxsiam.types import NUM_CLASSES
 from voxsiam.volumes.nifti import write_nifti
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_data.prepare import prepare
-from voxsiam_data.prepared_set import open_prepared
+from voxsiam_data.prepared.prepare import prepare
+from voxsiam_data.prepared.prepared_set import open_prepared
 from voxsiam_data.sources.detect import read_source
 from voxsiam_data.splits.holdout import split_cases
 

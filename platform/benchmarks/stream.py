@@ -31,8 +31,8 @@ from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_data.entries import write_entry
-from voxsiam_data.prepared_set import (
+from voxsiam_data.prepared.entries import write_entry
+from voxsiam_data.prepared.prepared_set import (
     RECORD,
     VOLUMES,
     PreparedCase,
@@ -42,7 +42,7 @@ from voxsiam_data.prepared_set import (
     open_prepared,
     read_arrays,
 )
-from voxsiam_data.stream import SharedVolumes, StreamedVolumes, share_volumes
+from voxsiam_data.prepared.stream import SharedVolumes, StreamedVolumes, share_volumes
 
 ROUNDS, EPOCHS = 3, 6
 BATCH, LOADER_PROCESSES = 4, 2

@@ -36,8 +36,8 @@ from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import Training, fit
 from voxsiam_cli.data.prepared import require_prepared
 from voxsiam_cli.options import parse_grid
-from voxsiam_data.prepared_set import PreparedSet, open_prepared
-from voxsiam_data.stream import SharedVolumes, share_volumes
+from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.prepared.stream import SharedVolumes, share_volumes
 from voxsiam_experiments.plan import Choices, plan_study
 from voxsiam_experiments.presets import PRESETS
 from voxsiam_experiments.trainings import TRAININGS

@@ -42,8 +42,8 @@ def dashboard(
     from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_dashboards.browser.cached_store import Source
     from voxsiam_dashboards.browser.serve import serve
-    from voxsiam_data.prepared_set import open_prepared
-    from voxsiam_data.prepared_sets import PreparedSets
+    from voxsiam_data.prepared.prepared_set import open_prepared
+    from voxsiam_data.prepared.prepared_sets import PreparedSets
 
     if host not in LOOPBACK:
         raise UserError(

@@ -74,7 +74,7 @@ ELSEWHERE = (
         "tests/voxsiam_experiments/test_plan.py::test_fewer_training_cases_than_workers_are_refused"),
     Elsewhere("B12", "a scan above 2 GiB (2.3 GB by hand, see above)",
         "accepted: rows hold names, not voxels",
-        "tests/voxsiam_data/test_prepare.py::test_arrays_do_not_travel"),
+        "tests/voxsiam_data/prepared/test_prepare.py::test_arrays_do_not_travel"),
     Elsewhere("B14", "an organ that a whole side of a split lacks", "noted",
         f"{SPLITS}/test_absent_organs.py::test_organs_that_a_whole_side_lacks_are_told"),
     Elsewhere("B15", "origin of the label off by 0.02 and by 0.005 voxels", "refused; accepted",
@@ -82,7 +82,7 @@ ELSEWHERE = (
     Elsewhere("B17", "same patient, image or label map on two sides of a split", "refused",
         f"{SPLITS}/test_leaks.py::test_leaks_are_refused"),
     Elsewhere("B19", "20 other tables of labels", "refused",
-        "tests/voxsiam_data/sources/test_nnunet.py::test_bad_labels"),
+        "tests/voxsiam_data/sources/layouts/test_nnunet.py::test_bad_labels"),
     Elsewhere("B20", "distances of organs that a side lacks", "one policy, counted and printed",
         "tests/voxsiam_cli/model/test_evaluate.py::test_shows_means_counts_and_policy"),
 )  # fmt: skip

@@ -19,8 +19,8 @@ from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
-from voxsiam_data.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
-from voxsiam_data.entries import damaged_file
+from voxsiam_data.prepared.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
+from voxsiam_data.prepared.entries import damaged_file
 from voxsiam_data.sources.detect import read_source
 
 

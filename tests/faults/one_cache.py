@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.faults.killed_calls import end_of, start
 from tests.small_data_sets import SMALL, write_case_folders
-from voxsiam_data.case_task import CaseReady, CaseRequest, prepare_case
-from voxsiam_data.entries import damaged_file
+from voxsiam_data.prepared.case_task import CaseReady, CaseRequest, prepare_case
+from voxsiam_data.prepared.entries import damaged_file
 from voxsiam_data.sources.detect import read_source
 
 WRITERS = 3

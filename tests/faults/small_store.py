@@ -17,8 +17,8 @@ from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_data.entries import write_entry
-from voxsiam_data.prepared_set import (
+from voxsiam_data.prepared.entries import write_entry
+from voxsiam_data.prepared.prepared_set import (
     RECORD,
     VOLUMES,
     PreparedCase,
@@ -27,7 +27,7 @@ from voxsiam_data.prepared_set import (
     data_fingerprint,
     open_prepared,
 )
-from voxsiam_data.stream import StreamedVolumes, open_volumes, share_volumes, volume_bytes
+from voxsiam_data.prepared.stream import StreamedVolumes, open_volumes, share_volumes, volume_bytes
 
 STORE = 80_000_000
 CASES, GRID = 130, (64, 64, 64)

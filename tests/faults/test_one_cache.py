@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.small_data_sets import write_case_folders
-from voxsiam_data.entries import damaged_file
-from voxsiam_data.prepared_set import open_prepared
+from voxsiam_data.prepared.entries import damaged_file
+from voxsiam_data.prepared.prepared_set import open_prepared
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from voxsiam.volumes.orientation import axis_order
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_data.entries import write_entry
-from voxsiam_data.prepared_set import (
+from voxsiam_data.prepared.entries import write_entry
+from voxsiam_data.prepared.prepared_set import (
     PreparedCase,
     PreparedRecord,
     PreparedSet,

@@ -20,7 +20,7 @@ from voxsiam_dashboards.store.study_list import (
 )
 from voxsiam_dashboards.store.sweep_results import SweepResults, load_sweep
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
-from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_experiments.studies import STUDIES
 from voxsiam_experiments.sweep_plan import final_table
 from voxsiam_experiments.sweeps import SWEEPS

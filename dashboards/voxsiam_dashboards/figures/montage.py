@@ -13,7 +13,7 @@ from voxsiam.types import Spacing
 from voxsiam_dashboards.figures.overlays import busiest_slice, coloured, pixel_aspect, to_picture
 from voxsiam_dashboards.figures.png_address import png_address
 from voxsiam_dashboards.store.results import StudyResults
-from voxsiam_data.prepared_set import PreparedSet, read_arrays
+from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays
 
 MOST_TILES = 24
 WIDTH = 196  # pixels on the screen: six side by side on a laptop

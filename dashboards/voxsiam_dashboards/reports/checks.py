@@ -15,11 +15,11 @@ from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, organ_title
 from voxsiam_dashboards.figures.png_address import png_address
 from voxsiam_dashboards.reports.folder_swap import write_folder
 from voxsiam_dashboards.reports.page import render_page
-from voxsiam_data.checks.check import CheckReport
-from voxsiam_data.checks.check_case import CaseReport
-from voxsiam_data.checks.cuts import Cut
+from voxsiam_data.checks.case import CaseReport
+from voxsiam_data.checks.data_set import CheckReport
 from voxsiam_data.checks.finding import SEVERITIES
-from voxsiam_data.checks.record import record_of
+from voxsiam_data.checks.json_record import record_of
+from voxsiam_data.checks.pictures import Cut
 
 PAGE, RECORD = "index.html", "checks.json"
 MAX_ROWS = 400

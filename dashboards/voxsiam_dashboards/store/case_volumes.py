@@ -10,7 +10,7 @@ from voxsiam.errors import UserError
 from voxsiam.types import Shape, Spacing
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_dashboards.store.trial_files import Overlay
-from voxsiam_data.prepared_set import PreparedSet, read_arrays
+from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from voxsiam.types import NUM_CLASSES
-from voxsiam_data.checks.fingerprint import Fingerprint, OrganShape
+from voxsiam_data.checks.likeness_marks import Fingerprint, OrganShape
 
 Likeness = Literal[
     "equal files", "equal voxels", "near-equal images", "near-equal labels", "same patient"

@@ -4,9 +4,11 @@ from pathlib import Path
 from types import ModuleType
 
 from voxsiam.errors import UserError
-from voxsiam_data.label_protocols import LabelProtocol
+from voxsiam_data.labels.protocols import LabelProtocol
 from voxsiam_data.manifest import Manifest
-from voxsiam_data.sources import (
+from voxsiam_data.sources.file_names import is_text, not_text, require_text
+from voxsiam_data.sources.found import Found
+from voxsiam_data.sources.layouts import (
     amos22,
     btcv,
     case_folders,
@@ -17,8 +19,6 @@ from voxsiam_data.sources import (
     totalsegmentator,
     word,
 )
-from voxsiam_data.sources.file_names import is_text, not_text, require_text
-from voxsiam_data.sources.found import Found
 from voxsiam_data.sources.wrong_folder import not_a_source
 
 PUBLISHED = (pancreas_ct, btcv, amos22, word, totalsegmentator)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxsiam.errors import UserError
-from voxsiam_data.label_protocols import LabelProtocol
+from voxsiam_data.labels.protocols import LabelProtocol
 from voxsiam_data.manifest import Case, Manifest
 
 

@@ -96,7 +96,7 @@ def _sent_name(word: str, files: Sequence[Path]) -> str:
 def _paths(params: Mapping[str, Any]) -> dict[str, Path]:
     data = params.get("data")
     if data and is_uri(data):
-        from voxsiam_data.remote_set import require_plain
+        from voxsiam_data.prepared.remote_set import require_plain
 
         require_plain(data)
     folders = {"data": Path(data)} if data and not is_uri(data) else {}

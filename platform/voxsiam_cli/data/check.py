@@ -15,7 +15,7 @@ from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from voxsiam_data.checks.check import CheckReport
+    from voxsiam_data.checks.data_set import CheckReport
 
 MAX_ROWS = 60
 STYLES = {"refuse": "bold red", "repair": "yellow", "note": "cyan"}
@@ -42,9 +42,9 @@ def check(
     from dataclasses import replace
 
     from voxsiam_dashboards.reports.checks import check_page_folder, write_check_page
-    from voxsiam_data.checks.check import check_manifest
-    from voxsiam_data.checks.record import record_of
-    from voxsiam_data.label_protocols import protocol as named
+    from voxsiam_data.checks.data_set import check_manifest
+    from voxsiam_data.checks.json_record import record_of
+    from voxsiam_data.labels.protocols import protocol as named
     from voxsiam_data.sources.detect import find_source
 
     if output is not None:

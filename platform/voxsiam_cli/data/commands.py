@@ -93,8 +93,8 @@ def prepare(  # noqa: PLR0913
     voxsiam data prepare downloads --paper -o prepared-paper
     """  # fmt: skip
     from voxsiam_cli.data.prepared import choose_preparation, prepare_source
-    from voxsiam_data.case_task import CaseRefused
-    from voxsiam_data.prepare import BadCases
+    from voxsiam_data.prepared.case_task import CaseRefused
+    from voxsiam_data.prepared.prepare import BadCases
 
     config = choose_preparation(parse_grid(grid), settings or ())
     options = sources.SourceOptions(
@@ -122,7 +122,7 @@ def describe(
     """List the cases of a prepared set."""
     from rich.table import Table
 
-    from voxsiam_data.prepared_set import open_prepared
+    from voxsiam_data.prepared.prepared_set import open_prepared
 
     opened = open_prepared(prepared)
     rows = opened.describe()

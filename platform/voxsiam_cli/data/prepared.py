@@ -13,12 +13,12 @@ from voxsiam.types import Shape
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_cli.console import Steps, say
 from voxsiam_cli.options import is_uri
-from voxsiam_data.case_task import CaseRefused
 from voxsiam_data.manifest import Manifest
 from voxsiam_data.phantom.dataset import write_phantoms
-from voxsiam_data.prepare import BadCases, prepare
-from voxsiam_data.prepared_set import PreparedSet, open_prepared
-from voxsiam_data.remote_set import RemoteSet
+from voxsiam_data.prepared.case_task import CaseRefused
+from voxsiam_data.prepared.prepare import BadCases, prepare
+from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.prepared.remote_set import RemoteSet
 from voxsiam_data.sources.detect import read_source
 from voxsiam_experiments.presets import Preset
 

@@ -20,8 +20,8 @@ def publish(
 
     voxsiam data publish prepared s3://bucket/flare22
     """
-    from voxsiam_data.prepared_set import open_prepared
-    from voxsiam_data.remote_set import RemoteSet
+    from voxsiam_data.prepared.prepared_set import open_prepared
+    from voxsiam_data.prepared.remote_set import RemoteSet
 
     if not is_uri(uri):
         raise UserError(

@@ -11,13 +11,13 @@ from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from voxsiam_data.prepared_set import PreparedSet
+    from voxsiam_data.prepared.prepared_set import PreparedSet
     from voxsiam_data.sources.found import Found
 
 
 def sources(as_json: AsJson = False) -> None:
     """List the data sets that can be prepared: what to download, from where, under which terms."""
-    from voxsiam_data.sources.catalogue import CATALOGUE
+    from voxsiam_data.sources.download.catalogue import CATALOGUE
 
     if as_json:
         print_json([asdict(entry) for entry in CATALOGUE])
@@ -43,8 +43,8 @@ def fetch(
 
     Example: voxsiam data fetch zenodo-labels -o downloads
     """
-    from voxsiam_data.sources.fetch import catalogue_entry
-    from voxsiam_data.sources.fetch import fetch as fetch_files
+    from voxsiam_data.sources.download.fetch import catalogue_entry
+    from voxsiam_data.sources.download.fetch import fetch as fetch_files
 
     entry = catalogue_entry(name)
     with Steps("files") as steps:
@@ -78,7 +78,7 @@ def choose_source(options: SourceOptions, *, boxes: bool = False) -> "Found":
     Raises:
         UserError: The options do not go together, or the data are unusable.
     """
-    from voxsiam_data.sources.zenodo_boxes import with_zenodo_boxes
+    from voxsiam_data.sources.layouts.zenodo_boxes import with_zenodo_boxes
 
     found = _paper_cases(options) if options.paper else _source_cases(options)
     folder = options.zenodo or options.source
@@ -87,7 +87,7 @@ def choose_source(options: SourceOptions, *, boxes: bool = False) -> "Found":
 
 def record_source(prepared: "PreparedSet", found: "Found", *, is_paper: bool) -> None:
     """Write beside a prepared set which of the paper's cases it holds, where it is the paper's."""
-    from voxsiam_data.sources.paper import RECORD, write_paper_record
+    from voxsiam_data.sources.layouts.paper import RECORD, write_paper_record
 
     if is_paper:
         write_paper_record(prepared, found)
@@ -96,7 +96,7 @@ def record_source(prepared: "PreparedSet", found: "Found", *, is_paper: bool) ->
 
 
 def _source_cases(options: SourceOptions) -> "Found":
-    from voxsiam_data.label_protocols import protocol
+    from voxsiam_data.labels.protocols import protocol
     from voxsiam_data.sources.detect import find_source
 
     for option, value in (*_folders(options), ("--allow-missing", options.allow_missing)):
@@ -109,7 +109,7 @@ def _source_cases(options: SourceOptions) -> "Found":
 
 
 def _paper_cases(options: SourceOptions) -> "Found":
-    from voxsiam_data.sources.paper import PaperFolders, find_paper_cases
+    from voxsiam_data.sources.layouts.paper import PaperFolders, find_paper_cases
 
     if options.protocol:
         raise _refuse("--protocol", "the paper's labels are Zenodo's", "leave it out")
@@ -135,7 +135,7 @@ def _folders(options: SourceOptions) -> tuple[tuple[str, Path | None], ...]:
 
 
 def _fetched() -> list[str]:
-    from voxsiam_data.sources.catalogue import CATALOGUE
+    from voxsiam_data.sources.download.catalogue import CATALOGUE
 
     return [entry.name for entry in CATALOGUE if entry.downloads]
 

@@ -17,7 +17,7 @@ from voxsiam_cli.options import AsJson
 
 if TYPE_CHECKING:
     from voxsiam.types import Split
-    from voxsiam_data.prepared_set import PreparedSet
+    from voxsiam_data.prepared.prepared_set import PreparedSet
 
 SHOWN = ("fold", "train", "validation", "test", "unused", "patients", "sources of the test")
 
@@ -54,7 +54,7 @@ def split(  # noqa: PLR0913
 
     voxsiam data split prepared --from splits_final.json --fold 0 --fraction 0.1 -o tenth.csv
     """
-    from voxsiam_data.prepared_set import open_prepared
+    from voxsiam_data.prepared.prepared_set import open_prepared
     from voxsiam_data.splits.absent_organs import absent_organs
     from voxsiam_data.splits.leaks import check_split
     from voxsiam_data.splits.split_file import write_splits

@@ -23,8 +23,8 @@ def statistics(
 
     Example: voxsiam data statistics prepared --split split.csv
     """
-    from voxsiam_data.intensity_statistics import compute_statistics, keep_statistics
-    from voxsiam_data.prepared_set import open_prepared
+    from voxsiam_data.prepared.intensity_statistics import compute_statistics, keep_statistics
+    from voxsiam_data.prepared.prepared_set import open_prepared
     from voxsiam_data.splits.leaks import check_split
     from voxsiam_data.splits.split_file import read_one_split
 

@@ -20,7 +20,7 @@ from voxsiam_cli.options import AsJson, parse_grid
 if TYPE_CHECKING:
     from voxsiam.metrics.organ_means import Counts, Mean
     from voxsiam.metrics.organ_score import OrganScore
-    from voxsiam_data.label_folders import Comparison
+    from voxsiam_data.evaluation import Comparison
 
 MISSED_DISTANCES = {"left-out": "left_out", "diagonal": "diagonal"}
 _PROTOCOLS = (
@@ -75,7 +75,7 @@ def evaluate(  # noqa: PLR0913
 
     voxsiam evaluate -p totalseg -r amos/labelsTr --protocol amos22 --prediction-protocol totalsegmentator-v2
     """  # noqa: E501
-    from voxsiam_data.label_folders import find_pairs, score_pairs
+    from voxsiam_data.evaluation import find_pairs, score_pairs
 
     _check_output(output)
     comparison = _comparison(
@@ -100,8 +100,8 @@ def _comparison(
     protocols: tuple[str, str], organs: Sequence[str], missed_distance: str, grid: Shape | None
 ) -> "Comparison":
     from voxsiam.metrics.scoring_rules import ScoringRules
-    from voxsiam_data.label_folders import Comparison, comparable_organs
-    from voxsiam_data.label_protocols import protocol
+    from voxsiam_data.evaluation import Comparison, comparable_organs
+    from voxsiam_data.labels.protocols import protocol
 
     if missed_distance not in MISSED_DISTANCES:
         raise UserError(

@@ -16,8 +16,8 @@ from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam_cli.console import say
 from voxsiam_cli.model.model_source import find_trial, is_run_id
 from voxsiam_cli.study.live import LiveStudy
-from voxsiam_data.prepared_set import PreparedSet, open_prepared
-from voxsiam_data.stream import open_volumes
+from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.prepared.stream import open_volumes
 
 MANIFEST = "manifest.json"
 

@@ -25,8 +25,8 @@ from voxsiam_dashboards.reports.study import write_report
 from voxsiam_dashboards.store.results import find_study, load_study
 from voxsiam_dashboards.tables.files import side_by_side
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
-from voxsiam_data.prepared_set import PreparedSet, open_prepared
-from voxsiam_data.stream import open_volumes
+from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.prepared.stream import open_volumes
 from voxsiam_experiments.plan import Choices, check_choices, plan_study, request_id
 from voxsiam_experiments.presets import Preset
 from voxsiam_experiments.studies import STUDIES

@@ -28,8 +28,8 @@ from voxsiam_dashboards.store.results import find_study, load_study
 from voxsiam_dashboards.store.sweep_results import load_sweep
 from voxsiam_dashboards.tables.files import side_by_side
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
-from voxsiam_data.prepared_set import PreparedSet
-from voxsiam_data.stream import open_volumes
+from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.prepared.stream import open_volumes
 from voxsiam_experiments.plan import Choices
 from voxsiam_experiments.presets import Preset
 from voxsiam_experiments.sweep_plan import (

@@ -17,8 +17,8 @@ from tests.source_miniatures import (
 )
 from voxsiam.errors import UserError
 from voxsiam_cli.data.commands import app
-from voxsiam_data.prepared_set import open_prepared
-from voxsiam_data.sources import catalogue
+from voxsiam_data.prepared.prepared_set import open_prepared
+from voxsiam_data.sources.download import catalogue
 
 GRID = ("--grid", "16x16x16")
 
@@ -83,7 +83,7 @@ def test_fetch_tells_where_the_files_are(tmp_path, monkeypatch):
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     known = catalogue.Download("cropping.csv", "http://127.0.0.1:9/none", sha256)
     rows = (replace(catalogue.CATALOGUE[0], downloads=(known,)),)
-    monkeypatch.setattr("voxsiam_data.sources.fetch.CATALOGUE", rows)
+    monkeypatch.setattr("voxsiam_data.sources.download.fetch.CATALOGUE", rows)
     done = run("fetch", "zenodo-labels", "-o", tmp_path)
     assert done.exit_code == 0
     assert str(file) in done.output

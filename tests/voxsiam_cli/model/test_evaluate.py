@@ -13,7 +13,7 @@ from voxsiam.metrics.empty_masks import empty_mask_policy
 from voxsiam.metrics.organ_score import MEASURES, OrganScore
 from voxsiam.types import ORGANS
 from voxsiam_cli.model.evaluate import evaluate
-from voxsiam_data.label_protocols import PROTOCOLS
+from voxsiam_data.labels.protocols import PROTOCOLS
 
 AFFINE = ras_affine((1.0, 1.0, 2.0))
 

@@ -3,7 +3,7 @@ import pytest
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam_cli.study.session import open_planned
-from voxsiam_data.prepare import prepare
+from voxsiam_data.prepared.prepare import prepare
 from voxsiam_data.sources.detect import read_source
 
 

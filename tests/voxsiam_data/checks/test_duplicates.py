@@ -8,7 +8,7 @@ import pytest
 from tests.voxsiam_data.checks.trunks import SPACING, known, trunk
 from voxsiam_data.checks.case_voxels import CaseVoxels
 from voxsiam_data.checks.duplicates import anatomy_likeness, find_pairs, shifts_mm
-from voxsiam_data.checks.fingerprint import Fingerprint, fingerprint_of, organ_shapes
+from voxsiam_data.checks.likeness_marks import Fingerprint, fingerprint_of, organ_shapes
 
 
 def print_of(image, label):

@@ -5,10 +5,10 @@ from itertools import permutations
 import pytest
 
 from voxsiam.types import ORGANS
-from voxsiam_data.checks.check_case import CaseReport
+from voxsiam_data.checks.case import CaseReport
 from voxsiam_data.checks.labels import OrganFacts
 from voxsiam_data.checks.whole_set import WHOLE_SET, check_whole_set
-from voxsiam_data.label_protocols import PROTOCOLS
+from voxsiam_data.labels.protocols import PROTOCOLS
 
 ALL = tuple(range(1, 9))
 # Medians of the 30 label maps of WORD, in ml; the oesophagus leaves the scan.

@@ -2,7 +2,7 @@ import pytest
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
-from voxsiam_data.label_protocols import protocol
+from voxsiam_data.labels.protocols import protocol
 from voxsiam_data.sources.detect import find_source, read_source
 
 

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from voxsiam.types import ORGANS
-from voxsiam_data.label_protocols import PROTOCOLS
-from voxsiam_data.sources import zenodo_labels
+from voxsiam_data.labels.protocols import PROTOCOLS
 from voxsiam_data.sources.found import id_ranges
+from voxsiam_data.sources.layouts import zenodo_labels
 
 TEXT = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
 

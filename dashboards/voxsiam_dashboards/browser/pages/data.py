@@ -28,7 +28,7 @@ from voxsiam_dashboards.tables.split_tables import (
     run_table,
 )
 from voxsiam_dashboards.tables.text_table import TextTable
-from voxsiam_data.prepared_set import PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
 
 CHECKS, MONTAGE = "data-checks", "montage"
 

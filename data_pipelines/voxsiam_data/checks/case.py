@@ -1,0 +1,188 @@
+"""All checks of one case."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from voxsiam.errors import UserError
+from voxsiam.types import Shape, Spacing
+from voxsiam.volumes.image_files import image_files, read_image
+from voxsiam.volumes.label_files import LabelMap, Labels
+from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam_data.checks.case_voxels import CaseVoxels, voxels_of
+from voxsiam_data.checks.finding import SEVERITIES, Finding, Severity, refusal_of
+from voxsiam_data.checks.flip import check_flip, check_sides
+from voxsiam_data.checks.geometry import check_geometry
+from voxsiam_data.checks.headers import check_header, header_fields
+from voxsiam_data.checks.intensities import check_intensities
+from voxsiam_data.checks.labels import (
+    OrganFacts,
+    check_impossible_sizes,
+    check_labels,
+    organ_facts,
+)
+from voxsiam_data.checks.likeness_marks import Fingerprint, fingerprint_of
+from voxsiam_data.checks.pictures import CasePicture, picture_of
+from voxsiam_data.manifest import Case
+
+
+@dataclass(frozen=True, eq=False)
+class CaseReport:
+    """What the checks of one case found.
+
+    Attributes:
+        case_id: The case.
+        findings: The worst first; `check_manifest` adds what pairs of cases show.
+        shape: Voxels along d, h, w; None where nothing could be read.
+        spacing_mm: Their size.
+        organs: What the label map holds.
+        picture: Two slices; None where nothing could be read, or to save memory.
+        fingerprint: What the case is compared with others by.
+    """
+
+    case_id: str
+    findings: tuple[Finding, ...]
+    shape: Shape | None = None
+    spacing_mm: Spacing | None = None
+    organs: tuple[OrganFacts, ...] = ()
+    picture: CasePicture | None = None
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
+
+    @property
+    def severity(self) -> Severity | None:
+        """The worst of its findings; None for a case without any."""
+        return min(self.findings, key=lambda one: one.rank).severity if self.findings else None
+
+    @property
+    def rank(self) -> tuple[tuple[int, int], ...]:
+        """Order of cases, the worst first; those without findings come last."""
+        return (*sorted(one.rank for one in self.findings), (len(SEVERITIES), 0))
+
+
+def refusals_of(
+    case_id: str, scan: Scan, label: Labels | None, annotated: tuple[int, ...] = ()
+) -> list[Finding]:
+    """Run the checks that refuse on a case that is in memory: below 0.1 s.
+
+    Args:
+        case_id: Name of the case.
+        scan: Its CT, in HU.
+        label: Its organs in d h w, on the scan's grid.
+        annotated: Organs that the annotator looked for.
+    """
+    voxels = voxels_of(case_id, scan, label, annotated)
+    found = [*check_geometry(case_id, scan), *_of_voxels(voxels)]
+    return [finding for finding in found if finding.severity == "refuse"]
+
+
+def check_case(case: Case, root: Path) -> CaseReport:
+    """Read one case and run every check that looks at a case alone.
+
+    Args:
+        case: The case.
+        root: Folder of the data set; findings name files below it.
+    """
+    found: list[Finding] = []
+    image = _read_image(case, found)
+    grid, label = _read_label(case, image, found)
+    if grid is None:
+        return CaseReport(case.case_id, _sorted(found, root))
+    voxels = voxels_of(case.case_id, grid, label, case.label.annotated)
+    if image is None:
+        voxels = replace(voxels, image=None)
+    organs = organ_facts(voxels)
+    found += [*check_geometry(case.case_id, grid), *_of_voxels(voxels)]
+    found += check_labels(voxels, organs)
+    found += _of_headers(case, with_image=image is not None, with_label=label is not None)
+    findings = _sorted(found, root)
+    shown = next((one.slice_index for one in findings if one.slice_index is not None), None)
+    files = () if image is None else _image_files(case)
+    return CaseReport(
+        case_id=case.case_id,
+        findings=findings,
+        shape=voxels.shape,
+        spacing_mm=voxels.spacing_mm,
+        organs=organs,
+        picture=picture_of(voxels, shown),
+        fingerprint=fingerprint_of(voxels, files, case.label.files),
+    )
+
+
+def _of_voxels(voxels: CaseVoxels) -> Iterator[Finding]:
+    """Run the checks that preparation can afford."""
+    yield from check_intensities(voxels)
+    yield from check_impossible_sizes(voxels)
+    yield from check_flip(voxels)
+    yield from check_sides(voxels)
+
+
+def _read_image(case: Case, found: list[Finding]) -> Scan | None:
+    """Read the image, if there is one; what is wrong with it joins the findings."""
+    if case.image is None:
+        return None
+    try:
+        image = read_image(case.image)
+    except UserError as error:
+        found.append(refusal_of(case.case_id, "files", error))
+        return None
+    found += [_mended(case, note, case.image) for note in image.notes]
+    return image
+
+
+def _read_label(
+    case: Case, image: Scan | None, found: list[Finding]
+) -> tuple[Scan | None, Labels | None]:
+    """Read the labels on the image's grid, on their own where there is no image.
+
+    Returns:
+        The grid and the labels on it, each None where it cannot be read.
+    """
+    if image is None and isinstance(case.label, LabelMap) and case.label.place == "by_hu":
+        return None, None  # how it lies is not known without the image
+    try:
+        grid = image or read_nifti(case.label.files[0])
+        label, notes = case.label.read_with_notes(grid)
+    except UserError as error:
+        found.append(refusal_of(case.case_id, "labels", error))
+        return image, None
+    # A label map shares the header's flaws of its image.
+    own = [note for note in notes if note not in grid.notes] if image is not None else notes
+    found += [_mended(case, note, case.label.files[0]) for note in dict.fromkeys(own)]
+    return grid, label
+
+
+def _mended(case: Case, note: str, path: Path) -> Finding:
+    return Finding(
+        case_id=case.case_id,
+        check="files",
+        severity="repair",
+        what=f"{note[:1].upper()}{note[1:]}.",
+        fix="look at its picture, whether that is right",
+        where=str(path),
+    )
+
+
+def _of_headers(case: Case, *, with_image: bool, with_label: bool) -> Iterator[Finding]:
+    """Look into the headers of the files that could be read."""
+    files: list[tuple[Path, tuple[Path, ...]]] = []
+    if case.image is not None and with_image:
+        files.append((case.image, _image_files(case)))
+    if with_label:
+        files += [(path, (path,)) for path in case.label.files]
+    for path, parts in files:
+        yield from check_header(case.case_id, header_fields(path, parts), str(path))
+
+
+def _image_files(case: Case) -> tuple[Path, ...]:
+    return () if case.image is None else image_files(case.image)
+
+
+def _sorted(found: list[Finding], root: Path) -> tuple[Finding, ...]:
+    """Bring the worst to the top, and name files below the data set's folder."""
+    named = [one.model_copy(update={"where": _below(one.where, root)}) for one in found]
+    return tuple(sorted(named, key=lambda one: one.rank))
+
+
+def _below(where: str, root: Path) -> str:
+    path = Path(where)
+    return str(path.relative_to(root)) if where and path.is_relative_to(root) else where

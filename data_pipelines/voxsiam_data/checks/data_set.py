@@ -1,0 +1,207 @@
+"""Check a data set, case by case: a bad case is a finding, and never stops the others."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import psutil
+
+from voxsiam_data.checks.case import CaseReport, check_case
+from voxsiam_data.checks.duplicates import Pair, find_pairs
+from voxsiam_data.checks.finding import SEVERITIES, Finding, Severity, refusal_of
+from voxsiam_data.checks.likeness_marks import Fingerprint
+from voxsiam_data.checks.whole_set import check_whole_set
+from voxsiam_data.manifest import Case, Manifest
+from voxsiam_data.sources.found import RefusedCase
+
+BYTES_PER_WORKER = 3 * 2**30
+"""A scan of 512 x 512 x 600 in float32, its label map, and what the checks make of them."""
+
+MAX_PICTURES = 120
+"""Of the worst cases: 15 MiB in memory, as much in the page."""
+
+
+@dataclass(frozen=True, eq=False)
+class CheckReport:
+    """What was found in a data set.
+
+    Attributes:
+        name: Folder of the data set.
+        cases: The worst first, otherwise in the order of the data set.
+        pairs: Cases that are not independent.
+        notes: What its reader had to say.
+        of_the_set: Findings that no single case shows.
+    """
+
+    name: str
+    cases: tuple[CaseReport, ...]
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...] = ()
+    of_the_set: tuple[Finding, ...] = ()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings, the worst first."""
+        found = [*self.of_the_set, *(one for case in self.cases for one in case.findings)]
+        return sorted(found, key=lambda finding: finding.rank)
+
+    @property
+    def counts(self) -> dict[Severity, int]:
+        """How many findings there are of each severity."""
+        counts = Counter(finding.severity for finding in self.findings)
+        return {severity: counts[severity] for severity in SEVERITIES}
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether nothing is refused."""
+        return not self.counts["refuse"]
+
+
+def check_manifest(
+    manifest: Manifest,
+    on_case: Callable[[int, int], None] | None = None,
+    *,
+    refused: Sequence[RefusedCase] = (),
+    workers: int | None = None,
+) -> CheckReport:
+    """Check every case of a data set in processes of their own, then compare the cases.
+
+    Args:
+        manifest: The data set.
+        on_case: Told (cases done, cases in all) whenever a case is done.
+        refused: Cases that the reader of the data set could not take in.
+        workers: Processes; as many as processors and memory allow where it is None.
+    """
+    report = on_case or (lambda _done, _total: None)
+    total = len(manifest.cases)
+    reports: dict[str, CaseReport] = {}
+    report(0, total)
+    for one in _check_all(manifest, min(workers or _affordable_workers(), total)):
+        reports[one.case_id] = one
+        _forget_pictures(reports)
+        report(len(reports), total)
+    fingerprints = {case.case_id: reports[case.case_id].fingerprint for case in manifest.cases}
+    pairs = tuple(find_pairs(fingerprints))
+    cases = [_with_pairs(reports[case.case_id], pairs, manifest) for case in manifest.cases]
+    of_the_set = check_whole_set(
+        [case.organs for case in cases], [case.label.annotated for case in manifest.cases]
+    )
+    cases += [_not_taken_in(each, manifest.root) for each in refused]
+    cases.sort(key=lambda case: case.rank)
+    return CheckReport(manifest.root.name, tuple(cases), pairs, of_the_set=tuple(of_the_set))
+
+
+def _not_taken_in(case: RefusedCase, root: Path) -> CaseReport:
+    finding = refusal_of(case.case_id, "files", case.error)
+    path = Path(finding.where)
+    where = str(path.relative_to(root)) if path.is_relative_to(root) else finding.where
+    return CaseReport(case.case_id, (finding.model_copy(update={"where": where}),))
+
+
+def _affordable_workers() -> int:
+    by_memory = psutil.virtual_memory().available // BYTES_PER_WORKER
+    return max(1, min(psutil.cpu_count() or 1, by_memory))
+
+
+def _check_all(manifest: Manifest, workers: int) -> Iterator[CaseReport]:
+    """Check cases in a pool; a process that dies takes no other case with it."""
+    waiting = list(manifest.cases)
+    if workers == 1 and len(waiting) == 1:
+        yield _checked(waiting[0], manifest.root)
+        return
+    done: set[str] = set()
+    try:
+        for one in _in_pool(waiting, manifest.root, workers):
+            done.add(one.case_id)
+            yield one
+    except BrokenProcessPool:
+        # One case killed its process, and with it the pool: the others get processes of their own.
+        for case in waiting:
+            if case.case_id not in done:
+                yield _checked_alone(case, manifest.root)
+
+
+def _in_pool(cases: Sequence[Case], root: Path, workers: int) -> Iterator[CaseReport]:
+    # Fresh processes: a fork would copy locks that threads of this one hold.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        left = iter(cases)
+        running: set[Future[CaseReport]] = set()
+        try:
+            while True:
+                # A few at a time: results wait in memory only for their turn.
+                for case in left:
+                    running.add(pool.submit(_checked, case, root))
+                    if len(running) > workers:
+                        break
+                if not running:
+                    return
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for one in finished:
+                    yield one.result()
+        finally:
+            # Processes that still run when the interpreter ends make it print a traceback.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _checked_alone(case: Case, root: Path) -> CaseReport:
+    try:
+        return next(_in_pool([case], root, 1))
+    except BrokenProcessPool:
+        return _died(case, "The process that checked it was killed, most likely for memory.")
+
+
+def _checked(case: Case, root: Path) -> CaseReport:
+    try:
+        return check_case(case, root)
+    except Exception as error:
+        return _died(case, f"Its check failed ({type(error).__name__}: {str(error)[:200]}).")
+
+
+def _died(case: Case, what: str) -> CaseReport:
+    finding = Finding(
+        case_id=case.case_id,
+        check="files",
+        severity="refuse",
+        what=what,
+        fix="look at its files; free memory and check again, or leave the case out",
+    )
+    return CaseReport(case.case_id, (finding,))
+
+
+def _forget_pictures(reports: dict[str, CaseReport]) -> None:
+    """Keep the pictures of the worst cases only, and of the first among equals."""
+    shown = [case for case in reports.values() if case.picture is not None]
+    if len(shown) > MAX_PICTURES:
+        least = max(shown, key=lambda case: (case.rank, shown.index(case)))
+        reports[least.case_id] = replace(least, picture=None)
+
+
+def _with_pairs(report: CaseReport, pairs: Sequence[Pair], manifest: Manifest) -> CaseReport:
+    patients = {case.case_id: case.patient_id for case in manifest.cases}
+    found = [
+        _finding(report.case_id, pair, same_patient=patients[pair.first] == patients[pair.second])
+        for pair in pairs
+        if report.case_id in (pair.first, pair.second)
+    ]
+    findings = sorted([*report.findings, *(one for one in found if one)], key=lambda f: f.rank)
+    return replace(report, findings=tuple(findings), fingerprint=Fingerprint())
+
+
+def _finding(case_id: str, pair: Pair, *, same_patient: bool) -> Finding | None:
+    other = pair.second if case_id == pair.first else pair.first
+    if pair.likeness == "same patient" and same_patient:
+        return None
+    is_certain = pair.likeness != "same patient"
+    return Finding(
+        case_id=case_id,
+        check="duplicates",
+        severity="refuse" if is_certain and not same_patient else "note",
+        what=f"With '{other}': {pair.what}.",
+        fix="leave one out"
+        if is_certain
+        else "give both the same patient_id in patients.csv, so that no split parts them",
+    )

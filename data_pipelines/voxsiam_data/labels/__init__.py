@@ -1,0 +1,1 @@
+"""What label values mean: protocols, organs' names, tables of labels."""

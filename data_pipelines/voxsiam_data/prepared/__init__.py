@@ -1,0 +1,1 @@
+"""Prepared sets: made by Ray Data, opened, streamed, shared."""

@@ -1,0 +1,92 @@
+"""Where a prepared set is written: its folder, and the record that is written last."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from voxsiam.durable_files import write_text_atomically
+from voxsiam.errors import UserError
+from voxsiam.volumes.preparation import PREPARATION_VERSION
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam_data.manifest import Case, Manifest
+from voxsiam_data.prepared.case_task import CaseReady, CaseRefused, is_done
+from voxsiam_data.prepared.prepared_set import (
+    RECORD,
+    VOLUMES,
+    LeftOut,
+    PreparedCase,
+    PreparedRecord,
+    data_fingerprint,
+)
+from voxsiam_data.sources.file_names import is_text, not_text
+
+
+def open_output(output: Path) -> Path:
+    """Make the folder of a prepared set, and see that it can be written.
+
+    Raises:
+        UserError: It cannot.
+    """
+    try:
+        root = output.resolve()
+        if not is_text(str(root)):
+            raise not_text(root, "choose another output folder")
+        (root / VOLUMES).mkdir(parents=True, exist_ok=True)
+        for folder in (root, root / VOLUMES):
+            with TemporaryFile(dir=folder):
+                pass
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(
+            "The output folder cannot be written.",
+            where=str(output),
+            fix="choose a folder that you may write to, on a disk with room",
+        ) from error
+    return root
+
+
+def require_no_other_set(root: Path, name: str) -> None:
+    """Refuse to replace the record of another data set."""
+    try:
+        known = json.loads((root / RECORD).read_bytes())["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # none, or one that is damaged and made anew
+    if known != name:
+        raise UserError(
+            f"The folder holds the prepared set '{known!s:.80}', this data set is '{name}'.",
+            where=str(root),
+            fix="choose another -o, or remove that folder first",
+        )
+
+
+def write_record(
+    path: Path,
+    manifest: Manifest,
+    config: PreparationConfig,
+    ready: Sequence[tuple[Case, CaseReady]],
+    refused: Iterable[CaseRefused],
+) -> None:
+    """Write what the set holds, and which cases it could not."""
+    cases = [
+        PreparedCase(
+            case_id=case.case_id,
+            patient_id=case.patient_id,
+            source=case.source,
+            key=outcome.key,
+            **outcome.facts.for_record(),
+        )
+        for case, outcome in ready
+    ]
+    record = PreparedRecord(
+        version=PREPARATION_VERSION,
+        name=manifest.title,
+        kind=manifest.kind,
+        fingerprint=data_fingerprint(config, cases),
+        config=config,
+        cases=tuple(cases),
+        left_out=tuple(LeftOut(case_id=each.case_id, why=each.what) for each in refused),
+        checked=all(is_done(outcome.facts, checked=True) for _, outcome in ready),
+    )
+    text = record.model_dump_json(indent=1)
+    if not path.is_file() or path.read_text() != text:
+        write_text_atomically(path, text)

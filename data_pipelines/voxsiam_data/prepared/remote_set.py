@@ -1,0 +1,177 @@
+"""A prepared set in an object store: published there, and fetched to a disk that nodes share."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from urllib.parse import urlsplit
+
+from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, copy_files
+
+from voxsiam.durable_files import remove_abandoned, temporary_beside, write_text_atomically
+from voxsiam.errors import UserError
+from voxsiam_data.prepared.entries import damaged_file, move_into_place, read_sound_entry
+from voxsiam_data.prepared.prepared_set import (
+    RECORD,
+    VOLUMES,
+    PreparedCase,
+    PreparedRecord,
+    PreparedSet,
+    open_prepared,
+    read_record,
+    require_sound,
+)
+
+CASES_AT_A_TIME = 8
+"""Object stores answer slowly, and many at once."""
+
+OnCase = Callable[[int, int], None]
+
+
+def require_plain(uri: str) -> None:
+    """Refuse an address that says too much, or is none.
+
+    Raises:
+        UserError: It holds keys, which would be shown in messages and to whoever sees the cluster's
+            jobs; or it is a folder.
+    """
+    parts = urlsplit(uri)
+    if parts.username or parts.password:
+        raise UserError(
+            "the address holds keys of the object store",
+            where=f"{parts.scheme}://...@{parts.hostname}{parts.path}",
+            fix="leave them out: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws",
+        )
+    if parts.scheme == "file":
+        raise UserError("a folder needs no address", where=uri, fix=uri.removeprefix("file://"))
+
+
+@dataclass(frozen=True)
+class RemoteSet:
+    """A prepared set in an object store.
+
+    Attributes:
+        uri: Such as s3://bucket/prepared. Credentials come from where the store's own programs
+            look for them: for S3 the environment or ~/.aws, and AWS_ENDPOINT_URL.
+    """
+
+    uri: str
+
+    def listing(self) -> PreparedSet:
+        """Return what its record says; the volumes are not on this disk."""
+        return PreparedSet.of_record(self._record(), Path(self.uri))
+
+    def fetch(self, cache: Path, on_case: OnCase) -> PreparedSet:
+        """Copy the set, or what of it is missing, to a disk; its record comes last.
+
+        Args:
+            cache: The set gets a folder of its own in it, named by its fingerprint.
+            on_case: Told (done, total).
+
+        Raises:
+            UserError: There is none, it is damaged, or the store does not answer.
+        """
+        record = self._record()
+        root = cache / f"fetched-{record.fingerprint}"
+        if not (root / RECORD).is_file():
+            volumes = root / VOLUMES
+            volumes.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(volumes)
+            _each(record.cases, lambda case: self._fetch_case(case, volumes), on_case)
+            write_text_atomically(root / RECORD, record.model_dump_json(indent=1))
+        return open_prepared(root)
+
+    def publish(self, prepared: PreparedSet, on_case: OnCase) -> None:
+        """Copy a set into the store; volumes that are there are left, the record comes last.
+
+        Args:
+            prepared: The set.
+            on_case: Told (done, total).
+
+        Raises:
+            UserError: A volume is damaged, or the store does not take it.
+        """
+        _each(prepared.cases, lambda case: self._publish_case(case, prepared), on_case)
+        with self._opened() as (store, path):
+            _upload(prepared.record_file, store, f"{path}/{RECORD}")
+
+    def _record(self) -> PreparedRecord:
+        with self._opened() as (store, path):
+            if store.get_file_info(f"{path}/{RECORD}").type != FileType.File:
+                raise UserError(
+                    "There is no prepared data set.",
+                    where=self.uri,
+                    fix=f"put one there: voxsiam data publish PREPARED {self.uri}",
+                )
+            with store.open_input_stream(f"{path}/{RECORD}") as stream:
+                content = stream.read()
+        return read_record(content, f"{self.uri}/{RECORD}")
+
+    def _fetch_case(self, case: PreparedCase, volumes: Path) -> None:
+        target = volumes / case.key
+        if read_sound_entry(target):
+            return
+        temporary = temporary_beside(target)
+        temporary.mkdir()
+        try:
+            with self._opened() as (store, path):
+                copy_files(
+                    f"{path}/{VOLUMES}/{case.key}", str(temporary),
+                    source_filesystem=store, destination_filesystem=LocalFileSystem(),
+                )  # fmt: skip
+            if damaged := damaged_file(temporary):
+                raise UserError(
+                    f"The volume of '{case.case_id}' is damaged or missing in the store.",
+                    where=f"{self.uri}/{VOLUMES}/{case.key}/{damaged}",
+                    fix="delete its folder there and publish the set again",
+                )
+            move_into_place(temporary, target)
+        finally:
+            rmtree(temporary, ignore_errors=True)
+
+    def _publish_case(self, case: PreparedCase, prepared: PreparedSet) -> None:
+        folder = prepared.folder(case)
+        require_sound(folder, case.case_id)
+        with self._opened() as (store, path):
+            target = f"{path}/{VOLUMES}/{case.key}"
+            there = store.get_file_info(FileSelector(target, allow_not_found=True))
+            sizes = {info.base_name: info.size for info in there}
+            for file in sorted(folder.iterdir()):
+                if sizes.get(file.name) != file.stat().st_size:
+                    _upload(file, store, f"{target}/{file.name}")
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[FileSystem, str]]:
+        """Open the store; what it refuses is told in our words."""
+        require_plain(self.uri)
+        try:
+            store, path = FileSystem.from_uri(self.uri)
+            yield store, path.rstrip("/")
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"It cannot be copied: {str(error).splitlines()[0]:.300}",
+                where=self.uri,
+                fix="check the address, the credentials (for S3: AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or ~/.aws), AWS_ENDPOINT_URL for a store of your own, and "
+                "the room on the disk",
+            ) from error
+
+
+def _upload(file: Path, store: FileSystem, target: str) -> None:
+    copy_files(str(file), target, source_filesystem=LocalFileSystem(), destination_filesystem=store)
+
+
+def _each(
+    cases: Sequence[PreparedCase], do: Callable[[PreparedCase], None], on_case: OnCase
+) -> None:
+    """Do something with every case, several at a time; the first error ends it."""
+    with ThreadPoolExecutor(CASES_AT_A_TIME) as pool:
+        waiting = [pool.submit(do, case) for case in cases]
+        try:
+            for done, finished in enumerate(as_completed(waiting), start=1):
+                finished.result()
+                on_case(done, len(cases))
+        finally:
+            pool.shutdown(cancel_futures=True)

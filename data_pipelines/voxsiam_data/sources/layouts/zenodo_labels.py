@@ -1,0 +1,111 @@
+"""The multi-organ references of Zenodo 1169361 (Gibson et al. 2018): label maps without images.
+
+Two archives, `label_tciapancreasct_multiorgan.tar.gz` for 43 scans of Pancreas-CT and
+`label_btcv_multiorgan.tar.gz` for 47 of BTCV. Their files are named label####.nii.gz, and so are
+those of TCIA's own pancreas labels and of the BTCV challenge: names and values tell them apart.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from voxsiam.errors import UserError
+from voxsiam.volumes.nifti import read_nifti
+from voxsiam_data.labels.protocols import PROTOCOLS
+from voxsiam_data.sources.case_files import folders_below, nifti_files, numbered_files
+
+PROTOCOL = PROTOCOLS["zenodo"]
+FETCH = "voxsiam data fetch zenodo-labels -o FOLDER"
+_DEPTH = 3
+_DUODENUM = 14
+
+
+@dataclass(frozen=True)
+class References:
+    """One of the two archives.
+
+    Attributes:
+        archive: Its file.
+        folders: Names that its folder has been seen under.
+        cases: Numbers of its cases.
+        mistaken_for: What other files of the same names are.
+    """
+
+    archive: str
+    folders: tuple[str, ...]
+    cases: frozenset[int]
+    mistaken_for: str
+
+
+def _numbers(*ranges: tuple[int, int]) -> frozenset[int]:
+    return frozenset(number for first, last in ranges for number in range(first, last + 1))
+
+
+PANCREAS_CT = References(
+    "label_tciapancreasct_multiorgan.tar.gz",
+    ("label_tcia_multiorgan", "label_tciapancreasct_multiorgan"),
+    _numbers((2, 14), (16, 22), (24, 35), (38, 48)),
+    "TCIA's own labels of the pancreas alone",
+)
+BTCV = References(
+    "label_btcv_multiorgan.tar.gz",
+    ("label_btcv_multiorgan",),
+    _numbers((1, 10), (21, 40), (61, 70), (74, 80)),
+    "the challenge's own labels, which lack the duodenum",
+)
+
+
+def find_references(root: Path, references: References) -> dict[int, Path] | None:
+    """Find the label maps of an archive below a folder, by the number of the case.
+
+    Returns:
+        None where no folder is named like the archive's.
+
+    Raises:
+        UserError: There are two such folders, or the files are not the archive's.
+    """
+    folders = [
+        folder
+        for folder in folders_below(root, _DEPTH)
+        if folder.name in references.folders and nifti_files(folder)
+    ]
+    if not folders:
+        return None
+    if len(folders) > 1:
+        raise UserError(
+            f"The labels are there twice, also in {folders[0]}.",
+            where=str(folders[1]),
+            fix="remove one of the two folders",
+        )
+    files = numbered_files(folders[0], "label", root)
+    for number in files.keys() - references.cases:
+        raise _other_labels(files[number], references, f"The archive has no case {number:04}")
+    _check_first_values(files, references)
+    return files
+
+
+def absent(root: Path, references: References) -> UserError:
+    """Say that there are no references, and how to get them."""
+    return UserError(
+        f"The multi-organ references ({references.folders[0]}/) are not there.",
+        where=str(root),
+        fix=f"unpack {references.archive} there: {FETCH}",
+    )
+
+
+def _check_first_values(files: dict[int, Path], references: References) -> None:
+    """Look for the duodenum in the first and the last file: neither look-alike has it."""
+    ends = dict.fromkeys((min(files), max(files)))
+    if not any((np.asarray(read_nifti(files[n]).array) == _DUODENUM).any() for n in ends):
+        raise _other_labels(
+            files[min(files)], references, "There is no duodenum in the labels (value 14)"
+        )
+
+
+def _other_labels(path: Path, references: References, why: str) -> UserError:
+    return UserError(
+        f"{why}: these seem to be {references.mistaken_for}.",
+        where=str(path),
+        fix=f"put the files of {references.archive} there: {FETCH}",
+    )

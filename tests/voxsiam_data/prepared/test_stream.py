@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import ray
+
+import voxsiam_data.prepared.stream
+from voxsiam.errors import UserError
+from voxsiam.training.batch import read_batches
+from voxsiam_data.prepared.prepare import prepare
+from voxsiam_data.prepared.stream import (
+    SharedVolumes,
+    StreamedVolumes,
+    open_volumes,
+    share_volumes,
+    volume_bytes,
+)
+from voxsiam_data.sources.detect import read_source
+
+
+@pytest.fixture
+def prepared(ray_instance, case_folders, small_config, tmp_path):
+    return prepare(read_source(case_folders), tmp_path / "prepared", small_config)
+
+
+@ray.remote
+def read_elsewhere(volumes, case_id):
+    volume = volumes(case_id)
+    return volume.image, volume.label, volume.spacing_mm
+
+
+def test_every_case_is_shared_as_it_was_prepared(prepared):
+    volumes = share_volumes(prepared)
+    assert set(volumes.blocks) == {case.case_id for case in prepared.cases}
+    for case in prepared.cases:
+        expected = prepared.load(case.case_id)
+        image, label, spacing_mm = ray.get(read_elsewhere.remote(volumes, case.case_id))
+        assert np.array_equal(image, expected.image.astype(np.float16))
+        assert np.array_equal(label, expected.label)
+        assert spacing_mm == expected.spacing_mm
+
+
+@ray.remote
+def native_elsewhere(volumes, case_id):
+    return volumes.native(case_id)
+
+
+def test_native_labels_are_read_from_disk_where_they_are_needed(prepared):
+    volumes = share_volumes(prepared)
+    native = ray.get(native_elsewhere.remote(volumes, "carl"))
+    expected = prepared.load_native("carl")
+    assert np.array_equal(native.label, expected.label)
+    assert native.placement_box == expected.placement_box
+    assert native.spacing_mm == expected.spacing_mm
+    path = prepared.root / "volumes" / prepared.case("carl").key / "native_label.npy.gz"
+    path.unlink()
+    with pytest.raises(UserError, match="'carl' is damaged"):
+        volumes.native("carl")
+    assert volumes("carl").label.any()
+
+
+def with_room(monkeypatch, room):
+    monkeypatch.setattr(ray, "available_resources", lambda: {"object_store_memory": float(room)})
+
+
+def test_a_set_that_fits_half_of_the_memory_is_shared_and_a_larger_one_streamed(
+    prepared, monkeypatch
+):
+    with_room(monkeypatch, 2 * volume_bytes(prepared))
+    assert isinstance(open_volumes(prepared), SharedVolumes)
+    with_room(monkeypatch, 2 * volume_bytes(prepared) - 1)
+    monkeypatch.setattr(voxsiam_data.prepared.stream, "VOLUMES_PER_TASK", 1)
+    monkeypatch.setattr(voxsiam_data.prepared.stream, "TASKS_AT_ONCE", 1)
+    assert isinstance(open_volumes(prepared), StreamedVolumes)
+
+
+def test_a_set_of_which_nothing_fits_is_refused(prepared, monkeypatch):
+    with_room(monkeypatch, 10)
+    with pytest.raises(UserError, match="shared memory"):
+        open_volumes(prepared)
+
+
+@ray.remote(num_cpus=2)
+def batches_elsewhere(volumes, plan):
+    """Read as a training worker does, while it holds every CPU."""
+    batches = read_batches(plan, volumes, 0, 1)
+    return [(batch.case_ids, batch.images.numpy(), batch.labels.numpy()) for batch in batches]
+
+
+def test_streamed_batches_are_the_shared_ones_in_the_order_of_the_plan(prepared):
+    plan = [("carl", "anna"), ("bert", "carl"), ("anna",)]
+    shared, streamed = (
+        ray.get(batches_elsewhere.remote(volumes, plan))
+        for volumes in (share_volumes(prepared), StreamedVolumes(prepared))
+    )
+    assert [ids for ids, _, _ in streamed] == plan
+    for (_, image, label), (_, other_image, other_label) in zip(shared, streamed, strict=True):
+        assert np.array_equal(image, other_image)
+        assert np.array_equal(label, other_label)
+
+
+def test_a_streamed_case_alone_is_the_shared_one(prepared):
+    shared, streamed = share_volumes(prepared)("bert"), StreamedVolumes(prepared)("bert")
+    assert np.array_equal(shared.image.astype(np.float32), streamed.image)
+    assert np.array_equal(shared.label, streamed.label)
+    assert shared.spacing_mm == streamed.spacing_mm
+    assert (
+        StreamedVolumes(prepared).native("bert").spacing_mm
+        == prepared.load_native("bert").spacing_mm
+    )
+
+
+def gone(path):
+    path.unlink()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def altered(path):
+    content = bytearray(path.read_bytes())
+    content[-50:] = bytes(50 * [7])
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [gone, cut, altered])
+@pytest.mark.parametrize("file", ["image.npy", "label.npy"])
+def test_damaged_volumes_are_refused_in_our_words_however_they_travel(prepared, harm, file):
+    harm(prepared.folder(prepared.case("bert")) / file)
+    with pytest.raises(UserError, match="'bert' is damaged"):
+        list(StreamedVolumes(prepared).in_order(["anna", "bert"]))
+    with pytest.raises(UserError, match="'bert' is damaged"):
+        share_volumes(prepared)
+
+
+def test_a_stream_misses_a_volume_before_it_begins(prepared, monkeypatch):
+    monkeypatch.setattr(voxsiam_data.prepared.stream, "VOLUMES_PER_TASK", 1)
+    monkeypatch.setattr(voxsiam_data.prepared.stream, "TASKS_AT_ONCE", 1)
+    with_room(monkeypatch, 2 * volume_bytes(prepared) - 1)
+    gone(prepared.folder(prepared.case("carl")) / "label.npy")
+    with pytest.raises(UserError, match="'carl' is damaged"):
+        open_volumes(prepared)
