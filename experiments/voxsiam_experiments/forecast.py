@@ -6,10 +6,11 @@ from math import ceil, prod
 
 import torch
 
+from voxsiam.fingerprint import fingerprint
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network import count_parameters
 from voxsiam.training.numerics import TrainingStep, resolve_numerics
-from voxsiam.training.recipe import NumericsConfig, Recipe, fingerprint
+from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.types import Shape
 
 MAX_TIMED_VOXELS = 4 * 32 * 64 * 64 * 16

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from voxsiam.errors import UserError
+from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity, split_fingerprint
-from voxsiam.orchestration.studies.ledger import StudyPlan, TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
-from voxsiam.training.recipe import METHOD_VERSION, Recipe, fingerprint
+from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import NUM_CLASSES, ORGANS, Shape, Split
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.splits.absent_organs import absent_organs

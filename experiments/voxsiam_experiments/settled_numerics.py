@@ -12,9 +12,11 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.durable_files import write_json
+from voxsiam.fingerprint import fingerprint
+from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.numerics import resolve_numerics
-from voxsiam.training.recipe import NumericsConfig, Recipe, fingerprint
+from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.types import Shape
 
 _KNOWN = TypeAdapter(dict[str, NumericsConfig])

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from math import prod
 
 from voxsiam.errors import UserError
+from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.runs.plan import RunData, split_fingerprint
-from voxsiam.orchestration.studies.ledger import StudyPlan, TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.sweeps.ledger import Objective, Sampler, SweepPlan, SweepTrial
 from voxsiam.orchestration.sweeps.space import SearchSpace
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.recipe import METHOD_VERSION, Recipe, fingerprint
+from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import Shape, Split
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.splits.absent_organs import absent_organs

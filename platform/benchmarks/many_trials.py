@@ -22,8 +22,9 @@ from ray import tune
 
 from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.studies.job import LedgerKeeper
-from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, TrialPlan, TrialState
+from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.trials.tune_bridge import StudyListener, TuneBridge

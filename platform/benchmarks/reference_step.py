@@ -23,10 +23,9 @@ from pairs import show
 from torch import Tensor, nn
 
 from voxsiam.models.network_config import NetworkConfig
-from voxsiam.training.batch import Batch
+from voxsiam.training.batch import Batch, Moment
 from voxsiam.training.loop import build_objective, build_optimiser
 from voxsiam.training.recipe import NumericsConfig, Recipe
-from voxsiam.training.voxel_draw import Moment
 
 WIDTH, GRID, CASES, CLASSES = 16, (64, 64, 32), 4, 9
 VOLUMES, STEPS = 12, 100

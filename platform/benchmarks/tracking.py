@@ -21,7 +21,7 @@ from threading import Barrier
 from mlflow.tracking import MlflowClient
 
 from voxsiam.orchestration.runs.plan import RunData, RunPlan
-from voxsiam.orchestration.studies.ledger import TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace

@@ -1,12 +1,14 @@
 """Files and folders that appear whole or not at all, whenever the process dies."""
 
 import hashlib
+import json
 import os
 import shutil
 import socket
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 _MARK = ".tmp-"
 _ABANDONED_AFTER_S = 24 * 3600
@@ -77,3 +79,9 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
+    """Replace a JSON file in one step: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, json.dumps(content, indent=1))

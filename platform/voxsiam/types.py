@@ -95,3 +95,8 @@ class Split(Frozen):
         """Tell whether no case stands on two sides."""
         sides: Sequence[str] = (*self.train, *self.validation, *self.test)
         return len(set(sides)) == len(sides)
+
+
+def organ_title(organ: str) -> str:
+    """Name of an organ as a reader writes it: left_kidney becomes Left kidney."""
+    return organ.replace("_", " ").capitalize()

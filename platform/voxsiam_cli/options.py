@@ -1,18 +1,48 @@
 """Options that several commands share."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import Shape
+from voxsiam_experiments.presets import PRESETS, Preset
+from voxsiam_experiments.studies import STUDIES
+from voxsiam_experiments.table import Table
+
+if TYPE_CHECKING:
+    from voxsiam_experiments.plan import Choices
+
+Entry = TypeVar("Entry")
 
 Workspace = Annotated[
     Path, typer.Option("--workspace", "-w", help="Folder that holds everything a run writes.")
 ]
 DEFAULT_WORKSPACE = Path("voxsiam-workspace")
 AsJson = Annotated[bool, typer.Option("--json", help="Print for machines.")]
+PresetName = Annotated[str, typer.Option("--preset", help="tiny, mini or paper.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PREPARED", help="A prepared set: a folder or s3://...; else the preset's phantoms."
+    ),
+]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="DDP workers of a trial.")]
+GpuShare = Annotated[
+    float,
+    typer.Option(min=0.05, max=1.0, help="Part of a GPU that a trial holds: 0.5 puts two on each."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override, e.g. optimiser.learning_rate=0.01."),
+]
+SplitFile = Annotated[
+    Path | None, typer.Option("--split", help="Fixed lists, as voxsiam data split writes them.")
+]
+DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]
 
 
 def parse_grid(text: str) -> Shape:
@@ -33,3 +63,42 @@ def parse_grid(text: str) -> Shape:
 def is_uri(place: str) -> bool:
     """Tell an address such as s3://bucket/prepared from a folder."""
     return "://" in place
+
+
+def read_choices(
+    seeds: int | None,
+    workers: int | None,
+    gpu_share: float,
+    settings: list[str] | None,
+    split: Path | None,
+) -> "Choices":
+    """Put what a user asks for beyond the preset together; the split's file is read here."""
+    from voxsiam_data.splits.split_file import read_one_split
+    from voxsiam_experiments.plan import Choices
+
+    return Choices(
+        seeds=seeds,
+        workers=workers,
+        gpu_share=gpu_share,
+        overrides=tuple(settings or ()),
+        split=read_one_split(split) if split else None,
+    )
+
+
+def find_table(name: str) -> Table:
+    """Return a study by its name, or say which name was meant."""
+    return find_named("study", name, STUDIES, "voxsiam study")
+
+
+def find_preset(name: str) -> Preset:
+    """Return a preset by its name, or say which name was meant."""
+    return find_named("preset", name, PRESETS, "--preset")
+
+
+def find_named(kind: str, name: str, known: Mapping[str, Entry], where: str) -> Entry:
+    """Return an entry by its name, or say which name was meant."""
+    if name not in known:
+        raise UserError(
+            f"there is no {kind} '{name}'", where=where, fix=nearest_name(name, tuple(known))
+        )
+    return known[name]

@@ -12,14 +12,13 @@ from tests.integration.nodes import extra_node, head_is_full
 from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, losses, make_plan
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import node_checks
-from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
 from voxsiam.orchestration.cluster.node_checks import check_data, check_workspace
 from voxsiam.orchestration.cluster.training_node import on_training_node
 from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
-from voxsiam.orchestration.trials.worker_group import worker_resources
 from voxsiam.orchestration.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]

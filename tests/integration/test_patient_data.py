@@ -20,7 +20,8 @@ from tests.voxsiam.inference.small_models import AFFINE
 from tests.voxsiam.orchestration.toy_study import make_plan, make_run
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.runs.plan import RunData
-from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace

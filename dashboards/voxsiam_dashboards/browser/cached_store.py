@@ -8,9 +8,9 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.training.recipe import Recipe
 from voxsiam_dashboards.store.results import StudyResults, TrialResult, load_study
-from voxsiam_dashboards.store.run_reader import RunReader
 from voxsiam_dashboards.store.run_splits import StudySplits, read_splits
 from voxsiam_dashboards.store.study_list import (
     StudyEntry,

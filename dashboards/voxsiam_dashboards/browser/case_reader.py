@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.types import ORGANS
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.store.case_volumes import CaseVolumes, OverlayVolumes, PreparedVolumes
 from voxsiam_dashboards.store.results import PREDICTIONS, TrialResult
-from voxsiam_dashboards.store.run_reader import RunReader
 from voxsiam_dashboards.store.trial_files import read_prediction
 
 

@@ -10,17 +10,12 @@ from isal import igzip
 from jaxtyping import UInt8
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.browser.address import Address, read_address
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.case_reader import CaseReader, case_dsc, scored_organs
 from voxsiam_dashboards.figures.overlays import AXES, LETTERS
-from voxsiam_dashboards.figures.palette import (
-    ERROR_COLOURS,
-    ORGAN_COLOURS,
-    organ_title,
-    row_colour,
-)
+from voxsiam_dashboards.figures.palette import ERROR_COLOURS, ORGAN_COLOURS, row_colour
 from voxsiam_dashboards.store.case_volumes import GreyScale
 
 WINDOWS_HU = {"Abdomen": (-160.0, 240.0), "Liver": (0.0, 180.0)}

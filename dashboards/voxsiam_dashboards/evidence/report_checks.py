@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from voxsiam.orchestration.tracking.reader import SOURCE_TAG
-from voxsiam.orchestration.tracking.run_store import RunStore
+from voxsiam.orchestration.tracking.names import SOURCE_TAG
+from voxsiam.orchestration.tracking.reader import RunStore
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.reports.study import FILES, PAGE
 from voxsiam_dashboards.store.results import StudyResults

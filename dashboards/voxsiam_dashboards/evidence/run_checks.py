@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
+from voxsiam.fingerprint import fingerprint
 from voxsiam.metrics.case_scores import score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.runs.manifest import CASES_FILE, RunManifest, read_manifest
 from voxsiam.orchestration.runs.plan import split_fingerprint
-from voxsiam.orchestration.tracking.run_store import RunStore
-from voxsiam.training.recipe import fingerprint
+from voxsiam.orchestration.tracking.reader import RunStore
 from voxsiam.types import Split
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.run_files import (

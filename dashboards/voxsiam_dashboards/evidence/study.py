@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.tracking.run_store import RunStore
+from voxsiam.orchestration.tracking.reader import RunStore
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.report_checks import TABLE, check_links, check_report
 from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run

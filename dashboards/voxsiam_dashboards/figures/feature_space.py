@@ -15,9 +15,10 @@ from jaxtyping import Float32, UInt8
 from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
+from voxsiam.types import organ_title
 from voxsiam_dashboards.figures.embedding import METHODS, embed
-from voxsiam_dashboards.figures.learning_curves import styled
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, organ_title, plain_text
+from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, plain_text
+from voxsiam_dashboards.figures.styled import styled
 from voxsiam_dashboards.store.trial_files import VoxelFeatures
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import ReportRow

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from voxsiam.metrics.statistics import Interval
-from voxsiam_dashboards.figures.learning_curves import styled
 from voxsiam_dashboards.figures.palette import plain_text, row_colour
+from voxsiam_dashboards.figures.styled import styled
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.row_comparisons import between
 from voxsiam_dashboards.tables.rows import ReportRow

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from voxsiam_dashboards.figures.palette import row_colour
+from voxsiam_dashboards.figures.styled import styled
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import ReportRow
 
@@ -15,8 +16,6 @@ Curve = dict[int, float]
 """Value by epoch."""
 
 CURVES = {"train/loss": "Training loss", "validation/dsc": "Validation DSC (0 to 1)"}
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-_GRID = "#e3e6ea"
 
 
 def learning_curves(table: ReportTable) -> go.Figure | None:
@@ -70,18 +69,3 @@ def _line(curve: Curve, names: tuple[str, str], look: dict[str, object]) -> go.S
         hovertemplate="%{fullData.name}<br>epoch %{x}: %{y:.4f}<extra></extra>",
         **({"showlegend": False} | look),
     )
-
-
-def styled(figure: go.Figure, height: int) -> go.Figure:
-    """Give a chart the fonts, lines and margins of all charts."""
-    figure.update_layout(
-        template="plotly_white",
-        height=height,
-        margin={"l": 56, "r": 16, "t": 40, "b": 48},
-        font={"family": _FONT, "size": 13, "color": "#1c2430"},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0},
-    )
-    axis = {"gridcolor": _GRID, "zeroline": False, "title_font": {"size": 13}}
-    figure.update_xaxes(axis).update_yaxes(axis)
-    figure.update_annotations(font_size=14)
-    return figure

@@ -7,9 +7,9 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from voxsiam.types import ORGANS
-from voxsiam_dashboards.figures.learning_curves import styled
-from voxsiam_dashboards.figures.palette import organ_title, row_colour
+from voxsiam.types import ORGANS, organ_title
+from voxsiam_dashboards.figures.palette import row_colour
+from voxsiam_dashboards.figures.styled import styled
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES, Measure, ReportRow
 

@@ -20,8 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
-from voxsiam.types import ORGANS, Spacing
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, organ_title, plain_text
+from voxsiam.types import ORGANS, Spacing, organ_title
+from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, plain_text
 from voxsiam_dashboards.store.results import TrialResult
 from voxsiam_dashboards.store.trial_files import Overlay
 from voxsiam_dashboards.tables.report_table import ReportTable

@@ -30,11 +30,6 @@ def row_colour(index: int) -> str:
     return ROW_COLOURS[index % len(ROW_COLOURS)]
 
 
-def organ_title(organ: str) -> str:
-    """Name of an organ as a reader writes it: left_kidney becomes Left kidney."""
-    return organ.replace("_", " ").capitalize()
-
-
 def plain_text(text: str) -> str:
     """Keep matplotlib from reading dollar signs as formulas: it fails on unbalanced ones."""
     return text.replace("$", r"\$")

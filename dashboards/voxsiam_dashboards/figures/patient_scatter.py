@@ -8,8 +8,8 @@ from html import escape
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from voxsiam_dashboards.figures.learning_curves import styled
 from voxsiam_dashboards.figures.palette import ROW_COLOURS
+from voxsiam_dashboards.figures.styled import styled
 from voxsiam_dashboards.tables.patient_scores import seeds_by_patient
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.row_comparisons import Tested

@@ -19,10 +19,10 @@ from mpl_toolkits.mplot3d.axes3d import Axes3D
 from plotly.subplots import make_subplots
 from scipy import sparse
 
-from voxsiam.types import ORGANS, Spacing
-from voxsiam_dashboards.figures.learning_curves import styled
+from voxsiam.types import ORGANS, Spacing, organ_title
 from voxsiam_dashboards.figures.overlays import first_overlay, fits
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, organ_title, plain_text
+from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, plain_text
+from voxsiam_dashboards.figures.styled import styled
 from voxsiam_dashboards.tables.report_table import ReportTable
 
 ENDS = {"x": ("L", "R"), "y": ("P", "A"), "z": ("I", "S")}

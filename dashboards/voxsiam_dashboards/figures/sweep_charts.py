@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 from voxsiam.orchestration.sweeps.ledger import SweepTrial
 from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam_dashboards.figures.importance import Importance
-from voxsiam_dashboards.figures.learning_curves import styled
 from voxsiam_dashboards.figures.palette import ROW_COLOURS
+from voxsiam_dashboards.figures.styled import styled
 from voxsiam_dashboards.store.sweep_results import SweepResults
 
 _DONE, _STOPPED, _BEST = ROW_COLOURS[0], "#9aa5b1", ROW_COLOURS[1]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.figures.overlays import LETTERS, Plane, coloured, pixel_aspect, to_picture
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, organ_title
+from voxsiam_dashboards.figures.palette import ORGAN_COLOURS
 from voxsiam_dashboards.figures.png_address import png_address
 from voxsiam_dashboards.reports.folder_swap import write_folder
 from voxsiam_dashboards.reports.page import render_page

@@ -11,11 +11,10 @@ import plotly.graph_objects as go
 import plotly.offline
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.figures.captions import CAPTIONS
 from voxsiam_dashboards.figures.organ_boxes import missed_by_row
 from voxsiam_dashboards.figures.overlays import draw_overlays
-from voxsiam_dashboards.figures.palette import organ_title
 from voxsiam_dashboards.figures.surfaces import MOST_VIEWS
 from voxsiam_dashboards.reports.folder_swap import write_folder
 from voxsiam_dashboards.reports.page import chart_fragment, render_page, turning_script

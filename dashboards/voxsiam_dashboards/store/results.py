@@ -9,9 +9,9 @@ import pandas as pd
 from mlflow.entities import Run
 
 from voxsiam.errors import UserError, nearest_name
+from voxsiam.orchestration.tracking.reader import RunReader, tags_of
 from voxsiam.training.usage import USAGE_NAMES
 from voxsiam_dashboards.store.run_environment import environment_of, workers_of
-from voxsiam_dashboards.store.run_reader import RunReader, tags_of
 from voxsiam_dashboards.store.trial_files import (
     SCORE_COLUMNS,
     Overlay,

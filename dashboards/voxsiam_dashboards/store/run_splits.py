@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.types import Split
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
-from voxsiam_dashboards.store.run_reader import RunReader
 from voxsiam_dashboards.store.trial_files import read_object
 
 SPLIT_FILE, MANIFEST_FILE = "config/split.json", "manifest.json"

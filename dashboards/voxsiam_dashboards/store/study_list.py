@@ -6,9 +6,9 @@ from typing import Literal
 
 from mlflow.entities import Run
 
-from voxsiam.orchestration.tracking.study_tracker import PROGRESS, WORKER_HOURS
+from voxsiam.orchestration.tracking.names import PROGRESS, WORKER_HOURS
+from voxsiam.orchestration.tracking.reader import RunReader, tags_of
 from voxsiam_dashboards.store.results import one_per_seed
-from voxsiam_dashboards.store.run_reader import RunReader, tags_of
 
 Kind = Literal["study", "sweep"]
 State = Literal["running", "finished", "failed", "stopped"]

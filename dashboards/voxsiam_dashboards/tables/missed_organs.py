@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from voxsiam.types import ORGANS
-from voxsiam_dashboards.figures.palette import organ_title
+from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.tables.text_table import TextTable
 from voxsiam_dashboards.tables.two_rows import ComparedRow
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS, Split
-from voxsiam_dashboards.figures.palette import organ_title
+from voxsiam.types import ORGANS, Split, organ_title
 from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import ReportRow

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from voxsiam.types import ORGANS
-from voxsiam_dashboards.figures.palette import organ_title
+from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.tables.cost_table import cost_table
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.row_comparisons import (

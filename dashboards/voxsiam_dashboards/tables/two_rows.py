@@ -7,8 +7,7 @@ import pandas as pd
 
 from voxsiam.errors import UserError
 from voxsiam.metrics.statistics import LEVEL, PairedComparison, compare_paired, holm
-from voxsiam.types import ORGANS
-from voxsiam_dashboards.figures.palette import organ_title
+from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.tables.patient_scores import patient_means, patients_of
 from voxsiam_dashboards.tables.row_comparisons import between, p_text

@@ -11,7 +11,7 @@ import ray.data
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 from ray.util.annotations import RayDeprecationWarning
 
-from voxsiam.orchestration.runs.pulse import memory_limit
+from voxsiam.orchestration.cluster.memory import memory_limit
 from voxsiam_data.prepared.case_task import OUTCOME, CaseOutcome, CaseRefused, CaseRequest
 
 Work = Callable[[CaseRequest], CaseOutcome]

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_synced
 from voxsiam.errors import UserError
-from voxsiam.training.recipe import fingerprint
+from voxsiam.fingerprint import fingerprint
 from voxsiam.types import NUM_CLASSES, ORGANS, CropBox, Frozen, Shape, Spacing
 from voxsiam.volumes.label_files import LabelFiles
 from voxsiam.volumes.placement import ranges_of

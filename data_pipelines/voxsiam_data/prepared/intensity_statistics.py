@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
-from voxsiam.training.recipe import fingerprint
+from voxsiam.fingerprint import fingerprint
 from voxsiam.types import Frozen
 from voxsiam_data.prepared.prepared_set import PreparedSet
 

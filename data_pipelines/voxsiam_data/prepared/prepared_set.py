@@ -12,7 +12,7 @@ from jaxtyping import Float16, UInt8
 from pydantic import StringConstraints, ValidationError
 
 from voxsiam.errors import UserError, nearest_name
-from voxsiam.training.recipe import fingerprint
+from voxsiam.fingerprint import fingerprint
 from voxsiam.types import CropBox, Frozen, NativeReference, Shape, Spacing, Volume
 from voxsiam.volumes.placement import box_of, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION

@@ -1,12 +1,9 @@
 """Where everything that a run writes is kept."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 
 
@@ -85,9 +82,3 @@ class Workspace:
     def report(self, study_name: str) -> Path:
         """Folder of a study's report."""
         return self.root / "reports" / study_name
-
-
-def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
-    """Replace a JSON file in one step: a reader sees the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(path, json.dumps(content, indent=1))

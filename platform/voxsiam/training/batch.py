@@ -142,3 +142,12 @@ def annotated_classes(volumes: Sequence[Volume]) -> Bool[Tensor, "b k"] | None:
         return None
     shown = [[True, *(organ in volume.annotated for organ in ORGANS)] for volume in volumes]
     return torch.tensor(shown)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a batch is seen; together with the level and the case it names a random stream."""
+
+    seed: int
+    epoch: int
+    step: int

@@ -6,10 +6,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from voxsiam.collective import gather_objects
-from voxsiam.training.batch import Batch
+from voxsiam.training.batch import Batch, Moment
 from voxsiam.training.context import TrainingEndedError
 from voxsiam.training.objective import Outcome
-from voxsiam.training.voxel_draw import Moment
 
 
 class TrainingDivergedError(TrainingEndedError):

@@ -15,6 +15,7 @@ from voxsiam.models.network import evaluating
 from voxsiam.training.augmentation import augment_batch
 from voxsiam.training.batch import (
     CaseLoader,
+    Moment,
     annotated_classes,
     epoch_plan,
     rank_part,
@@ -32,7 +33,6 @@ from voxsiam.training.epoch_record import EpochRecord, gradient_norms, organ_mea
 from voxsiam.training.objective import Objective, run_network
 from voxsiam.training.recipe import OptimiserConfig, Recipe
 from voxsiam.training.usage import EpochUsage
-from voxsiam.training.voxel_draw import Moment
 from voxsiam.types import Split
 
 Records = tuple[dict[str, float], ...]

@@ -8,10 +8,9 @@ import torch
 
 from voxsiam.errors import UserError
 from voxsiam.models.network_config import NetworkConfig
-from voxsiam.training.batch import Batch
+from voxsiam.training.batch import Batch, Moment
 from voxsiam.training.loop import build_objective, build_optimiser
 from voxsiam.training.recipe import Layout, NumericsConfig, Precision, Recipe
-from voxsiam.training.voxel_draw import Moment
 from voxsiam.types import Shape
 
 ROUNDS = 3

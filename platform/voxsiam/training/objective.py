@@ -19,12 +19,12 @@ from voxsiam.losses.partial_labels import merge_unannotated
 from voxsiam.metrics.confusion import dice_per_class
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.global_batch_norm import uncounted
-from voxsiam.training.batch import Batch
+from voxsiam.training.batch import Batch, Moment
 from voxsiam.training.contrastive_relation import ContrastiveRelation
 from voxsiam.training.feature_terms import FeatureTerms
 from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.training.simsiam_relation import SimSiamRelation
-from voxsiam.training.voxel_draw import Moment, VoxelDraw
+from voxsiam.training.voxel_draw import VoxelDraw
 
 FeatureRelation = SimSiamRelation | ContrastiveRelation
 

@@ -4,13 +4,11 @@ A default stands here only where the paper states it or where docs/readings.md n
 Importing it loads no PyTorch.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
+from voxsiam.fingerprint import fingerprint
 from voxsiam.losses.config import DiceConfig, FeatureLossConfig
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.types import Frozen
@@ -122,18 +120,3 @@ class Recipe(Frozen):
         """Return a copy with fields replaced, validated again."""
         unchanged = {name: getattr(self, name) for name in Recipe.model_fields}
         return Recipe.model_validate(unchanged | changes)
-
-
-def fingerprint(value: object) -> str:
-    """Hash any plain JSON value; a value without a stable form raises TypeError."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn nested settings into dotted names, as overrides have them."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        path = f"{prefix}{name}"
-        flat |= flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return flat

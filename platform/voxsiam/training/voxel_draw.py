@@ -12,17 +12,8 @@ from voxsiam.collective import concatenate_over_ranks
 from voxsiam.losses.coarse_labels import cell_purity, coarse_labels, pick
 from voxsiam.losses.config import FeatureLossConfig
 from voxsiam.losses.voxel_sampling import Candidates, draw_voxels, stream_seed, voxel_keys
-from voxsiam.training.batch import Batch
+from voxsiam.training.batch import Batch, Moment
 from voxsiam.types import Shape
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When a batch is seen; together with the level and the case it names a random stream."""
-
-    seed: int
-    epoch: int
-    step: int
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from typer.core import TyperGroup
 
 from voxsiam.errors import UserError, nearest_name
-from voxsiam.training.recipe import fingerprint
+from voxsiam.fingerprint import fingerprint
 from voxsiam_cli.options import is_uri
 
 REMOTE = ("study", "sweep", "train", "data")

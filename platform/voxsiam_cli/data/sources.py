@@ -87,7 +87,7 @@ def choose_source(options: SourceOptions, *, boxes: bool = False) -> "Found":
 
 def record_source(prepared: "PreparedSet", found: "Found", *, is_paper: bool) -> None:
     """Write beside a prepared set which of the paper's cases it holds, where it is the paper's."""
-    from voxsiam_data.sources.layouts.paper import RECORD, write_paper_record
+    from voxsiam_data.prepared.paper_record import RECORD, write_paper_record
 
     if is_paper:
         write_paper_record(prepared, found)

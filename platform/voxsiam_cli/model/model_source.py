@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from voxsiam.errors import UserError
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan
+    from voxsiam.orchestration.runs.trial_plan import TrialPlan
+    from voxsiam.orchestration.studies.ledger import Ledger
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_LISTED = 8

@@ -1,26 +1,36 @@
 """voxsiam study: the paper's tables, one command each."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table as Grid
 
-from voxsiam.errors import UserError, nearest_name
+from voxsiam.errors import UserError
 from voxsiam_cli.console import console, print_json
-from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+from voxsiam_cli.options import (
+    DEFAULT_WORKSPACE,
+    AsJson,
+    Data,
+    DryRun,
+    GpuShare,
+    PresetName,
+    Seeds,
+    Settings,
+    SplitFile,
+    Workers,
+    Workspace,
+    find_preset,
+    find_table,
+    read_choices,
+)
 from voxsiam_cli.study import compare, evidence
-from voxsiam_experiments.presets import PRESETS, Preset
-from voxsiam_experiments.studies import STUDIES, TABLES
-from voxsiam_experiments.table import Table
+from voxsiam_experiments.studies import TABLES
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.studies.ledger import Ledger
     from voxsiam.orchestration.workspace import Workspace as Folder
-    from voxsiam_experiments.plan import Choices
 
-Entry = TypeVar("Entry")
 
 app = typer.Typer(
     help="The paper's tables: run, watch, resume, report, verify, rerun.", no_args_is_help=True
@@ -30,27 +40,6 @@ app.command()(compare.compare)
 app.command()(evidence.rerun)
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
-PresetName = Annotated[str, typer.Option("--preset", help="tiny, mini or paper.")]
-Data = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PREPARED", help="A prepared set: a folder or s3://...; else the preset's phantoms."
-    ),
-]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="DDP workers of a trial.")]
-GpuShare = Annotated[
-    float,
-    typer.Option(min=0.05, max=1.0, help="Part of a GPU that a trial holds: 0.5 puts two on each."),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Override, e.g. optimiser.learning_rate=0.01."),
-]
-SplitFile = Annotated[
-    Path | None, typer.Option("--split", help="Fixed lists, as voxsiam data split writes them.")
-]
-DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]
 StudyId = Annotated[str | None, typer.Option(help="Which one, if there are several; see status.")]
 
 
@@ -157,8 +146,7 @@ def report(
 ) -> None:
     """Write reports/NAME from MLflow: HTML, CSV, Markdown, LaTeX and JSON."""
     from voxsiam.orchestration.workspace import Workspace as Folder
-    from voxsiam_cli.study.session import report_study
-    from voxsiam_cli.study_reports import report_all
+    from voxsiam_cli.study.session import report_all, report_study
 
     folder = Folder(workspace)
     if every and name is None and study_id is None:
@@ -172,45 +160,6 @@ def report(
         )
     table = find_table(name)
     report_study(table, folder, _find_ledger(folder, name, study_id).plan.study_id)
-
-
-def read_choices(
-    seeds: int | None,
-    workers: int | None,
-    gpu_share: float,
-    settings: list[str] | None,
-    split: Path | None,
-) -> "Choices":
-    """Put what a user asks for beyond the preset together; the split's file is read here."""
-    from voxsiam_data.splits.split_file import read_one_split
-    from voxsiam_experiments.plan import Choices
-
-    return Choices(
-        seeds=seeds,
-        workers=workers,
-        gpu_share=gpu_share,
-        overrides=tuple(settings or ()),
-        split=read_one_split(split) if split else None,
-    )
-
-
-def find_table(name: str) -> Table:
-    """Return a study by its name, or say which name was meant."""
-    return find_named("study", name, STUDIES, "voxsiam study")
-
-
-def find_preset(name: str) -> Preset:
-    """Return a preset by its name, or say which name was meant."""
-    return find_named("preset", name, PRESETS, "--preset")
-
-
-def find_named(kind: str, name: str, known: Mapping[str, Entry], where: str) -> Entry:
-    """Return an entry by its name, or say which name was meant."""
-    if name not in known:
-        raise UserError(
-            f"there is no {kind} '{name}'", where=where, fix=nearest_name(name, tuple(known))
-        )
-    return known[name]
 
 
 def _find_ledger(folder: "Folder", name: str, study_id: str | None) -> "Ledger":

@@ -93,7 +93,7 @@ def _ledger(study: str, workspace: Path) -> "Ledger":
 
 
 def _table(study: str) -> "Table":
-    from voxsiam_cli.study.commands import find_table
+    from voxsiam_cli.options import find_table
 
     return find_table(study)
 

@@ -31,7 +31,7 @@ def verify(
     Example: voxsiam study verify table3
     """
     from voxsiam.orchestration.workspace import Workspace as Folder
-    from voxsiam_cli.study.commands import find_table
+    from voxsiam_cli.options import find_table
     from voxsiam_dashboards.evidence.study import reported_study, verify_study
 
     table, folder = find_table(name), Folder(workspace)

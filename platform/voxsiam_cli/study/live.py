@@ -9,7 +9,8 @@ import psutil
 from rich.live import Live
 from rich.table import Table
 
-from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan, TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.training.context import Record
 from voxsiam_cli.console import clock, console, say
 

@@ -11,8 +11,9 @@ from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.node_checks import check_data
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.cluster.training_node import on_training_node
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.studies.job import run_study
-from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, TrialPlan, find_ledgers
+from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, find_ledgers
 from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.store import StoreAwayError, asking, check_store
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
@@ -21,6 +22,7 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.data.prepared import require_prepared
 from voxsiam_cli.study.live import LiveStudy
+from voxsiam_dashboards.reports.index import IndexEntry, write_index
 from voxsiam_dashboards.reports.study import write_report
 from voxsiam_dashboards.store.results import find_study, load_study
 from voxsiam_dashboards.tables.files import side_by_side
@@ -202,3 +204,22 @@ def _print_start_up(live: LiveStudy) -> None:
     if live.gaps_s:
         mean = sum(live.gaps_s) / len(live.gaps_s)
         say(f"between two trials {mean:.1f} s on average", "dim")
+
+
+def report_all(workspace: Workspace) -> None:
+    """Write every study's report and the page that lists them.
+
+    The newest study of a name has its report under that name, older ones under their ids.
+    """
+    entries: list[IndexEntry] = []
+    for plan in (ledger.plan for ledger in find_ledgers(workspace)):
+        if plan.study not in STUDIES:
+            continue
+        taken = plan.study in {entry.folder for entry in entries}
+        folder = workspace.report(plan.study_id if taken else plan.study)
+        uri = workspace.tracking_uri
+        results = load_study(uri, find_study(uri, plan.study_id))
+        report = build_table(STUDIES[plan.study], results)
+        say(f"report:  {write_kept_report(report, folder, workspace)}")
+        entries.append(IndexEntry(report, folder.name))
+    say(f"all:     {write_index(entries, workspace.report('.'))}")

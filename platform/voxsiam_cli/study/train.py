@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
-from voxsiam_cli.study.commands import (
+from voxsiam_cli.options import (
+    DEFAULT_WORKSPACE,
     Data,
     GpuShare,
     PresetName,
@@ -13,6 +13,7 @@ from voxsiam_cli.study.commands import (
     Settings,
     SplitFile,
     Workers,
+    Workspace,
     find_named,
     find_preset,
     read_choices,

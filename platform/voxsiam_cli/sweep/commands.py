@@ -8,8 +8,9 @@ from rich.table import Table as Grid
 
 from voxsiam.errors import UserError
 from voxsiam_cli.console import console, print_json, say
-from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
-from voxsiam_cli.study.commands import (
+from voxsiam_cli.options import (
+    DEFAULT_WORKSPACE,
+    AsJson,
     Data,
     DryRun,
     GpuShare,
@@ -17,6 +18,7 @@ from voxsiam_cli.study.commands import (
     Settings,
     SplitFile,
     Workers,
+    Workspace,
     find_named,
     find_preset,
     read_choices,

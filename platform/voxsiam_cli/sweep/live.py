@@ -3,7 +3,7 @@
 from rich.live import Live
 from rich.table import Table
 
-from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
 from voxsiam.orchestration.sweeps.space import Values
 from voxsiam.training.context import Record

@@ -11,7 +11,8 @@ from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.cluster.training_node import on_training_node
-from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.history import DATABASE
 from voxsiam.orchestration.sweeps.job import run_sweep
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger

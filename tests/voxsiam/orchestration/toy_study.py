@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.studies.ledger import StudyPlan, TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import NativeReference, Split, Volume
 from voxsiam.volumes.preparation_config import PreparationConfig

@@ -13,11 +13,10 @@ from torch.nn.parallel import DistributedDataParallel
 from tests.voxsiam.training.gloo import GlooWorker, run_ranks
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.collective import sum_over_ranks
-from voxsiam.training.batch import Batch, rank_part, read_batches
+from voxsiam.training.batch import Batch, Moment, rank_part, read_batches
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import Training, build_objective, fit
 from voxsiam.training.objective import Objective
-from voxsiam.training.voxel_draw import Moment
 from voxsiam.types import Split
 
 CASES = ("a", "b", "c", "d", "e")

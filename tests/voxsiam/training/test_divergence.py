@@ -10,10 +10,10 @@ from tests.voxsiam.training.gloo import group, run_ranks
 from tests.voxsiam.training.test_distributed import GlooWorker
 from tests.voxsiam.training.toy import make_volume, system
 from voxsiam.models.network_config import NetworkName
+from voxsiam.training.batch import Moment
 from voxsiam.training.checkpoint import CheckpointFolder
 from voxsiam.training.divergence import TrainingDivergedError, require_finite_gradient
 from voxsiam.training.loop import Training, fit
-from voxsiam.training.voxel_draw import Moment
 from voxsiam.types import Split
 
 SPLIT = Split(train=tuple("abcdefgh"), test=("t",))

@@ -28,9 +28,8 @@ from tests.voxsiam.training.random_objectives import (
     random_objective,
 )
 from voxsiam.models.network import NetworkOutput
-from voxsiam.training.batch import Batch, read_batches
+from voxsiam.training.batch import Batch, Moment, read_batches
 from voxsiam.training.loop import build_objective
-from voxsiam.training.voxel_draw import Moment
 
 SHORT, COUNT = 30, 200
 DRAWS, LAST_DIGITS = 8, 4

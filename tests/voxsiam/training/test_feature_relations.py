@@ -8,11 +8,11 @@ from tests import reference
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.losses.config import ContrastiveConfig, SamplingConfig, SimSiamConfig
 from voxsiam.losses.voxel_simsiam import unit_rows
-from voxsiam.training.batch import read_batches
+from voxsiam.training.batch import Moment, read_batches
 from voxsiam.training.contrastive_relation import ContrastiveRelation
 from voxsiam.training.loop import build_objective
 from voxsiam.training.simsiam_relation import SimSiamRelation
-from voxsiam.training.voxel_draw import Moment, VoxelDraw
+from voxsiam.training.voxel_draw import VoxelDraw
 from voxsiam.types import NUM_CLASSES
 
 MOMENT = Moment(0, 1, 2)

@@ -14,10 +14,9 @@ import torch
 from torch import nn
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
-from voxsiam.training.batch import epoch_plan, read_batches
+from voxsiam.training.batch import Moment, epoch_plan, read_batches
 from voxsiam.training.loop import build_objective, build_optimiser
 from voxsiam.training.recipe import METHOD_VERSION, OptimiserConfig
-from voxsiam.training.voxel_draw import Moment
 
 FILE = Path(__file__).with_name("golden_trace.json")
 STEPS = 100

@@ -11,11 +11,11 @@ from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.inference.segment import class_scores
 from voxsiam.losses.config import DiceConfig, FeatureLossConfig
 from voxsiam.losses.partial_labels import merge_unannotated
-from voxsiam.training.batch import read_batches
+from voxsiam.training.batch import Moment, read_batches
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import build_objective, score_cases
 from voxsiam.training.objective import Objective
-from voxsiam.training.voxel_draw import Moment, VoxelDraw
+from voxsiam.training.voxel_draw import VoxelDraw
 from voxsiam.types import ORGANS
 
 ALL_BUT_DUODENUM = ORGANS[:-1]

@@ -5,11 +5,12 @@ from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.inference.small_models import CPU, write_random_model
 from tests.voxsiam.orchestration.toy_study import make_plan
+from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.inference.model_folder import load_model
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.reader import download_model
-from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.model.model_source import find_model
 
 

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from voxsiam.types import ORGANS
-from voxsiam_dashboards.figures.palette import (
-    ERROR_COLOURS,
-    ORGAN_COLOURS,
-    organ_title,
-    row_colour,
-)
+from voxsiam.types import ORGANS, organ_title
+from voxsiam_dashboards.figures.palette import ERROR_COLOURS, ORGAN_COLOURS, row_colour
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 SIGHT = {

@@ -6,7 +6,7 @@ import pytest
 
 from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger
 from voxsiam.errors import UserError
-from voxsiam.orchestration.studies.ledger import TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialState
 from voxsiam.orchestration.sweeps.ledger import Budget, Spent, SweepTrial
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from voxsiam.training.recipe import flatten
+from voxsiam.fingerprint import flatten
 from voxsiam_dashboards.tables.settings import (
     ABSENT,
     PRESENT,

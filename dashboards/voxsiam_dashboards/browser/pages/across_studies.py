@@ -8,10 +8,16 @@ from dash.development.base_component import Component
 from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.choices import choice, choices
-from voxsiam_dashboards.browser.comparison import Sides, comparison, comparison_tables
+from voxsiam_dashboards.browser.comparison import (
+    Sides,
+    comparison,
+    comparison_tables,
+    default_sides,
+    find_side,
+    side_options,
+)
 from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import link, notice
-from voxsiam_dashboards.browser.sides import default_sides, find_side, side_options
 from voxsiam_dashboards.browser.view import View
 from voxsiam_dashboards.store.study_list import StudyEntry
 from voxsiam_dashboards.tables.report_table import ReportTable

@@ -8,13 +8,13 @@ import pandas as pd
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
+from voxsiam.types import organ_title
 from voxsiam_dashboards.browser.address import Address, read_address
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.case_reader import CaseReader
 from voxsiam_dashboards.browser.parts import chart, notice, saves, told
 from voxsiam_dashboards.browser.view import View
 from voxsiam_dashboards.browser.voxel_server import facts_address
-from voxsiam_dashboards.figures.palette import organ_title
 from voxsiam_dashboards.figures.surfaces import MOST_VIEWS, bodies_of, surfaces
 from voxsiam_dashboards.tables.text_table import TextTable
 

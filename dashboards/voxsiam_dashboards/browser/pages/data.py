@@ -7,7 +7,7 @@ from dash import Dash, html
 from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.case_reader import CaseReader
@@ -16,7 +16,7 @@ from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import facts, notice, text_table
 from voxsiam_dashboards.browser.view import View
 from voxsiam_dashboards.figures.montage import MOST_TILES, WIDTH, Tile, tiles_of_runs, tiles_of_set
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, organ_title
+from voxsiam_dashboards.figures.palette import ORGAN_COLOURS
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
 from voxsiam_dashboards.tables.footnotes import data_kind

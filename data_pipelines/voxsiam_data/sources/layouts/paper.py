@@ -1,19 +1,15 @@
 """The paper's 90 cases: 43 of Pancreas-CT and 47 of BTCV, labelled by Zenodo 1169361."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam_data.manifest import Manifest
-from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.sources.found import Found, id_ranges
 from voxsiam_data.sources.layouts import btcv, pancreas_ct, zenodo_labels
 
 NUM_CASES = len(zenodo_labels.PANCREAS_CT.cases) + len(zenodo_labels.BTCV.cases)
-RECORD = "paper.json"
 
 
 @dataclass(frozen=True)
@@ -62,17 +58,6 @@ def find_paper_cases(folders: PaperFolders, *, allow_missing: bool = False) -> F
     count = f"{len(cases)} of the paper's {NUM_CASES} cases"
     manifest = Manifest(cases, _common(folders), name="paper")
     return Found(manifest, (count, *withdrawn, *missing))
-
-
-def write_paper_record(prepared: PreparedSet, found: Found) -> None:
-    """Write beside a prepared set which of the paper's cases it holds, and what is missing."""
-    refused = [f"{case.case_id} could not be prepared" for case in prepared.left_out]
-    record = {
-        "paper_cases": NUM_CASES,
-        "cases": [case.case_id for case in prepared.cases],
-        "missing": [*found.notes[1:], *refused],
-    }
-    write_text_atomically(prepared.root / RECORD, json.dumps(record, indent=1))
 
 
 def _pancreas_ct(folders: PaperFolders) -> Files:

@@ -103,3 +103,8 @@ def _node(of_ray: dict[str, Any]) -> Node:
 def _told(node: Node) -> str:
     gpus = f" and {node.gpus:g} GPUs" if node.gpus else ""
     return f"{node.name} has {node.cpus:g} CPUs{gpus}"
+
+
+def worker_resources(gpu_share: float) -> dict[str, float]:
+    """Return what one worker holds: a CPU, and a GPU or a part of one where it trains on it."""
+    return {"GPU": gpu_share, "CPU": 1.0} if gpu_share else {"CPU": 1.0}

@@ -12,12 +12,13 @@ from pathlib import Path
 import psutil
 import ray
 
+from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.node_checks import check_workspace
 from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
-from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.orchestration.workspace import Workspace
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it for the command of a submitted job."""

@@ -6,8 +6,7 @@ from typing import ParamSpec, TypeVar, cast
 import ray
 from ray.exceptions import RayTaskError
 
-from voxsiam.orchestration.cluster.capacity import Capacity
-from voxsiam.orchestration.trials.worker_group import worker_resources
+from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")

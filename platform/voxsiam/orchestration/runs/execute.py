@@ -9,6 +9,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from voxsiam.collective import gather_objects
+from voxsiam.durable_files import write_json
 from voxsiam.inference.model_description import ModelDescription, TrainedOn
 from voxsiam.inference.model_folder import write_model
 from voxsiam.inference.segment import network_output, probabilities
@@ -24,7 +25,6 @@ from voxsiam.orchestration.runs.result_files import (
     write_predictions,
     write_scores,
 )
-from voxsiam.orchestration.workspace import write_json
 from voxsiam.training.batch import rank_part
 from voxsiam.training.context import TrainContext
 from voxsiam.training.loop import Training, fit

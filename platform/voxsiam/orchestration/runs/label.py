@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from voxsiam.orchestration.studies.ledger import TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.training.context import Record
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from voxsiam.training.recipe import METHOD_VERSION, Recipe, fingerprint
+from voxsiam.fingerprint import fingerprint
+from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import ORGANS, Frozen, Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
+from voxsiam.orchestration.cluster.memory import memory_limit
 from voxsiam.types import Frozen
 
 INTERVAL_S = 1.0
-_CGROUP_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
 
 
 class Pulse(Frozen):
@@ -118,15 +118,6 @@ def read_pulses(folder: Path) -> dict[int, Pulse]:
             pulse = Pulse.model_validate_json(file.read_bytes())
             pulses[pulse.rank] = pulse
     return pulses
-
-
-def memory_limit() -> int:
-    """Return the bytes that processes may hold here: the container's limit, or the machine's."""
-    limits = [psutil.virtual_memory().total]
-    for name in _CGROUP_LIMITS:
-        with suppress(OSError, ValueError):
-            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
-    return min(limits)
 
 
 def _send(file: Path, pulse: Pulse) -> None:

@@ -7,7 +7,8 @@ from ray import tune
 
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.runs.execute import CaseSource
-from voxsiam.orchestration.studies.ledger import Ledger, TrialPlan, TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.trials.trial import PROCESS_DEATHS, TrialJob, trial_config
 from voxsiam.orchestration.trials.tune_bridge import StudyListener, TuneBridge

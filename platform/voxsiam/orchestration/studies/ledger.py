@@ -6,32 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.plan import RunPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import Frozen, Shape
 
-TrialState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted"]
-"""Where a trial stands; `stopped` is the end of one that fell behind the others of a sweep."""
-
 LEDGER_VERSION = 1
-
-
-class TrialPlan(Frozen):
-    """One cell of a table: a row trained from one seed."""
-
-    row: str
-    run: RunPlan
-
-    @property
-    def name(self) -> str:
-        """How people see the trial."""
-        return f"{self.row}, seed {self.run.seed}"
 
 
 class StudyPlan(Frozen):

@@ -6,8 +6,9 @@ from pathlib import Path
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.runs.execute import CaseSource
 from voxsiam.orchestration.runs.manifest import RunManifest
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.studies.job import run_study
-from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, TrialPlan
+from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
 from voxsiam.orchestration.trials.tune_bridge import StudyListener
 from voxsiam.orchestration.workspace import Workspace
 

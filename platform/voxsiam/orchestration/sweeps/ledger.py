@@ -8,11 +8,12 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.sweeps.space import SearchSpace, Value
-from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam.types import Frozen, Shape, Split
 

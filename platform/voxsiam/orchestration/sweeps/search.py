@@ -10,7 +10,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
-from voxsiam.orchestration.studies.ledger import TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
 from voxsiam.orchestration.trials.trial import trial_config

@@ -6,7 +6,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-REPORT_FOLDER = "report"
+from voxsiam.orchestration.tracking.names import REPORT_FOLDER
 
 log = logging.getLogger(__name__)
 

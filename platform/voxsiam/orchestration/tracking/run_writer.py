@@ -9,23 +9,17 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.tracking import MlflowClient
 
+from voxsiam.fingerprint import flatten
 from voxsiam.orchestration.runs.environment import library_versions
 from voxsiam.orchestration.runs.plan import RunData, split_fingerprint
 from voxsiam.orchestration.runs.result_files import TEST_FILES
 from voxsiam.orchestration.runs.source_commit import source_commit
-from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
-from voxsiam.orchestration.tracking.reader import MODEL_FOLDER, SOURCE_TAG, find_run, find_runs
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.tracking.names import INCIDENTS_TAG, MODEL_FOLDER, SOURCE_TAG, STATUS
+from voxsiam.orchestration.tracking.reader import find_run, find_runs
 from voxsiam.orchestration.tracking.tracked_job import TrackedJob
-from voxsiam.orchestration.tracking.trial_note import trial_tags
-from voxsiam.training.recipe import METHOD_VERSION, flatten
+from voxsiam.training.recipe import METHOD_VERSION, Recipe
 
-STATUS = {
-    "finished": "FINISHED",
-    "stopped": "KILLED",
-    "failed": "FAILED",
-    "interrupted": "KILLED",
-}
-INCIDENTS_TAG = "voxsiam.incidents"
 _METRICS_A_CALL = 1000
 
 
@@ -234,3 +228,38 @@ def _source_tags() -> dict[str, str]:
     """Name the commit that the code comes from, where that is known."""
     commit = source_commit()
     return {"mlflow.source.git.commit": commit} if commit else {}
+
+
+def trial_tags(trial: TrialPlan, study: str, preset: str) -> dict[str, str]:
+    """Name what a reader filters by and MLflow's parameters do not hold.
+
+    Args:
+        trial: The trial.
+        study: Name of its study or sweep.
+        preset: tiny, mini or paper.
+    """
+    run = trial.run
+    return {
+        "voxsiam.preset": preset,
+        "voxsiam.data_name": run.data.name,
+        "voxsiam.data_kind": run.data.kind,
+        "voxsiam.method": _method(run.recipe),
+        "voxsiam.train_cases": str(len(run.split.train)),
+        "mlflow.note.content": (
+            f"**{trial.row}**, seed {run.seed} of **{study}** ({preset}): "
+            f"{_what(run.recipe)}, {run.recipe.epochs} epochs on {len(run.split.train)} training "
+            f"cases of {run.data.name} ({run.data.kind}), tested on {len(run.split.test)}."
+        ),
+    }
+
+
+def _method(recipe: Recipe) -> str:
+    """Name the loss on features, or its absence."""
+    return recipe.feature_loss.relation.name if recipe.feature_loss else "none"
+
+
+def _what(recipe: Recipe) -> str:
+    loss, network = recipe.feature_loss, recipe.network.name
+    if loss is None:
+        return f"{network} without a feature loss"
+    return f"{network} with {loss.relation.name} on {loss.layers} layers, weight {loss.weight:g}"

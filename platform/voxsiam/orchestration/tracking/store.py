@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.tracking.reader import EXPERIMENT
+from voxsiam.orchestration.tracking.names import EXPERIMENT
 from voxsiam.orchestration.workspace import Workspace
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)

@@ -14,7 +14,8 @@ from typing import Any
 from mlflow.exceptions import MlflowException, RestException
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.tracking.names import PROGRESS, WORKER_HOURS
 from voxsiam.orchestration.tracking.outbox import Event, outbox_of
 from voxsiam.orchestration.tracking.run_writer import RunWriter, metrics
 from voxsiam.orchestration.tracking.store import (
@@ -31,11 +32,6 @@ LEAST_PAUSE_S, PAUSE_FACTOR = 5.0, 10.0
 """After a try that failed, the next one waits this long, or this many times as long as it took:
 a server that swallows calls costs a tenth of the time at most."""
 
-PROGRESS: Mapping[str, TrialState] = {"trials/finished": "finished", "trials/failed": "failed"}
-"""Figures of the parent run: how many of its trials have ended so."""
-
-WORKER_HOURS = "hours/trainings"
-"""Figure of the parent run: time of its finished trials times workers, wherever they ran."""
 
 log = logging.getLogger(__name__)
 

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.sweeps.ledger import SweepLedger, SweepTrial
+from voxsiam.orchestration.tracking.names import TRIALS_FILE
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_sweep
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
-
-TRIALS_FILE = "sweep/trials.json"
 
 
 class SweepTracker:

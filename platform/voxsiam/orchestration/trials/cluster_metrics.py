@@ -6,7 +6,7 @@ from ray.util.metrics import Gauge
 
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
 from voxsiam.orchestration.runs.label import RunLabel
-from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.training.batch import epoch_plan
 from voxsiam.training.context import Record
 from voxsiam.training.usage import DEVICE_MB, SECONDS

@@ -22,7 +22,7 @@ from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import RunLabel, epoch_line, labelled_log
 from voxsiam.orchestration.runs.pulse import PulseSender
-from voxsiam.orchestration.studies.ledger import TrialPlan
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.trials.worker import Stamp
 from voxsiam.orchestration.trials.worker_group import (
     Attempt,

@@ -8,7 +8,7 @@ from ray.tune.experiment import Trial
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
-from voxsiam.orchestration.studies.ledger import TrialPlan, TrialState
+from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.trials.rank_faults import describe_death
 from voxsiam.orchestration.trials.worker import PLACEMENT_GROUP_KEY, RUN_INDEX
 from voxsiam.training.context import Record

@@ -11,6 +11,7 @@ from ray.train.v2.api.callback import RayTrainCallback
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.capacity import worker_resources
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan
 from voxsiam.orchestration.runs.incidents import IncidentReader
 from voxsiam.orchestration.runs.label import RunLabel
@@ -159,8 +160,3 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
         raise WorkersFailedError(told[-1] if told else str(error)) from error
     if plan.end_file.exists():
         raise TrainingEndedError(plan.end_file.read_text())
-
-
-def worker_resources(gpu_share: float) -> dict[str, float]:
-    """Return what one worker holds: a CPU, and a GPU or a part of one where it trains on it."""
-    return {"GPU": gpu_share, "CPU": 1.0} if gpu_share else {"CPU": 1.0}

@@ -4,9 +4,10 @@ import sys
 import psutil
 import pytest
 
+from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.ray_instance import _end_leftovers, _is_running
-from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.orchestration.workspace import Workspace
 
 
 @pytest.fixture

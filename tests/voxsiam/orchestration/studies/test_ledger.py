@@ -4,10 +4,11 @@ import multiprocessing
 import pytest
 
 from tests.voxsiam.orchestration.toy_study import make_plan, make_run
+from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.plan import run_identity
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
-from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import Split
 
 

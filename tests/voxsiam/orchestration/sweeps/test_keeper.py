@@ -1,10 +1,10 @@
 import pytest
 
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
+from voxsiam.durable_files import write_json
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.keeper import SweepKeeper
 from voxsiam.orchestration.sweeps.search import SweepSearch
-from voxsiam.orchestration.workspace import write_json
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ import pytest
 
 from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger, make_sweep
 from tests.voxsiam.training.toy import make_recipe
+from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.sweeps import ledger as sweep_ledger
 from voxsiam.orchestration.sweeps.history import DATABASE, SearchHistory
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.sweeps.search import early_stopping
 from voxsiam.orchestration.sweeps.space import Setting
-from voxsiam.orchestration.workspace import Workspace, write_json
+from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
 
 POINT = {"lambda": 2.0, "layers": 1}

@@ -11,8 +11,9 @@ from ray.train.v2._internal.exceptions import (
     WorkerHealthCheckTimeoutError,
 )
 
+from voxsiam.orchestration.cluster.memory import memory_limit
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
-from voxsiam.orchestration.runs.pulse import Pulse, PulseSender, memory_limit, read_pulses
+from voxsiam.orchestration.runs.pulse import Pulse, PulseSender, read_pulses
 from voxsiam.orchestration.trials.rank_faults import describe_death, describe_faults
 
 NOW = 1000.0

@@ -1,0 +1,28 @@
+"""What MLflow is asked by: names of the experiment, of tags, figures and files of runs."""
+
+from collections.abc import Mapping
+
+from voxsiam.orchestration.runs.trial_plan import TrialState
+
+EXPERIMENT = "voxsiam"
+MODEL_FOLDER, MODEL_FILES = "model", ("model.json", "model.safetensors")
+
+SOURCE_TAG = "voxsiam.source_run"
+"""Of a run whose training belongs to another study: MLflow's name of the run that has it."""
+
+PROGRESS: Mapping[str, TrialState] = {"trials/finished": "finished", "trials/failed": "failed"}
+"""Figures of the parent run: how many of its trials have ended so."""
+
+WORKER_HOURS = "hours/trainings"
+"""Figure of the parent run: time of its finished trials times workers, wherever they ran."""
+
+STATUS = {
+    "finished": "FINISHED",
+    "stopped": "KILLED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+}
+
+INCIDENTS_TAG = "voxsiam.incidents"
+TRIALS_FILE = "sweep/trials.json"
+REPORT_FOLDER = "report"
