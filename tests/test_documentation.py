@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from rich.markdown import MarkdownIt
+from markdown_it import MarkdownIt
 
 from tests.test_architecture import COMMANDS, ROOT, SOURCE_ROOTS, tracked
 

@@ -1,6 +1,6 @@
 """How long a large case takes to open in the browser, and to scroll through.
 
-Run: python platform/benchmarks/case_viewer.py --steps 100
+Run: .venv/bin/python platform/benchmarks/case_viewer.py --steps 100
 Makes a case of 512x512x200 voxels with the predictions of two rows, serves it on loopback, opens it
 in Chromium with both rows and the ground truth shown, and scrolls through each plane. Opening is
 timed from the request of the page to the first drawn slice and to the last overlay; a step is the
@@ -49,7 +49,7 @@ STEPS = """
     viewer.at[along] = (viewer.at[along] + 1) % viewer.facts.shape[along];
     const start = performance.now();
     viewer.draw();
-    viewer.tell();
+    viewer.controls.tell();
     // Reading a pixel waits until the canvas has really been drawn.
     viewer.planes.forEach((each) => each.canvas.getContext("2d").getImageData(0, 0, 1, 1));
     took.push(performance.now() - start);

@@ -1,8 +1,9 @@
 """The feature loss by class sums against the sum over all pairs of Eq. 4.
 
-Run: .venv/bin/python platform/benchmarks/feature_loss.py
+Run: .venv/bin/python platform/benchmarks/feature_loss.py [--voxels 32768] [--rounds 5]
 """
 
+import argparse
 import statistics
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 from voxsiam.losses.voxel_simsiam import class_weights, voxel_simsiam_loss
 
-VOXELS, DIMENSIONS, CLASSES, ROUNDS = 32_768, 256, 9, 5
+DIMENSIONS, CLASSES = 256, 9
 
 
 def pairwise_loss(p: Tensor, z: Tensor, classes: Tensor) -> Tensor:
@@ -37,7 +38,11 @@ def inputs(voxels: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def main() -> None:
     """Compare value, gradient and time; then double the voxels to see that time doubles."""
-    p, z, classes = inputs(VOXELS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--voxels", type=int, default=32_768)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    p, z, classes = inputs(asked.voxels)
     (theirs,) = torch.autograd.grad(pairwise_loss(p, z, classes), p)
     (ours,) = torch.autograd.grad(voxel_simsiam_loss(p, z, classes, CLASSES), p)
     difference = (pairwise_loss(p, z, classes) - voxel_simsiam_loss(p, z, classes, CLASSES)).abs()
@@ -45,16 +50,16 @@ def main() -> None:
     times = time_in_turn(
         lambda: pairwise_loss(p, z, classes).backward(),
         lambda: voxel_simsiam_loss(p, z, classes, CLASSES).backward(),
-        ROUNDS,
+        asked.rounds,
     )
-    show(f"feature loss, {VOXELS} x {DIMENSIONS}, forward and backward", times)
-    for voxels in (VOXELS, 2 * VOXELS, 4 * VOXELS, 8 * VOXELS):
+    show(f"feature loss, {asked.voxels} x {DIMENSIONS}, forward and backward", times)
+    for voxels in (asked.voxels * factor for factor in (1, 2, 4, 8)):
         p, z, classes = inputs(voxels)
 
         def step(p: Tensor = p, z: Tensor = z, classes: Tensor = classes) -> None:
             voxel_simsiam_loss(p, z, classes, CLASSES).backward()
 
-        seconds = statistics.median(t for _, t in time_in_turn(lambda: None, step, ROUNDS))
+        seconds = statistics.median(t for _, t in time_in_turn(lambda: None, step, asked.rounds))
         print(
             f"  {voxels:7d} voxels: {seconds * 1e3:7.1f} ms, {seconds / voxels * 1e9:.0f} ns each"
         )

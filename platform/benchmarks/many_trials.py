@@ -1,6 +1,6 @@
 """Trials that sleep instead of training: what scheduling, ledger and tracking cost on the driver.
 
-Run: python platform/benchmarks/many_trials.py --trials 1000 --slots 64 --seconds 20
+Run: .venv/bin/python platform/benchmarks/many_trials.py --trials 1000 --slots 64 --seconds 20
 Each trial holds one of so many tokens of one raylet, reports five epochs and leaves a result, as a
 training does; the study's own bridge, ledger and MLflow tracker hear of it.
 """

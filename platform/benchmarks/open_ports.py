@@ -1,7 +1,7 @@
 """An unauthenticated request to every port that we open, and its answer.
 
-Run: python -m benchmarks.open_ports              (Ray as we start it, and `voxsiam ui`)
-     python -m benchmarks.open_ports --as-ray-does   (Ray as it starts itself, to compare)
+Run: .venv/bin/python platform/benchmarks/open_ports.py    (Ray as we start it, and `voxsiam ui`)
+     .venv/bin/python platform/benchmarks/open_ports.py --as-ray-does   (as it starts itself)
 
 The result stands in docs/security.md. As root it works everywhere; else where nobody else runs Ray.
 """

@@ -1,6 +1,6 @@
 """Preparation of one 512x512x129 CT with its label map, against the same chain of MONAI transforms.
 
-Run: .venv/bin/python platform/benchmarks/prepare.py
+Run: .venv/bin/python platform/benchmarks/prepare.py [--rounds 7]
 
 Both read two compressed NIfTI files, orient, window, stretch to 128x128x64 and leave two arrays.
 Times are core-seconds: what all threads of the process used, and the two take turns. Memory is the
@@ -8,6 +8,7 @@ most that a process of its own held above what it held before it began, in volum
 is stored, int16.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,6 @@ from voxsiam.volumes.resampling import resample_linear, resample_nearest
 from voxsiam_data.phantom.case import make_phantom
 
 NATIVE_DHW: Shape = (129, 512, 512)
-ROUNDS = 7
 Side = Callable[[Path], None]
 
 
@@ -93,8 +93,8 @@ def held(name: str, folder: Path) -> None:
 SIDES: dict[str, Side] = {"MONAI": by_monai, "ours": by_us}
 
 
-def main() -> None:
-    """Measure core-seconds in turn, then memory."""
+def compare(rounds: int) -> None:
+    """Measure core-seconds in turn, then memory, each side in a process of its own."""
     volume = 2 * np.prod(NATIVE_DHW)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -102,17 +102,26 @@ def main() -> None:
         for side in SIDES.values():
             side(folder)
         times = [
-            (core_seconds(by_monai, folder), core_seconds(by_us, folder)) for _ in range(ROUNDS)
+            (core_seconds(by_monai, folder), core_seconds(by_us, folder)) for _ in range(rounds)
         ]
         show("prepare, core-seconds a volume", times)
         for side in SIDES:
-            command = [sys.executable, __file__, side, name]
+            command = [sys.executable, __file__, "--held", side, name]
             found = subprocess.run(command, check=True, capture_output=True, text=True)
             print(f"{side}: {int(found.stdout.split()[-1]) / volume:.2f} volumes of memory")
 
 
-if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        held(sys.argv[1], Path(sys.argv[2]))
+def main() -> None:
+    """Compare, or tell what one side holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--held", nargs=2, metavar=("SIDE", "FOLDER"), help="memory of one side")
+    asked = parser.parse_args()
+    if asked.held:
+        held(asked.held[0], Path(asked.held[1]))
     else:
-        main()
+        compare(asked.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ from voxsiam.training.loop import build_objective, build_optimiser
 from voxsiam.training.recipe import NumericsConfig, Recipe
 
 WIDTH, GRID, CASES, CLASSES = 16, (64, 64, 32), 4, 9
-VOLUMES, STEPS = 12, 100
+VOLUMES = 12
 OURS = NumericsConfig(autocast="bfloat16", memory_format="channels_last")
 
 Step = Callable[[Tensor, Tensor], float]
@@ -118,7 +118,7 @@ def serve(connection: Connection, folder: str, name: str) -> None:
     sys.path.append(folder)
     step = {"reference": reference_step, "ours": our_step}[name]()
     images, labels = batch(0, [blobs(seed) for seed in range(VOLUMES)])
-    while connection.recv():
+    while connection.recv():  # until it is told to end
         start = time.perf_counter()
         step(images, labels)
         connection.send(time.perf_counter() - start)
@@ -128,32 +128,38 @@ def compare_times(folder: str, rounds: int) -> None:
     """Let the two take turns, each in its own process, and print the ratio."""
     context = get_context("spawn")
     ends = []
+    sides = []
     for name in ("reference", "ours"):
         end, other = context.Pipe()
-        context.Process(target=serve, args=(other, folder, name), daemon=True).start()
+        side = context.Process(target=serve, args=(other, folder, name), daemon=True)
+        side.start()
+        sides.append(side)
         ends.append(end)
     times = []
     for _ in range(2 + rounds):
         for end in ends:
             end.send(True)
             times.append(end.recv())
+    for end, side in zip(ends, sides, strict=True):
+        end.send(False)
+        side.join()
     pairs = list(zip(times[4::2], times[5::2], strict=True))
     show(f"training step, width {WIDTH}, {OURS.autocast} {OURS.memory_format}", pairs)
 
 
-def compare_curves() -> None:
+def compare_curves(steps: int) -> None:
     """Train both from the same weights on the same batches and print where the losses part."""
     volumes = [blobs(seed) for seed in range(VOLUMES)]
     reference, ours = reference_step(), our_step()
     differences = []
-    for number in range(STEPS):
+    for number in range(steps):
         theirs, own = (step(*batch(number, volumes)) for step in (reference, ours))
         differences.append(abs(own / theirs - 1))
         if number % 10 in (0, 9):
             print(f"step {number + 1:3d}: reference {theirs:.4f}, ours {own:.4f}")
-    mean = sum(differences) / STEPS
+    mean = sum(differences) / steps
     largest = max(differences)
-    print(f"loss over {STEPS} steps: apart by {mean:.2%} on average, {largest:.2%} at most")
+    print(f"loss over {steps} steps: apart by {mean:.2%} on average, {largest:.2%} at most")
 
 
 def main() -> None:
@@ -162,10 +168,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where pytorch3dunet is installed")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--curves", action="store_true")
+    parser.add_argument("--steps", type=int, default=100, help="of the curves")
     arguments = parser.parse_args()
     sys.path.append(str(arguments.folder))
     if arguments.curves:
-        compare_curves()
+        compare_curves(arguments.steps)
     else:
         compare_times(str(arguments.folder), arguments.rounds)
 

@@ -1,6 +1,6 @@
 """Prepared volumes into a training worker, against PyTorch's loader with two workers.
 
-Run: .venv/bin/python platform/benchmarks/stream.py
+Run: .venv/bin/python platform/benchmarks/stream.py [--cases 48] [--rounds 3]
 
 Volumes of 128x128x64 as they lie in a prepared set (float16 and uint8), batches of 4 of float32 and
 uint8 tensors in the same order. Ours run inside a Ray Train worker: `shared` takes them from the
@@ -44,7 +44,7 @@ from voxsiam_data.prepared.prepared_set import (
 )
 from voxsiam_data.prepared.stream import SharedVolumes, StreamedVolumes, share_volumes
 
-ROUNDS, EPOCHS = 3, 6
+EPOCHS = 6
 BATCH, LOADER_PROCESSES = 4, 2
 
 Volumes = SharedVolumes | StreamedVolumes
@@ -148,7 +148,7 @@ def in_worker(config: dict[str, Any]) -> None:
     }
     rounds = [
         {name: measure(source, len(prepared.cases)) for name, source in sources.items()}
-        for _ in range(ROUNDS)
+        for _ in range(config["rounds"])
     ]
     Path(config["results"]).write_text(json.dumps(rounds))
 
@@ -157,15 +157,20 @@ def main() -> None:
     """Write a set, read it three ways, print rates and ratios."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--cases", type=int, default=48)
-    cases = options.parse_args().cases
+    options.add_argument("--rounds", type=int, default=3)
+    asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.json"
-        prepared = write_set(Path(folder) / "set", cases)
+        prepared = write_set(Path(folder) / "set", asked.cases)
         with ray_instance(Workspace(Path(folder) / "workspace")):
             volumes = {"shared": share_volumes(prepared), "streamed": StreamedVolumes(prepared)}
             TorchTrainer(
                 in_worker,
-                train_loop_config={"volumes": volumes, "results": str(results)},
+                train_loop_config={
+                    "volumes": volumes,
+                    "results": str(results),
+                    "rounds": asked.rounds,
+                },
                 scaling_config=ScalingConfig(num_workers=1),
                 run_config=RunConfig(name="stream", storage_path=folder),
             ).fit()

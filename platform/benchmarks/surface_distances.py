@@ -1,12 +1,13 @@
 """HD95 and ASSD of eight organs against MONAI 1.6.1, on the training grid and on the scan's own.
 
-Run: .venv/bin/python platform/benchmarks/surface_distances.py
+Run: .venv/bin/python platform/benchmarks/surface_distances.py [--rounds 15] [--scan-rounds 3]
 
 MONAI takes HD95 as the larger of the two directed percentiles and its symmetric mean over the
 pooled set; ours are medpy's. Values are compared in MONAI's definitions, from our directed sets,
 and in medpy's, from MONAI's directed sets. MONAI gets its one-hot tensors for nothing.
 """
 
+import argparse
 import gc
 import statistics
 import warnings
@@ -33,7 +34,6 @@ GRID_DHW: Shape = (64, 128, 128)
 NATIVE_DHW: Shape = (129, 512, 512)
 EXTENT_MM = (260.0, 340.0, 340.0)
 ERROR_MM = 5.0
-ROUNDS = 15
 
 Labels = UInt8[np.ndarray, "d h w"]
 
@@ -138,6 +138,10 @@ def compare(name: str, pair: tuple[Labels, Labels], rounds: int) -> None:
 
 def main() -> None:
     """Compare on both grids, then time what a case of a study costs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15, help="on the training grid")
+    parser.add_argument("--scan-rounds", type=int, default=3, help="on the scan's own")
+    asked = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning, module="monai")
     # A second thread gains MONAI nothing here, and on a busy machine both wait for each other.
     torch.set_num_threads(1)
@@ -150,8 +154,8 @@ def main() -> None:
         shape: (wrong_by(reference, spacing_of(shape)), reference)
         for shape, reference in references.items()
     }
-    compare("training grid", pairs[GRID_DHW], ROUNDS)
-    compare("scan", pairs[NATIVE_DHW], 3)
+    compare("training grid", pairs[GRID_DHW], asked.rounds)
+    compare("scan", pairs[NATIVE_DHW], asked.scan_rounds)
     native = NativePair(*pairs[NATIVE_DHW], spacing_of(NATIVE_DHW))
     times = time_in_turn(
         lambda: score_native("a", native),

@@ -1,24 +1,12 @@
 """F8: with an object store below the size of the data, volumes come on, late perhaps, and right."""
 
 import json
-import subprocess
 
 import pytest
 
+from tests.own_host import on_a_host_of_its_own
+
 LONGEST_WAIT_S = 120
-# Two Ray instances on one host get into each other's way: this one has a host of its own, where
-# the kernel lets users make one.
-MOUNTS = (
-    "ip link set lo up 2>/dev/null || ifconfig lo up; mkdir -p /tmp/ray; "
-    'mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs tmpfs /tmp/ray; exec "$@"'
-)
-ALONE = ["unshare", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
-
-
-def on_a_host_of_its_own():
-    words = [*ALONE, "sh", "-c", MOUNTS, "host"]
-    tried = subprocess.run([*words, "true"], check=False, capture_output=True)
-    return words if tried.returncode == 0 else []
 
 
 @pytest.mark.slow

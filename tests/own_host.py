@@ -1,0 +1,16 @@
+"""A host of its own for a program that starts a Ray instance: two on one host hang each other."""
+
+import subprocess
+
+MOUNTS = (
+    "ip link set lo up 2>/dev/null || ifconfig lo up; mkdir -p /tmp/ray; "
+    'mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs tmpfs /tmp/ray; exec "$@"'
+)
+ALONE = ["unshare", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
+
+
+def on_a_host_of_its_own():
+    """Return the words that stand before the program's; none where the kernel lets no user."""
+    words = [*ALONE, "sh", "-c", MOUNTS, "host"]
+    tried = subprocess.run([*words, "true"], check=False, capture_output=True)
+    return words if tried.returncode == 0 else []
