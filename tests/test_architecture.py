@@ -90,13 +90,14 @@ COMMANDS = {
     "": {"--debug", "--help"},
     "data describe": {"--json"},
     "data phantom": {"--anatomy", "--cases", "--output", "--seed"},
-    "data check": {"--json", "--output", "--protocol"},
+    "data check": {"--geometry", "--json", "--output", "--protocol"},
     "data fetch": {"--output"},
     "data publish": set(),
     "data prepare": {
         "--allow-missing",
         "--btcv",
         "--checks",
+        "--geometry",
         "--grid",
         "--leave-out-refused",
         "--output",
@@ -124,6 +125,7 @@ COMMANDS = {
     "demo": {"--workspace"},
     "doctor": {"--json", "--workspace"},
     "evaluate": {
+        "--geometry",
         "--grid",
         "--json",
         "--missed-distance",
@@ -141,6 +143,7 @@ COMMANDS = {
     "models": {"--json"},
     "predict": {
         "--device",
+        "--geometry",
         "--input",
         "--model",
         "--output",

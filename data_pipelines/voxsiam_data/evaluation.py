@@ -9,16 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.types import ORGANS, Shape
-from voxsiam.volumes.geometry_check import MAX_DRIFT_VOXELS, corner_drift_voxels
+from voxsiam.volumes.geometry_check import (
+    MAX_DRIFT_VOXELS,
+    corner_drift_voxels,
+    in_patient_axes,
+)
 from voxsiam.volumes.nifti import Scan, read_nifti
-from voxsiam.volumes.orientation import AxisOrder, axis_order, spacing_dhw, to_canonical
+from voxsiam.volumes.nifti_geometry import Form
+from voxsiam.volumes.orientation import axis_order, spacing_dhw
 from voxsiam.volumes.resampling import resample_nearest
 from voxsiam_data.labels.protocols import LabelProtocol, organ_labels
 
@@ -45,12 +50,27 @@ class Comparison:
         reference: What the values of the references mean.
         rules: Organs that both can hold, and what a missed one costs.
         grid_dhw: Score on this grid too, both maps stretched to it; None for no such grid.
+        geometry: The form of the headers to believe, where somebody has said so.
     """
 
     prediction: LabelProtocol
     reference: LabelProtocol
     rules: ScoringRules
     grid_dhw: Shape | None = None
+    geometry: Form | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came out of a comparison.
+
+    Attributes:
+        scores: In the order of the pairs.
+        notes: By case: what was odd about its files, and what was made of it.
+    """
+
+    scores: list[OrganScore]
+    notes: dict[str, tuple[str, ...]]
 
 
 def comparable_organs(
@@ -107,14 +127,14 @@ def score_pairs(
     comparison: Comparison,
     on_case: Callable[[int, int], None] | None = None,
     threads: int = 2,
-) -> list[OrganScore]:
-    """Score every pair; the scores stand in the order of the pairs.
+) -> Scored:
+    """Score every pair.
 
     Raises:
         UserError: A file is unusable, two files do not lie on one grid, or no reference holds
             any of the organs.
     """
-    found: dict[str, list[OrganScore]] = {}
+    found: dict[str, tuple[list[OrganScore], tuple[str, ...]]] = {}
     with ThreadPoolExecutor(threads) as pool:
         jobs = {pool.submit(score_pair, pair, comparison): pair.case_id for pair in pairs}
         try:
@@ -125,19 +145,22 @@ def score_pairs(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    scores = [score for pair in pairs for score in found[pair.case_id]]
+    scores = [score for pair in pairs for score in found[pair.case_id][0]]
     if not any(score.reference_voxels_native for score in scores):
         raise UserError(
             "None of the references holds any of the organs.",
             where=str(pairs[0].reference.parent),
             fix=f"check --protocol: the values were read as '{comparison.reference.name}'",
         )
-    return scores
+    return Scored(scores, {p.case_id: found[p.case_id][1] for p in pairs if found[p.case_id][1]})
 
 
-def score_pair(pair: LabelPair, comparison: Comparison) -> list[OrganScore]:
-    """Read, check and score one case."""
-    prediction, reference = read_nifti(pair.prediction), read_nifti(pair.reference)
+def score_pair(pair: LabelPair, comparison: Comparison) -> tuple[list[OrganScore], tuple[str, ...]]:
+    """Read, check and score one case; say what was odd about its files."""
+    prediction, reference = (
+        read_nifti(path, geometry=comparison.geometry) for path in (pair.prediction, pair.reference)
+    )
+    notes = _notes(prediction, reference)
     _check_same_place(prediction, reference)
     native = NativePair(
         organ_labels(prediction, comparison.prediction),
@@ -145,8 +168,21 @@ def score_pair(pair: LabelPair, comparison: Comparison) -> list[OrganScore]:
         spacing_dhw(reference.affine, axis_order(reference.affine)),
     )
     if comparison.grid_dhw is None:
-        return score_native(pair.case_id, native, comparison.rules)
-    return _score_with_grid(pair.case_id, native, comparison.grid_dhw, comparison.rules)
+        return score_native(pair.case_id, native, comparison.rules), notes
+    scores = _score_with_grid(pair.case_id, native, comparison.grid_dhw, comparison.rules)
+    return scores, notes
+
+
+def _notes(prediction: Scan, reference: Scan) -> tuple[str, ...]:
+    """Say once what is odd about both files, else about which one."""
+    common = [note for note in prediction.notes if note in reference.notes]
+    alone = [
+        f"{side}: {note}"
+        for side, scan in (("prediction", prediction), ("reference", reference))
+        for note in scan.notes
+        if note not in common
+    ]
+    return (*common, *alone)
 
 
 def _score_with_grid(
@@ -218,7 +254,7 @@ def _stem(path: Path) -> str:
 
 def _check_same_place(prediction: Scan, reference: Scan) -> None:
     """Refuse two maps that do not cover the same voxels of the patient, whatever their axes."""
-    ours, theirs = _canonical(prediction), _canonical(reference)
+    ours, theirs = in_patient_axes(prediction), in_patient_axes(reference)
     if ours.array.shape != theirs.array.shape:
         raise UserError(
             f"The prediction has {_size(ours)} voxels, its reference {_size(theirs)} (d h w).",
@@ -232,23 +268,6 @@ def _check_same_place(prediction: Scan, reference: Scan) -> None:
             where=f"{prediction.path} against {reference.path}",
             fix="give both the affine of their CT if the arrays do match, else resample one",
         )
-
-
-def _canonical(scan: Scan) -> Scan:
-    order = axis_order(scan.affine)
-    return Scan(scan.path, to_canonical(scan.array, order), _canonical_affine(scan, order))
-
-
-def _canonical_affine(scan: Scan, order: AxisOrder) -> Float64[np.ndarray, "4 4"]:
-    """Map d h w indices to mm: the file's affine with its columns reordered and turned round."""
-    affine = np.eye(4)
-    affine[:3, 3] = scan.affine[:3, 3]
-    for axis, (file_axis, flipped) in enumerate(zip(order.file_axis, order.flipped, strict=True)):
-        step = scan.affine[:3, file_axis]
-        affine[:3, axis] = -step if flipped else step
-        if flipped:
-            affine[:3, 3] += step * (scan.array.shape[file_axis] - 1)
-    return affine
 
 
 def _size(scan: Scan) -> str:

@@ -1,13 +1,14 @@
 """A data set as found: one case a row, before anything is read."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox
 from voxsiam.volumes.label_files import LabelFiles
+from voxsiam.volumes.nifti_geometry import Form
 
 DataKind = Literal["real", "semi-synthetic", "phantom"]
 """Real scans; appearance painted on real anatomy; nothing of a patient."""
@@ -26,6 +27,7 @@ class Case:
         source: Data set or hospital; splits are stratified by it.
         crop_box: Half-open voxel ranges along the axes of the image file, counted from 0: the
             part that `crop="box"` keeps. None keeps the whole scan.
+        geometry: Which form of its NIfTI headers is right, where somebody has said so.
     """
 
     case_id: str
@@ -34,6 +36,7 @@ class Case:
     label: LabelFiles
     source: str
     crop_box: CropBox | None = None
+    geometry: Form | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class Manifest:
     def title(self) -> str:
         """What people call it."""
         return self.name or self.root.resolve().name
+
+    def with_geometry(self, geometry: Form | None) -> "Manifest":
+        """Return the same cases, read by this form of their headers."""
+        return replace(self, cases=tuple(replace(case, geometry=geometry) for case in self.cases))
 
     def __post_init__(self) -> None:
         if not self.cases:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 
 import typer
 
@@ -13,6 +13,7 @@ from voxsiam_experiments.studies import STUDIES
 from voxsiam_experiments.table import Table
 
 if TYPE_CHECKING:
+    from voxsiam.volumes.nifti_geometry import Form
     from voxsiam_experiments.plan import Choices
 
 Entry = TypeVar("Entry")
@@ -42,6 +43,12 @@ Settings = Annotated[
 SplitFile = Annotated[
     Path | None, typer.Option("--split", help="Fixed lists, as voxsiam data split writes them.")
 ]
+GeometryForm = Annotated[
+    str | None,
+    typer.Option(
+        "--geometry", help="Which of a NIfTI header's two forms is right: sform or qform."
+    ),
+]
 DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]
 
 
@@ -63,6 +70,14 @@ def parse_grid(text: str) -> Shape:
 def is_uri(place: str) -> bool:
     """Tell an address such as s3://bucket/prepared from a folder."""
     return "://" in place
+
+
+def find_geometry(name: str | None) -> "Form | None":
+    """Return the form of a header by its name, or say which name was meant."""
+    from voxsiam.volumes.nifti_geometry import Form
+
+    forms = {form: form for form in get_args(Form)}
+    return None if name is None else find_named("form", name, forms, "--geometry")
 
 
 def read_choices(

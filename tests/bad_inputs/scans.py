@@ -107,9 +107,15 @@ BOMBS = (
 )  # fmt: skip
 """Tried under a limit of memory as well."""
 
+STALE = (SFORM_ROWS, "<12f", 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+SPACINGS = (0.0, -1.0, math.nan, math.inf, 1e-6, 1e6)
+
 ROWS = (
-    *(Row("B1", f"spacing {value:g} mm", header((PIXDIM + 8, "<f", value)), words="mm")
-      for value in (0.0, -1.0, math.nan, math.inf, 1e-6, 1e6)),
+    *(Row("B1", f"spacing {value:g} mm where it counts (qform)",
+          header((PIXDIM + 8, "<f", value), (QFORM, "<2h", 1, 0)), words="mm")
+      for value in SPACINGS),
+    *(Row("B1", f"pixdim {value:g} mm beside a sform", header((PIXDIM + 8, "<f", value)), "noted",
+          "no spacing, and is not used") for value in SPACINGS),
     Row("B1", "spacing of 1e6 mm in the affine", header((SFORM_ROWS, "<f", 1e6)), words="mm"),
     Row("B2", "affine singular", header((SFORM_ROWS, "<3f", 0.7, 0.7, 0.7)), words="right angles"),
     Row("B2", "affine NaN", header((SFORM_ROWS + 12, "<f", math.nan)), words="not numbers"),
@@ -128,7 +134,11 @@ ROWS = (
         header((QFORM, "<h", 1), (SFORM_ROWS + 12, "<f", 10.0)), "noted",
         "20 mm apart: the sform counts"),
     Row("B3", "a qform that is no rotation", header((QFORM, "<h", 1), (256, "<3f", 1, 1, 1)),
-        words="geometry is broken"),
+        words="qform makes no sense"),
+    Row("B3", "a sform that a resampling left behind", header((QFORM, "<h", 1), STALE),
+        words=r"1 x 1 x 1 mm, its qform 0\.7 x 0\.8 x 2\.5 mm"),
+    Row("B3", "a sform beside another pixdim", header(STALE), words="its pixdim"),
+    Row("B3", "qfac of 0", header((QFORM, "<2h", 1, 0), (PIXDIM, "<f", 0.0)), "accepted"),
     Row("B3", "neither sform nor qform", header((QFORM, "<2h", 0, 0)),
         words="how the patient lies"),
     Row("B5", "2D", array(IMAGE[:, :, 0]), words="not a 3D scan"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.nifti_files import ALL_AXES, ras_affine, reoriented, write_scan
+from tests.nifti_files import ALL_AXES, QFORM, SFORM_ROWS, patch, ras_affine, reoriented, write_scan
 from voxsiam.errors import UserError
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.scoring_rules import ScoringRules
@@ -93,7 +93,7 @@ def test_layouts_that_pair(tmp_path, prediction, reference, case_id):
     write_scan(tmp_path / "ref" / reference, label_xyz(), AFFINE)
     (pair,) = find_pairs(tmp_path / "pred", tmp_path / "ref")
     assert pair.case_id == case_id
-    assert score_pairs([pair], OURS)[0].case_id == case_id
+    assert score_pairs([pair], OURS).scores[0].case_id == case_id
 
 
 def test_other_files_are_passed_over(folders):
@@ -156,7 +156,7 @@ def test_a_side_that_is_missing_or_of_another_kind_is_refused(folders):
 
 
 def test_scores_are_those_of_the_label_maps(folders):
-    scores = score_pairs(find_pairs(*folders), OURS)
+    scores = score_pairs(find_pairs(*folders), OURS).scores
     assert len(scores) == 3 * len(ORGANS)
     for number in range(3):
         truth = label_xyz(number)
@@ -169,7 +169,7 @@ def test_scores_are_those_of_the_label_maps(folders):
 def test_a_grid_adds_the_grids_scores(folders):
     grid = (5, 8, 7)
     pair = find_pairs(*folders)[1]
-    found = score_pair(pair, dataclasses.replace(OURS, grid_dhw=grid))
+    found, _ = score_pair(pair, dataclasses.replace(OURS, grid_dhw=grid))
     truth = label_xyz(1)
     maps = [array.transpose(2, 1, 0) for array in (shifted(truth), truth)]
     spacing = (2.5 * 9 / 5, 1.1 * 11 / 8, 0.8 * 13 / 7)
@@ -183,8 +183,8 @@ def test_a_grid_adds_the_grids_scores(folders):
 def test_threads_change_neither_scores_nor_order(folders):
     pairs = find_pairs(*folders)[::-1]
     steps = []
-    alone = score_pairs(pairs, OURS, threads=1)
-    together = score_pairs(pairs, OURS, lambda *step: steps.append(step), threads=3)
+    alone = score_pairs(pairs, OURS, threads=1).scores
+    together = score_pairs(pairs, OURS, lambda *step: steps.append(step), threads=3).scores
     assert rows(alone) == rows(together)
     assert alone[0].case_id == "case_2"
     assert steps == [(1, 3), (2, 3), (3, 3)]
@@ -192,12 +192,12 @@ def test_threads_change_neither_scores_nor_order(folders):
 
 def test_maps_along_other_axes_score_the_same(tmp_path):
     truth, guess = label_xyz(), shifted(label_xyz())
-    expected = rows(score_pair(one_pair(tmp_path, guess, truth), OURS))
+    expected = rows(score_pair(one_pair(tmp_path, guess, truth), OURS)[0])
     for one_side, other_side in zip(ALL_AXES, ALL_AXES[7:] + ALL_AXES[:7], strict=True):
         write_scan(tmp_path / "p.nii.gz", *reoriented(guess, AFFINE, *one_side))
         write_scan(tmp_path / "r.nii.gz", *reoriented(truth, AFFINE, *other_side))
         pair = find_pairs(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz")[0]
-        found = score_pair(pair, OURS)
+        found, _ = score_pair(pair, OURS)
         for one, other in zip(rows(found), expected, strict=True):
             assert one == pytest.approx(other)
 
@@ -212,9 +212,9 @@ def test_the_same_anatomy_in_other_values_scores_the_same(tmp_path, name):
             renamed[guess == ours] = value
     organs = comparable_organs(other, protocol("voxsiam"))
     comparison = Comparison(other, protocol("voxsiam"), ScoringRules(organs=organs))
-    found = score_pair(one_pair(tmp_path, renamed, truth), comparison)
+    found, _ = score_pair(one_pair(tmp_path, renamed, truth), comparison)
     plain = dataclasses.replace(comparison, prediction=protocol("voxsiam"))
-    assert rows(found) == rows(score_pair(one_pair(tmp_path, guess, truth), plain))
+    assert rows(found) == rows(score_pair(one_pair(tmp_path, guess, truth), plain)[0])
 
 
 def test_an_organ_that_a_protocol_lacks_is_left_out():
@@ -264,7 +264,7 @@ def test_maps_that_do_not_lie_on_each_other_are_refused(tmp_path, affine, shape,
 
 def test_the_rounding_of_headers_is_no_shift(tmp_path):
     pair = one_pair(tmp_path, label_xyz(), label_xyz(), moved(x=1e-4, y=-1e-4))
-    assert score_pair(pair, OURS)[4].dsc_native == 1.0
+    assert score_pair(pair, OURS)[0][4].dsc_native == 1.0
 
 
 def with_values(value, dtype):
@@ -334,4 +334,18 @@ def test_references_without_any_organ_are_refused(tmp_path):
 
 def test_a_prediction_without_any_organ_is_all_missed(tmp_path):
     pair = one_pair(tmp_path, np.zeros_like(label_xyz()), label_xyz())
-    assert all(score.missed_native for score in score_pairs([pair], OURS))
+    assert all(score.missed_native for score in score_pairs([pair], OURS).scores)
+
+
+def test_a_header_that_says_two_things_is_refused_or_settled_and_told(tmp_path):
+    pair = one_pair(tmp_path, label_xyz(), label_xyz())
+    stale = (SFORM_ROWS, "<12f", 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+    for path in (pair.prediction, pair.reference):
+        patch(path, (QFORM, "<h", 1), stale)
+    with pytest.raises(UserError, match="its qform"):
+        score_pair(pair, OURS)
+    for form in ("sform", "qform"):
+        scores, notes = score_pair(pair, dataclasses.replace(OURS, geometry=form))
+        assert scores[4].dsc_native == 1.0
+        assert len(notes) == 1, "said once for both"
+        assert f"the {form} counts" in notes[0]

@@ -121,7 +121,7 @@ def _read_image(case: Case, found: list[Finding]) -> Scan | None:
     if case.image is None:
         return None
     try:
-        image = read_image(case.image)
+        image = read_image(case.image, case.geometry)
     except UserError as error:
         found.append(refusal_of(case.case_id, "files", error))
         return None
@@ -140,8 +140,8 @@ def _read_label(
     if image is None and isinstance(case.label, LabelMap) and case.label.place == "by_hu":
         return None, None  # how it lies is not known without the image
     try:
-        grid = image or read_nifti(case.label.files[0])
-        label, notes = case.label.read_with_notes(grid)
+        grid = image or read_nifti(case.label.files[0], geometry=case.geometry)
+        label, notes = case.label.read_with_notes(grid, case.geometry)
     except UserError as error:
         found.append(refusal_of(case.case_id, "labels", error))
         return image, None

@@ -1,6 +1,6 @@
 """How a scan lies in space: spacing, angles, field of view.
 
-Readers refuse what is impossible, and note what they mend (angles, qform against sform).
+Readers refuse what is impossible, and note what they mend (angles, units, qform against sform).
 """
 
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64
 
-from voxsiam.volumes.nifti import Header, Scan
-from voxsiam.volumes.orientation import axis_order, shape_dhw, spacing_dhw
+from voxsiam.errors import UserError
+from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.orientation import axis_order, shape_dhw, spacing_dhw, tilt_note
 from voxsiam_data.checks.finding import CheckName, Finding, Severity
 
 MAX_ANISOTROPY = 10.0
@@ -21,12 +22,6 @@ MIN_SLICES = 16
 PLAUSIBLE_EXTENT_MM = ((60.0, 2200.0), (120.0, 700.0), (120.0, 700.0))
 """Along d, h, w: a cropped upper abdomen to a whole body; bores end at 700 mm. The smallest field
 of view of the real CTs is 178 mm."""
-
-NOTED_TILT_DEG, MAX_TILT_DEG = 10.0, 30.0
-"""From an axis of the patient to the nearest axis of the file; from 45 degrees on, "nearest" is
-arbitrary."""
-
-_UNITS = {1: "metres", 3: "micrometres"}
 
 
 def check_geometry(case_id: str, scan: Scan) -> Iterator[Finding]:
@@ -63,8 +58,6 @@ def check_geometry(case_id: str, scan: Scan) -> Iterator[Finding]:
             f"Its field of view is {listed} mm along d, h, w.",
             "check the spacing: is it in mm, and is it the scan's own?",
         )
-    if scan.header is not None:
-        yield from _units(case_id, scan.header)
 
 
 def _finding(case_id: str, severity: Severity, what: str, fix: str) -> Finding:
@@ -73,30 +66,11 @@ def _finding(case_id: str, severity: Severity, what: str, fix: str) -> Finding:
 
 
 def _tilt(case_id: str, affine: Float64[np.ndarray, "4 4"]) -> Iterator[Finding]:
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    tilt = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0), 0, 1))).max())
-    if tilt > MAX_TILT_DEG:
-        yield _finding(
-            case_id,
-            "refuse",
-            f"It is turned by {tilt:.0f} degrees: its axes are not those of the patient.",
-            "resample it to axes along the patient",
-        )
-    elif tilt > NOTED_TILT_DEG:
-        yield _finding(
-            case_id,
-            "note",
-            f"It is turned by {tilt:.0f} degrees; the nearest axes of the patient are used.",
-            "resample it to axes along the patient, if its cases differ in this",
-        )
-
-
-def _units(case_id: str, header: Header) -> Iterator[Finding]:
-    units = int(header["xyzt_units"]) & 7
-    if units in _UNITS:
-        yield _finding(
-            case_id,
-            "note",
-            f"Its header counts in {_UNITS[units]}; its numbers are taken as mm.",
-            "correct the units in the header",
-        )
+    try:
+        note = tilt_note(affine, "")
+    except UserError as error:
+        yield _finding(case_id, "refuse", error.what, error.fix)
+        return
+    if note:
+        fix = "resample it to axes along the patient, if its cases differ in this"
+        yield _finding(case_id, "note", f"{note[:1].upper()}{note[1:]}.", fix)

@@ -10,6 +10,7 @@ from voxsiam.types import CropBox, Frozen
 from voxsiam.volumes.image_files import image_files, read_image
 from voxsiam.volumes.label_files import LabelFiles, Labels
 from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.preparation import Inspection, prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.checks import CHECKS_VERSION
@@ -37,6 +38,7 @@ class CaseRequest(Frozen):
     config: PreparationConfig
     volumes: Path
     crop: CropBox | None = None
+    geometry: Form | None = None
     checked: bool = True
 
 
@@ -102,19 +104,22 @@ def _prepared(request: CaseRequest) -> CaseReady:
     known = [[known_file(path) for path in side] for side in paths]
     image_sha256, label_sha256 = ([file.sha256 for file in side] for side in known)
     files = tuple(file for side in known for file in side)
-    key = entry_key(image_sha256, label_sha256, label, config, crop)
+    geometry = request.geometry
+    key = entry_key(image_sha256, label_sha256, label, config, crop, geometry)
     facts = read_sound_entry(request.volumes / key)
     passed = CHECKS_VERSION if request.checked else None
     if facts is None:
         inspect = _inspection(request) if request.checked else None
-        volume = prepare_volume(request.image, label, config, crop, inspect)
+        volume = prepare_volume(request.image, label, config, crop, inspect, geometry)
         _check_unchanged([path for side in paths for path in side], files)
         facts = write_entry(request.volumes, key, volume, passed)
     elif not is_done(facts, checked=request.checked):
-        scan = read_image(request.image)
-        _inspection(request)(scan, label.read(scan))
+        scan = read_image(request.image, geometry)
+        native, notes = label.read_with_notes(scan, geometry)
+        _inspection(request)(scan, native)
         _check_unchanged([path for side in paths for path in side], files)
-        facts = mark_checked(request.volumes / key, facts, CHECKS_VERSION)
+        said = tuple(dict.fromkeys((*scan.notes, *notes)))
+        facts = mark_checked(request.volumes / key, facts, CHECKS_VERSION, said)
     return CaseReady(case_id=request.case_id, key=key, facts=facts, files=files)
 
 

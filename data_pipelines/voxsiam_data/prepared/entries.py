@@ -23,6 +23,7 @@ from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.types import NUM_CLASSES, ORGANS, CropBox, Frozen, Shape, Spacing
 from voxsiam.volumes.label_files import LabelFiles
+from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.placement import ranges_of
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
@@ -47,6 +48,7 @@ class EntryFacts(Frozen):
             about its own mean: by these a scan is known again that was changed a little.
         checks_version: Version of the checks that scan and labels passed; None if they were off.
         sha256: Checksum of each array file.
+        notes: What was odd about the files, and what was made of it.
     """
 
     shape: Shape
@@ -59,6 +61,7 @@ class EntryFacts(Frozen):
     sketch: tuple[float, ...]
     sha256: dict[str, str]
     checks_version: int | None = None
+    notes: tuple[str, ...] = ()
 
     def for_record(self) -> dict[str, Any]:
         """Return what the record of a prepared set repeats of a case."""
@@ -71,6 +74,7 @@ def entry_key(
     label: LabelFiles,
     config: PreparationConfig,
     crop: CropBox | None = None,
+    geometry: Form | None = None,
 ) -> str:
     """Name the arrays that these files give under this configuration.
 
@@ -80,17 +84,18 @@ def entry_key(
         label: What the values in those mean.
         config: How a scan becomes a volume.
         crop: Box of the case, where it is used.
+        geometry: The form of the headers that was asked for.
     """
-    return fingerprint(
-        {
-            "image": image_sha256,
-            "label": label_sha256,
-            "label_meaning": label.meaning(),
-            "config": config.model_dump(mode="json"),
-            "crop": crop,
-            "version": PREPARATION_VERSION,
-        }
-    )
+    decides = {
+        "image": image_sha256,
+        "label": label_sha256,
+        "label_meaning": label.meaning(),
+        "config": config.model_dump(mode="json"),
+        "crop": crop,
+        "version": PREPARATION_VERSION,
+    }
+    # Where nobody chose, keys are those of before there was a choice.
+    return fingerprint(decides | ({"geometry": geometry} if geometry else {}))
 
 
 def write_entry(
@@ -119,9 +124,11 @@ def write_entry(
     return facts
 
 
-def mark_checked(folder: Path, facts: EntryFacts, checks_version: int) -> EntryFacts:
+def mark_checked(
+    folder: Path, facts: EntryFacts, checks_version: int, notes: tuple[str, ...] = ()
+) -> EntryFacts:
     """Note in an entry that its scan and labels passed the checks; the arrays stay."""
-    marked = facts.model_copy(update={"checks_version": checks_version})
+    marked = facts.model_copy(update={"checks_version": checks_version, "notes": notes})
     temporary = temporary_beside(folder)
     try:
         write_synced(temporary, _meta_bytes(marked))
@@ -197,6 +204,7 @@ def _write_files(folder: Path, volume: PreparedVolume, checks_version: int | Non
         sketch=_sketch(volume.image),
         sha256={name: sha256_of(folder / name) for name in (*ARRAYS, NATIVE_LABEL)},
         checks_version=checks_version,
+        notes=volume.notes,
     )
     write_synced(folder / _META, _meta_bytes(facts))
     sync(folder)

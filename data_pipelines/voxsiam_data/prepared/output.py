@@ -73,6 +73,7 @@ def write_record(
             patient_id=case.patient_id,
             source=case.source,
             key=outcome.key,
+            geometry=case.geometry,
             **outcome.facts.for_record(),
         )
         for case, outcome in ready

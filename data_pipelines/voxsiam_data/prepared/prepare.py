@@ -135,7 +135,7 @@ def _finished(
         known = _known_sha256(index, case)
         if known is None:
             return None
-        key = entry_key(*known, case.label, config, _crop(case, config))
+        key = entry_key(*known, case.label, config, _crop(case, config), case.geometry)
         facts = read_sound_entry(volumes / key)
         if facts is None or not is_done(facts, checked=checked):
             return None
@@ -177,6 +177,7 @@ def _request(case: Case, config: PreparationConfig, root: Path, *, checked: bool
         config=config,
         volumes=root / VOLUMES,
         crop=_crop(case, config),
+        geometry=case.geometry,
         checked=checked,
     )
 

@@ -14,6 +14,7 @@ from pydantic import StringConstraints, ValidationError
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.fingerprint import fingerprint
 from voxsiam.types import CropBox, Frozen, NativeReference, Shape, Spacing, Volume
+from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.placement import box_of, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
@@ -37,6 +38,8 @@ class PreparedCase(Frozen):
         box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
         organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
         annotated: Organs that the annotator looked for; the others may lie in the background.
+        geometry: The form of its NIfTI headers that was asked for.
+        notes: What was odd about its files, and what was made of it.
     """
 
     case_id: str
@@ -50,6 +53,8 @@ class PreparedCase(Frozen):
     box_dhw: CropBox | None = None
     organ_voxels: dict[str, int]
     annotated: tuple[str, ...]
+    geometry: Form | None = None
+    notes: tuple[str, ...] = ()
 
 
 class LeftOut(Frozen):

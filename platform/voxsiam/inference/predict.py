@@ -20,6 +20,8 @@ from voxsiam.inference.segment import class_scores
 from voxsiam.types import ORGANS
 from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.nifti import Scan, geometry_header, write_nifti, write_voxels
+from voxsiam.volumes.nifti_geometry import Form
+from voxsiam.volumes.orientation import tilt_note
 from voxsiam.volumes.placement import Placement, place
 from voxsiam.volumes.preparation import prepare_image
 from voxsiam.volumes.restoration import (
@@ -66,7 +68,12 @@ class Stopwatch:
 
 
 def predict_case(
-    model: LoadedModel, source: ScanSource, results: ResultFiles, *, probabilities: bool
+    model: LoadedModel,
+    source: ScanSource,
+    results: ResultFiles,
+    *,
+    probabilities: bool,
+    geometry: Form | None = None,
 ) -> CaseReport:
     """Read a scan, segment it and write the results.
 
@@ -75,13 +82,14 @@ def predict_case(
         source: The scan.
         results: Files to write; they are replaced where they are.
         probabilities: Whether to write those too.
+        geometry: The form of a NIfTI header to believe, see `read_nifti`.
 
     Raises:
         UserError: The scan is unusable, or a result cannot be written.
     """
     watch = Stopwatch()
     with watch("read"):
-        scan = read_image(source.path)
+        scan = read_image(source.path, geometry)
     found = predict_scan(model, scan, watch)
     with watch("write"), _writing(results):
         write_nifti(results.label, found.label, scan.affine, scan.header)
@@ -104,9 +112,11 @@ def predict_scan(model: LoadedModel, scan: Scan, watch: Stopwatch | None = None)
     """Segment a scan.
 
     Raises:
-        UserError: The scan shows nothing in the model's window, or does not fit the device.
+        UserError: The scan shows nothing in the model's window, is turned out of the patient's
+            axes, or does not fit the device.
     """
     watch = watch or Stopwatch()
+    tilt = tilt_note(scan.affine, str(scan.path))
     config = model.description.preparation
     with watch("prepare"):
         placement = place(scan, config)
@@ -124,7 +134,7 @@ def predict_scan(model: LoadedModel, scan: Scan, watch: Stopwatch | None = None)
     with watch("restore"):
         native = restore_classes(scores, placement)
         organ_ml = _organ_ml(native, scan)
-    warnings = (*scan.notes, *_warnings(model, scan, placement, organ_ml))
+    warnings = (*scan.notes, *[tilt] * bool(tilt), *_warnings(model, scan, placement, organ_ml))
     return Prediction(to_file_axes(native, placement), scores, placement, organ_ml, warnings)
 
 

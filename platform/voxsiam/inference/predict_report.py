@@ -14,6 +14,7 @@ import torch
 from voxsiam.inference.model_folder import LoadedModel
 from voxsiam.types import Frozen
 from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.nifti_geometry import Form
 
 LIBRARIES = ("torch", "numpy", "nibabel", "SimpleITK")
 
@@ -25,12 +26,14 @@ class Geometry(Frozen):
         shape: Along the axes of the file.
         axes: Where each axis runs to: R/L, A/P, S/I.
         affine: Voxel index -> mm in NIfTI's RAS frame.
+        form: The place of a NIfTI header that was believed: sform or qform.
     """
 
     shape: tuple[int, ...]
     spacing_mm: tuple[float, ...]
     axes: str
     affine: tuple[tuple[float, ...], ...]
+    form: Form | None = None
 
 
 class CaseReport(Frozen):
@@ -68,6 +71,7 @@ def geometry_of(scan: Scan) -> Geometry:
         spacing_mm=tuple(float((affine[:3, axis] ** 2).sum() ** 0.5) for axis in range(3)),
         axes="".join(nibabel.aff2axcodes(affine)),  # pyright: ignore[reportPrivateImportUsage]
         affine=tuple(tuple(map(float, row)) for row in affine),
+        form=scan.form,
     )
 
 

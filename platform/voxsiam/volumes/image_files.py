@@ -6,6 +6,7 @@ from voxsiam.errors import UserError
 from voxsiam.volumes.dicom import read_dicom
 from voxsiam.volumes.dicom_file import is_dicom
 from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam.volumes.nifti_geometry import Form
 
 
 def image_files(path: Path) -> tuple[Path, ...]:
@@ -31,6 +32,11 @@ def image_files(path: Path) -> tuple[Path, ...]:
     return tuple(slices)
 
 
-def read_image(path: Path) -> Scan:
-    """Read a CT in HU, whichever of the two it is."""
-    return read_dicom(path) if path.is_dir() else read_nifti(path)
+def read_image(path: Path, geometry: Form | None = None) -> Scan:
+    """Read a CT in HU, whichever of the two it is.
+
+    Args:
+        path: Of the file or folder.
+        geometry: The form of a NIfTI header to believe, see `read_nifti`.
+    """
+    return read_dicom(path) if path.is_dir() else read_nifti(path, geometry=geometry)

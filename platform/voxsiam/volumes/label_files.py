@@ -21,6 +21,7 @@ from voxsiam.volumes.label_flip import (
 )
 from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.orientation import axis_order, spacing_dhw, to_canonical
 
 _MASK_VALUES = {0: 0, 1: 1}
@@ -59,17 +60,23 @@ class LabelMap(Frozen):
         values = sorted(self.values.items())
         return values if self.place == "by_header" else {"values": values, "place": self.place}
 
-    def read(self, image: Scan) -> UInt8[np.ndarray, "d h w"]:
+    def read(self, image: Scan, geometry: Form | None = None) -> UInt8[np.ndarray, "d h w"]:
         """Read the organs on the image's grid."""
-        return self.read_with_notes(image)[0]
+        return self.read_with_notes(image, geometry)[0]
 
-    def read_with_notes(self, image: Scan) -> tuple[Labels, tuple[str, ...]]:
+    def read_with_notes(
+        self, image: Scan, geometry: Form | None = None
+    ) -> tuple[Labels, tuple[str, ...]]:
         """Read the organs on the image's grid, and say what had to be mended for that.
+
+        Args:
+            image: The scan that they belong to.
+            geometry: The form of the header to believe, see `read_nifti`.
 
         Raises:
             UserError: The map is unusable, or does not lie on the image.
         """
-        scan = read_nifti(self.path, image)
+        scan = read_nifti(self.path, image, geometry)
         if self.place == "by_header":
             check_same_grid(image, scan)
             return renamed_label(scan, self.values), scan.notes
@@ -105,12 +112,18 @@ class OrganMasks(Frozen):
         """Plain values that, with the files' bytes, decide the labels."""
         return {"masks": self.annotated}
 
-    def read(self, image: Scan) -> UInt8[np.ndarray, "d h w"]:
+    def read(self, image: Scan, geometry: Form | None = None) -> UInt8[np.ndarray, "d h w"]:
         """Join the masks on the image's grid."""
-        return self.read_with_notes(image)[0]
+        return self.read_with_notes(image, geometry)[0]
 
-    def read_with_notes(self, image: Scan) -> tuple[Labels, tuple[str, ...]]:
+    def read_with_notes(
+        self, image: Scan, geometry: Form | None = None
+    ) -> tuple[Labels, tuple[str, ...]]:
         """Join the masks on the image's grid, and say what had to be mended for that.
+
+        Args:
+            image: The scan that they belong to.
+            geometry: The form of the headers to believe, see `read_nifti`.
 
         Raises:
             UserError: A mask is unusable or lies elsewhere, two overlap, or all are empty.
@@ -118,7 +131,7 @@ class OrganMasks(Frozen):
         joined: Labels | None = None
         notes: tuple[str, ...] = ()
         for organ in self.annotated:
-            scan = read_nifti(self.paths[organ], image)
+            scan = read_nifti(self.paths[organ], image, geometry)
             check_same_grid(image, scan)
             inside = renamed_label(scan, _MASK_VALUES, may_be_empty=True)
             joined = np.zeros_like(inside) if joined is None else joined

@@ -23,7 +23,7 @@ from nibabel.volumeutils import apply_read_scaling, array_from_file
 
 from voxsiam.durable_files import sync, temporary_beside
 from voxsiam.errors import UserError
-from voxsiam.volumes.nifti_geometry import checked_affine, one_line
+from voxsiam.volumes.nifti_geometry import Form, checked_geometry, one_line
 
 MAX_VOXELS = 2**31
 MAX_BYTES = 2**32
@@ -54,6 +54,7 @@ class Scan:
         array: Voxels, rescaled by slope and intercept of the header if it has them.
         affine: Voxel index -> mm in NIfTI's RAS frame.
         header: As the file has it; None for a scan that was not NIfTI.
+        form: The place of the header that says where the voxels lie; None likewise.
         notes: What a reader of the result should know about how the scan was read.
     """
 
@@ -61,18 +62,21 @@ class Scan:
     array: Shaped[np.ndarray, "i j k"]
     affine: Float64[np.ndarray, "4 4"]
     header: Header | None = None
+    form: Form | None = None
     notes: tuple[str, ...] = ()
 
 
-def read_nifti(path: Path, image: Scan | None = None) -> Scan:
+def read_nifti(path: Path, image: Scan | None = None, geometry: Form | None = None) -> Scan:
     """Read a .nii or .nii.gz file with three axes.
 
-    A fourth axis of length 1 is dropped. The sform is preferred to the qform.
+    A fourth axis of length 1 is dropped.
 
     Args:
         path: The file.
-        image: The scan that a label map belongs to: one of another shape is refused before its
-            voxels are read.
+        image: The scan that a label map belongs to: one of other lengths of axes, whatever their
+            order, is refused before its voxels are read.
+        geometry: The form of the header to believe; where it is None the sform, unless the qform
+            says something else that matters.
 
     Raises:
         UserError: The file is missing, damaged, not NIfTI, not a 3D scan, or its geometry is
@@ -85,9 +89,9 @@ def read_nifti(path: Path, image: Scan | None = None) -> Scan:
             header = _read_header(path, stream)
             shape = _checked_shape(path, header)
             if image is not None:
-                check_shape(path, shape, image.array.shape)
+                check_lengths(path, shape, image.array.shape)
             _check_size(path, header, shape, may_be_empty=image is not None)
-            affine, notes = checked_affine(path, header, shape)
+            placed = checked_geometry(path, header, shape, geometry)
             array = _read_voxels(stream, header)
             _read_to_end(stream)
     except _BROKEN_STREAM as error:  # pyright: ignore[reportGeneralTypeIssues] (the stub of isal)
@@ -96,7 +100,8 @@ def read_nifti(path: Path, image: Scan | None = None) -> Scan:
             where=str(path),
             fix="it is damaged or was copied in part: copy or export it again",
         ) from error
-    return Scan(path, array.reshape(shape), affine, header, notes)
+    voxels = array.reshape(shape)
+    return Scan(path, voxels, placed.affine, header, placed.form, placed.notes)
 
 
 def write_nifti(
@@ -223,9 +228,9 @@ def _checked_shape(path: Path, header: Header) -> tuple[int, ...]:
     return shape
 
 
-def check_shape(path: Path, shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
-    """Refuse a label map that has not the shape of its image."""
-    if shape != image_shape:
+def check_lengths(path: Path, shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
+    """Refuse a label map whose axes have not the lengths of its image's, in whatever order."""
+    if sorted(shape) != sorted(image_shape):
         raise _refuse(
             path,
             f"The label map has shape {shape}, its image {image_shape}.",

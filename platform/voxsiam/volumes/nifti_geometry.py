@@ -1,7 +1,15 @@
-"""Where a NIfTI header says that its voxels lie in the patient, checked before it is believed."""
+"""Where a NIfTI header says that its voxels lie in the patient, checked before it is believed.
 
+A header may say it twice, by its sform and by its qform with pixdim. The sform counts. Where the
+two would give other distances, or other sides of the patient, neither is believed until somebody
+says which one is right.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import nibabel
 import numpy as np
@@ -9,6 +17,11 @@ from jaxtyping import Float64
 from nibabel.spatialimages import HeaderDataError
 
 from voxsiam.errors import UserError
+
+Form = Literal["sform", "qform"]
+"""The two places of a header that say where voxels lie, the one that counts first."""
+
+Affine = Float64[np.ndarray, "4 4"]
 
 MIN_SPACING_MM = 0.01
 MAX_SPACING_MM = 100.0
@@ -21,47 +34,106 @@ ROUNDING = 5e-7
 MAX_UNNOTED_DRIFT_VOXELS = 0.5
 """Between the corners as qform and sform place them."""
 
+NOTED_SPACING, MAX_SPACING = 1e-3, 1e-2
+"""Part by which the spacings of both may differ: a number that was written with three digits, and
+what changes a distance."""
+
 _SAME_AXIS = np.cos(np.pi / 4)
+_UNITS = {1: "metres", 3: "micrometres"}
 _BROKEN = (HeaderDataError, ValueError, OverflowError, np.linalg.LinAlgError)
 
 
-def checked_affine(
+@dataclass(frozen=True)
+class HeaderGeometry:
+    """Where the voxels of a file lie.
+
+    Attributes:
+        affine: Voxel index -> mm in RAS.
+        form: The one that was believed.
+        notes: What is odd about it.
+    """
+
+    affine: Affine
+    form: Form
+    notes: tuple[str, ...]
+
+
+def checked_geometry(
     path: Path,
     header: nibabel.Nifti1Header,  # Nifti2Header is a subclass
     shape: tuple[int, ...],
-) -> tuple[Float64[np.ndarray, "4 4"], tuple[str, ...]]:
-    """Return voxel index -> mm in RAS, and what is odd about it. The sform counts before the qform.
+    wanted: Form | None = None,
+) -> HeaderGeometry:
+    """Choose sform or qform and check it.
+
+    Args:
+        path: Named where something is refused.
+        header: As the file has it.
+        shape: Of the voxels.
+        wanted: Believe this one, whatever the other says.
 
     Raises:
         UserError: Spacing, affine or angles are impossible, the header does not say how the
-            patient lies, or says it in two ways that swap or mirror axes.
+            patient lies, or says it in two ways that give other distances, or swap or mirror axes.
     """
-    with np.errstate(invalid="ignore"):  # a NaN of the signalling kind warns when it is cast
-        pixdim = np.asarray(header["pixdim"][1:4], dtype=np.float64)
-    _check_spacing(path, pixdim)
-    has_qform, has_sform = (int(header[f"{form}_code"]) > 0 for form in ("qform", "sform"))
-    if not (has_qform or has_sform):
+    forms = _forms(path, header)
+    if wanted is not None and wanted not in forms:
+        raise _refuse(
+            path,
+            f"It has no {wanted} (the code is 0).",
+            f"use --geometry {next(iter(forms))}, or leave it out",
+        )
+    form: Form = wanted or next(iter(forms))
+    affine = forms[form]
+    if form == "qform":
+        _check_spacing(path, _pixdim(header))
+    if affine is None:
+        raise _refuse(path, "Its qform is no rotation.", "export it again")
+    if not np.isfinite(affine).all():
+        raise _refuse(path, "Its affine holds values that are not numbers.", "export it again")
+    spacing = _spacing(affine)
+    _check_spacing(path, spacing)
+    notes = [_angles(path, affine[:3, :3] / spacing), _units(header)]
+    notes += _disagreements(path, forms, form, asked=wanted is not None, shape=shape)
+    if "qform" not in forms:
+        notes.append(_against_pixdim(path, spacing, _pixdim(header), asked=wanted is not None))
+    return HeaderGeometry(affine, form, tuple(note for note in notes if note))
+
+
+def _forms(path: Path, header: nibabel.Nifti1Header) -> dict[Form, Affine | None]:
+    """Read the forms that a header claims to have; None where one makes no sense."""
+    found: dict[Form, Affine | None] = {}
+    if int(header["sform_code"]) > 0:
+        found["sform"] = np.asarray(header.get_sform(), dtype=np.float64)
+    if int(header["qform_code"]) > 0:
+        found["qform"] = _qform(header)
+    if not found:
         raise _refuse(
             path,
             "It does not say how the patient lies (sform and qform codes are 0).",
             "export it again with its geometry, so that left and right are known",
         )
+    return found
+
+
+def _qform(header: nibabel.Nifti1Header) -> Affine | None:
+    header = header.copy()
+    if header["pixdim"][0] == 0:
+        header["pixdim"][0] = 1  # as the standard takes it
     try:
         with np.errstate(all="ignore"):
-            affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-            spacing = np.linalg.norm(affine[:3, :3], axis=0)
-            qform = np.asarray(header.get_qform(), dtype=np.float64) if has_qform else affine
-    except _BROKEN as error:
-        raise _refuse(
-            path, f"Its geometry is broken ({one_line(error)}).", "export it again"
-        ) from error
-    if not np.isfinite(affine).all() or not np.isfinite(qform).all():
-        raise _refuse(path, "Its affine holds values that are not numbers.", "export it again")
-    _check_spacing(path, spacing)
-    notes = [_angles(path, affine[:3, :3] / spacing)]
-    if has_qform and has_sform:
-        notes.append(_agreement(path, affine, qform, shape))
-    return affine, tuple(note for note in notes if note)
+            return np.asarray(header.get_qform(), dtype=np.float64)
+    except _BROKEN:
+        return None
+
+
+def _pixdim(header: nibabel.Nifti1Header) -> Float64[np.ndarray, "3"]:
+    with np.errstate(invalid="ignore"):  # a NaN of the signalling kind warns when it is cast
+        return np.asarray(header["pixdim"][1:4], dtype=np.float64)
+
+
+def _spacing(affine: Affine) -> Float64[np.ndarray, "3"]:
+    return np.linalg.norm(affine[:3, :3], axis=0)
 
 
 def one_line(error: BaseException) -> str:
@@ -74,11 +146,10 @@ def _refuse(path: Path, what: str, fix: str) -> UserError:
 
 
 def _check_spacing(path: Path, spacing_mm: Float64[np.ndarray, "3"]) -> None:
-    if not ((spacing_mm >= MIN_SPACING_MM) & (spacing_mm <= MAX_SPACING_MM)).all():
-        listed = " x ".join(f"{s:g}" for s in spacing_mm)
+    if not _is_possible(spacing_mm):
         raise _refuse(
             path,
-            f"Its voxels measure {listed} mm.",
+            f"Its voxels measure {_listed(spacing_mm)} mm.",
             f"mend the header: each must lie in {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm",
         )
 
@@ -96,25 +167,91 @@ def _angles(path: Path, directions: Float64[np.ndarray, "3 3"]) -> str:
     return f"axes {degrees:.1g} degrees off right angles are taken as right angles" if noted else ""
 
 
-def _agreement(
+def _is_possible(spacing_mm: Float64[np.ndarray, "3"]) -> bool:
+    return bool(((spacing_mm >= MIN_SPACING_MM) & (spacing_mm <= MAX_SPACING_MM)).all())
+
+
+def _listed(spacing_mm: Float64[np.ndarray, "3"]) -> str:
+    return " x ".join(f"{size:.4g}" for size in spacing_mm)
+
+
+def _units(header: nibabel.Nifti1Header) -> str:
+    name = _UNITS.get(int(header["xyzt_units"]) & 7)
+    return f"the header counts in {name}, its numbers are taken as mm" if name else ""
+
+
+def _disagreements(
     path: Path,
-    sform: Float64[np.ndarray, "4 4"],
-    qform: Float64[np.ndarray, "4 4"],
+    forms: Mapping[Form, Affine | None],
+    form: Form,
+    *,
+    asked: bool,
     shape: tuple[int, ...],
+) -> list[str]:
+    """Say how the other form differs; refuse what changes sides or distances and nobody chose."""
+    other: Form | None = next((name for name in forms if name != form), None)
+    if other is None:
+        return []
+    ours, theirs = forms[form], forms[other]
+    if ours is None or theirs is None or not _makes_sense(theirs):
+        return _settled(path, f"its {other} makes no sense", form, asked=asked)
+    if np.diag(_directions(ours).T @ _directions(theirs)).min() < _SAME_AXIS:
+        what = (
+            f"its {form} and {other} disagree on where left, front or top is "
+            f"({_axis_names(ours)} against {_axis_names(theirs)})"
+        )
+        return _settled(path, what, form, asked=asked)
+    sizes, others = _spacing(ours), _spacing(theirs)
+    apart = float(np.abs(others / sizes - 1).max())
+    if apart > NOTED_SPACING:
+        what = f"its {form} says voxels of {_listed(sizes)} mm, its {other} {_listed(others)} mm"
+        return _settled(path, what, form, asked=asked or apart <= MAX_SPACING)
+    corners = np.array([[*corner, 1.0] for corner in product(*((0, n - 1) for n in shape))])
+    apart_mm = float(np.linalg.norm((corners @ (ours - theirs).T)[:, :3], axis=1).max())
+    if apart_mm <= MAX_UNNOTED_DRIFT_VOXELS * sizes.min():
+        return []
+    return [f"sform and qform lie up to {apart_mm:.3g} mm apart: the {form} counts"]
+
+
+def _against_pixdim(
+    path: Path,
+    sizes: Float64[np.ndarray, "3"],
+    pixdim: Float64[np.ndarray, "3"],
+    *,
+    asked: bool,
 ) -> str:
-    directions = [form[:3, :3] / np.linalg.norm(form[:3, :3], axis=0) for form in (sform, qform)]
-    if np.diag(directions[0].T @ directions[1]).min() < _SAME_AXIS:
+    """Compare with the spacing that tools read which do not know the sform."""
+    if not _is_possible(pixdim):
+        return f"its pixdim ({_listed(pixdim)} mm) is no spacing, and is not used"
+    apart = float(np.abs(pixdim / sizes - 1).max())
+    if apart <= NOTED_SPACING:
+        return ""
+    what = f"its sform says voxels of {_listed(sizes)} mm, its pixdim {_listed(pixdim)} mm"
+    if apart > MAX_SPACING and not asked:
         raise _refuse(
             path,
-            "Its sform and qform disagree on where left, front or top is "
-            f"({_axis_names(sform)} against {_axis_names(qform)}).",
-            "find out which one is right, and write both alike",
+            f"{what[:1].upper()}{what[1:]}.",
+            "find out which is right: --geometry sform believes the sform, else mend the header",
         )
-    corners = np.array([[*corner, 1.0] for corner in product(*((0, n - 1) for n in shape))])
-    apart_mm = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
-    if apart_mm <= MAX_UNNOTED_DRIFT_VOXELS * np.linalg.norm(sform[:3, :3], axis=0).min():
-        return ""
-    return f"sform and qform lie up to {apart_mm:.3g} mm apart: the sform counts"
+    return f"{what}: the sform counts"
+
+
+def _settled(path: Path, what: str, form: Form, *, asked: bool) -> list[str]:
+    if not asked:
+        raise _refuse(
+            path,
+            f"{what[:1].upper()}{what[1:]}.",
+            "find out which one is right, then add --geometry sform or --geometry qform",
+        )
+    return [f"{what}: the {form} counts"]
+
+
+def _makes_sense(affine: Affine) -> bool:
+    return bool(np.isfinite(affine).all() and _spacing(affine).all())
+
+
+def _directions(affine: Affine) -> Float64[np.ndarray, "3 3"]:
+    return affine[:3, :3] / _spacing(affine)
 
 
 def _axis_names(affine: Float64[np.ndarray, "4 4"]) -> str:

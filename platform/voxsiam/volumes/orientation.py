@@ -9,7 +9,12 @@ import nibabel
 import numpy as np
 from jaxtyping import Float64, Shaped
 
+from voxsiam.errors import UserError
 from voxsiam.types import CropBox, Shape, Spacing
+
+NOTED_TILT_DEG, MAX_TILT_DEG = 10.0, 30.0
+"""From an axis of the patient to the nearest axis of the file; from 45 degrees on, "nearest" is
+arbitrary."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,30 @@ def axis_order(affine: Float64[np.ndarray, "4 4"]) -> AxisOrder:
     by_world = {int(world): (axis, sign < 0) for axis, (world, sign) in enumerate(to_world)}
     (d, flip_d), (h, flip_h), (w, flip_w) = by_world[2], by_world[1], by_world[0]
     return AxisOrder((d, h, w), (bool(flip_d), bool(flip_h), bool(flip_w)))
+
+
+def tilt_degrees(affine: Float64[np.ndarray, "4 4"]) -> float:
+    """Tell by how much the file's axes are turned away from the patient's: 0 to 54.7 degrees."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0), 0, 1))).max())
+
+
+def tilt_note(affine: Float64[np.ndarray, "4 4"], where: str) -> str:
+    """Say that a scan is turned; empty where it is not by much.
+
+    Raises:
+        UserError: It is turned so far that its axes are not those of the patient.
+    """
+    tilt = tilt_degrees(affine)
+    if tilt > MAX_TILT_DEG:
+        raise UserError(
+            f"It is turned by {tilt:.0f} degrees: its axes are not those of the patient.",
+            where=where,
+            fix="resample it to axes along the patient",
+        )
+    if tilt <= NOTED_TILT_DEG:
+        return ""
+    return f"it is turned by {tilt:.0f} degrees; the nearest axes of the patient are used"
 
 
 def to_canonical(

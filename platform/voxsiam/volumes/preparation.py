@@ -14,6 +14,7 @@ from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.intensity import apply_window, check_intensities, standardise
 from voxsiam.volumes.label_files import LabelFiles, Labels
 from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.orientation import to_canonical
 from voxsiam.volumes.placement import Placement, place
 from voxsiam.volumes.preparation_config import PreparationConfig
@@ -40,6 +41,7 @@ class PreparedVolume:
             background.
         placement: Where the grid lies in the scan.
         spacing_mm: Size of a grid voxel: the extent of the placement's box / grid.
+        notes: What was odd about the files, and what was made of it.
     """
 
     image: Float16[np.ndarray, "d h w"]
@@ -48,6 +50,7 @@ class PreparedVolume:
     annotated: tuple[int, ...]
     placement: Placement
     spacing_mm: Spacing
+    notes: tuple[str, ...] = ()
 
 
 def prepare_volume(
@@ -56,6 +59,7 @@ def prepare_volume(
     config: PreparationConfig,
     crop: CropBox | None = None,
     inspect: Inspection | None = None,
+    geometry: Form | None = None,
 ) -> PreparedVolume:
     """Read, check and prepare one case.
 
@@ -65,12 +69,16 @@ def prepare_volume(
         config: Grid, window and readings.
         crop: Box of the case in the axes of its files, for `config.crop="box"`.
         inspect: Called with what was read, before anything is made of it; it may refuse.
+        geometry: The form of the headers to believe, see `read_nifti`.
 
     Raises:
         UserError: A file is unusable, the two do not belong together, or the box does not fit.
     """
-    scan = read_image(image_path)
-    native = None if label_files is None else label_files.read(scan)
+    scan = read_image(image_path, geometry)
+    native, notes = None, scan.notes
+    if label_files is not None:
+        native, more = label_files.read_with_notes(scan, geometry)
+        notes = tuple(dict.fromkeys((*notes, *more)))
     if inspect is not None:
         inspect(scan, native)
     placement = place(scan, config, crop)
@@ -80,7 +88,7 @@ def prepare_volume(
     image = prepare_image(scan, config, placement)
     spacing_mm = placement.grid_spacing_mm(config.grid_dhw)
     annotated = label_files.annotated if label_files is not None else ()
-    return PreparedVolume(image, label, native, annotated, placement, spacing_mm)
+    return PreparedVolume(image, label, native, annotated, placement, spacing_mm, notes)
 
 
 def prepare_image(

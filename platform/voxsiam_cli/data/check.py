@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from voxsiam_cli.console import Steps, console, print_json, say
-from voxsiam_cli.options import AsJson
+from voxsiam_cli.options import AsJson, GeometryForm, find_geometry
 
 if TYPE_CHECKING:
     from voxsiam_data.checks.data_set import CheckReport
@@ -26,6 +26,7 @@ def check(
     protocol: Annotated[
         str | None, typer.Option(help="What the label values mean, where the layout is silent.")
     ] = None,
+    geometry: GeometryForm = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the page and checks.json.")
     ] = None,
@@ -50,11 +51,12 @@ def check(
     if output is not None:
         check_page_folder(output)
     found = find_source(source, named(protocol) if protocol else None, keep_refused=True)
+    manifest = found.manifest.with_geometry(find_geometry(geometry))
     if as_json:
-        report = check_manifest(found.manifest, refused=found.refused)
+        report = check_manifest(manifest, refused=found.refused)
     else:
         with Steps("check") as steps:
-            report = check_manifest(found.manifest, steps, refused=found.refused)
+            report = check_manifest(manifest, steps, refused=found.refused)
     report = replace(report, notes=found.notes)
     if as_json:
         print_json(record_of(report))

@@ -10,7 +10,14 @@ import typer
 
 from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.data import check, publish, sources, split, statistics
-from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace, parse_grid
+from voxsiam_cli.options import (
+    DEFAULT_WORKSPACE,
+    AsJson,
+    GeometryForm,
+    Workspace,
+    find_geometry,
+    parse_grid,
+)
 
 app = typer.Typer(
     help="Many volumes: sources, checks, preparation, splits, phantoms.", no_args_is_help=True
@@ -78,6 +85,7 @@ def prepare(  # noqa: PLR0913
     checks: Annotated[
         bool, typer.Option("--checks/--no-checks", help="Refuse what `data check` refuses.")
     ] = True,
+    geometry: GeometryForm = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Read, orient, window and resample every case of SOURCE, as a Ray Data job.
@@ -105,8 +113,12 @@ def prepare(  # noqa: PLR0913
         say(f"note: {note}")
     known = tuple(CaseRefused.of(one.case_id, one.error) for one in found.refused)
     bad_cases = BadCases(checked=checks, leave_out=leave_out_refused, known=known)
-    prepared = prepare_source(found.manifest, output, config, workspace, bad_cases)
+    manifest = found.manifest.with_geometry(find_geometry(geometry))
+    prepared = prepare_source(manifest, output, config, workspace, bad_cases)
     sources.record_source(prepared, found, is_paper=paper)
+    for case in prepared.cases:
+        for note in case.notes:
+            say(f"note: {case.case_id}: {note}")
     d, h, w = config.grid_dhw
     say(
         f"{len(prepared.cases)} cases on {h}x{w}x{d} in {output} "

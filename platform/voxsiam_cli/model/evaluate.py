@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +15,12 @@ from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import ORGANS, Shape
 from voxsiam_cli.console import Steps, console, print_json, say
-from voxsiam_cli.options import AsJson, parse_grid
+from voxsiam_cli.options import AsJson, GeometryForm, find_geometry, parse_grid
 
 if TYPE_CHECKING:
     from voxsiam.metrics.organ_means import Counts, Mean
     from voxsiam.metrics.organ_score import OrganScore
-    from voxsiam_data.evaluation import Comparison
+    from voxsiam_data.evaluation import Comparison, Scored
 
 MISSED_DISTANCES = {"left-out": "left_out", "diagonal": "diagonal"}
 _PROTOCOLS = (
@@ -59,6 +59,7 @@ def evaluate(  # noqa: PLR0913
     missed_distance: Annotated[
         str, typer.Option(help="Distances of a missed organ: left-out, or diagonal of the grid.")
     ] = "left-out",
+    geometry: GeometryForm = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="CSV, a line for each case and organ.")
     ] = None,
@@ -78,21 +79,27 @@ def evaluate(  # noqa: PLR0913
     from voxsiam_data.evaluation import find_pairs, score_pairs
 
     _check_output(output)
-    comparison = _comparison(
-        (prediction_protocol or protocol, protocol), organ or [], missed_distance, _grid(grid)
+    comparison = replace(
+        _comparison(
+            (prediction_protocol or protocol, protocol), organ or [], missed_distance, _grid(grid)
+        ),
+        geometry=find_geometry(geometry),
     )
     pairs = find_pairs(predictions, references)
     if as_json:
-        scores = score_pairs(pairs, comparison)
+        scored = score_pairs(pairs, comparison)
     else:
         with Steps("cases") as steps:
-            scores = score_pairs(pairs, comparison, on_case=steps)
+            scored = score_pairs(pairs, comparison, on_case=steps)
     if output is not None:
-        write_text_atomically(output, _csv_text(scores))
+        write_text_atomically(output, _csv_text(scored.scores))
     if as_json:
-        print_json(_without_nan(_content(comparison, scores)))
+        print_json(_without_nan(_content(comparison, scored)))
         return
-    _show(comparison, scores)
+    _show(comparison, scored.scores)
+    for case_id, notes in scored.notes.items():
+        for note in notes:
+            say(f"note: {case_id}: {note}", "yellow")
     say(f"{len(pairs)} cases" + (f", every organ of each in {output}" if output else ""))
 
 
@@ -184,12 +191,12 @@ def _cells(
     return [*shown, *map(str, (measured, counts.scored, counts.missed, counts.invented))]
 
 
-def _content(comparison: "Comparison", scores: "Sequence[OrganScore]") -> dict[str, Any]:
+def _content(comparison: "Comparison", scored: "Scored") -> dict[str, Any]:
     from voxsiam.metrics.case_scores import summarise
     from voxsiam.metrics.empty_masks import empty_mask_policy
     from voxsiam.metrics.organ_means import organ_figures
 
-    grid = comparison.grid_dhw
+    grid, scores = comparison.grid_dhw, scored.scores
     return {
         "protocol": comparison.reference.name,
         "prediction_protocol": comparison.prediction.name,
@@ -197,6 +204,8 @@ def _content(comparison: "Comparison", scores: "Sequence[OrganScore]") -> dict[s
         "left_out": _left_out(comparison),
         "missed_distance": comparison.rules.missed_distance,
         "grid": None if grid is None else "x".join(map(str, _hwd(grid))),
+        "geometry": comparison.geometry,
+        "notes": scored.notes,
         "empty_masks": [
             asdict(rule) for rule in empty_mask_policy(comparison.rules.missed_distance)
         ],

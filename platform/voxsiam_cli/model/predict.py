@@ -9,12 +9,13 @@ import typer
 
 from voxsiam.errors import UserError, is_stop
 from voxsiam_cli.console import Steps, console, say, show_error
-from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+from voxsiam_cli.options import DEFAULT_WORKSPACE, GeometryForm, Workspace, find_geometry
 
 if TYPE_CHECKING:
     from voxsiam.inference.model_folder import LoadedModel
     from voxsiam.inference.predict_report import CaseReport, FailedCase
     from voxsiam.inference.scan_files import ResultFiles, ScanSource
+    from voxsiam.volumes.nifti_geometry import Form
 
 
 def predict(  # noqa: PLR0913
@@ -31,6 +32,7 @@ def predict(  # noqa: PLR0913
     report: Annotated[
         Path | None, typer.Option(help="JSON to write: versions, model, files, times.")
     ] = None,
+    geometry: GeometryForm = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
@@ -54,7 +56,13 @@ def predict(  # noqa: PLR0913
     for folder in sorted({path.parent for path in [*written, *([report] if report else [])]}):
         make_folder(folder)
     _warn_of_phantoms(loaded)
-    done, failed = _predict_all(loaded, scans, results, probabilities=probabilities)
+    done, failed = _predict_all(
+        loaded,
+        scans,
+        results,
+        probabilities=probabilities,
+        geometry=find_geometry(geometry),
+    )
     if report is not None:
         _write_report(report, loaded, done, failed)
     _show(done)
@@ -69,6 +77,7 @@ def _predict_all(
     results: "Sequence[ResultFiles]",
     *,
     probabilities: bool,
+    geometry: "Form | None",
 ) -> "tuple[list[CaseReport], list[FailedCase]]":
     from voxsiam.inference.predict import predict_case
     from voxsiam.inference.predict_report import FailedCase
@@ -78,7 +87,9 @@ def _predict_all(
     with Steps("predict") as steps:
         for scan, files in zip(scans, results, strict=True):
             try:
-                case = predict_case(loaded, scan, files, probabilities=probabilities)
+                case = predict_case(
+                    loaded, scan, files, probabilities=probabilities, geometry=geometry
+                )
                 done.append(case)
                 _show_warnings(case)
             except Exception as error:

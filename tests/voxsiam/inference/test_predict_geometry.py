@@ -8,6 +8,7 @@ import pytest
 
 from tests.nifti_files import ALL_AXES, QFORM, SFORM_ROWS, patch, phantom_ct, reoriented, write_scan
 from tests.voxsiam.inference.small_models import AFFINE, CPU, write_ct, write_random_model
+from voxsiam.errors import UserError
 from voxsiam.inference.model_folder import load_model
 from voxsiam.inference.predict import predict_case, predict_scan
 from voxsiam.inference.scan_files import ResultFiles, ScanSource
@@ -75,6 +76,37 @@ def oblique(path):
     c, s = np.cos(0.2), np.sin(0.2)
     turn = np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     write_scan(path, IMAGE, turn @ AFFINE)
+
+
+def turned(degrees):
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.array([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]])
+    return turn @ AFFINE
+
+
+def test_a_scan_out_of_the_patients_axes_is_treated_as_in_the_checks(model, case):
+    write_scan(case[0].path, IMAGE, turned(20))
+    assert any("turned by 20 degrees" in warning for warning in run(model, case).warnings)
+    write_scan(case[0].path, IMAGE, turned(31))
+    with pytest.raises(UserError, match="turned by 31 degrees"):
+        run(model, case)
+
+
+def test_a_stale_sform_is_refused_until_somebody_says_which_form_is_right(model, case):
+    stale = ((QFORM, "<2h", 1, 1), (SFORM_ROWS, "<12f", 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0))
+    patch(write_ct(case[0].path), *stale)
+    with pytest.raises(UserError, match="says voxels of 1 x 1 x 1 mm"):
+        run(model, case)
+    reports = {
+        form: predict_case(model, *case, probabilities=False, geometry=form)
+        for form in ("sform", "qform")
+    }
+    assert {form: report.geometry.form for form, report in reports.items()} == dict(
+        zip(reports, reports, strict=True)
+    )
+    volumes = [sum(report.organ_ml.values()) for report in reports.values()]
+    assert volumes[1] == pytest.approx(volumes[0] * abs(np.linalg.det(AFFINE[:3, :3])), rel=0.01)
+    assert any("the qform counts" in warning for warning in reports["qform"].warnings)
 
 
 def nifti_2(path):

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.nifti_files import label_map, phantom_ct, ras_affine, write_scan
+from tests.nifti_files import (
+    ALL_AXES,
+    label_map,
+    phantom_ct,
+    ras_affine,
+    reoriented,
+    write_scan,
+)
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap, OrganMasks
 from voxsiam.volumes.nifti import Scan
@@ -32,6 +39,22 @@ def test_a_map_and_masks_of_the_same_organs_are_equal(tmp_path, scan):
     np.testing.assert_array_equal(masks.read(scan), LABEL.T)
     assert masks.annotated == PRESENT
     assert masks.files == tuple(tmp_path / f"{organ}.nii.gz" for organ in PRESENT)
+
+
+@pytest.mark.parametrize(("axes", "signs"), ALL_AXES)
+def test_a_map_in_another_axis_order_is_the_same_map(tmp_path, scan, axes, signs):
+    stored, affine = reoriented(LABEL, AFFINE, axes, signs)
+    path = write_scan(tmp_path / "label.nii.gz", stored, affine)
+    np.testing.assert_array_equal(label_map(path).read(scan), LABEL.T)
+
+
+def test_a_map_turned_over_without_its_affine_lies_elsewhere(tmp_path, scan):
+    """Equal lengths of axes are no equal grid."""
+    stored, affine = reoriented(LABEL, AFFINE, (0, 1, 2), (1, 1, -1))
+    affine[2, 3] += 2.5
+    path = write_scan(tmp_path / "label.nii.gz", stored, affine)
+    with pytest.raises(UserError, match="1 voxels away"):
+        label_map(path).read(scan)
 
 
 def test_an_organ_without_a_value_was_not_annotated(tmp_path):

@@ -63,12 +63,6 @@ def test_accepts_small_drift_between_axes(scan, drift):
 
 
 BROKEN_HEADERS = {
-    "spacing 0": ((PIXDIM + 4, "<f", 0.0), "mm"),
-    "spacing negative": ((PIXDIM + 4, "<f", -1.0), "mm"),
-    "spacing NaN": ((PIXDIM + 8, "<f", math.nan), "mm"),
-    "spacing infinite": ((PIXDIM + 12, "<f", math.inf), "mm"),
-    "spacing 1e-6": ((PIXDIM + 12, "<f", 1e-6), "mm"),
-    "spacing 1e6": ((PIXDIM + 12, "<f", 1e6), "mm"),
     "affine spacing 1e6": ((SFORM_ROWS, "<f", 1e6), "mm"),
     "affine NaN": ((SFORM_ROWS + 12, "<f", math.nan), "not numbers"),
     "affine singular": ((SFORM_ROWS, "<4f", 0.7, 0.7, 0.7, 0.0), "right angles"),
@@ -92,6 +86,24 @@ BROKEN_HEADERS = {
     "infinite intercept": ((SLOPE, "<2f", 1.0, math.inf), "header is broken"),
     "no magic": ((344, "<4s", b"abcd"), "not a NIfTI"),
 }
+
+
+SPACINGS = [0.0, -1.0, math.nan, math.inf, 1e-6, 1e6]
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_an_impossible_spacing_is_refused_where_it_is_used(scan, spacing):
+    patch(scan, (PIXDIM + 8, "<f", spacing), (QFORM, "<2h", 1, 0))
+    with pytest.raises(UserError, match="mm"):
+        read_nifti(scan)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_an_impossible_spacing_is_said_where_the_sform_counts(scan, spacing):
+    patch(scan, (PIXDIM + 8, "<f", spacing))
+    read = read_nifti(scan)
+    np.testing.assert_allclose(read.affine, ras_affine((0.7, 0.8, 2.5), (-10, 20, 30)), rtol=1e-6)
+    assert any("no spacing, and is not used" in note for note in read.notes)
 
 
 @pytest.mark.parametrize("name", BROKEN_HEADERS)

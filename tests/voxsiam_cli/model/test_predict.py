@@ -94,7 +94,7 @@ def test_an_unforeseen_failure_of_one_case_does_not_stop_the_others(here, monkey
 
     real = module.read_image
 
-    def read(path):
+    def read(path, geometry=None):
         if path.name == "a.nii.gz":
             raise RuntimeError("weather")
         return real(path)
@@ -109,7 +109,7 @@ def test_an_unforeseen_failure_of_one_case_does_not_stop_the_others(here, monkey
 
 
 def test_ctrl_c_stops_all(here, monkeypatch):
-    def stop(path):
+    def stop(path, geometry=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("voxsiam.inference.predict.read_image", stop)
@@ -120,7 +120,7 @@ def test_ctrl_c_stops_all(here, monkeypatch):
 
 
 def test_ctrl_c_inside_a_library_stops_all(here, monkeypatch):
-    def stop(path):
+    def stop(path, geometry=None):
         raise RuntimeError("interrupted") from KeyboardInterrupt()
 
     monkeypatch.setattr("voxsiam.inference.predict.read_image", stop)

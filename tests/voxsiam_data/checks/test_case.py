@@ -174,7 +174,7 @@ def test_the_picture_shows_the_slice_of_the_worst_finding(tmp_path):
 
 GEOMETRIES = {
     "voxels of a micrometre's name": (
-        lambda p: patch(p, (123, "B", 3)), "note", "geometry", "micrometres"
+        lambda p: patch(p, (123, "B", 3)), "repair", "files", "micrometres"
     ),
     "qform elsewhere": (
         lambda p: patch(p, (QFORM, "<h", 1), (QFORM + 16, "<f", 40.0)),
@@ -312,7 +312,7 @@ def test_an_impossible_size_is_refused(tmp_path):
     report = checked(tmp_path, image, label, affine)
     assert ("refuse", "labels") in said(report)
     patched = write_case(tmp_path, "bert", image, label)
-    patch(known(patched.image), (PIXDIM + 4, "<f", 0.0))
+    patch(known(patched.image), (PIXDIM + 4, "<f", 0.0), (QFORM, "<2h", 1, 0))
     assert ("refuse", "files") in said(check_case(patched, tmp_path))
 
 
