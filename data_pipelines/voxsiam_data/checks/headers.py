@@ -9,7 +9,7 @@ import nibabel
 import SimpleITK as sitk  # noqa: N813
 from isal import igzip
 
-from voxsiam.volumes.dicom_file import check_file, damaged
+from voxsiam.volumes.dicom_file import check_file, damaged, readable
 from voxsiam.volumes.nifti import Header
 from voxsiam_data.checks.finding import Finding
 
@@ -87,11 +87,12 @@ def dicom_fields(paths: Iterable[Path]) -> list[str]:
         check_file(path)
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
-        reader.SetFileName(str(path))
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError:
-            raise damaged(path) from None
+        with readable([path]) as (plain,):
+            reader.SetFileName(str(plain))
+            try:
+                reader.ReadImageInformation()
+            except RuntimeError:
+                raise damaged(path) from None
         if _text(reader, _IDENTITY_REMOVED).upper() != "YES":
             found |= dict.fromkeys(name for tag, name in DICOM_TAGS.items() if _text(reader, tag))
     return list(found)

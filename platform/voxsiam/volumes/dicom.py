@@ -3,6 +3,7 @@
 Nothing but voxels and geometry leaves this module: no name, number, date or identifier.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +13,44 @@ import SimpleITK as sitk  # noqa: N813
 from jaxtyping import Float64, Shaped
 
 from voxsiam.errors import UserError
-from voxsiam.volumes.dicom_file import check_file, damaged, is_dicom, storage_class
+from voxsiam.volumes.dicom_file import check_file, damaged, is_dicom, readable, storage_class
+from voxsiam.volumes.dicom_folder import listed, look_into, number_notes
 from voxsiam.volumes.dicom_geometry import SlicePlane, series_affine, sorted_planes
 from voxsiam.volumes.nifti import MAX_VOXELS, Scan
 
 MIN_SLICES = 3
 MAX_PIXELS_ACROSS = 4096
 
+FAT_HU, LEAST_FAT_SHARE = -30, 0.001
+"""A trunk has fat and air; MRI, maps of iodine and pictures have values from 0 on."""
+
+MAPS = frozenset(("CBF", "CBV", "DENSITY", "EFFECTIVEZ", "FRACTION", "IODINE"))
+MAPS |= {"MTT", "PERFUSION", "PERMEABILITY", "TMAX", "TTP", "ZEFF"}
+"""Words of an image type that name what was computed from a CT."""
+
+_JUDGED_UNITS = {"", "US"}
 _CT_CLASSES = {"1.2.840.10008.5.1.4.1.1.2", ""}
 _MULTI_FRAME_CLASSES = {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
 _SERIES, _NUMBER, _IMAGE_TYPE, _MODALITY = "0020|000e", "0020|0011", "0008|0008", "0008|0060"
 _POSITION, _ORIENTATION, _SPACING = "0020|0032", "0020|0037", "0028|0030"
-_INTERCEPT, _SLOPE = "0028|1052", "0028|1053"
+_INTERCEPT, _SLOPE, _UNITS = "0028|1052", "0028|1053", "0028|1054"
+_INSTANCE, _ANNOUNCED = "0020|0013", "0020|1002"
 _TAGS = (
     *(_SERIES, _NUMBER, _IMAGE_TYPE, _MODALITY, _POSITION),
-    *(_ORIENTATION, _SPACING, _INTERCEPT, _SLOPE),
+    *(_ORIENTATION, _SPACING, _INTERCEPT, _SLOPE, _UNITS, _INSTANCE, _ANNOUNCED),
 )
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What is asked of one file: some tags, and its size as columns, rows, frames."""
+    """What is asked of one file: some tags, and its size as columns, rows, frames.
+
+    Attributes:
+        plain: The file itself, or a copy of it that is not gzipped.
+    """
 
     path: Path
+    plain: Path
     tags: Mapping[str, str]
     size: tuple[int, ...]
 
@@ -51,34 +67,41 @@ def read_dicom(folder: Path) -> Scan:
     notes say so.
 
     Raises:
-        UserError: There is no CT series or more than one, slices are missing, doubled, damaged,
-            tilted, unevenly spaced, or not in Hounsfield units.
+        UserError: There is no CT series or more than one, a file of it is empty or damaged,
+            slices are missing, doubled, tilted, unevenly spaced, or not in Hounsfield units.
     """
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    headers, notes = _ct_headers(folder)
-    series, more_notes = _only_series(folder, headers)
-    for header in series:
-        _check_units(header)
-    planes = sorted_planes(folder, [_plane(header) for header in series])
-    rows, columns = planes[0].shape
-    if rows * columns * len(planes) > MAX_VOXELS:
-        raise _refuse(folder, "The series has more than 2^31 voxels.", "give a part of it")
-    array = np.stack([_pixels(plane) for plane in planes]).transpose(2, 1, 0)
-    return Scan(folder, array, series_affine(planes), notes=(*notes, *more_notes))
+    found = look_into(folder)
+    found.require_whole()
+    others = len(found.others)
+    told = [f"{others} files left out that are no DICOM: {listed(found.others)}"] * bool(others)
+    with readable(found.dicom) as plain:
+        headers, notes = _ct_headers(folder, dict(zip(found.dicom, plain, strict=True)))
+        series, more_notes = _only_series(folder, headers)
+        for header in series:
+            _check_units(header)
+        planes = sorted_planes(folder, [_plane(header) for header in series])
+        rows, columns = planes[0].shape
+        if rows * columns * len(planes) > MAX_VOXELS:
+            raise _refuse(folder, "The series has more than 2^31 voxels.", "give a part of it")
+        files = {header.path: header.plain for header in series}
+        array = np.stack([_pixels(plane, files[plane.path]) for plane in planes])
+    _check_values(series[0], array)
+    notes = (*told, *notes, *more_notes, *_numbering(series), *_constant(planes, array))
+    return Scan(folder, array.transpose(2, 1, 0), series_affine(planes), notes=notes)
 
 
 def _refuse(path: Path, what: str, fix: str) -> UserError:
     return UserError(what, where=str(path), fix=fix)
 
 
-def _ct_headers(folder: Path) -> tuple[list[_Header], tuple[str, ...]]:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and is_dicom(path))
+def _ct_headers(folder: Path, files: Mapping[Path, Path]) -> tuple[list[_Header], tuple[str, ...]]:
     kinds = {path: storage_class(path) for path in files}
     for path, kind in kinds.items():
         if kind in _MULTI_FRAME_CLASSES:
             raise _multi_frame(path)
     slices = [path for path, kind in kinds.items() if kind in _CT_CLASSES]
-    headers = [_read_header(path) for path in slices]
+    headers = [_read_header(path, files[path]) for path in slices]
     images = [h for h in headers if _is_axial_ct(h)]
     if not images:
         raise _refuse(
@@ -111,9 +134,9 @@ def _reader(path: Path) -> sitk.ImageFileReader:
     return reader
 
 
-def _read_header(path: Path) -> _Header:
+def _read_header(path: Path, plain: Path) -> _Header:
     check_file(path)
-    reader = _reader(path)
+    reader = _reader(plain)
     try:
         reader.ReadImageInformation()
         tags = {tag: reader.GetMetaData(tag).strip() for tag in _TAGS if reader.HasMetaDataKey(tag)}
@@ -124,7 +147,7 @@ def _read_header(path: Path) -> _Header:
         raise _multi_frame(path)
     if max(size) > MAX_PIXELS_ACROSS:
         raise damaged(path)
-    return _Header(path, tags, tuple(size))
+    return _Header(path, plain, tags, tuple(size))
 
 
 def _only_series(folder: Path, headers: Sequence[_Header]) -> tuple[list[_Header], tuple[str, ...]]:
@@ -164,6 +187,41 @@ def _check_units(header: _Header) -> None:
             "It does not say how its values become Hounsfield units (no rescale slope, intercept).",
             "export the series again from the scanner or archive",
         )
+    kind = header.tags.get(_IMAGE_TYPE, "").upper()
+    is_map = any(word in MAPS for word in re.split(r"[\\\\_ ]", kind))
+    units = header.tags.get(_UNITS, "").upper()
+    if is_map or units not in {*_JUDGED_UNITS, "HU"}:
+        what = f"its image type is {kind:.60}" if is_map else f"its units are {units:.16}"
+        raise _refuse(
+            header.path,
+            f"Its values are no Hounsfield units: {what}.",
+            "give the series of the CT itself, not one that was computed from it",
+        )
+
+
+def _check_values(header: _Header, array: Shaped[np.ndarray, "d h w"]) -> None:
+    """Judge by the values where the file leaves open what they are: a body has fat and air."""
+    if header.tags.get(_UNITS, "").upper() not in _JUDGED_UNITS:
+        return
+    if np.count_nonzero(array < FAT_HU) < LEAST_FAT_SHARE * array.size:
+        raise _refuse(
+            header.path,
+            f"Less than {LEAST_FAT_SHARE:.1%} of its values lie below {FAT_HU} HU, and it does not "
+            "say in which units they are.",
+            "give a CT in Hounsfield units",
+        )
+
+
+def _constant(planes: Sequence[SlicePlane], array: Shaped[np.ndarray, "d h w"]) -> tuple[str, ...]:
+    flat = array.reshape(len(array), -1)
+    same = [plane.path for plane, one in zip(planes, flat, strict=True) if (one == one[0]).all()]
+    return (f"{len(same)} slices hold one value everywhere: {listed(same)}",) * bool(same)
+
+
+def _numbering(series: Sequence[_Header]) -> tuple[str, ...]:
+    numbers = [int(text) for h in series if (text := h.tags.get(_INSTANCE, "")).isdecimal()]
+    announced = {text for h in series if (text := h.tags.get(_ANNOUNCED, "")).isdecimal()}
+    return number_notes(numbers, int(announced.pop()) if len(announced) == 1 else None)
 
 
 def _plane(header: _Header) -> SlicePlane:
@@ -189,9 +247,9 @@ def _numbers(header: _Header, tag: str, count: int) -> Float64[np.ndarray, " n"]
     return values
 
 
-def _pixels(plane: SlicePlane) -> Shaped[np.ndarray, "rows columns"]:
+def _pixels(plane: SlicePlane, plain: Path) -> Shaped[np.ndarray, "rows columns"]:
     try:
-        image = sitk.GetArrayFromImage(_reader(plane.path).Execute()).squeeze(0)
+        image = sitk.GetArrayFromImage(_reader(plain).Execute()).squeeze(0)
     except (RuntimeError, ValueError):
         raise damaged(plane.path) from None
     if image.shape != plane.shape:

@@ -6,8 +6,12 @@ the file is shorter. Here every claim is compared with the file first.
 
 import sys
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 from voxsiam.errors import UserError
 
@@ -27,7 +31,17 @@ MAX_ELEMENTS, MAX_DEPTH = 20_000, 64
 """Scanners write hundreds, in sequences three or four deep. The library falls over at depth 20,000
 and takes the process with it."""
 
+Content = Literal["dicom", "empty", "zeros", "short", "other"]
+"""What the bytes of a file are, as far as its beginning tells."""
+
 _MAGIC, _MAGIC_AT = b"DICM", 128
+_GZIP = b"\x1f\x8b"
+_FIRST_TAGS = {(0x0002, 0x0000), (0x0002, 0x0001)} | {
+    (0x0008, number) for number in (0x0000, 0x0001, 0x0005, 0x0008, 0x0012, 0x0016)
+}
+"""With which the files begin that lack the preamble: written by hand, or by old archives."""
+
+_LONGEST_FIRST = 1024  # bytes of such an element
 _FIRST_BYTES = 2**14  # hold the first group
 _STORAGE_CLASS, _TRANSFER_SYNTAX, _PIXELS = (0x0002, 0x0002), (0x0002, 0x0010), (0x7FE0, 0x0010)
 _ITEM_GROUP = 0xFFFE
@@ -40,13 +54,86 @@ _DELIMITERS = {(_ITEM_GROUP, 0xE00D), (_ITEM_GROUP, 0xE0DD)}
 _ENDLESS = sys.maxsize
 
 
-def is_dicom(path: Path) -> bool:
-    """Tell whether a file begins as DICOM files do."""
+def content_of(path: Path) -> Content:
+    """Tell what a file holds: DICOM, gzipped or not, with its preamble or without, or why not."""
     try:
         with path.open("rb") as stream:
-            return stream.read(_MAGIC_AT + 4)[_MAGIC_AT:] == _MAGIC
-    except OSError:
-        return False
+            block = stream.read(_FIRST_BYTES)
+            if not any(block):
+                return "zeros" if block else "empty"
+            block = _unzipped(block, _FIRST_BYTES) if block.startswith(_GZIP) else block
+    except (OSError, zlib.error):
+        return "other"
+    if _start_of(block) is not None:
+        return "dicom"
+    return "short" if len(block) < _MAGIC_AT + len(_MAGIC) else "other"
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file begins as DICOM files do."""
+    return content_of(path) == "dicom"
+
+
+@contextmanager
+def readable(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give the paths of files that a library can read: of gzipped ones, copies that pass away.
+
+    Raises:
+        UserError: A gzipped file is damaged, or larger than any slice.
+    """
+    with TemporaryDirectory(prefix="voxsiam-") as folder:  # for its owner alone
+        yield [_plain(path, Path(folder) / str(number)) for number, path in enumerate(paths)]
+
+
+def _plain(path: Path, copy: Path) -> Path:
+    with path.open("rb") as stream:
+        if stream.read(len(_GZIP)) != _GZIP:
+            return path
+    try:
+        copy.write_bytes(_content(path))
+    except (OSError, ValueError, zlib.error):
+        raise damaged(path) from None
+    return copy
+
+
+def _content(path: Path) -> bytes:
+    """Read a file, unpacked where it is gzipped."""
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError("larger than any slice")
+    block = path.read_bytes()
+    if not block.startswith(_GZIP):
+        return block
+    plain = bytearray()
+    while block:
+        unpacker = zlib.decompressobj(wbits=31)
+        plain += unpacker.decompress(block, MAX_FILE_BYTES + 1 - len(plain))
+        if len(plain) > MAX_FILE_BYTES:
+            raise ValueError("larger than any slice")
+        if not unpacker.eof:
+            raise ValueError("cut short")
+        block = unpacker.unused_data
+    return bytes(plain)
+
+
+def _unzipped(block: bytes, most: int) -> bytes:
+    """Unpack the beginning of a gzipped file."""
+    return zlib.decompressobj(wbits=31).decompress(block, most)
+
+
+def _start_of(block: bytes) -> int | None:
+    """Tell where the first element stands: behind the preamble, or at the very beginning."""
+    if block[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC:
+        return _MAGIC_AT + len(_MAGIC)
+    tag = (int.from_bytes(block[:2], "little"), int.from_bytes(block[2:4], "little"))
+    if tag not in _FIRST_TAGS or len(block) < 8:
+        return None
+    size = slice(6, 8) if _names_values(block) else slice(4, 8)
+    return 0 if int.from_bytes(block[size], "little") <= _LONGEST_FIRST else None
+
+
+def _names_values(block: bytes) -> bool:
+    """Tell whether elements say how their values are represented (explicit VR)."""
+    return block[4:6] in _SHORT_FORM | _LONG_FORM
 
 
 def storage_class(path: Path) -> str:
@@ -60,8 +147,10 @@ def storage_class(path: Path) -> str:
     """
     try:
         with path.open("rb") as stream:
-            _, values = _first_group(stream.read(_FIRST_BYTES))
-    except (OSError, ValueError):
+            block = stream.read(_FIRST_BYTES)
+        block = _unzipped(block, _FIRST_BYTES) if block.startswith(_GZIP) else block
+        _, values = _first_group(block)
+    except (OSError, ValueError, zlib.error):
         raise damaged(path) from None
     return values.get(_STORAGE_CLASS, "")
 
@@ -74,11 +163,9 @@ def check_file(path: Path) -> None:
             more elements, or deeper sequences, than a slice has.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError("larger than any slice")
-        block = path.read_bytes()
+        block = _content(path)
         start, values = _first_group(block)
-        transfer_syntax = values.get(_TRANSFER_SYNTAX)
+        transfer_syntax = values.get(_TRANSFER_SYNTAX) or _guessed_syntax(block[start:])
         if transfer_syntax not in TRANSFER_SYNTAXES:
             raise ValueError("no way of writing pixels that the standard names")
         if transfer_syntax == DEFLATED:
@@ -112,7 +199,10 @@ class _Element:
 
 def _first_group(block: bytes) -> tuple[int, dict[tuple[int, int], str]]:
     """Read the group that is always written one way; return where it ends, and its texts."""
-    at, found = _MAGIC_AT + len(_MAGIC), dict[tuple[int, int], str]()
+    found = dict[tuple[int, int], str]()
+    at = _start_of(block)
+    if at is None:
+        raise ValueError("no DICOM")
     while block[at : at + 2] == b"\2\0":
         element = _read(block, at, "")
         if element.tag in {_STORAGE_CLASS, _TRANSFER_SYNTAX}:
@@ -120,6 +210,11 @@ def _first_group(block: bytes) -> tuple[int, dict[tuple[int, int], str]]:
             found[element.tag] = text.strip("\0 ")
         at = element.end
     return at, found
+
+
+def _guessed_syntax(block: bytes) -> str:
+    """Tell how elements are written in a file that does not say it."""
+    return f"{IMPLICIT}.1" if _names_values(block) else IMPLICIT
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ MAX_TILT = 0.01
 MAX_STEP_DRIFT = 0.05
 """Part of the slice distance by which a step may differ from the others."""
 
+ROUNDED_MM = 0.11
+"""Between the positions farthest to either side of the best line: the first decimal, and a bit."""
+
 _RAS_OF_LPS = np.array([-1.0, -1.0, 1.0])
 
 
@@ -138,6 +141,8 @@ def _check_steps(ordered: Sequence[SlicePlane], forward: np.ndarray) -> None:
                 "leave one file of each position",
             )
     usual = float(np.median(forward))
+    if _is_straight(forward):
+        return
     for (before, after), step in neighbours:
         if abs(step - usual) > MAX_STEP_DRIFT * usual:
             raise _refuse(
@@ -146,6 +151,18 @@ def _check_steps(ordered: Sequence[SlicePlane], forward: np.ndarray) -> None:
                 f"{usual:.4g} mm.",
                 "copy or export the whole series again",
             )
+
+
+def _is_straight(forward: np.ndarray) -> bool:
+    """Tell whether positions lie on a straight line over their numbers, but for rounding.
+
+    A missing slice shifts one part against the other by a slice, and the best line takes up half.
+    """
+    places = np.concatenate([[0.0], np.cumsum(forward)])
+    numbers = np.arange(len(places))
+    step, start = np.polyfit(numbers, places, 1)
+    apart = places - (start + step * numbers)
+    return bool(np.ptp(apart) <= min(ROUNDED_MM, step / 4))
 
 
 def _gap(steps: float) -> str:

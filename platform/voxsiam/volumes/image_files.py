@@ -4,7 +4,7 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.dicom import read_dicom
-from voxsiam.volumes.dicom_file import is_dicom
+from voxsiam.volumes.dicom_folder import look_into
 from voxsiam.volumes.nifti import Scan, read_nifti
 from voxsiam.volumes.nifti_geometry import Form
 
@@ -18,7 +18,7 @@ def image_files(path: Path) -> tuple[Path, ...]:
     if not path.is_dir():
         return (path,)
     try:
-        slices = sorted(each for each in path.iterdir() if each.is_file() and is_dicom(each))
+        slices = look_into(path).dicom
     except OSError as error:
         raise UserError(
             f"The folder cannot be read ({error.strerror}).",
@@ -29,7 +29,7 @@ def image_files(path: Path) -> tuple[Path, ...]:
         raise UserError(
             "The folder holds no DICOM slice.", where=str(path), fix="put the CT series there"
         )
-    return tuple(slices)
+    return slices
 
 
 def read_image(path: Path, geometry: Form | None = None) -> Scan:

@@ -1,3 +1,4 @@
+import gzip
 import shutil
 import struct
 import zlib
@@ -235,7 +236,63 @@ def only_notes(folder):
     (folder / "notes.txt").write_text("x")
 
 
+def last_files(change, count=2):
+    """Spoil the files at the upper end, where no gap of positions shows it."""
+
+    def spoil(folder):
+        for path in sorted(folder.iterdir())[-count:]:
+            change(path)
+
+    return spoil
+
+
+def emptied_file(path):
+    path.write_bytes(b"")
+
+
+def zeroed(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def overwritten(path):
+    path.write_bytes(b"x" * path.stat().st_size)
+
+
+UNITS, INSTANCE, ANNOUNCED = (0x0028, 0x1054), (0x0020, 0x0013), (0x0020, 0x1002)
+
 BAD_SERIES = {
+    "empty files at an end": (
+        last_files(emptied_file),
+        r"2 of 5 .* \(2 empty\): IM0003, IM0004",
+    ),
+    "zeros at an end": (
+        last_files(zeroed),
+        r"2 of 5 files .* \(2 all zeros\)",
+    ),
+    "cut before the first group": (
+        last_files(lambda p: p.write_bytes(p.read_bytes()[:100])),
+        r"\(2 all zeros\)",
+    ),
+    "cut and not of zeros": (last_files(lambda p: p.write_bytes(b"x" * 100)), r"\(2 cut short\)"),
+    "overwritten": (last_files(overwritten, 1), r"1 of 5 .* \(1 no DICOM\): IM0004"),
+    "an empty file beside": (lambda folder: (folder / "x").touch(), r"\(1 empty\): x"),
+    "half a gzip": (
+        last_files(lambda p: p.write_bytes(gzip.compress(p.read_bytes())[:-99]), 1),
+        "damaged or cut short",
+    ),
+    "iodine": (with_tags({UNITS: ("LO", "MGML")}), "units are MGML"),
+    "a map by its type": (
+        with_tags({IMAGE_TYPE: ("CS", "DERIVED\\SECONDARY\\AXIAL\\IODINE")}),
+        "image type is",
+    ),
+    "a map of effective Z": (
+        with_tags({IMAGE_TYPE: ("CS", "DERIVED\\PRIMARY\\Z_EFF\\DENSITY")}),
+        "image type is",
+    ),
+    "units left open, values from 0 on": (
+        lambda folder: write_series(folder, np.abs(VOLUME), AFFINE, tags={UNITS: ("LO", "US")}),
+        "does not say in which units",
+    ),
     "no files": (emptied, "0 DICOM files"),
     "no DICOM": (only_notes, "0 DICOM files"),
     "one slice missing": (without(2), "1 slice is missing: 6 mm from IM0001, elsewhere 3 mm"),
@@ -290,6 +347,100 @@ def test_bad_series_are_refused_without_naming_the_patient(folder, name):
     assert caught.value.fix
     for word in (*PATIENT, "1.2.826"):
         assert word not in caught.value.what + caught.value.fix
+
+
+def gzipped(path):
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+def renamed_gz(path):
+    gzipped(path)
+    path.rename(f"{path}.gz")
+
+
+def without_preamble(path):
+    path.write_bytes(path.read_bytes()[132:])
+
+
+def without_first_group(path):
+    raw = path.read_bytes()
+    path.write_bytes(raw[raw.index(b"\x08\0\x08\0") :])
+
+
+@pytest.mark.parametrize("change", [gzipped, renamed_gz, without_preamble, without_first_group])
+@pytest.mark.parametrize("count", [2, 5])
+def test_files_that_other_readers_pass_over_are_slices(folder, change, count):
+    write_series(folder, VOLUME, AFFINE)
+    last_files(change, count)(folder)
+    scan = read_dicom(folder)
+    np.testing.assert_array_equal(scan.array, IMAGE)
+    assert scan.notes == ()
+
+
+def test_implicit_values_without_a_first_group(folder):
+    write_series(folder, VOLUME, AFFINE, transfer_syntax=IMPLICIT)
+    last_files(without_first_group, 5)(folder)
+    np.testing.assert_array_equal(read_dicom(folder).array, IMAGE)
+
+
+def test_a_gzipped_file_larger_than_any_slice_is_not_unpacked(folder):
+    write_series(folder, VOLUME, AFFINE)
+    bomb = gzip.compress(bytes(2**26), mtime=0) * 5
+    start = sorted(folder.iterdir())[0].read_bytes()
+    (folder / "IM0004").write_bytes(gzip.compress(start) + bomb)
+    with pytest.raises(UserError, match="damaged or cut short"):
+        read_dicom(folder)
+
+
+@pytest.mark.parametrize("step", [0.625, 1.25, 0.75, 2.5])
+@pytest.mark.parametrize("slices", [5, 40])
+def test_positions_rounded_to_one_decimal(folder, step, slices):
+    """0.625 becomes 0.6 or 0.7: single steps differ by a tenth of their length and more."""
+    volume = np.resize(VOLUME, (slices, *VOLUME.shape[1:]))
+    changed = {n: {POSITION: ("DS", f"11\\-22\\{-33 + n * step:.1f}")} for n in range(slices)}
+    write_series(folder, volume, AFFINE, changed=changed)
+    assert read_dicom(folder).affine[2, 2] == pytest.approx(step, abs=0.1 / (slices - 1))
+
+
+@pytest.mark.parametrize("missing", [1, 7, 18])
+def test_rounding_hides_no_gap(folder, missing):
+    volume = np.resize(VOLUME, (20, *VOLUME.shape[1:]))
+    changed = {n: {POSITION: ("DS", f"11\\-22\\{-33 + n * 0.625:.1f}")} for n in range(20)}
+    write_series(folder, volume, AFFINE, changed=changed)
+    sorted(folder.iterdir())[missing].unlink()
+    with pytest.raises(UserError, match=r"missing|distance of slices changes"):
+        read_dicom(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({n: {INSTANCE: ("IS", n + 1 + 2 * (n > 2))} for n in range(5)}, "numbers skip 2"),
+        ({n: {INSTANCE: ("IS", n + 21)} for n in range(5)}, "begin at 21"),
+        (
+            {n: {INSTANCE: ("IS", n + 1), ANNOUNCED: ("IS", 8)} for n in range(5)},
+            "have 8 images",
+        ),
+    ],
+)
+def test_numbers_that_let_doubt_are_told(folder, changed, words):
+    write_series(folder, VOLUME, AFFINE, changed=changed)
+    (note,) = read_dicom(folder).notes
+    assert words in note
+
+
+def test_what_is_no_dicom_is_named(folder):
+    write_series(folder, VOLUME, AFFINE)
+    (folder / "report.pdf").write_bytes(b"%PDF" + bytes(200))
+    (folder / ".hidden").write_bytes(b"x")
+    assert read_dicom(folder).notes == ("1 files left out that are no DICOM: report.pdf",)
+
+
+def test_slices_of_one_value_are_told(folder):
+    volume = VOLUME.copy()
+    volume[4] = -1024
+    write_series(folder, volume, AFFINE)
+    assert read_dicom(folder).notes == ("1 slices hold one value everywhere: IM0004",)
 
 
 def test_series_without_number_can_be_told_apart(folder):
