@@ -126,6 +126,7 @@ COMMANDS = {
     "doctor": {"--json", "--workspace"},
     "evaluate": {
         "--geometry",
+        "--labels",
         "--grid",
         "--json",
         "--missed-distance",

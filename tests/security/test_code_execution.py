@@ -33,8 +33,8 @@ from voxsiam_dashboards.store.trial_files import (
 )
 from voxsiam_data.prepared.entries import NATIVE_LABEL, read_facts, read_native_label
 from voxsiam_data.prepared.prepared_set import open_prepared, read_arrays
-from voxsiam_data.sources.text_files import read_csv_rows, read_json_object
 from voxsiam_data.splits.split_file import read_splits
+from voxsiam_data.text_files import read_csv_rows, read_json_object
 
 REFUSALS = (UserError, ValueError, OSError, EOFError, zlib.error)
 

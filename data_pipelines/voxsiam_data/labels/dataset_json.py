@@ -10,6 +10,8 @@ from pathlib import Path
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 from voxsiam_data.labels.organ_names import is_tumour, organ_value, refuse_misspelt
+from voxsiam_data.labels.protocols import LabelProtocol
+from voxsiam_data.text_files import read_json_object
 
 _MAX_LABEL_VALUE = 65535
 _LISTED = 20
@@ -39,6 +41,18 @@ def read_label_values(path: Path, labels: object) -> dict[int, int]:
     if len(set(organs.values())) < len(organs):
         raise _refuse(path, "Two labels name the same organ.", "merge them, or rename one")
     return result
+
+
+def read_protocol(path: Path) -> LabelProtocol:
+    """Read what the values of a data set's label maps mean.
+
+    Raises:
+        UserError: The file or its table of labels is unusable.
+    """
+    labels = read_json_object(path).get("labels")
+    read_label_values(path, labels)
+    names = {value: name for value, name in _named(path, labels) if value}
+    return LabelProtocol(path.name, f"what {path.name} says", names)
 
 
 def label_notes(path: Path, labels: object) -> tuple[str, ...]:

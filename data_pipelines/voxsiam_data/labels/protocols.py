@@ -8,6 +8,7 @@ from jaxtyping import Shaped, UInt8
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import ORGANS
+from voxsiam.volumes.label_values import scale_advice
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.orientation import axis_order, to_canonical
 from voxsiam_data.labels.organ_names import organ_value
@@ -95,7 +96,8 @@ def _unknown_values(scan: Scan, found: Shaped[np.ndarray, " n"], known: LabelPro
     return UserError(
         f"Label values that '{known.name}' does not know: {listed}{more}.",
         where=str(scan.path),
-        fix=f"it knows the whole numbers 0 to {max(known.names)}; other protocols: "
+        fix=scale_advice(scan)
+        or f"it knows the whole numbers 0 to {max(known.names)}; other protocols: "
         + ", ".join(name for name in PROTOCOLS if name != known.name),
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox
 from voxsiam_data.manifest import Case
-from voxsiam_data.sources.text_files import read_csv_rows
+from voxsiam_data.text_files import read_csv_rows
 
 FILE_NAME = "crops.csv"
 _EXTENTS = ("i_start", "i_stop", "j_start", "j_stop", "k_start", "k_stop")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam_data.manifest import Case
-from voxsiam_data.sources.text_files import read_csv_rows
+from voxsiam_data.text_files import read_csv_rows
 
 FILE_NAME = "patients.csv"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.types import Split
-from voxsiam_data.sources.text_files import read_text
+from voxsiam_data.text_files import read_text
 
 _FORM = 'write [{"train": ["case", ...], "val": [...]}, ...], as nnU-Net does'
 

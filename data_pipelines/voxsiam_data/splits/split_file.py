@@ -12,8 +12,8 @@ from pathlib import Path
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.types import Split
-from voxsiam_data.sources.text_files import read_csv_rows
 from voxsiam_data.splits.nnunet_file import nnunet_text, read_nnunet
+from voxsiam_data.text_files import read_csv_rows
 
 SIDES = ("train", "validation", "test")
 MAX_FOLDS = 1000

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
 from voxsiam.volumes.dicom import holds_dicom
 
 ENDINGS = (".nii.gz", ".nii")
@@ -99,6 +101,15 @@ def result_files(scans: Sequence[ScanSource], source: Path, output: Path) -> lis
                 "An input would be overwritten.", where=str(path), fix="choose another -o"
             )
     return results
+
+
+def describe_labels(folder: Path) -> None:
+    """Write beside label maps what their values mean, as nnU-Net does; what is there stays."""
+    path = folder / "dataset.json"
+    if path.exists():
+        return
+    labels = {"background": 0} | {organ: value for value, organ in enumerate(ORGANS, start=1)}
+    write_json(path, {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"})
 
 
 def make_folder(folder: Path) -> None:

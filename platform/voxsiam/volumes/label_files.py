@@ -117,13 +117,14 @@ class OrganMasks(Frozen):
         return self.read_with_notes(image, geometry)[0]
 
     def read_with_notes(
-        self, image: Scan, geometry: Form | None = None
+        self, image: Scan, geometry: Form | None = None, *, may_be_empty: bool = False
     ) -> tuple[Labels, tuple[str, ...]]:
         """Join the masks on the image's grid, and say what had to be mended for that.
 
         Args:
             image: The scan that they belong to.
             geometry: The form of the headers to believe, see `read_nifti`.
+            may_be_empty: Whether masks without any voxel are fine: a prediction may find nothing.
 
         Raises:
             UserError: A mask is unusable or lies elsewhere, two overlap, or all are empty.
@@ -144,7 +145,7 @@ class OrganMasks(Frozen):
                 )
             joined[inside > 0] = organ
             notes = (*notes, *scan.notes)
-        if joined is None or not joined.any():
+        if joined is None or not (joined.any() or may_be_empty):
             raise UserError(
                 "All masks are empty.",
                 where=str(self.files[0].parent),

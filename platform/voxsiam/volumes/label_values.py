@@ -40,6 +40,17 @@ def renamed_label(
     return renamed
 
 
+def scale_advice(scan: Scan) -> str:
+    """Say how whole numbers became others, where the header shows it; empty where it does not."""
+    slope = math.nan if scan.header is None else float(scan.header["scl_slope"])
+    if not math.isfinite(slope) or slope in {0.0, 1.0}:
+        return ""
+    return (
+        f"the file stores them scaled by {slope:.4g}, as when floating-point numbers are saved as "
+        "8-bit ones: save the whole numbers themselves, as integers"
+    )
+
+
 def _check_label_values(scan: Scan, label_values: Mapping[int, int], may_be_empty: bool) -> None:
     counts = _count_values(scan.array)
     unknown = {value: count for value, count in counts.items() if value not in label_values}
@@ -50,7 +61,8 @@ def _check_label_values(scan: Scan, label_values: Mapping[int, int], may_be_empt
         raise UserError(
             f"Unknown label values: {listed}{more}.",
             where=str(scan.path),
-            fix=f"known are the whole numbers {_ranges(label_values)}: declare or remap the others",
+            fix=scale_advice(scan)
+            or f"known are the whole numbers {_ranges(label_values)}: declare or remap the others",
         )
     if not may_be_empty and not any(label_values[int(value)] for value in counts):
         raise UserError(

@@ -20,7 +20,8 @@ from voxsiam_cli.options import AsJson, GeometryForm, find_geometry, parse_grid
 if TYPE_CHECKING:
     from voxsiam.metrics.organ_means import Counts, Mean
     from voxsiam.metrics.organ_score import OrganScore
-    from voxsiam_data.evaluation import Comparison, Scored
+    from voxsiam_data.evaluation.scoring import Comparison, Scored
+    from voxsiam_data.labels.protocols import LabelProtocol
 
 MISSED_DISTANCES = {"left-out": "left_out", "diagonal": "diagonal"}
 _PROTOCOLS = (
@@ -45,8 +46,14 @@ def evaluate(  # noqa: PLR0913
         Path, typer.Option("-r", "--references", help="The same cases, drawn by experts.")
     ],
     protocol: Annotated[
-        str, typer.Option(help=f"What the label values mean: {_PROTOCOLS}.")
-    ] = "voxsiam",
+        str | None,
+        typer.Option(
+            help=f"What the label values mean: {_PROTOCOLS}; else what dataset.json says, or ours."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="A dataset.json that says what the label values mean.")
+    ] = None,
     prediction_protocol: Annotated[
         str | None, typer.Option(help="The same for the predictions, where it differs.")
     ] = None,
@@ -67,8 +74,9 @@ def evaluate(  # noqa: PLR0913
 ) -> None:
     """Score predicted label maps against references: DSC, HD95 and ASSD of every organ.
 
-    Distances are in mm on the scan's own grid. Files are paired by case: case.nii.gz or
-    case/label.nii.gz on either side, .nii as well. Examples:
+    Distances are in mm on the scan's own grid. Files are paired by case: case.nii.gz,
+    case/label.nii.gz or masks named after their organs on either side, .nii as well. A dataset.json
+    beside the labels says what their values mean. Examples:
 
     voxsiam evaluate -p predictions -r labelsTs -o scores.csv
 
@@ -76,16 +84,17 @@ def evaluate(  # noqa: PLR0913
 
     voxsiam evaluate -p totalseg -r amos/labelsTr --protocol amos22 --prediction-protocol totalsegmentator-v2
     """  # noqa: E501
-    from voxsiam_data.evaluation import find_pairs, score_pairs
+    from voxsiam_data.evaluation.scoring import find_pairs, score_pairs
+    from voxsiam_data.evaluation.sides import look_at, meanings
 
     _check_output(output)
+    said = _said(prediction_protocol, None), _said(protocol, labels)
+    sides = look_at(predictions), look_at(references)
+    pairs = find_pairs(*sides)
     comparison = replace(
-        _comparison(
-            (prediction_protocol or protocol, protocol), organ or [], missed_distance, _grid(grid)
-        ),
+        _comparison(meanings(*sides, *said), organ or [], missed_distance, _grid(grid)),
         geometry=find_geometry(geometry),
     )
-    pairs = find_pairs(predictions, references)
     if as_json:
         scored = score_pairs(pairs, comparison)
     else:
@@ -97,18 +106,38 @@ def evaluate(  # noqa: PLR0913
         print_json(_without_nan(_content(comparison, scored)))
         return
     _show(comparison, scored.scores)
+    names = comparison.prediction.name, comparison.reference.name
+    say(f"values read as: {names[0]} (predictions), {names[1]} (references)")
     for case_id, notes in scored.notes.items():
         for note in notes:
             say(f"note: {case_id}: {note}", "yellow")
     say(f"{len(pairs)} cases" + (f", every organ of each in {output}" if output else ""))
 
 
+def _said(name: str | None, labels: Path | None) -> "LabelProtocol | None":
+    """Return the meaning of label values that the user named."""
+    from voxsiam_data.labels.dataset_json import read_protocol
+    from voxsiam_data.labels.protocols import protocol
+
+    if name and labels:
+        raise UserError(
+            "two options say what the label values mean",
+            where="--protocol and --labels",
+            fix="leave one of them out",
+        )
+    if labels:
+        return read_protocol(labels)
+    return protocol(name) if name else None
+
+
 def _comparison(
-    protocols: tuple[str, str], organs: Sequence[str], missed_distance: str, grid: Shape | None
+    protocols: "tuple[LabelProtocol, LabelProtocol]",
+    organs: Sequence[str],
+    missed_distance: str,
+    grid: Shape | None,
 ) -> "Comparison":
     from voxsiam.metrics.scoring_rules import ScoringRules
-    from voxsiam_data.evaluation import Comparison, comparable_organs
-    from voxsiam_data.labels.protocols import protocol
+    from voxsiam_data.evaluation.scoring import Comparison, comparable_organs
 
     if missed_distance not in MISSED_DISTANCES:
         raise UserError(
@@ -116,7 +145,7 @@ def _comparison(
             where="--missed-distance",
             fix=nearest_name(missed_distance, tuple(MISSED_DISTANCES)),
         )
-    prediction, reference = (protocol(name) for name in protocols)
+    prediction, reference = protocols
     rules = {
         "organs": comparable_organs(prediction, reference, organs),
         "missed_distance": MISSED_DISTANCES[missed_distance],

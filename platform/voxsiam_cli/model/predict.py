@@ -45,7 +45,13 @@ def predict(  # noqa: PLR0913
     """
     from voxsiam.inference.device import choose_device
     from voxsiam.inference.model_folder import load_model
-    from voxsiam.inference.scan_files import find_scans, make_folder, result_files
+    from voxsiam.inference.scan_files import (
+        ENDINGS,
+        describe_labels,
+        find_scans,
+        make_folder,
+        result_files,
+    )
     from voxsiam_cli.model.model_source import find_model
 
     scans = find_scans(source)
@@ -63,6 +69,8 @@ def predict(  # noqa: PLR0913
         probabilities=probabilities,
         geometry=find_geometry(geometry),
     )
+    if done and not output.name.endswith(ENDINGS):
+        describe_labels(output)
     if report is not None:
         _write_report(report, loaded, done, failed)
     _show(done)

@@ -1,9 +1,11 @@
+import nibabel
 import numpy as np
 import pytest
 
 from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented
+from voxsiam.errors import UserError
 from voxsiam.volumes.label_values import renamed_label
-from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.nifti import Scan, read_nifti
 
 AFFINE = ras_affine((0.7, 0.8, 2.5))
 LABEL = phantom_ct()[1]
@@ -30,3 +32,14 @@ def test_values_below_zero_can_be_declared(tmp_path):
 def test_the_result_lies_in_the_patient_frame(tmp_path, axes, signs):
     scan = Scan(tmp_path, *reoriented(LABEL, AFFINE, axes, signs))
     np.testing.assert_array_equal(renamed_label(scan, {v: v for v in range(9)}), LABEL.T)
+
+
+def test_whole_numbers_that_were_saved_with_a_scale_get_the_advice_that_helps(tmp_path):
+    """nibabel stores floating-point labels as 8-bit numbers with a slope of 8 / 255."""
+    image = nibabel.Nifti1Image(LABEL.astype(np.float64), AFFINE)
+    image.header.set_data_dtype(np.uint8)
+    nibabel.save(image, tmp_path / "label.nii.gz")
+    with pytest.raises(UserError, match="Unknown label values") as caught:
+        renamed_label(read_nifti(tmp_path / "label.nii.gz"), {value: value for value in range(9)})
+    assert "scaled by 0.0" in caught.value.fix
+    assert "as integers" in caught.value.fix

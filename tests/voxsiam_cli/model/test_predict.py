@@ -13,6 +13,8 @@ from tests.voxsiam.inference.small_models import AFFINE, write_ct, write_random_
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam_cli.model.predict import predict
+from voxsiam_data.labels.dataset_json import read_protocol
+from voxsiam_data.labels.protocols import PROTOCOLS
 
 app = typer.Typer()
 app.command()(predict)
@@ -63,7 +65,7 @@ def test_a_folder_of_every_kind_of_case(here):
     first = labels(here / "out/a.nii.gz")
     np.testing.assert_array_equal(first, labels(here / "out/b.nii.gz"))
     assert first.any()
-    names = {str(p.relative_to(here / "out")) for p in (here / "out").rglob("*") if p.is_file()}
+    names = {str(p.relative_to(here / "out")) for p in (here / "out").rglob("*.nii.gz")}
     assert names == {
         *("a.nii.gz", "b.nii.gz", "c.nii.gz"),
         *("probabilities/a.nii.gz", "probabilities/b.nii.gz", "probabilities/c.nii.gz"),
@@ -81,7 +83,12 @@ def test_a_bad_case_is_named_and_the_others_are_done(here):
     assert "1 of 3 inputs failed: b" in done.stdout
     assert "inputs/b.nii.gz" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert sorted(p.name for p in (here / "out").iterdir()) == ["a.nii.gz", "c.nii.gz", "run.json"]
+    assert sorted(p.name for p in (here / "out").iterdir()) == [
+        "a.nii.gz",
+        "c.nii.gz",
+        "dataset.json",
+        "run.json",
+    ]
     report = json.loads((here / "out/run.json").read_text())
     assert [case["name"] for case in report["cases"]] == ["a", "c"]
     (failed,) = report["failed"]
@@ -242,3 +249,13 @@ def test_bad_calls_are_refused_in_three_parts(here, name):
     assert caught.value.fix
     after = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_a_folder_of_results_says_what_its_values_mean(here):
+    write_ct(here / "inputs" / "a.nii.gz")
+    assert run("-i", "inputs", "-o", "out").exit_code == 0
+    found = read_protocol(here / "out" / "dataset.json")
+    assert found.values == PROTOCOLS["voxsiam"].values
+    (here / "out" / "dataset.json").write_text("somebody else's")
+    assert run("-i", "inputs", "-o", "out").exit_code == 0
+    assert (here / "out" / "dataset.json").read_text() == "somebody else's"

@@ -14,7 +14,7 @@ from voxsiam_data.sources.case_files import nifti_files, stem_of
 from voxsiam_data.sources.found import Found, left_out, require_protocol, require_some
 from voxsiam_data.sources.layouts.image_label_folders import Part, read_parts
 from voxsiam_data.sources.patients import group_by_patient
-from voxsiam_data.sources.text_files import read_json_object
+from voxsiam_data.text_files import read_json_object
 
 LAYOUT = "AMOS22: imagesTr/amos_####.nii.gz and labelsTr/, imagesVa/ and labelsVa/"
 LAST_CT = 500

@@ -17,7 +17,7 @@ from voxsiam_data.sources.case_files import nifti_files, stem_of
 from voxsiam_data.sources.crop_boxes import with_crop_boxes
 from voxsiam_data.sources.found import Found, RefusedCase, require_some
 from voxsiam_data.sources.patients import group_by_patient
-from voxsiam_data.sources.text_files import read_json_object
+from voxsiam_data.text_files import read_json_object
 
 LAYOUT = "nnU-Net v2 or Decathlon: dataset.json, imagesTr/, labelsTr/"
 _ENDINGS = (".nii.gz", ".nii")

@@ -10,10 +10,10 @@ from pathlib import Path
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 from voxsiam.volumes.label_files import LabelFiles, LabelMap, OrganMasks
-from voxsiam_data.labels.organ_names import organ_value, refuse_misspelt
+from voxsiam_data.labels.mask_files import organ_masks
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
 from voxsiam_data.manifest import Case, Manifest
-from voxsiam_data.sources.case_files import find_nifti, nifti_files, require_inside, stem_of
+from voxsiam_data.sources.case_files import find_nifti, nifti_files, require_inside
 from voxsiam_data.sources.found import Found, RefusedCase, require_some
 from voxsiam_data.sources.patients import group_by_patient
 
@@ -77,19 +77,7 @@ def _image(folder: Path, root: Path) -> Path:
 
 def _masks(folder: Path, root: Path) -> dict[int, Path]:
     """Find the masks of our organs by value; those of other structures are passed over."""
-    files = nifti_files(folder) if folder.is_dir() else []
-    found: dict[int, Path] = {}
-    for path in files:
-        refuse_misspelt(stem_of(path), path)
-        organ = organ_value(stem_of(path))
-        if organ in found:
-            raise UserError(
-                f"It is a mask of the same organ as {found[organ].name}.",
-                where=str(path),
-                fix="remove one of the two",
-            )
-        if organ:
-            found[organ] = path
+    found = organ_masks(nifti_files(folder) if folder.is_dir() else [])
     require_inside(found.values(), root)
     return found
 

@@ -22,7 +22,7 @@ from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import folders_below
 from voxsiam_data.sources.found import Found
 from voxsiam_data.sources.layouts import btcv, pancreas_ct
-from voxsiam_data.sources.text_files import read_csv_rows
+from voxsiam_data.text_files import read_csv_rows
 
 FILE_NAME = "cropping.csv"
 _EXTENTS = ("left", "right", "ant", "post", "inf", "sup")

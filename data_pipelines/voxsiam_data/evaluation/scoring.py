@@ -1,11 +1,8 @@
-"""Predictions and references of many cases, from any tool: paired by name, checked, scored.
+"""Predictions and references of many cases, from any tool: paired by name, checked, scored."""
 
-A side is one file, a folder of `<case>.nii.gz`, or a folder of `<case>/label.nii.gz`.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,24 +18,22 @@ from voxsiam.volumes.geometry_check import (
     corner_drift_voxels,
     in_patient_axes,
 )
+from voxsiam.volumes.label_files import Labels
 from voxsiam.volumes.nifti import Scan, read_nifti
 from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.orientation import axis_order, spacing_dhw
 from voxsiam.volumes.resampling import resample_nearest
+from voxsiam_data.evaluation.sides import CaseLabels, LabelSide, listed
 from voxsiam_data.labels.protocols import LabelProtocol, organ_labels
-
-ENDINGS = (".nii.gz", ".nii")
-_CHANNEL = "_0000"
-_LISTED = 5
 
 
 @dataclass(frozen=True)
 class LabelPair:
-    """Two label maps of one case."""
+    """The labels of one case, twice."""
 
     case_id: str
-    prediction: Path
-    reference: Path
+    prediction: CaseLabels
+    reference: CaseLabels
 
 
 @dataclass(frozen=True)
@@ -102,21 +97,29 @@ def comparable_organs(
     return tuple(wanted) or tuple(organ for organ in ORGANS if organ not in lacking)
 
 
-def find_pairs(predictions: Path, references: Path) -> list[LabelPair]:
-    """Pair two files, or the files of two folders by the names of their cases.
+def find_pairs(predictions: LabelSide, references: LabelSide) -> list[LabelPair]:
+    """Pair the cases of two sides by their names; two single cases whatever their names.
 
     Raises:
-        UserError: A side is missing or empty, or a case stands on one side only: a prediction
-            that was never written must not drop out of a mean.
+        UserError: A case stands on one side only: a prediction that was never written must not
+            drop out of a mean.
     """
-    if predictions.is_file() and references.is_file():
-        return [LabelPair(_case_name(predictions), predictions, references)]
-    ours, theirs = _label_maps(predictions), _label_maps(references)
+    ours, theirs = predictions.cases, references.cases
+    if predictions.is_one_case and references.is_one_case:
+        (name,) = ours
+        return [LabelPair(name, ours[name], *theirs.values())]
+    if predictions.is_one_case != references.is_one_case:
+        one, other = sorted((predictions, references), key=lambda side: not side.is_one_case)
+        raise UserError(
+            f"This is one case, the other side is a folder of {len(other.cases)}.",
+            where=str(one.root),
+            fix="give two label maps, or two folders of them",
+        )
     if ours.keys() != theirs.keys():
         raise UserError(
-            f"The cases do not match. Without a reference: {_listed(ours.keys() - theirs.keys())}. "
-            f"Without a prediction: {_listed(theirs.keys() - ours.keys())}.",
-            where=f"{predictions} and {references}",
+            f"The cases do not match. Without a reference: {listed(ours.keys() - theirs.keys())}. "
+            f"Without a prediction: {listed(theirs.keys() - ours.keys())}.",
+            where=f"{predictions.root} and {references.root}",
             fix="give both files of a case the same name, and put the same cases on both sides",
         )
     return [LabelPair(name, ours[name], theirs[name]) for name in sorted(ours)]
@@ -149,7 +152,7 @@ def score_pairs(
     if not any(score.reference_voxels_native for score in scores):
         raise UserError(
             "None of the references holds any of the organs.",
-            where=str(pairs[0].reference.parent),
+            where=str(_first_file(pairs[0].reference).parent),
             fix=f"check --protocol: the values were read as '{comparison.reference.name}'",
         )
     return Scored(scores, {p.case_id: found[p.case_id][1] for p in pairs if found[p.case_id][1]})
@@ -157,20 +160,26 @@ def score_pairs(
 
 def score_pair(pair: LabelPair, comparison: Comparison) -> tuple[list[OrganScore], tuple[str, ...]]:
     """Read, check and score one case; say what was odd about its files."""
-    prediction, reference = (
-        read_nifti(path, geometry=comparison.geometry) for path in (pair.prediction, pair.reference)
-    )
+    ours, prediction = _read(pair.prediction, comparison.prediction, comparison.geometry)
+    theirs, reference = _read(pair.reference, comparison.reference, comparison.geometry)
     notes = _notes(prediction, reference)
     _check_same_place(prediction, reference)
-    native = NativePair(
-        organ_labels(prediction, comparison.prediction),
-        organ_labels(reference, comparison.reference),
-        spacing_dhw(reference.affine, axis_order(reference.affine)),
-    )
+    spacing_mm = spacing_dhw(reference.affine, axis_order(reference.affine))
+    native = NativePair(ours, theirs, spacing_mm)
     if comparison.grid_dhw is None:
         return score_native(pair.case_id, native, comparison.rules), notes
     scores = _score_with_grid(pair.case_id, native, comparison.grid_dhw, comparison.rules)
     return scores, notes
+
+
+def _read(labels: CaseLabels, meaning: LabelProtocol, geometry: Form | None) -> tuple[Labels, Scan]:
+    """Read the labels of a case, and the grid that they lie on."""
+    if isinstance(labels, Path):
+        scan = read_nifti(labels, geometry=geometry)
+        return organ_labels(scan, meaning), scan
+    grid = read_nifti(labels.files[0], geometry=geometry)
+    joined, notes = labels.read_with_notes(grid, geometry, may_be_empty=True)
+    return joined, replace(grid, notes=tuple(dict.fromkeys((*grid.notes, *notes))))
 
 
 def _notes(prediction: Scan, reference: Scan) -> tuple[str, ...]:
@@ -198,60 +207,6 @@ def _score_with_grid(
     return score_case(case_id, on_grid[0], on_grid[1], (d, h, w), native, rules)
 
 
-def _label_maps(root: Path) -> dict[str, Path]:
-    """Find one label map for each case of a folder."""
-    if not root.is_dir():
-        raise UserError(
-            "This is a file, the other side is a folder." if root.is_file() else "It is not there.",
-            where=str(root),
-            fix="give two label maps, or two folders of them",
-        )
-    found: dict[str, Path] = {}
-    for path in sorted(root.iterdir()):
-        label = _label_in(path) if path.is_dir() else path
-        if path.name.startswith(".") or label is None or not label.name.endswith(ENDINGS):
-            continue
-        name = _case_name(path)
-        if name in found:
-            raise UserError(
-                f"Two label maps belong to the case '{name}': "
-                f"{found[name].relative_to(root)}, {label.relative_to(root)}.",
-                where=str(root),
-                fix="keep one of them",
-            )
-        found[name] = label
-    if not found:
-        raise UserError(
-            "The folder holds no label maps.",
-            where=str(root),
-            fix="give a folder of <case>.nii.gz or of <case>/label.nii.gz",
-        )
-    return found
-
-
-def _label_in(folder: Path) -> Path | None:
-    """Choose the label map of a case folder: `label.nii.gz`, else its only file but the image."""
-    files = sorted(path for path in folder.iterdir() if path.name.endswith(ENDINGS))
-    labels = [path for path in files if _stem(path) == "label"] or [
-        path for path in files if _stem(path) != "image"
-    ]
-    if len(labels) > 1:
-        raise UserError(
-            f"The case folder holds several label maps: {_listed(p.name for p in labels)}.",
-            where=str(folder),
-            fix="call the one to compare label.nii.gz",
-        )
-    return labels[0] if labels else None
-
-
-def _case_name(path: Path) -> str:
-    return _stem(path).removesuffix(_CHANNEL)
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
 def _check_same_place(prediction: Scan, reference: Scan) -> None:
     """Refuse two maps that do not cover the same voxels of the patient, whatever their axes."""
     ours, theirs = in_patient_axes(prediction), in_patient_axes(reference)
@@ -270,11 +225,9 @@ def _check_same_place(prediction: Scan, reference: Scan) -> None:
         )
 
 
+def _first_file(labels: CaseLabels) -> Path:
+    return labels if isinstance(labels, Path) else labels.files[0]
+
+
 def _size(scan: Scan) -> str:
     return " x ".join(map(str, scan.array.shape))
-
-
-def _listed(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
-    return (", ".join(ordered[:_LISTED]) or "none") + more

@@ -11,17 +11,24 @@ from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.types import ORGANS
 from voxsiam.volumes.resampling import resample_nearest
-from voxsiam_data.evaluation import (
+from voxsiam_data.evaluation.scoring import (
     Comparison,
     comparable_organs,
     find_pairs,
     score_pair,
     score_pairs,
 )
+from voxsiam_data.evaluation.sides import look_at
 from voxsiam_data.labels.protocols import PROTOCOLS, protocol
 
 SPACING_XYZ = (0.8, 1.1, 2.5)
 AFFINE = ras_affine(SPACING_XYZ, origin=(-30.0, 12.0, 100.0))
+
+
+def paired(predictions, references):
+    return find_pairs(look_at(predictions), look_at(references))
+
+
 OURS = Comparison(protocol("voxsiam"), protocol("voxsiam"), ScoringRules())
 
 
@@ -49,7 +56,7 @@ def folders(tmp_path):
 def one_pair(tmp_path, prediction, reference, affine=AFFINE):
     write_scan(tmp_path / "p.nii.gz", prediction, affine)
     write_scan(tmp_path / "r.nii.gz", reference, AFFINE)
-    return find_pairs(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz")[0]
+    return paired(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz")[0]
 
 
 def rows(scores):
@@ -60,17 +67,18 @@ def rows(scores):
 
 
 def test_files_of_two_folders_are_paired_by_name(folders):
-    pairs = find_pairs(*folders)
+    pairs = paired(*folders)
     assert [pair.case_id for pair in pairs] == ["case_0", "case_1", "case_2"]
-    assert all(pair.prediction.parent == folders[0] for pair in pairs)
-    assert all(pair.prediction.name == pair.reference.name for pair in pairs)
+    names = [f"case_{number}.nii.gz" for number in range(3)]
+    assert [pair.prediction for pair in pairs] == [folders[0] / name for name in names]
+    assert [pair.reference for pair in pairs] == [folders[1] / name for name in names]
 
 
 def test_two_files_are_a_pair_whatever_their_names(tmp_path):
     truth = label_xyz()
     write_scan(tmp_path / "case_7_0000.nii", truth, AFFINE)
     write_scan(tmp_path / "drawn.nii.gz", truth, AFFINE)
-    (pair,) = find_pairs(tmp_path / "case_7_0000.nii", tmp_path / "drawn.nii.gz")
+    (pair,) = paired(tmp_path / "case_7_0000.nii", tmp_path / "drawn.nii.gz")
     assert pair.case_id == "case_7"
 
 
@@ -91,7 +99,7 @@ def test_two_files_are_a_pair_whatever_their_names(tmp_path):
 def test_layouts_that_pair(tmp_path, prediction, reference, case_id):
     write_scan(tmp_path / "pred" / prediction, label_xyz(), AFFINE)
     write_scan(tmp_path / "ref" / reference, label_xyz(), AFFINE)
-    (pair,) = find_pairs(tmp_path / "pred", tmp_path / "ref")
+    (pair,) = paired(tmp_path / "pred", tmp_path / "ref")
     assert pair.case_id == case_id
     assert score_pairs([pair], OURS).scores[0].case_id == case_id
 
@@ -103,11 +111,12 @@ def test_other_files_are_passed_over(folders):
     (pred / "logs").mkdir()
     write_scan(ref / "case_3" / "label.nii.gz", label_xyz(3), AFFINE)
     write_scan(ref / "case_3" / "image.nii.gz", label_xyz(3), AFFINE)
-    write_scan(pred / "case_3" / "liver.nii.gz", label_xyz(3), AFFINE)
+    write_scan(pred / "case_3" / "organs.nii.gz", label_xyz(3), AFFINE)
     write_scan(pred / "case_3" / "image.nii.gz", label_xyz(3), AFFINE)
-    pairs = find_pairs(pred, ref)
+    pairs = paired(pred, ref)
     assert [pair.case_id for pair in pairs] == ["case_0", "case_1", "case_2", "case_3"]
-    assert (pairs[3].prediction.name, pairs[3].reference.name) == ("liver.nii.gz", "label.nii.gz")
+    assert pairs[3].prediction == pred / "case_3" / "organs.nii.gz"
+    assert pairs[3].reference == ref / "case_3" / "label.nii.gz"
 
 
 @pytest.mark.parametrize(
@@ -142,21 +151,21 @@ def test_folders_that_do_not_match_are_refused(tmp_path, prediction, reference, 
             (tmp_path / side / name).parent.mkdir(exist_ok=True)
             (tmp_path / side / name).write_bytes(b"")
     with pytest.raises(UserError, match=what) as caught:
-        find_pairs(tmp_path / "pred", tmp_path / "ref")
+        paired(tmp_path / "pred", tmp_path / "ref")
     assert str(tmp_path) in caught.value.where
 
 
 def test_a_side_that_is_missing_or_of_another_kind_is_refused(folders):
     pred, ref = folders
     with pytest.raises(UserError, match="not there") as caught:
-        find_pairs(pred / "nowhere", ref)
+        paired(pred / "nowhere", ref)
     assert caught.value.where.endswith("nowhere")
-    with pytest.raises(UserError, match="is a file, the other side is a folder"):
-        find_pairs(pred, ref / "case_0.nii.gz")
+    with pytest.raises(UserError, match="is one case, the other side is a folder"):
+        paired(pred, ref / "case_0.nii.gz")
 
 
 def test_scores_are_those_of_the_label_maps(folders):
-    scores = score_pairs(find_pairs(*folders), OURS).scores
+    scores = score_pairs(paired(*folders), OURS).scores
     assert len(scores) == 3 * len(ORGANS)
     for number in range(3):
         truth = label_xyz(number)
@@ -168,7 +177,7 @@ def test_scores_are_those_of_the_label_maps(folders):
 
 def test_a_grid_adds_the_grids_scores(folders):
     grid = (5, 8, 7)
-    pair = find_pairs(*folders)[1]
+    pair = paired(*folders)[1]
     found, _ = score_pair(pair, dataclasses.replace(OURS, grid_dhw=grid))
     truth = label_xyz(1)
     maps = [array.transpose(2, 1, 0) for array in (shifted(truth), truth)]
@@ -181,7 +190,7 @@ def test_a_grid_adds_the_grids_scores(folders):
 
 
 def test_threads_change_neither_scores_nor_order(folders):
-    pairs = find_pairs(*folders)[::-1]
+    pairs = paired(*folders)[::-1]
     steps = []
     alone = score_pairs(pairs, OURS, threads=1).scores
     together = score_pairs(pairs, OURS, lambda *step: steps.append(step), threads=3).scores
@@ -196,7 +205,7 @@ def test_maps_along_other_axes_score_the_same(tmp_path):
     for one_side, other_side in zip(ALL_AXES, ALL_AXES[7:] + ALL_AXES[:7], strict=True):
         write_scan(tmp_path / "p.nii.gz", *reoriented(guess, AFFINE, *one_side))
         write_scan(tmp_path / "r.nii.gz", *reoriented(truth, AFFINE, *other_side))
-        pair = find_pairs(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz")[0]
+        pair = paired(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz")[0]
         found, _ = score_pair(pair, OURS)
         for one, other in zip(rows(found), expected, strict=True):
             assert one == pytest.approx(other)
@@ -305,7 +314,7 @@ def test_unknown_values_name_file_value_and_count(tmp_path, side, value, dtype, 
 def test_broken_files_are_named(folders, content, what):
     (folders[0] / "case_1.nii.gz").write_bytes(content)
     with pytest.raises(UserError, match=what) as caught:
-        score_pairs(find_pairs(*folders), OURS)
+        score_pairs(paired(*folders), OURS)
     assert caught.value.where.endswith("case_1.nii.gz")
 
 
@@ -313,7 +322,7 @@ def test_a_truncated_file_is_named(folders):
     path = Path(folders[1] / "case_2.nii.gz")
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(UserError) as caught:
-        score_pairs(find_pairs(*folders), OURS)
+        score_pairs(paired(*folders), OURS)
     assert caught.value.where == str(path)
 
 
@@ -321,7 +330,7 @@ def test_a_broken_link_is_named(folders):
     (folders[0] / "case_1.nii.gz").unlink()
     (folders[0] / "case_1.nii.gz").symlink_to("nowhere.nii.gz")
     with pytest.raises(UserError, match="does not exist") as caught:
-        score_pairs(find_pairs(*folders), OURS)
+        score_pairs(paired(*folders), OURS)
     assert caught.value.where.endswith("case_1.nii.gz")
 
 
@@ -340,8 +349,8 @@ def test_a_prediction_without_any_organ_is_all_missed(tmp_path):
 def test_a_header_that_says_two_things_is_refused_or_settled_and_told(tmp_path):
     pair = one_pair(tmp_path, label_xyz(), label_xyz())
     stale = (SFORM_ROWS, "<12f", 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
-    for path in (pair.prediction, pair.reference):
-        patch(path, (QFORM, "<h", 1), stale)
+    for name in ("p.nii.gz", "r.nii.gz"):
+        patch(tmp_path / name, (QFORM, "<h", 1), stale)
     with pytest.raises(UserError, match="its qform"):
         score_pair(pair, OURS)
     for form in ("sform", "qform"):

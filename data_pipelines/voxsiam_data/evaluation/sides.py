@@ -1,0 +1,214 @@
+"""What lies on one side of an evaluation: the labels of each case, and what their values mean.
+
+A side is a file, a folder of `<case>.nii.gz`, a folder of case folders, or the folder of one case's
+masks. A case folder holds `label.nii.gz`, one other label map, or a mask for each organ
+(TotalSegmentator's output and its data set). Names of masks decide, whether there is one or many.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxsiam.errors import UserError
+from voxsiam.types import ORGANS
+from voxsiam.volumes.label_files import OrganMasks
+from voxsiam_data.labels.dataset_json import read_protocol
+from voxsiam_data.labels.mask_files import are_masks, is_organ, is_structure, organ_masks, stem_of
+from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
+
+ENDINGS = (".nii.gz", ".nii")
+DESCRIPTION = "dataset.json"
+_IMAGES = {"image", "ct"}
+_CHANNEL, _PROBABILITIES = "_0000", "probabilities"
+_LISTED = 5
+
+CaseLabels = Path | OrganMasks
+"""A label map, or a mask for each organ."""
+
+
+@dataclass(frozen=True)
+class LabelSide:
+    """One side.
+
+    Attributes:
+        root: As it was given.
+        cases: By their names.
+        is_one_case: The side is a case itself, whatever its name.
+        described: What its own dataset.json says of the values.
+    """
+
+    root: Path
+    cases: dict[str, CaseLabels]
+    is_one_case: bool = False
+    described: LabelProtocol | None = None
+
+    @property
+    def masks(self) -> LabelProtocol | None:
+        """The organs of its masks; None where it holds label maps.
+
+        Raises:
+            UserError: It holds both, or cases have masks of different organs.
+        """
+        each = {name: one for name, one in self.cases.items() if isinstance(one, OrganMasks)}
+        if not each:
+            return None
+        if len(each) < len(self.cases):
+            other = next(name for name in self.cases if name not in each)
+            raise UserError(
+                f"Some cases have masks, '{other}' has a label map.",
+                where=str(self.root),
+                fix="give cases of one kind at a time",
+            )
+        organs = {organ for one in each.values() for organ in one.annotated}
+        for name, one in each.items():
+            for organ in sorted(organs - set(one.annotated)):
+                raise UserError(
+                    f"The case '{name}' has no mask of the {ORGANS[organ - 1]}, others have.",
+                    where=str(self.root),
+                    fix="write an empty mask for an organ that was not found",
+                )
+        return LabelProtocol(
+            "masks", "a file for each organ", {n: ORGANS[n - 1] for n in sorted(organs)}
+        )
+
+
+def look_at(root: Path) -> LabelSide:
+    """Find the labels of each case of a side.
+
+    Raises:
+        UserError: It is not there, holds no labels, or labels that cannot be told apart.
+    """
+    described = _description_of(root)
+    if root.is_file():
+        one = _as_mask(root) or root
+        return LabelSide(root, {case_name(root): one}, is_one_case=True, described=described)
+    if not root.is_dir():
+        raise UserError("It is not there.", where=str(root), fix="check the path")
+    files = _nifti_files(root)
+    if are_masks(files):
+        masks = OrganMasks(paths=organ_masks(files))
+        return LabelSide(root, {root.resolve().name: masks}, is_one_case=True)
+    found: dict[str, CaseLabels] = {}
+    named: dict[str, Path] = {}
+    for path in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
+        labels = _labels_in(path, files)
+        if labels is None:
+            continue
+        name = case_name(path)
+        if name in found:
+            raise UserError(
+                f"Two label maps belong to the case '{name}': "
+                f"{_shown(found[name], named[name], root)}, {_shown(labels, path, root)}.",
+                where=str(root),
+                fix="keep one of them",
+            )
+        found[name], named[name] = labels, path
+    if not found:
+        raise UserError(
+            "The folder holds no label maps.",
+            where=str(root),
+            fix="give a folder of <case>.nii.gz, <case>/label.nii.gz or <case>/<organ>.nii.gz",
+        )
+    return LabelSide(root, found, described=described)
+
+
+def meanings(
+    predictions: LabelSide,
+    references: LabelSide,
+    prediction: LabelProtocol | None = None,
+    reference: LabelProtocol | None = None,
+) -> tuple[LabelProtocol, LabelProtocol]:
+    """Choose what the values of both sides mean.
+
+    Masks are named after their organs. A reference is read as it was said, else as its dataset.json
+    says, else as ours; a prediction as it was said, else as its own dataset.json says, else as the
+    references.
+
+    Args:
+        predictions: One side.
+        references: The other.
+        prediction: What was said of the predictions.
+        reference: What was said of the references.
+    """
+    ours = PROTOCOLS["voxsiam"]
+    theirs = references.masks or reference or references.described or ours
+    follows = reference or references.described or ours
+    return predictions.masks or prediction or predictions.described or follows, theirs
+
+
+def case_name(path: Path) -> str:
+    """Return the case that a file or folder belongs to."""
+    return stem_of(path).removesuffix(_CHANNEL)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Name the first, and count the others."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
+    return (", ".join(ordered[:_LISTED]) or "none") + more
+
+
+def _description_of(root: Path) -> LabelProtocol | None:
+    """Read the dataset.json beside the labels, or of the data set whose labelsTr they are."""
+    folder = root if root.is_dir() else root.parent
+    places = [folder, folder.parent] if folder.name.startswith("labels") else [folder]
+    found = next((place / DESCRIPTION for place in places if (place / DESCRIPTION).is_file()), None)
+    return read_protocol(found) if found else None
+
+
+def _nifti_files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _labels_in(path: Path, beside: list[Path]) -> CaseLabels | None:
+    """Find the labels of a file or folder of a side; None where it holds none."""
+    if path.is_dir():
+        # What our own predict writes beside its label maps.
+        ours = path.name == _PROBABILITIES and {p.name for p in _nifti_files(path)} <= {
+            p.name for p in beside
+        }
+        return None if ours else _labels_of_case(path)
+    if not path.name.endswith(ENDINGS):
+        return None
+    whole = stem_of(path).removesuffix(f"_{_PROBABILITIES}")
+    return None if whole != stem_of(path) and whole in map(stem_of, beside) else path
+
+
+def _labels_of_case(folder: Path) -> CaseLabels | None:
+    files = [path for path in _nifti_files(folder) if stem_of(path) not in _IMAGES]
+    named = [path for path in files if stem_of(path) == "label"]
+    inside = folder / "segmentations"
+    if inside.is_dir() and not named:
+        files += _nifti_files(inside)
+    if named or len(files) < 2:
+        return (_as_mask(files[0]) if not named and files else None) or next(
+            iter(named or files), None
+        )
+    if are_masks(files):
+        return OrganMasks(paths=organ_masks(files))
+    raise UserError(
+        f"The case folder holds several label maps: {listed(p.name for p in files)}.",
+        where=str(folder),
+        fix="call the one to compare label.nii.gz; masks are named after their organs",
+    )
+
+
+def _as_mask(path: Path) -> OrganMasks | None:
+    """Take a file that is named after a structure for its mask."""
+    if is_organ(stem_of(path)):
+        return OrganMasks(paths=organ_masks([path]))
+    if is_structure(stem_of(path)):
+        raise UserError(
+            f"It is a mask of the {stem_of(path)}, which is none of the eight organs.",
+            where=str(path),
+            fix="give masks of these organs; call a label map label.nii.gz",
+        )
+    return None
+
+
+def _shown(labels: CaseLabels, path: Path, root: Path) -> str:
+    return str((labels if isinstance(labels, Path) else path).relative_to(root))
