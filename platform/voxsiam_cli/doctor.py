@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import typer
 
+from voxsiam.errors import UserError
 from voxsiam_cli.console import print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 
@@ -103,7 +104,10 @@ def _other_ray() -> Finding:
 def _ray_token() -> Finding:
     from voxsiam.orchestration.cluster.ray_access import readable_by_others, token_file
 
-    path = token_file()
+    try:
+        path = token_file()
+    except UserError as error:
+        return Finding("Ray's token", error.what, False, error.fix)
     if readable_by_others(path):
         return Finding("Ray's token", f"others can read {path}", False, f"chmod 600 {path}")
     return Finding("Ray's token", "for its owner alone" if path.exists() else "none yet")

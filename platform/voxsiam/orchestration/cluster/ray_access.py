@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from voxsiam.durable_files import temporary_beside
@@ -46,8 +46,20 @@ def _asks_for_token() -> bool:
 
 
 def token_file() -> Path:
-    """Where Ray looks for its token on this machine."""
-    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    """Where Ray looks for its token on this machine.
+
+    Raises:
+        UserError: Nothing says where this user's home is.
+    """
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    try:
+        return Path(named) if named else Path.home() / ".ray" / "auth_token"
+    except RuntimeError:
+        raise UserError(
+            "this user has no home folder, where Ray keeps its token",
+            where="HOME",
+            fix="set HOME to a folder that only you can read: export HOME=FOLDER",
+        ) from None
 
 
 def keep_token_private() -> None:
@@ -60,9 +72,9 @@ def keep_token_private() -> None:
         path.chmod(0o600)
     if path.exists() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     whole = temporary_beside(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             stream.write(secrets.token_hex(32))
@@ -70,8 +82,15 @@ def keep_token_private() -> None:
         path.hardlink_to(whole)
     except FileExistsError:
         pass
+    except OSError as error:
+        raise UserError(
+            f"Ray's token cannot be kept ({error.strerror})",
+            where=str(path),
+            fix="set HOME to a folder that you may write to: export HOME=FOLDER",
+        ) from None
     finally:
-        whole.unlink(missing_ok=True)
+        with suppress(OSError):
+            whole.unlink(missing_ok=True)
 
 
 def readable_by_others(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.ray_access import token_file
 
 RAY_SETTINGS = {
@@ -38,4 +39,9 @@ def apply_ray_settings() -> None:
 
 
 def _has_token() -> bool:
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or token_file().exists()
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True
+    try:
+        return token_file().exists()
+    except (UserError, OSError):
+        return False  # said when a Ray is to be started

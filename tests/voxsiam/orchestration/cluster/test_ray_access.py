@@ -21,6 +21,7 @@ from voxsiam.orchestration.cluster.ray_access import (
     readable_by_others,
     token_file,
 )
+from voxsiam.orchestration.cluster.ray_settings import apply_ray_settings
 
 
 @pytest.fixture
@@ -129,3 +130,25 @@ def test_all_interfaces_without_a_token_are_refused(home, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(UserError, match="without a token"), on_loopback():
         pytest.fail("it would have started")
+
+
+def nobody(monkeypatch):
+    """A user without HOME and without an entry in the list of users, as in many containers."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}[0])
+
+
+def test_without_a_home_nothing_fails_before_ray_is_started(monkeypatch):
+    nobody(monkeypatch)
+    apply_ray_settings()
+    with pytest.raises(UserError, match="no home folder") as caught:
+        keep_token_private()
+    assert "export HOME=" in caught.value.fix
+
+
+def test_a_home_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="token cannot be kept") as caught:
+        keep_token_private()
+    assert "HOME" in caught.value.fix
