@@ -8,7 +8,8 @@ from voxsiam.errors import UserError
 from voxsiam.types import Shape, Spacing
 from voxsiam.volumes.image_files import image_files, read_image
 from voxsiam.volumes.label_files import LabelMap, Labels
-from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.checks.case_voxels import CaseVoxels, voxels_of
 from voxsiam_data.checks.finding import SEVERITIES, Finding, Severity, refusal_of
 from voxsiam_data.checks.flip import check_flip, check_sides
@@ -140,7 +141,7 @@ def _read_label(
     if image is None and isinstance(case.label, LabelMap) and case.label.place == "by_hu":
         return None, None  # how it lies is not known without the image
     try:
-        grid = image or read_nifti(case.label.files[0], geometry=case.geometry)
+        grid = image or read_volume(case.label.files[0], geometry=case.geometry)
         label, notes = case.label.read_with_notes(grid, case.geometry)
     except UserError as error:
         found.append(refusal_of(case.case_id, "labels", error))

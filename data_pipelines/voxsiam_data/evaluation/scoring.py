@@ -19,10 +19,11 @@ from voxsiam.volumes.geometry_check import (
     in_patient_axes,
 )
 from voxsiam.volumes.label_files import Labels
-from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.orientation import axis_order, spacing_dhw
 from voxsiam.volumes.resampling import resample_nearest
+from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.evaluation.sides import CaseLabels, LabelSide, listed
 from voxsiam_data.labels.protocols import LabelProtocol, organ_labels
 
@@ -175,9 +176,9 @@ def score_pair(pair: LabelPair, comparison: Comparison) -> tuple[list[OrganScore
 def _read(labels: CaseLabels, meaning: LabelProtocol, geometry: Form | None) -> tuple[Labels, Scan]:
     """Read the labels of a case, and the grid that they lie on."""
     if isinstance(labels, Path):
-        scan = read_nifti(labels, geometry=geometry)
+        scan = read_volume(labels, geometry=geometry)
         return organ_labels(scan, meaning), scan
-    grid = read_nifti(labels.files[0], geometry=geometry)
+    grid = read_volume(labels.files[0], geometry=geometry)
     joined, notes = labels.read_with_notes(grid, geometry, may_be_empty=True)
     return joined, replace(grid, notes=tuple(dict.fromkeys((*grid.notes, *notes))))
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from voxsiam.errors import UserError
-from voxsiam.volumes.nifti import read_nifti
+from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.sources.case_files import folders_below
 
 _DEPTH, _MOST_FOLDERS, _LISTED = 2, 500, 8
@@ -61,7 +61,7 @@ def require_label_maps(files: list[Path], root: Path) -> None:
 
 def _looks_like_ct(path: Path) -> bool:
     try:
-        array = np.asarray(read_nifti(path).array)
+        array = np.asarray(read_volume(path).array)
     except UserError:
         return False  # damaged: its check says so
     if array.min() < _CT_BELOW or array.max() > _CT_ABOVE:

@@ -1,12 +1,13 @@
-"""The files of one CT: a NIfTI file, or the folder of a DICOM series."""
+"""The files of one CT: a volume in one file, or the folder of a DICOM series."""
 
 from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.dicom import read_dicom
 from voxsiam.volumes.dicom_folder import look_into
-from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
+from voxsiam.volumes.volume_file import read_volume
 
 
 def image_files(path: Path) -> tuple[Path, ...]:
@@ -39,4 +40,4 @@ def read_image(path: Path, geometry: Form | None = None) -> Scan:
         path: Of the file or folder.
         geometry: The form of a NIfTI header to believe, see `read_nifti`.
     """
-    return read_dicom(path) if path.is_dir() else read_nifti(path, geometry=geometry)
+    return read_dicom(path) if path.is_dir() else read_volume(path, geometry=geometry)

@@ -20,9 +20,10 @@ from voxsiam.volumes.label_flip import (
     flipped,
 )
 from voxsiam.volumes.label_values import renamed_label
-from voxsiam.volumes.nifti import Scan, read_nifti
+from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.orientation import axis_order, spacing_dhw, to_canonical
+from voxsiam.volumes.volume_file import read_volume
 
 _MASK_VALUES = {0: 0, 1: 1}
 Labels = UInt8[np.ndarray, "d h w"]
@@ -76,7 +77,7 @@ class LabelMap(Frozen):
         Raises:
             UserError: The map is unusable, or does not lie on the image.
         """
-        scan = read_nifti(self.path, image, geometry)
+        scan = read_volume(self.path, image, geometry)
         if self.place == "by_header":
             check_same_grid(image, scan)
             return renamed_label(scan, self.values), scan.notes
@@ -132,7 +133,7 @@ class OrganMasks(Frozen):
         joined: Labels | None = None
         notes: tuple[str, ...] = ()
         for organ in self.annotated:
-            scan = read_nifti(self.paths[organ], image, geometry)
+            scan = read_volume(self.paths[organ], image, geometry)
             check_same_grid(image, scan)
             inside = renamed_label(scan, _MASK_VALUES, may_be_empty=True)
             joined = np.zeros_like(inside) if joined is None else joined

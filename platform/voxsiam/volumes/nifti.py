@@ -181,7 +181,7 @@ def _packed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes] | igzip.IGzipFile]
 def _open(path: Path) -> igzip.IGzipFile | BufferedReader:
     with path.open("rb") as start:
         compressed = start.read(2) == b"\x1f\x8b"
-    if compressed != (path.suffix == ".gz"):
+    if compressed != (path.suffix.lower() == ".gz"):
         actual = "gzip-compressed" if compressed else "not gzip-compressed"
         raise _refuse(
             path, f"The file is {actual}, its name says otherwise.", "rename it (.nii or .nii.gz)"
@@ -241,7 +241,7 @@ def check_lengths(path: Path, shape: tuple[int, ...], image_shape: tuple[int, ..
 def _check_size(path: Path, header: Header, shape: tuple[int, ...], *, may_be_empty: bool) -> None:
     voxel_bytes = math.prod(shape) * header.get_data_dtype().itemsize
     needed_bytes = header.get_data_offset() + voxel_bytes
-    packed, ratio = path.stat().st_size, _MAX_DEFLATE_RATIO if path.suffix == ".gz" else 1
+    packed, ratio = path.stat().st_size, _MAX_DEFLATE_RATIO if path.suffix.lower() == ".gz" else 1
     if packed * ratio < needed_bytes:
         raise _refuse(
             path,

@@ -136,6 +136,20 @@ def _spacing(affine: Affine) -> Float64[np.ndarray, "3"]:
     return np.linalg.norm(affine[:3, :3], axis=0)
 
 
+def affine_notes(path: Path, affine: Affine) -> tuple[str, ...]:
+    """Check an affine that a file of another format states once; say what is odd about it.
+
+    Raises:
+        UserError: Spacing or angles are impossible.
+    """
+    if not np.isfinite(affine).all():
+        raise _refuse(path, "Its affine holds values that are not numbers.", "export it again")
+    spacing = _spacing(affine)
+    _check_spacing(path, spacing)
+    note = _angles(path, affine[:3, :3] / spacing)
+    return (note,) if note else ()
+
+
 def one_line(error: BaseException) -> str:
     """Tell what a library says in one line; some of nibabel's errors take two."""
     return " ".join(str(error).split())

@@ -17,7 +17,7 @@ import numpy as np
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox, Shape
 from voxsiam.volumes.label_files import LabelMap
-from voxsiam.volumes.nifti import read_nifti
+from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import folders_below
 from voxsiam_data.sources.found import Found
@@ -77,7 +77,7 @@ def _rows_by_number(path: Path) -> Mapping[int, tuple[int, ...]]:
 def _believed_box(case: Case, extents: tuple[int, ...]) -> CropBox | None:
     if not isinstance(case.label, LabelMap):
         return None
-    array = np.asarray(read_nifti(case.label.path).array)
+    array = np.asarray(read_volume(case.label.path).array)
     box = _box(extents, cast("Shape", array.shape))
     organs = np.isin(array, [value for value, organ in case.label.values.items() if organ])
     inside = organs[tuple(slice(*extent) for extent in box)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from voxsiam.errors import UserError
-from voxsiam.volumes.nifti import read_nifti
+from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.labels.protocols import PROTOCOLS
 from voxsiam_data.sources.case_files import folders_below, nifti_files, numbered_files
 
@@ -97,7 +97,7 @@ def absent(root: Path, references: References) -> UserError:
 def _check_first_values(files: dict[int, Path], references: References) -> None:
     """Look for the duodenum in the first and the last file: neither look-alike has it."""
     ends = dict.fromkeys((min(files), max(files)))
-    if not any((np.asarray(read_nifti(files[n]).array) == _DUODENUM).any() for n in ends):
+    if not any((np.asarray(read_volume(files[n]).array) == _DUODENUM).any() for n in ends):
         raise _other_labels(
             files[min(files)], references, "There is no duodenum in the labels (value 14)"
         )

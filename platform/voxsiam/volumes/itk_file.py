@@ -1,0 +1,242 @@
+"""Read one NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd).
+
+The text at its beginning is looked at before a library reads it: what it claims must fit the file,
+and the voxels must lie in the file itself or beside it.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813
+from jaxtyping import Float64
+
+from voxsiam.errors import UserError
+from voxsiam.volumes.nifti import (
+    MAX_BYTES,
+    MAX_PACKED_RATIO,
+    MAX_VOXELS,
+    RATIO_COUNTS_ABOVE_BYTES,
+    Scan,
+    check_lengths,
+)
+from voxsiam.volumes.nifti_geometry import affine_notes
+
+NRRD, META_IMAGE = (".nrrd", ".nhdr"), (".mha", ".mhd")
+ENDINGS = (*NRRD, *META_IMAGE)
+
+_MAX_HEADER_BYTES = 2**20
+_MAX_DEFLATE_RATIO = 1032
+_BYTES = {
+    **dict.fromkeys(("char", "uchar", "int8", "uint8"), 1),
+    **dict.fromkeys(("short", "ushort", "int16", "uint16"), 2),
+    **dict.fromkeys(("int", "uint", "int32", "uint32", "float"), 4),
+    **dict.fromkeys(("longlong", "ulonglong", "int64", "uint64", "double"), 8),
+    **dict.fromkeys(("long", "ulong"), 4),  # or 8; this only says how long a file must be
+}
+_RAS_OF_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """What a header says of its voxels.
+
+    Attributes:
+        shape: Along the axes of the file.
+        voxel_bytes: Of one voxel; None for a type that is no single number.
+        is_packed: Whether they are compressed.
+        data: Name of the file that holds them; empty where it is this one.
+        says_where: Whether it tells how the patient lies.
+    """
+
+    shape: tuple[int, ...]
+    voxel_bytes: int | None
+    is_packed: bool
+    data: str
+    says_where: bool
+
+
+def is_itk(path: Path) -> bool:
+    """Tell by its name whether a file is one of these."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def read_itk(path: Path, image: Scan | None = None) -> Scan:
+    """Read a file with three axes.
+
+    Args:
+        path: The file.
+        image: The scan that a label map belongs to, see `read_nifti`.
+
+    Raises:
+        UserError: The file is missing, damaged, not a 3D scan, does not say how the patient lies,
+            or names voxels outside of its folder.
+    """
+    if not path.is_file():
+        raise UserError("The file does not exist.", where=str(path), fix="check the path")
+    claims = _claims(path)
+    _check(path, claims, may_be_empty=image is not None)
+    if image is not None:
+        check_lengths(path, claims.shape, image.array.shape)
+    is_nrrd = path.suffix.lower() in NRRD
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO" if is_nrrd else "MetaImageIO")
+    reader.SetFileName(str(path))
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        found = reader.Execute()
+        array = sitk.GetArrayFromImage(found)
+    except (RuntimeError, ValueError, UnicodeDecodeError, MemoryError):
+        raise _refuse(
+            path,
+            "The file cannot be read to its end.",
+            "it is damaged or was copied in part: copy or export it again",
+        ) from None
+    if array.ndim != 3 or array.shape[::-1] != claims.shape:
+        raise _refuse(path, "Its voxels are not what its header says.", "export it again")
+    affine = _affine(found)
+    return Scan(path, array.transpose(2, 1, 0), affine, notes=affine_notes(path, affine))
+
+
+def _refuse(path: Path, what: str, fix: str) -> UserError:
+    return UserError(what, where=str(path), fix=fix)
+
+
+def _affine(image: sitk.Image) -> Float64[np.ndarray, "4 4"]:
+    affine = np.eye(4)
+    directions = np.array(image.GetDirection()).reshape(3, 3)
+    affine[:3, :3] = directions * np.array(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    return _RAS_OF_LPS @ affine
+
+
+def _claims(path: Path) -> _Claims:
+    with path.open("rb") as stream:
+        block = stream.read(_MAX_HEADER_BYTES)
+    try:
+        return _nrrd_claims(block) if path.suffix.lower() in NRRD else _meta_claims(block)
+    except (ValueError, KeyError) as error:
+        kind = "NRRD" if path.suffix.lower() in NRRD else "MetaImage"
+        raise _refuse(
+            path,
+            f"This is no {kind} file, or its header is broken ({error!s:.60}).",
+            "export it again",
+        ) from None
+
+
+def _nrrd_claims(block: bytes) -> _Claims:
+    if not block.startswith(b"NRRD000"):
+        raise ValueError("no NRRD at its beginning")
+    text = re.split(rb"\r?\n\r?\n", block, maxsplit=1)[0].decode("utf-8", "replace")
+    fields: dict[str, str] = {}
+    for line in text.splitlines()[1:]:
+        name, colon, value = line.partition(":")
+        if colon and not line.startswith("#") and not value.startswith("="):
+            fields[name.strip().lower().replace(" ", "")] = value.strip()
+    kind = fields["type"].lower().removesuffix("_t")
+    encoding = fields["encoding"].lower()
+    if encoding not in {"raw", "gzip", "gz"}:
+        raise ValueError(f"encoding {encoding:.20}")
+    return _Claims(
+        shape=tuple(map(int, fields["sizes"].split())),
+        voxel_bytes=_BYTES.get(_plain_type(kind)),
+        is_packed=encoding != "raw",
+        data=fields.get("datafile", ""),
+        says_where={"space", "spacedirections"} <= fields.keys(),
+    )
+
+
+def _plain_type(kind: str) -> str:
+    """Turn 'unsigned short int' into 'ushort', and the like."""
+    words = [word for word in kind.split() if word != "signed"]
+    if len(words) > 1 and words[-1] == "int":
+        words.pop()
+    return "".join("u" if word == "unsigned" else word for word in words) or "int"
+
+
+def _meta_claims(block: bytes) -> _Claims:
+    fields = _meta_fields(block)
+    data = fields["elementdatafile"]
+    channels = int(fields.get("elementnumberofchannels", "1"))
+    kind = fields["elementtype"].lower().removeprefix("met_")
+    oriented = {"transformmatrix", "rotation", "orientation"} & fields.keys()
+    return _Claims(
+        shape=tuple(map(int, fields["dimsize"].split())),
+        voxel_bytes=_BYTES.get(kind.replace("_", "")) if channels == 1 else None,
+        is_packed=fields.get("compresseddata", "false").lower() == "true",
+        data="" if data.lower() == "local" else data,
+        says_where=bool(oriented),
+    )
+
+
+def _meta_fields(block: bytes) -> Mapping[str, str]:
+    fields: dict[str, str] = {}
+    for line in block.split(b"\n"):
+        name, equals, value = line.decode("latin-1").partition("=")
+        if not equals:
+            raise ValueError("a line without '='")
+        fields[name.strip().lower()] = value.strip()
+        if "elementdatafile" in fields:
+            return fields
+    raise ValueError("no ElementDataFile")
+
+
+def _check(path: Path, claims: _Claims, *, may_be_empty: bool) -> None:
+    if len(claims.shape) != 3 or min(claims.shape) < 2:
+        raise _refuse(
+            path,
+            f"It holds an array of shape {claims.shape!s:.60}, not a 3D scan.",
+            "give one scan with three axes of at least 2 voxels",
+        )
+    if math.prod(claims.shape) > MAX_VOXELS:
+        raise _refuse(
+            path, f"Its header claims {claims.shape} voxels.", "crop it below 2^31 voxels"
+        )
+    if claims.voxel_bytes is None:
+        raise _refuse(path, "Its voxels are not single numbers.", "export intensities, not colours")
+    if not claims.says_where:
+        raise _refuse(
+            path,
+            "It does not say how the patient lies (no directions of its axes).",
+            "export it again with its geometry, so that left and right are known",
+        )
+    data = _data_file(path, claims.data)
+    needed = math.prod(claims.shape) * claims.voxel_bytes
+    packed = data.stat().st_size
+    is_bomb = needed > RATIO_COUNTS_ABOVE_BYTES and needed > packed * MAX_PACKED_RATIO
+    if needed > MAX_BYTES or (is_bomb and not may_be_empty):
+        raise _refuse(
+            path,
+            f"Its voxels take {needed:,} bytes in a file of {packed:,}.",
+            "store whole numbers: scans as 16 bit, label maps as 8 bit; or crop it",
+        )
+    ratio = _MAX_DEFLATE_RATIO if claims.is_packed else 1
+    if packed * ratio < needed:
+        raise _refuse(
+            path,
+            f"It is too short for the {needed} bytes that its header claims.",
+            "it is damaged or was copied in part: copy or export it again",
+        )
+
+
+def _data_file(path: Path, name: str) -> Path:
+    """Find the file of the voxels; a header could name any file of the machine."""
+    if not name:
+        return path
+    data = path.parent / name
+    if (
+        Path(name).name != name
+        or name.startswith(".")
+        or data.resolve().parent != path.parent.resolve()
+    ):
+        raise _refuse(
+            path,
+            "It names voxels that do not lie beside it.",
+            "put the file of the voxels into its folder, or export both as one file",
+        )
+    if not data.is_file():
+        raise _refuse(path, f"The file of its voxels, {name:.60}, is not there.", "copy it too")
+    return data
