@@ -90,7 +90,7 @@ COMMANDS = {
     "": {"--debug", "--help"},
     "data describe": {"--json"},
     "data phantom": {"--anatomy", "--cases", "--output", "--seed"},
-    "data check": {"--geometry", "--json", "--output", "--protocol"},
+    "data check": {"--geometry", "--ignore", "--json", "--output", "--protocol"},
     "data fetch": {"--output"},
     "data publish": set(),
     "data prepare": {
@@ -99,6 +99,7 @@ COMMANDS = {
         "--checks",
         "--geometry",
         "--grid",
+        "--ignore",
         "--leave-out-refused",
         "--output",
         "--pancreas-ct",
@@ -145,6 +146,7 @@ COMMANDS = {
     "predict": {
         "--device",
         "--geometry",
+        "--ignore",
         "--input",
         "--model",
         "--output",

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from voxsiam.errors import UserError
 
 # Tables keep their columns in a log file: 80 columns are too few for them.
 PLAIN_WIDTH = 120
+MOST_LISTED = 20
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 errors = Console(stderr=True, highlight=False)
 
@@ -38,6 +40,18 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def say_unused(files: Sequence[tuple[str, str]]) -> None:
+    """Name the files that were not used, with the reason of each.
+
+    Args:
+        files: Path and reason.
+    """
+    for path, why in files[:MOST_LISTED]:
+        say(f"not used: {path} ({why})", "yellow")
+    if len(files) > MOST_LISTED:
+        say(f"not used: {len(files) - MOST_LISTED} more; all with --json", "yellow")
 
 
 class Steps:

@@ -49,6 +49,10 @@ GeometryForm = Annotated[
         "--geometry", help="Which of a NIfTI header's two forms is right: sform or qform."
     ),
 ]
+Ignored = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", help="Leave these files out on purpose, e.g. '*.nrrd'; repeatable."),
+]
 DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]
 
 

@@ -17,6 +17,7 @@ from voxsiam_data.checks.likeness_marks import Fingerprint
 from voxsiam_data.checks.whole_set import check_whole_set
 from voxsiam_data.manifest import Case, Manifest
 from voxsiam_data.sources.found import RefusedCase
+from voxsiam_data.sources.inventory import Unused
 
 BYTES_PER_WORKER = 3 * 2**30
 """A scan of 512 x 512 x 600 in float32, its label map, and what the checks make of them."""
@@ -35,6 +36,7 @@ class CheckReport:
         pairs: Cases that are not independent.
         notes: What its reader had to say.
         of_the_set: Findings that no single case shows.
+        unused: Scans and label maps of the folder that no case uses.
     """
 
     name: str
@@ -42,6 +44,7 @@ class CheckReport:
     pairs: tuple[Pair, ...]
     notes: tuple[str, ...] = ()
     of_the_set: tuple[Finding, ...] = ()
+    unused: tuple[Unused, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:

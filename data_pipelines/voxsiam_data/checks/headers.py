@@ -10,6 +10,7 @@ import SimpleITK as sitk  # noqa: N813
 from isal import igzip
 
 from voxsiam.volumes.dicom_file import check_file, damaged, readable
+from voxsiam.volumes.itk_file import free_text, is_itk
 from voxsiam.volumes.nifti import Header
 from voxsiam_data.checks.finding import Finding
 
@@ -115,14 +116,14 @@ def header_fields(image: Path, files: tuple[Path, ...]) -> list[str]:
     """Name what may tell who the patient is in a file that could be read.
 
     Args:
-        image: A NIfTI file, or the folder of a DICOM series.
+        image: A volume in one file, or the folder of a DICOM series.
         files: Its files; of a series the first, middle and last are looked at.
 
     Raises:
         UserError: A DICOM file is damaged.
     """
     if not image.is_dir():
-        return nifti_fields(image)
+        return free_text(image) if is_itk(image) else nifti_fields(image)
     chosen = sorted({0, len(files) // 2, len(files) - 1})
     return dicom_fields(files[index] for index in chosen)
 
@@ -132,7 +133,7 @@ def _text(reader: sitk.ImageFileReader, tag: str) -> str:
 
 
 def _open(path: Path) -> igzip.IGzipFile | BufferedReader:
-    return igzip.IGzipFile(path) if path.suffix == ".gz" else path.open("rb")
+    return igzip.IGzipFile(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _extensions(path: Path, header: Header) -> list[str]:

@@ -16,6 +16,7 @@ def record_of(report: CheckReport) -> dict[str, Any]:
         "version": VERSION,
         "data_set": report.name,
         "notes": list(report.notes),
+        "unused": [asdict(one) | {"path": str(one.path)} for one in report.unused],
         "num_cases": len(report.cases),
         "counts": report.counts,
         "pairs": [asdict(pair) for pair in report.pairs],

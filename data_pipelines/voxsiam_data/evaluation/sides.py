@@ -12,11 +12,11 @@ from pathlib import Path
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 from voxsiam.volumes.label_files import OrganMasks
+from voxsiam.volumes.volume_file import is_volume, stem_of
 from voxsiam_data.labels.dataset_json import read_protocol
-from voxsiam_data.labels.mask_files import are_masks, is_organ, is_structure, organ_masks, stem_of
+from voxsiam_data.labels.mask_files import are_masks, is_organ, is_structure, organ_masks
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
 
-ENDINGS = (".nii.gz", ".nii")
 DESCRIPTION = "dataset.json"
 _IMAGES = {"image", "ct"}
 _CHANNEL, _PROBABILITIES = "_0000", "probabilities"
@@ -84,7 +84,7 @@ def look_at(root: Path) -> LabelSide:
         return LabelSide(root, {case_name(root): one}, is_one_case=True, described=described)
     if not root.is_dir():
         raise UserError("It is not there.", where=str(root), fix="check the path")
-    files = _nifti_files(root)
+    files = _volumes_in(root)
     if are_masks(files):
         masks = OrganMasks(paths=organ_masks(files))
         return LabelSide(root, {root.resolve().name: masks}, is_one_case=True)
@@ -156,11 +156,11 @@ def _description_of(root: Path) -> LabelProtocol | None:
     return read_protocol(found) if found else None
 
 
-def _nifti_files(folder: Path) -> list[Path]:
+def _volumes_in(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.name.endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
+        if is_volume(path) and not path.name.startswith(".") and path.is_file()
     )
 
 
@@ -168,22 +168,22 @@ def _labels_in(path: Path, beside: list[Path]) -> CaseLabels | None:
     """Find the labels of a file or folder of a side; None where it holds none."""
     if path.is_dir():
         # What our own predict writes beside its label maps.
-        ours = path.name == _PROBABILITIES and {p.name for p in _nifti_files(path)} <= {
+        ours = path.name == _PROBABILITIES and {p.name for p in _volumes_in(path)} <= {
             p.name for p in beside
         }
         return None if ours else _labels_of_case(path)
-    if not path.name.endswith(ENDINGS):
+    if not is_volume(path):
         return None
     whole = stem_of(path).removesuffix(f"_{_PROBABILITIES}")
     return None if whole != stem_of(path) and whole in map(stem_of, beside) else path
 
 
 def _labels_of_case(folder: Path) -> CaseLabels | None:
-    files = [path for path in _nifti_files(folder) if stem_of(path) not in _IMAGES]
-    named = [path for path in files if stem_of(path) == "label"]
+    files = [path for path in _volumes_in(folder) if stem_of(path).lower() not in _IMAGES]
+    named = [path for path in files if stem_of(path).lower() == "label"]
     inside = folder / "segmentations"
     if inside.is_dir() and not named:
-        files += _nifti_files(inside)
+        files += _volumes_in(inside)
     if named or len(files) < 2:
         return (_as_mask(files[0]) if not named and files else None) or next(
             iter(named or files), None

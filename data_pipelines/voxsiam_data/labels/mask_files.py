@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from voxsiam.errors import UserError
+from voxsiam.volumes.volume_file import stem_of
 from voxsiam_data.labels.organ_names import organ_value, refuse_misspelt
 from voxsiam_data.labels.protocols import PROTOCOLS
 
@@ -13,11 +14,6 @@ _STRUCTURES = frozenset(
 )
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z _-]*")
 """A name with a number is that of a case: the Decathlon calls them liver_0 and spleen_12."""
-
-
-def stem_of(path: Path) -> str:
-    """Return the name of a file without its ending."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def is_organ(stem: str) -> bool:

@@ -1,4 +1,4 @@
-"""The NIfTI files of a folder by the cases they belong to, and folders below a folder."""
+"""The volumes of a folder by the cases they belong to, and folders below a folder."""
 
 import os
 import re
@@ -6,44 +6,40 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from voxsiam.errors import UserError
+from voxsiam.volumes.volume_file import is_volume, stem_of
 
-ENDINGS = (".nii.gz", ".nii")
 
-
-def nifti_files(folder: Path) -> list[Path]:
-    """List the NIfTI files of a folder by name; hidden ones are left by other systems."""
+def volumes_in(folder: Path) -> list[Path]:
+    """List the volumes of a folder by name; hidden ones are left by other systems."""
     return sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.endswith(ENDINGS) and not path.name.startswith(".")
+        path for path in folder.iterdir() if is_volume(path) and not path.name.startswith(".")
     )
 
 
-def stem_of(path: Path) -> str:
-    """Return the name of a NIfTI file without its ending."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def find_nifti(folder: Path, stem: str) -> Path | None:
-    """Find `<stem>.nii.gz` or `<stem>.nii` in a folder.
+def find_volume(folder: Path, stem: str) -> Path | None:
+    """Find a volume by its name without ending, in names of any case.
 
     Raises:
-        UserError: Both are there.
+        UserError: Several are there.
     """
-    found = [path for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
+    try:
+        entries = volumes_in(folder)
+    except OSError:
+        return None
+    found = [p for p in entries if stem_of(p).lower() == stem.lower() and p.is_file()]
     if len(found) > 1:
         raise twice(found[1], found[0])
     return found[0] if found else None
 
 
 def numbered_files(folder: Path, prefix: str, root: Path) -> dict[int, Path]:
-    """List the NIfTI files `<prefix><number>` of a folder by number, with or without leading zeros.
+    """List the volumes `<prefix><number>` of a folder by number, with or without leading zeros.
 
     Raises:
-        UserError: A NIfTI file is named otherwise, two have one number, or a link leads out of
+        UserError: A volume is named otherwise, two have one number, or a link leads out of
             the data set.
     """
-    return by_number(require_inside(nifti_files(folder), root), prefix)
+    return by_number(require_inside(volumes_in(folder), root), prefix)
 
 
 def by_number(paths: Iterable[Path], prefix: str) -> dict[int, Path]:

@@ -6,12 +6,14 @@ No patient data: of an input only its own name and its geometry are kept.
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import nibabel
 import torch
 
 from voxsiam.inference.model_folder import LoadedModel
+from voxsiam.inference.scan_files import UnusedFile
 from voxsiam.types import Frozen
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
@@ -76,7 +78,10 @@ def geometry_of(scan: Scan) -> Geometry:
 
 
 def run_report(
-    model: LoadedModel, cases: Sequence[CaseReport], failed: Sequence[FailedCase]
+    model: LoadedModel,
+    cases: Sequence[CaseReport],
+    failed: Sequence[FailedCase],
+    unused: Sequence[UnusedFile] = (),
 ) -> dict[str, Any]:
     """Collect versions, model and results as plain JSON."""
     description = model.description.model_dump(mode="json")
@@ -95,6 +100,7 @@ def run_report(
         },
         "cases": [case.model_dump(mode="json") for case in cases],
         "failed": [case.model_dump(mode="json") for case in failed],
+        "unused": [asdict(file) | {"path": file.path.name} for file in unused],
     }
 
 

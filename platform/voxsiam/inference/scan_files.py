@@ -3,16 +3,39 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
-from voxsiam.volumes.dicom import holds_dicom
+from voxsiam.volumes.dicom_file import is_dicom
+from voxsiam.volumes.volume_file import ANALYZE, is_volume, stem_of
 
 ENDINGS = (".nii.gz", ".nii")
+"""Of results."""
+
+_LABEL_NAMES = {"label", "labels", "seg", "segmentation", "segmentations", "mask", "masks"}
+_NO_DICOM = frozenset(
+    (
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".txt",
+        ".json",
+        ".csv",
+        ".pdf",
+        ".xml",
+        ".md",
+        ".zip",
+        ".nii",
+        ".log",
+    )
+)
+"""Endings of files that need not be opened to know it."""
+
 _CHANNEL = re.compile(r"_(\d{4})$")
 
 
@@ -22,7 +45,7 @@ class ScanSource:
 
     Attributes:
         name: Of the result.
-        path: A NIfTI file, or the folder of a DICOM series.
+        path: A volume in one file, or the folder of a DICOM series.
     """
 
     name: str
@@ -37,33 +60,120 @@ class ResultFiles:
     probabilities: Path
 
 
-def find_scans(source: Path) -> list[ScanSource]:
-    """List the scans of an input: a NIfTI file, a DICOM series folder, or a folder of cases.
+@dataclass(frozen=True)
+class UnusedFile:
+    """A file of the input that is not segmented.
 
-    A folder of cases holds `case.nii.gz` or nnU-Net's `case_0000.nii.gz`, or folders with
-    `image.nii.gz` or a DICOM series. Hidden files, and folders without any of these, are passed
-    over.
+    Attributes:
+        path: Below the input.
+        why: The reason, for people.
+        is_lost: It looks like a scan that somebody may miss.
+    """
+
+    path: Path
+    why: str
+    is_lost: bool
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an input holds."""
+
+    scans: tuple[ScanSource, ...]
+    unused: tuple[UnusedFile, ...] = ()
+
+
+def find_inputs(source: Path, output: Path | None = None, ignored: Sequence[str] = ()) -> Inputs:
+    """List the scans of an input, a file, a DICOM series or a folder of any depth; and the rest.
+
+    A scan in a folder inside keeps its path there in its name: `a/ct.nii.gz` gives `a/ct`. The
+    image of a case folder, `case/image.nii.gz`, is called after its folder, and so is a series.
+
+    Args:
+        source: The input.
+        output: Never an input itself, where it lies inside.
+        ignored: Patterns of paths, or of names, that are meant to be left out.
 
     Raises:
         UserError: There is nothing to segment, or it cannot be told apart.
     """
     if source.is_file():
-        return [ScanSource(_stem(source), source)]
+        return Inputs((ScanSource(_case(source), source),))
     if not source.is_dir():
         raise UserError("The input does not exist.", where=str(source), fix="check the path of -i")
-    files = [path for path in _visible(source) if path.is_file() and path.name.endswith(ENDINGS)]
-    if holds_dicom(source):
-        if files:
+    scans: list[ScanSource] = []
+    unused: list[UnusedFile] = []
+    for folder, files in _folders(source, output):
+        meant = [path for path in files if not _is_ignored(path.relative_to(source), ignored)]
+        found, rest = _in_folder(source, folder, meant)
+        scans += found
+        unused += rest
+    _check_scans(source, scans)
+    return Inputs(tuple(scans), tuple(unused))
+
+
+def _folders(source: Path, output: Path | None) -> Iterator[tuple[Path, list[Path]]]:
+    """Walk over folders with their files; hidden ones, links to folders and the output are not."""
+    avoided = None if output is None else output.resolve()
+    for name, folders, files in os.walk(source):
+        folder = Path(name)
+        folders[:] = sorted(
+            one for one in folders
+            if not one.startswith(".") and (folder / one).resolve() != avoided
+        )  # fmt: skip
+        yield folder, sorted(folder / one for one in files if not one.startswith("."))
+
+
+def _is_ignored(inside: Path, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(str(inside), one) or fnmatch(inside.name, one) for one in patterns)
+
+
+def _in_folder(
+    source: Path, folder: Path, files: Sequence[Path]
+) -> tuple[list[ScanSource], list[UnusedFile]]:
+    """Sort the files of one folder into scans and the rest."""
+    volumes = [path for path in files if is_volume(path)]
+    inside = folder.relative_to(source)
+    rest = [one for path in files if (one := _unreadable(path, path.relative_to(source)))]
+    if any(path.suffix.lower() not in _NO_DICOM and is_dicom(path) for path in files):
+        if folder == source and volumes:
             raise UserError(
                 "It holds both DICOM slices and NIfTI files.",
                 where=str(source),
                 fix="put the DICOM series into a folder of its own",
             )
-        return [ScanSource(source.resolve().name, source)]
-    scans = [ScanSource(_stem(path), path) for path in files]
-    scans += [found for path in _visible(source) if path.is_dir() for found in _inside(path)]
-    _check_scans(source, scans)
-    return scans
+        name = source.resolve().name if folder == source else str(inside)
+        why = "it lies in the folder of a DICOM series"
+        rest += [UnusedFile(path.relative_to(source), why, is_lost=True) for path in volumes]
+        return [ScanSource(name, folder)], rest
+    scans = [path for path in volumes if path.exists() and not _is_label(path.relative_to(source))]
+    labels = [path for path in volumes if path.exists() and path not in scans]
+    why = "a label map or mask, not a scan"
+    rest += [UnusedFile(path.relative_to(source), why, is_lost=False) for path in labels]
+    images = [path for path in scans if stem_of(path).lower() == "image" and folder != source]
+    if len(images) == 1:
+        why = f"it lies beside {images[0].name}"
+        others = [path for path in scans if path not in images]
+        rest += [UnusedFile(path.relative_to(source), why, is_lost=True) for path in others]
+        return [ScanSource(str(inside), images[0])], rest
+    return [ScanSource(str(inside / _case(path)), path) for path in scans], rest
+
+
+def _is_label(inside: Path) -> bool:
+    """Tell by the names of a file and its folders whether it holds labels."""
+    folders = [part.lower() for part in inside.parts[:-1]]
+    in_labels = any(part.startswith("labels") or part in _LABEL_NAMES for part in folders)
+    return in_labels or stem_of(inside).lower() in _LABEL_NAMES
+
+
+def _unreadable(path: Path, inside: Path) -> UnusedFile | None:
+    if path.is_symlink() and not path.exists():
+        return UnusedFile(inside, "a link that leads nowhere", is_lost=True)
+    if path.name.lower().endswith(ANALYZE):
+        is_second = path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists()
+        why = "Analyze does not know left from right: export it as NIfTI or DICOM"
+        return None if is_second else UnusedFile(inside, why, is_lost=True)
+    return None
 
 
 def result_files(scans: Sequence[ScanSource], source: Path, output: Path) -> list[ResultFiles]:
@@ -131,35 +241,16 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _inside(folder: Path) -> list[ScanSource]:
-    images = [
-        folder / f"image{ending}" for ending in ENDINGS if (folder / f"image{ending}").is_file()
-    ]
-    if images:
-        return [ScanSource(folder.name, images[0])]
-    return [ScanSource(folder.name, folder)] if holds_dicom(folder) else []
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for ending in ENDINGS:
-        name = name.removesuffix(ending)
-    return name.removesuffix("_0000")
+def _case(path: Path) -> str:
+    return stem_of(path).removesuffix("_0000")
 
 
 def _check_scans(source: Path, scans: Sequence[ScanSource]) -> None:
     if not scans:
-        folders = [name for name in ("imagesTs", "imagesTr") if (source / name).is_dir()]
         raise UserError(
             "It holds no scan.",
             where=str(source),
-            fix=f"give -i {source / folders[0]}"
-            if folders
-            else "give a .nii.gz file, a DICOM series, or a folder with case.nii.gz, "
+            fix="give a .nii.gz file, a DICOM series, or a folder with case.nii.gz, "
             "case_0000.nii.gz, case/image.nii.gz or folders of DICOM series",
         )
     names = Counter(scan.name for scan in scans)

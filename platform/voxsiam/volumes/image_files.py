@@ -7,7 +7,7 @@ from voxsiam.volumes.dicom import read_dicom
 from voxsiam.volumes.dicom_folder import look_into
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
-from voxsiam.volumes.volume_file import read_volume
+from voxsiam.volumes.volume_file import read_volume, volume_files
 
 
 def image_files(path: Path) -> tuple[Path, ...]:
@@ -17,7 +17,7 @@ def image_files(path: Path) -> tuple[Path, ...]:
         UserError: The folder cannot be read, or holds no slice.
     """
     if not path.is_dir():
-        return (path,)
+        return volume_files(path)
     try:
         slices = look_into(path).dicom
     except OSError as error:

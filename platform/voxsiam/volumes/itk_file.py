@@ -37,6 +37,7 @@ _BYTES = {
     **dict.fromkeys(("longlong", "ulonglong", "int64", "uint64", "double"), 8),
     **dict.fromkeys(("long", "ulong"), 4),  # or 8; this only says how long a file must be
 }
+_ITK_PAIRS = {"ITK_InputFilterName", "NRRD_content", "ITK_original_direction"}
 _RAS_OF_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -62,6 +63,24 @@ class _Claims:
 def is_itk(path: Path) -> bool:
     """Tell by its name whether a file is one of these."""
     return path.name.lower().endswith(ENDINGS)
+
+
+def itk_files(path: Path) -> tuple[Path, ...]:
+    """List the header and, where it is another one, the file of the voxels."""
+    if not path.is_file():
+        return (path,)
+    return tuple(dict.fromkeys((path, _data_file(path, _claims(path).data))))
+
+
+def free_text(path: Path) -> list[str]:
+    """Name the fields of a header that hold what its writer liked: DICOM tags, comments."""
+    with path.open("rb") as stream:
+        block = stream.read(_MAX_HEADER_BYTES)
+    if path.suffix.lower() not in NRRD:
+        return [name for name in _meta_fields(block) if name in {"comment", "name", "id"}]
+    text = re.split(rb"\r?\n\r?\n", block, maxsplit=1)[0].decode("utf-8", "replace")
+    pairs = re.findall(r"^([^:#\n]{1,40}):=", text, re.MULTILINE)
+    return [name for name in pairs if name not in _ITK_PAIRS]
 
 
 def read_itk(path: Path, image: Scan | None = None) -> Scan:

@@ -23,7 +23,7 @@ from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.orientation import axis_order, spacing_dhw, to_canonical
-from voxsiam.volumes.volume_file import read_volume
+from voxsiam.volumes.volume_file import read_volume, volume_files
 
 _MASK_VALUES = {0: 0, 1: 1}
 Labels = UInt8[np.ndarray, "d h w"]
@@ -48,8 +48,8 @@ class LabelMap(Frozen):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The file."""
-        return (self.path,)
+        """The file, and the one of its voxels where that is another."""
+        return volume_files(self.path)
 
     @property
     def annotated(self) -> tuple[int, ...]:
@@ -102,7 +102,7 @@ class OrganMasks(Frozen):
     @property
     def files(self) -> tuple[Path, ...]:
         """The masks in the order of the organs."""
-        return tuple(self.paths[organ] for organ in self.annotated)
+        return tuple(file for organ in self.annotated for file in volume_files(self.paths[organ]))
 
     @property
     def annotated(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.itk_file import ENDINGS as ITK_ENDINGS
-from voxsiam.volumes.itk_file import is_itk, read_itk
+from voxsiam.volumes.itk_file import is_itk, itk_files, read_itk
 from voxsiam.volumes.nifti import Scan, read_nifti
 from voxsiam.volumes.nifti_geometry import Form
 
@@ -17,16 +17,25 @@ ANALYZE = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _POINTERS = (b"version https://git-lfs", b"/annex/objects/", b"../.git/annex/")
 
 
-def is_volume(name: str) -> bool:
+def is_volume(path: Path) -> bool:
     """Tell by a file's name whether it holds a volume that can be read."""
-    return name.lower().endswith(ENDINGS)
+    return path.name.lower().endswith(ENDINGS)
 
 
-def stem_of(name: str) -> str:
+def stem_of(path: Path) -> str:
     """Return a file's name without the ending of a volume."""
-    lower = name.lower()
+    lower = path.name.lower()
     ending = next((ending for ending in ENDINGS if lower.endswith(ending)), "")
-    return name[: len(name) - len(ending)]
+    return path.name[: len(lower) - len(ending)]
+
+
+def volume_files(path: Path) -> tuple[Path, ...]:
+    """List the files that decide the voxels: the file itself, and the one that it may name.
+
+    Raises:
+        UserError: Its header is broken, or names voxels that do not lie beside it.
+    """
+    return itk_files(path) if is_itk(path) else (path,)
 
 
 def read_volume(path: Path, image: Scan | None = None, geometry: Form | None = None) -> Scan:

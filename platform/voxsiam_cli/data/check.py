@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from voxsiam_cli.console import Steps, console, print_json, say
-from voxsiam_cli.options import AsJson, GeometryForm, find_geometry
+from voxsiam_cli.console import Steps, console, print_json, say, say_unused
+from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry
 
 if TYPE_CHECKING:
     from voxsiam_data.checks.data_set import CheckReport
@@ -27,6 +27,7 @@ def check(
         str | None, typer.Option(help="What the label values mean, where the layout is silent.")
     ] = None,
     geometry: GeometryForm = None,
+    ignore: Ignored = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the page and checks.json.")
     ] = None,
@@ -34,7 +35,8 @@ def check(
 ) -> None:
     """Look for defects: geometry, intensities, labels, mirrored maps, repeats, patient data.
 
-    The exit code is 2 where a case must be refused, 0 otherwise. Examples:
+    The exit code is 2 where a case must be refused, 1 where a scan or label map of the folder is
+    not used, 0 otherwise. Examples:
 
     voxsiam data check Task07
 
@@ -47,6 +49,7 @@ def check(
     from voxsiam_data.checks.json_record import record_of
     from voxsiam_data.labels.protocols import protocol as named
     from voxsiam_data.sources.detect import find_source
+    from voxsiam_data.sources.inventory import unused_files
 
     if output is not None:
         check_page_folder(output)
@@ -57,7 +60,8 @@ def check(
     else:
         with Steps("check") as steps:
             report = check_manifest(manifest, steps, refused=found.refused)
-    report = replace(report, notes=found.notes)
+    unused = unused_files(source, found, ignore or ())
+    report = replace(report, notes=found.notes, unused=tuple(unused))
     if as_json:
         print_json(record_of(report))
     else:
@@ -68,11 +72,14 @@ def check(
             say(f"every case with its picture: {page}")
     if not report.is_usable:
         raise typer.Exit(2)
+    if any(one.is_lost for one in unused):
+        raise typer.Exit(1)
 
 
 def _show(report: "CheckReport") -> None:
     for note in report.notes:
         say(note)
+    say_unused([(str(one.path), one.why) for one in report.unused])
     findings = report.findings
     if findings:
         table = Table("case", "severity", "check", "what", title=f"Checks of {report.name}")

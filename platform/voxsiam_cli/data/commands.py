@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from voxsiam_cli.console import Steps, console, print_json, say
+from voxsiam_cli.console import Steps, console, print_json, say, say_unused
 from voxsiam_cli.data import check, publish, sources, split, statistics
 from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
     AsJson,
     GeometryForm,
+    Ignored,
     Workspace,
     find_geometry,
     parse_grid,
@@ -86,12 +87,14 @@ def prepare(  # noqa: PLR0913
         bool, typer.Option("--checks/--no-checks", help="Refuse what `data check` refuses.")
     ] = True,
     geometry: GeometryForm = None,
+    ignore: Ignored = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Read, orient, window and resample every case of SOURCE, as a Ray Data job.
 
-    A second call does nothing. Examples:
+    A second call does nothing. The exit code is 1 where a scan or label map of SOURCE was not used.
 
+    Examples:
     voxsiam data prepare phantoms -o prepared
 
     voxsiam data prepare Task07 -o prepared-small --grid 64x64x32 --set crop=body
@@ -103,14 +106,17 @@ def prepare(  # noqa: PLR0913
     from voxsiam_cli.data.prepared import choose_preparation, prepare_source
     from voxsiam_data.prepared.case_task import CaseRefused
     from voxsiam_data.prepared.prepare import BadCases
+    from voxsiam_data.sources.inventory import unused_files
 
     config = choose_preparation(parse_grid(grid), settings or ())
     options = sources.SourceOptions(
         source, protocol, paper, pancreas_ct, btcv, zenodo, allow_missing, leave_out_refused
     )
     found = sources.choose_source(options, boxes=config.crop == "box")
+    unused = [] if source is None or paper else unused_files(source, found, ignore or ())
     for note in found.notes:
         say(f"note: {note}")
+    say_unused([(str(one.path), one.why) for one in unused])
     known = tuple(CaseRefused.of(one.case_id, one.error) for one in found.refused)
     bad_cases = BadCases(checked=checks, leave_out=leave_out_refused, known=known)
     manifest = found.manifest.with_geometry(find_geometry(geometry))
@@ -125,6 +131,8 @@ def prepare(  # noqa: PLR0913
         f"(fingerprint {prepared.fingerprint})"
     )
     say(f"next: voxsiam study run table3 --preset tiny --data {output}")
+    if any(one.is_lost for one in unused):
+        raise typer.Exit(1)
 
 
 @app.command()

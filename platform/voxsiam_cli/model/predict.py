@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam_cli.console import Steps, console, say, show_error
-from voxsiam_cli.options import DEFAULT_WORKSPACE, GeometryForm, Workspace, find_geometry
+from voxsiam_cli.console import Steps, console, say, say_unused, show_error
+from voxsiam_cli.options import DEFAULT_WORKSPACE, GeometryForm, Ignored, Workspace, find_geometry
 
 if TYPE_CHECKING:
     from voxsiam.inference.model_folder import LoadedModel
     from voxsiam.inference.predict_report import CaseReport, FailedCase
-    from voxsiam.inference.scan_files import ResultFiles, ScanSource
+    from voxsiam.inference.scan_files import Inputs, ResultFiles, ScanSource
     from voxsiam.volumes.nifti_geometry import Form
 
 
@@ -33,10 +33,14 @@ def predict(  # noqa: PLR0913
         Path | None, typer.Option(help="JSON to write: versions, model, files, times.")
     ] = None,
     geometry: GeometryForm = None,
+    ignore: Ignored = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Segment CTs: labels 1 to 8 on the voxels of each input. Research use only.
+
+    Scans of a folder may lie at any depth; the results keep their paths. What is not used is named,
+    and where that looks like a scan the exit code is 1.
 
     Examples:
     voxsiam predict -i ct.nii.gz -o organs.nii.gz --model "table3/feature (3)"
@@ -48,13 +52,14 @@ def predict(  # noqa: PLR0913
     from voxsiam.inference.scan_files import (
         ENDINGS,
         describe_labels,
-        find_scans,
+        find_inputs,
         make_folder,
         result_files,
     )
     from voxsiam_cli.model.model_source import find_model
 
-    scans = find_scans(source)
+    inputs = find_inputs(source, output, ignore or ())
+    scans = inputs.scans
     results = result_files(scans, source, output)
     _check_report(report, scans, results)
     loaded = load_model(find_model(model, workspace), choose_device(device))
@@ -72,10 +77,12 @@ def predict(  # noqa: PLR0913
     if done and not output.name.endswith(ENDINGS):
         describe_labels(output)
     if report is not None:
-        _write_report(report, loaded, done, failed)
+        _write_report(report, loaded, done, failed, inputs)
     _show(done)
+    say_unused([(str(file.path), file.why) for file in inputs.unused])
     if failed:
         say(f"{len(failed)} of {len(scans)} inputs failed: {', '.join(f.name for f in failed)}")
+    if failed or any(file.is_lost for file in inputs.unused):
         raise typer.Exit(1)
 
 
@@ -145,12 +152,18 @@ def _warn_of_phantoms(loaded: "LoadedModel") -> None:
 
 
 def _write_report(
-    path: Path, loaded: "LoadedModel", done: "list[CaseReport]", failed: "list[FailedCase]"
+    path: Path,
+    loaded: "LoadedModel",
+    done: "list[CaseReport]",
+    failed: "list[FailedCase]",
+    inputs: "Inputs",
 ) -> None:
     from voxsiam.durable_files import write_text_atomically
     from voxsiam.inference.predict_report import run_report
 
-    write_text_atomically(path, json.dumps(run_report(loaded, done, failed), indent=1))
+    write_text_atomically(
+        path, json.dumps(run_report(loaded, done, failed, inputs.unused), indent=1)
+    )
     say(f"report: {path}")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.dicom_files import write_slice
 from voxsiam.errors import UserError
-from voxsiam.inference.scan_files import find_scans, make_folder, result_files
+from voxsiam.inference.scan_files import find_inputs, make_folder, result_files
 
 PIXELS = np.zeros((4, 4), dtype=np.int16)
 
@@ -25,8 +25,12 @@ def touch(folder, *names):
             path.touch()
 
 
+def scans_of(source):
+    return list(find_inputs(source).scans)
+
+
 def found(folder):
-    return {scan.name: str(scan.path.relative_to(folder)) for scan in find_scans(folder)}
+    return {scan.name: str(scan.path.relative_to(folder)) for scan in scans_of(folder)}
 
 
 LAYOUTS = {
@@ -43,6 +47,23 @@ LAYOUTS = {
     "mixed": (
         ["a.nii.gz", "p/slice", "c/image.nii.gz"],
         {"a": "a.nii.gz", "c": "c/image.nii.gz", "p": "p"},
+    ),
+    "deeper": (
+        ["a/ct.nii.gz", "b/ct.nii.gz", "p4/study/series/ct.NII.GZ", "d/e/image.nii.gz"],
+        {
+            "a/ct": "a/ct.nii.gz",
+            "b/ct": "b/ct.nii.gz",
+            "d/e": "d/e/image.nii.gz",
+            "p4/study/series/ct": "p4/study/series/ct.NII.GZ",
+        },
+    ),
+    "other formats": (
+        ["a.nrrd", "b.MHA", "c.mhd", "d.nhdr"],
+        {"a": "a.nrrd", "b": "b.MHA", "c": "c.mhd", "d": "d.nhdr"},
+    ),
+    "a data set": (
+        ["dataset.json", "imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz", "imagesTs/b_0000.nii.gz"],
+        {"imagesTr/a": "imagesTr/a_0000.nii.gz", "imagesTs/b": "imagesTs/b_0000.nii.gz"},
     ),
     "others are passed over": (
         ["a.nii.gz", ".b.nii.gz", "notes.txt", "empty/x.txt", ".hidden/image.nii.gz"],
@@ -62,24 +83,45 @@ def test_layouts(inputs, name):
     assert found(inputs) == expected
 
 
+def unused(folder, *patterns):
+    found = find_inputs(folder, folder / "out", patterns).unused
+    return {str(one.path): one.is_lost for one in found}
+
+
+def test_what_is_not_segmented_is_named(inputs):
+    touch(inputs, "a.nii.gz", "x.hdr", "x.img", "labelsTr/a.nii.gz", "c/image.nii.gz")
+    touch(inputs, "c/label.nii.gz", "c/other.nii.gz", "s/segmentations/liver.nii.gz", "s/ct.nii.gz")
+    touch(inputs, "p/slice", "p/scan.nii.gz", "out/a.nii.gz", "notes.txt", ".hidden/b.nii.gz")
+    (inputs / "gone.nii.gz").symlink_to("nowhere")
+    (inputs / "loop").symlink_to(inputs)
+    lost = {"x.hdr", "c/other.nii.gz", "p/scan.nii.gz", "gone.nii.gz"}
+    labels = {"labelsTr/a.nii.gz", "c/label.nii.gz", "s/segmentations/liver.nii.gz"}
+    assert unused(inputs) == dict.fromkeys(lost, True) | dict.fromkeys(labels, False)
+    assert unused(inputs, "x.*", "c/other*", "p/scan*", "gone*") == dict.fromkeys(labels, False)
+
+
+def test_ten_thousand_files_that_are_no_scans(inputs):
+    touch(inputs, "a.nii.gz", *(f"pictures/{number}.png" for number in range(10_000)))
+    assert unused(inputs) == {}
+
+
 def test_a_single_file_or_series_is_one_scan(inputs):
     touch(inputs, "ct_0000.nii.gz", "p/slice")
-    (only,) = find_scans(inputs / "ct_0000.nii.gz")
+    (only,) = scans_of(inputs / "ct_0000.nii.gz")
     assert only.name == "ct"
-    (only,) = find_scans(inputs / "p")
+    (only,) = scans_of(inputs / "p")
     assert (only.name, only.path) == ("p", inputs / "p")
 
 
 def test_a_series_in_the_current_folder_has_its_name(inputs, monkeypatch):
     touch(inputs, "slice")
     monkeypatch.chdir(inputs)
-    assert [scan.name for scan in find_scans(Path())] == ["inputs"]
+    assert [scan.name for scan in scans_of(Path())] == ["inputs"]
 
 
 BAD_INPUTS = {
     "absent": ([], "does not exist"),
     "empty": (["notes.txt"], "holds no scan"),
-    "data set": (["imagesTs/a_0000.nii.gz", "dataset.json"], "holds no scan"),
     "both": (["slice", "a.nii.gz"], "both DICOM slices and NIfTI"),
     "two of a name": (["a.nii.gz", "a_0000.nii.gz"], "Two inputs would give the result 'a'"),
     "file and folder": (["a.nii.gz", "a/image.nii.gz"], "Two inputs"),
@@ -92,14 +134,12 @@ def test_bad_inputs(inputs, name):
     files, words = BAD_INPUTS[name]
     touch(inputs, *files)
     with pytest.raises(UserError, match=words) as caught:
-        find_scans(inputs)
+        scans_of(inputs)
     assert caught.value.where == str(inputs)
-    if name == "data set":
-        assert str(inputs / "imagesTs") in caught.value.fix
 
 
 def results(folder, output):
-    return [r.label for r in result_files(find_scans(folder), folder, output)]
+    return [r.label for r in result_files(scans_of(folder), folder, output)]
 
 
 def test_results_of_a_folder_go_to_a_folder(inputs, tmp_path):
@@ -115,7 +155,7 @@ def test_a_single_scan_may_go_to_a_file(inputs, tmp_path, ending):
     touch(inputs, "a.nii.gz")
     for source in (inputs / "a.nii.gz", inputs):
         output = tmp_path / f"deep/organs{ending}"
-        (only,) = result_files(find_scans(source), source, output)
+        (only,) = result_files(scans_of(source), source, output)
         assert only.label == output
         assert only.probabilities == tmp_path / f"deep/organs_probabilities{ending}"
         assert results(source, tmp_path / "deep") == [tmp_path / "deep/a.nii.gz"]

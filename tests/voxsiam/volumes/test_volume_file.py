@@ -1,6 +1,7 @@
 """NRRD and MetaImage files: the NIfTI of the same volume, or refused before they do harm."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import SimpleITK as sitk  # noqa: N813
 from tests.nifti_files import ALL_AXES, phantom_ct, ras_affine, reoriented, write_scan
 from voxsiam.errors import UserError
 from voxsiam.volumes.orientation import axis_order, to_canonical
-from voxsiam.volumes.volume_file import is_volume, read_volume, stem_of
+from voxsiam.volumes.volume_file import is_volume, read_volume, stem_of, volume_files
 
 IMAGE, _ = phantom_ct((7, 6, 5))
 AFFINE = ras_affine((0.7, 0.8, 3.0), (-11.0, 22.0, -33.0))
@@ -55,8 +56,16 @@ def test_values_of_every_type(tmp_path, dtype):
     [("a.NII.GZ", "a"), ("a.b.Nrrd", "a.b"), ("a.MHA", "a"), ("a.nii", "a"), ("a.txt", None)],
 )
 def test_names_of_any_case(name, stem):
-    assert is_volume(name) == (stem is not None)
-    assert stem is None or stem_of(name) == stem
+    assert is_volume(Path(name)) == (stem is not None)
+    assert stem is None or stem_of(Path(name)) == stem
+
+
+@pytest.mark.parametrize(
+    ("ending", "count"), [(".nrrd", 1), (".nhdr", 2), (".mha", 1), (".mhd", 2)]
+)
+def test_the_files_that_decide_the_voxels(tmp_path, ending, count):
+    files = volume_files(write(tmp_path / f"scan{ending}"))
+    assert [path.name for path in files] == [f"scan{ending}", "scan.raw"][:count]
 
 
 def test_upper_case_nifti(tmp_path):

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 from voxsiam.errors import UserError
+from voxsiam.volumes.volume_file import stem_of
 from voxsiam_data.labels.dataset_json import read_label_values
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
 from voxsiam_data.manifest import Manifest
-from voxsiam_data.sources.case_files import nifti_files, stem_of
+from voxsiam_data.sources.case_files import volumes_in
 from voxsiam_data.sources.found import Found, left_out, require_protocol, require_some
 from voxsiam_data.sources.layouts.image_label_folders import Part, read_parts
 from voxsiam_data.sources.patients import group_by_patient
@@ -27,7 +28,7 @@ _NAME = re.compile(r"amos_(\d{4})(_0000)?", re.ASCII)
 def recognise(root: Path) -> bool:
     """Tell whether the training scans are named as AMOS names them."""
     folder = root / "imagesTr"
-    return folder.is_dir() and any(_NAME.fullmatch(stem_of(p)) for p in nifti_files(folder))
+    return folder.is_dir() and any(_NAME.fullmatch(stem_of(p)) for p in volumes_in(folder))
 
 
 def read(root: Path, protocol: LabelProtocol | None = None) -> Found:

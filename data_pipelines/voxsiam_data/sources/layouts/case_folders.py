@@ -7,17 +7,17 @@ from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
 from voxsiam_data.manifest import Case, Manifest
+from voxsiam_data.sources.case_files import find_volume
 from voxsiam_data.sources.crop_boxes import with_crop_boxes
 from voxsiam_data.sources.found import Found, RefusedCase, require_some
 from voxsiam_data.sources.patients import group_by_patient
 
 LAYOUT = "case folders: <case>/image.nii.gz and <case>/label.nii.gz"
-_ENDINGS = (".nii.gz", ".nii")
 
 
 def recognise(root: Path) -> bool:
     """Tell whether some folder in `root` holds an image."""
-    return any(_find(folder, "image") for folder in _folders(root))
+    return any(find_volume(folder, "image") for folder in _folders(root))
 
 
 def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
@@ -28,7 +28,7 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
         protocol: Meaning of the label values; our own, as in `voxsiam.types`, where it is None.
     """
     values = (protocol or PROTOCOLS["voxsiam"]).values
-    folders = [f for f in _folders(root) if _find(f, "image") or _find(f, "label")]
+    folders = [f for f in _folders(root) if find_volume(f, "image") or find_volume(f, "label")]
     read = [_case(folder, values, root.name) for folder in folders]
     cases = tuple(each for each in read if isinstance(each, Case))
     refused = tuple(each for each in read if isinstance(each, RefusedCase))
@@ -41,13 +41,8 @@ def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _find(folder: Path, stem: str) -> Path | None:
-    found = (folder / f"{stem}{ending}" for ending in _ENDINGS)
-    return next((path for path in found if path.is_file()), None)
-
-
 def _case(folder: Path, values: Mapping[int, int], source: str) -> Case | RefusedCase:
-    image, label = _find(folder, "image"), _find(folder, "label")
+    image, label = find_volume(folder, "image"), find_volume(folder, "label")
     if image is None or label is None:
         error = UserError(
             f"The case has no {'image' if image is None else 'label'}.nii.gz.",

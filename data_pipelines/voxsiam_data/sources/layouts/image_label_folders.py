@@ -10,9 +10,10 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
+from voxsiam.volumes.volume_file import stem_of
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
 from voxsiam_data.manifest import Case, Manifest
-from voxsiam_data.sources.case_files import nifti_files, require_inside, stem_of, twice
+from voxsiam_data.sources.case_files import require_inside, twice, volumes_in
 from voxsiam_data.sources.crop_boxes import with_crop_boxes
 from voxsiam_data.sources.found import Found, RefusedCase, require_some
 from voxsiam_data.sources.patients import group_by_patient
@@ -119,9 +120,9 @@ def read_parts(
 def _pairs(
     images: Path, labels: Path, root: Path, case_name: Callable[[Path], str]
 ) -> tuple[dict[str, LabelledFiles], list[RefusedCase]]:
-    label_maps = _by_name(require_inside(nifti_files(labels), root), case_name)
+    label_maps = _by_name(require_inside(volumes_in(labels), root), case_name)
     scans = _by_name(
-        require_inside(nifti_files(images), root),
+        require_inside(volumes_in(images), root),
         lambda path: _without_channel(case_name(path), label_maps),
     )
     pairs = {n: LabelledFiles(scans[n], label_maps[n]) for n in scans if n in label_maps}

@@ -5,22 +5,23 @@
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
+from voxsiam.volumes.volume_file import ENDINGS, stem_of
 from voxsiam_data.labels.dataset_json import label_notes, read_label_values
 from voxsiam_data.labels.protocols import LabelProtocol
 from voxsiam_data.manifest import Case, DataKind, Manifest
-from voxsiam_data.sources.case_files import nifti_files, stem_of
+from voxsiam_data.sources.case_files import find_volume, volumes_in
 from voxsiam_data.sources.crop_boxes import with_crop_boxes
 from voxsiam_data.sources.found import Found, RefusedCase, require_some
 from voxsiam_data.sources.patients import group_by_patient
 from voxsiam_data.text_files import read_json_object
 
 LAYOUT = "nnU-Net v2 or Decathlon: dataset.json, imagesTr/, labelsTr/"
-_ENDINGS = (".nii.gz", ".nii")
 
 
 def recognise(root: Path) -> bool:
@@ -40,12 +41,22 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     named = description.get("labels")
     label_values = protocol.values if protocol else read_label_values(path, named)
     notes = () if protocol else label_notes(path, named)
-    images = _images(root)
-    refused = _absent(root, _listed_paths(path, description)) | _incomplete(root, images)
+    ending = _file_ending(path, description.get("file_ending"))
+    images = _images(root, ending)
+    listed = _listed(path, description)
+    labels = _labels(root, images, listed)
+    refused = _absent(root, listed) | _incomplete(root, images, labels, ending)
     meant = len(images.keys() | refused.keys())
-    _check_count(path, description.get("numTraining"), {len(images), meant})
+    _check_count(path, description.get("numTraining"), {len(images), meant}, ending)
     whole = {case_id: image for case_id, image in images.items() if case_id not in refused}
-    cases = tuple(_case(root, *each, label_values) for each in whole.items())
+    cases = tuple(
+        Case(
+            case_id, case_id, image, LabelMap(path=labels[case_id], values=label_values), root.name
+        )
+        for case_id, image in whole.items()
+    )
+    if any(label.parent != root / "labelsTr" for label in labels.values()):
+        notes = (*notes, "the label maps are those that dataset.json lists, not all in labelsTr")
     require_some(cases, refused.values() if images else ())
     kind = _kind(path, description.get("kind", "real"))
     cases = with_crop_boxes(group_by_patient(cases, root), root)
@@ -64,11 +75,24 @@ def _refuse(path: Path, what: str, fix: str) -> UserError:
     return UserError(what, where=str(path), fix=fix)
 
 
-def _listed_paths(path: Path, description: Mapping[str, object]) -> list[Path]:
-    """Read the paths that it lists, which need not be there.
+@dataclass(frozen=True)
+class _Listed:
+    """A case that dataset.json lists; its files need not be there."""
+
+    image: Path | None
+    label: Path | None
+
+    @property
+    def files(self) -> list[Path]:
+        """Those that it names."""
+        return [path for path in (self.image, self.label) if path is not None]
+
+
+def _listed(path: Path, description: Mapping[str, object]) -> list[_Listed]:
+    """Read the cases that it lists.
 
     Raises:
-        UserError: One is no path, or leads out of the data set.
+        UserError: A file's name is no path, or leads out of the data set.
     """
     if "dataset" in description:
         raise _refuse(
@@ -77,12 +101,25 @@ def _listed_paths(path: Path, description: Mapping[str, object]) -> list[Path]:
     training = description.get("training", [])
     if not isinstance(training, list):
         raise _refuse(path, "'training' is not a list.", "mend or remove it")
-    names = [
-        name
-        for entry in training
-        for name in (entry.values() if isinstance(entry, Mapping) else [entry])
-    ]
-    return [_inside(path, name) for name in names]
+    found: list[_Listed] = []
+    for entry in training:
+        named = entry if isinstance(entry, Mapping) else {"image": entry}
+        paths = {str(name): _inside(path, value) for name, value in named.items()}
+        found.append(_Listed(paths.get("image"), paths.get("label")))
+    return found
+
+
+def _file_ending(path: Path, stated: object) -> str | None:
+    """Read which files are cases; all that can be read where it is not said."""
+    if stated is None:
+        return None
+    if not isinstance(stated, str) or not stated.lower().endswith(ENDINGS):
+        raise _refuse(
+            path,
+            f"Its file_ending is {str(stated)[:20]!r}, which is not read.",
+            f"use one of {', '.join(ENDINGS)}",
+        )
+    return stated.lower()
 
 
 def _inside(path: Path, name: object) -> Path:
@@ -98,71 +135,86 @@ def _inside(path: Path, name: object) -> Path:
     return path.parent / listed
 
 
-def _check_count(path: Path, stated: object, found: set[int]) -> None:
-    if stated is not None and stated not in found:
-        raise _refuse(
-            path,
-            f"numTraining is {str(stated)[:20]}, but imagesTr holds {min(found)} cases.",
-            "complete the data set, or correct the number",
-        )
-
-
-def _images(root: Path) -> dict[str, Path]:
-    files = sorted(
-        path
-        for path in (root / "imagesTr").iterdir()
-        if path.name.endswith(_ENDINGS) and not path.name.startswith(".")
+def _check_count(path: Path, stated: object, found: set[int], ending: str | None) -> None:
+    if stated is None or stated in found:
+        return
+    files = volumes_in(path.parent / "imagesTr")
+    others = [each.name for each in files if ending and not each.name.lower().endswith(ending)]
+    more = (
+        f" of file_ending {ending}; {len(others)} end otherwise, as {others[0]}" if others else ""
     )
+    raise _refuse(
+        path,
+        f"numTraining is {str(stated)[:20]}, but imagesTr holds {min(found)} cases{more}.",
+        "complete the data set, or correct the number",
+    )
+
+
+def _images(root: Path, ending: str | None) -> dict[str, Path]:
     result: dict[str, Path] = {}
-    for file in files:
+    files = volumes_in(root / "imagesTr")
+    meant = [file for file in files if not ending or file.name.lower().endswith(ending)]
+    for file in (*meant, *(file for file in files if file not in meant)):
         case_id, channel = _case_and_channel(file, root)
-        if channel != "0000" or case_id in result:
+        if case_id in result or (channel != "0000" and file in meant):
             raise _refuse(file, "The case has more than one image.", "keep the CT alone")
-        result[case_id] = file
+        if file in meant:
+            result[case_id] = file
     return result
 
 
 def _case_and_channel(file: Path, root: Path) -> tuple[str, str]:
-    stem = file.name.removesuffix(".gz").removesuffix(".nii")
+    stem = stem_of(file)
     case_id, _, channel = stem.rpartition("_")
     # "amos_0001" may be a case of that name: its label map tells.
-    if case_id and len(channel) == 4 and channel.isdecimal() and not _label(root, stem):
+    is_channel = case_id and len(channel) == 4 and channel.isdecimal()
+    if is_channel and not find_volume(root / "labelsTr", stem):
         return case_id, channel
     return stem, "0000"
 
 
+def _labels(root: Path, images: Iterable[str], listed: Iterable[_Listed]) -> dict[str, Path]:
+    """Find the label map of each case: the listed one, else that of its name in labelsTr."""
+    named = {
+        _case_and_channel(one.image, root)[0]: one.label
+        for one in listed
+        if one.image is not None and one.label is not None and one.label.is_file()
+    }
+    found = {case_id: named.get(case_id) or _label(root, case_id) for case_id in images}
+    return {case_id: label for case_id, label in found.items() if label is not None}
+
+
 def _label(root: Path, case_id: str) -> Path | None:
-    found = (root / "labelsTr" / f"{case_id}{ending}" for ending in _ENDINGS)
-    return next((path for path in found if path.is_file()), None)
+    return find_volume(root / "labelsTr", case_id)
 
 
-def _case(root: Path, case_id: str, image: Path, label_values: Mapping[int, int]) -> Case:
-    label = _label(root, case_id)
-    if label is None:
-        raise ValueError("a case without its label map is refused before")
-    return Case(case_id, case_id, image, LabelMap(path=label, values=label_values), root.name)
-
-
-def _incomplete(root: Path, images: Mapping[str, Path]) -> dict[str, RefusedCase]:
+def _incomplete(
+    root: Path, images: Mapping[str, Path], labels: Mapping[str, Path], ending: str | None
+) -> dict[str, RefusedCase]:
     """Find the images without a label map, and the label maps without an image."""
     folder = root / "labelsTr"
-    files = nifti_files(folder) if folder.is_dir() else []
+    files = volumes_in(folder) if folder.is_dir() else []
     found = {
         case_id: _refused(case_id, folder / f"{case_id}.nii.gz", "The image has no label map.")
         for case_id in images
-        if not _label(root, case_id)
+        if case_id not in labels
     }
     for path in files:
-        if stem_of(path) not in images:
+        is_meant = ending is None or path.name.lower().endswith(ending)
+        if is_meant and stem_of(path) not in images:
             found[stem_of(path)] = _refused(stem_of(path), path, "The label map has no image.")
     return found
 
 
-def _absent(root: Path, listed: Iterable[Path]) -> dict[str, RefusedCase]:
-    """Find the cases whose listed files are not there."""
+def _absent(root: Path, listed: Iterable[_Listed]) -> dict[str, RefusedCase]:
+    """Find the cases whose listed files are not there.
+
+    nnU-Net 1 listed `c1.nii.gz` and looked for `c1_0000.nii.gz`.
+    """
     found: dict[str, RefusedCase] = {}
-    for path in listed:
-        if not path.is_file():
+    for path in (path for one in listed for path in one.files):
+        channel = find_volume(path.parent, f"{stem_of(path)}_0000")
+        if not path.is_file() and channel is None:
             case_id = _case_and_channel(path, root)[0]
             what = f"The listed file {str(path.relative_to(root))[:80]!r} is absent."
             found.setdefault(case_id, _refused(case_id, path, what))

@@ -13,7 +13,7 @@ from voxsiam.volumes.label_files import LabelFiles, LabelMap, OrganMasks
 from voxsiam_data.labels.mask_files import organ_masks
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
 from voxsiam_data.manifest import Case, Manifest
-from voxsiam_data.sources.case_files import find_nifti, nifti_files, require_inside
+from voxsiam_data.sources.case_files import find_volume, require_inside, volumes_in
 from voxsiam_data.sources.found import Found, RefusedCase, require_some
 from voxsiam_data.sources.patients import group_by_patient
 
@@ -23,7 +23,7 @@ _IMAGE, _LABELS = "ct", "segmentations"
 
 def recognise(root: Path) -> bool:
     """Tell whether some folder in `root` holds a scan and its segmentations."""
-    return any(find_nifti(f, _IMAGE) and _has_labels(f) for f in _folders(root))
+    return any(find_volume(f, _IMAGE) and _has_labels(f) for f in _folders(root))
 
 
 def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
@@ -40,7 +40,7 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
             fix="give --protocol totalsegmentator-v1 or -v2, or leave it out",
         )
     chosen = protocol or PROTOCOLS["totalsegmentator-v2"]
-    folders = [f for f in _folders(root) if find_nifti(f, _IMAGE) or _has_labels(f)]
+    folders = [f for f in _folders(root) if find_volume(f, _IMAGE) or _has_labels(f)]
     masks = {folder: _masks(folder / _LABELS, root) for folder in folders}
     organs = {organ for found in masks.values() for organ in found}
     cases: list[Case] = []
@@ -61,11 +61,11 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _has_labels(folder: Path) -> bool:
-    return (folder / _LABELS).is_dir() or find_nifti(folder, _LABELS) is not None
+    return (folder / _LABELS).is_dir() or find_volume(folder, _LABELS) is not None
 
 
 def _image(folder: Path, root: Path) -> Path:
-    image = find_nifti(folder, _IMAGE)
+    image = find_volume(folder, _IMAGE)
     if image is None:
         raise UserError(
             f"The case has no {_IMAGE}.nii.gz.",
@@ -77,7 +77,7 @@ def _image(folder: Path, root: Path) -> Path:
 
 def _masks(folder: Path, root: Path) -> dict[int, Path]:
     """Find the masks of our organs by value; those of other structures are passed over."""
-    found = organ_masks(nifti_files(folder) if folder.is_dir() else [])
+    found = organ_masks(volumes_in(folder) if folder.is_dir() else [])
     require_inside(found.values(), root)
     return found
 
@@ -85,7 +85,7 @@ def _masks(folder: Path, root: Path) -> dict[int, Path]:
 def _labels(
     folder: Path, masks: Mapping[int, Path], organs: set[int], protocol: LabelProtocol
 ) -> LabelFiles:
-    label_map = find_nifti(folder, _LABELS)
+    label_map = find_volume(folder, _LABELS)
     if label_map is not None and masks:
         raise UserError(
             "The case has masks and a label map.", where=str(label_map), fix="remove one of them"

@@ -13,7 +13,7 @@ import numpy as np
 from voxsiam.errors import UserError
 from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.labels.protocols import PROTOCOLS
-from voxsiam_data.sources.case_files import folders_below, nifti_files, numbered_files
+from voxsiam_data.sources.case_files import folders_below, numbered_files, volumes_in
 
 PROTOCOL = PROTOCOLS["zenodo"]
 FETCH = "voxsiam data fetch zenodo-labels -o FOLDER"
@@ -68,7 +68,7 @@ def find_references(root: Path, references: References) -> dict[int, Path] | Non
     folders = [
         folder
         for folder in folders_below(root, _DEPTH)
-        if folder.name in references.folders and nifti_files(folder)
+        if folder.name in references.folders and volumes_in(folder)
     ]
     if not folders:
         return None
