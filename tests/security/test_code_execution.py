@@ -24,6 +24,7 @@ from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, _sha256_json, restore
+from voxsiam.volumes.volume_file import read_volume
 from voxsiam_dashboards.store.trial_files import (
     read_cases,
     read_features,
@@ -65,6 +66,9 @@ def open_checkpoint(file):
 
 # What is read, and how it is opened; the name is the file's. None counts as refused.
 READERS = {
+    "scan.nii.gz": read_volume,
+    "scan.nrrd": read_volume,
+    "scan.mha": read_volume,
     "split.csv": read_splits,
     "split.json": read_splits,
     "split.pkl": read_splits,
