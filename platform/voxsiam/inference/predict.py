@@ -89,7 +89,7 @@ def predict_case(
     """
     watch = Stopwatch()
     with watch("read"):
-        scan = read_image(source.path, geometry)
+        scan = read_image(source.path, geometry, source.parts)
     found = predict_scan(model, scan, watch)
     with watch("write"), _writing(results):
         write_nifti(results.label, found.label, scan.affine, scan.header)

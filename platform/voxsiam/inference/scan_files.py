@@ -11,7 +11,8 @@ from pathlib import Path
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
-from voxsiam.volumes.dicom_file import is_dicom
+from voxsiam.volumes.dicom_file import is_dicom, series_of
+from voxsiam.volumes.dicom_folder import look_into
 from voxsiam.volumes.volume_file import ANALYZE, is_volume, stem_of
 
 ENDINGS = (".nii.gz", ".nii")
@@ -46,10 +47,12 @@ class ScanSource:
     Attributes:
         name: Of the result.
         path: A volume in one file, or the folder of a DICOM series.
+        parts: Folders below it that the series is spread over; empty where it lies in one.
     """
 
     name: str
     path: Path
+    parts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,40 @@ def find_inputs(source: Path, output: Path | None = None, ignored: Sequence[str]
         found, rest = _in_folder(source, folder, meant)
         scans += found
         unused += rest
+    scans = _joined(source, scans)
     _check_scans(source, scans)
     return Inputs(tuple(scans), tuple(unused))
+
+
+def _joined(source: Path, scans: Sequence[ScanSource]) -> list[ScanSource]:
+    """Join the folders that one DICOM series is spread over: each alone holds half an organ."""
+    folders = [scan.path for scan in scans if scan.path.is_dir()]
+    if len(folders) < 2:
+        return list(scans)
+    groups: list[tuple[set[str], list[Path]]] = []
+    for folder in folders:
+        series, together = _series_in(folder), [folder]
+        for group in [group for group in groups if group[0] & series]:
+            groups.remove(group)
+            series, together = series | group[0], [*group[1], *together]
+        groups.append((series, together))
+    spread = [sorted(together) for _, together in groups if len(together) > 1]
+    kept = [scan for scan in scans if not any(scan.path in together for together in spread)]
+    return [*kept, *(_spread_scan(source, together) for together in spread)]
+
+
+def _series_in(folder: Path) -> set[str]:
+    try:
+        return {series_of(path) for path in look_into(folder).dicom} - {""}
+    except (UserError, OSError):
+        return set()  # reading it will tell
+
+
+def _spread_scan(source: Path, together: Sequence[Path]) -> ScanSource:
+    parent = Path(os.path.commonpath(together))
+    names = [str(folder.relative_to(parent)).replace(os.sep, "-") for folder in together]
+    inside = parent.relative_to(source) / "+".join("here" if n == "." else n for n in names)
+    return ScanSource(str(inside), parent, tuple(together))
 
 
 def _folders(source: Path, output: Path | None) -> Iterator[tuple[Path, list[Path]]]:

@@ -14,7 +14,7 @@ from jaxtyping import Float64, Shaped
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.dicom_file import check_file, damaged, is_dicom, readable, storage_class
-from voxsiam.volumes.dicom_folder import listed, look_into, number_notes
+from voxsiam.volumes.dicom_folder import listed, look_into_all, number_notes
 from voxsiam.volumes.dicom_geometry import SlicePlane, series_affine, sorted_planes
 from voxsiam.volumes.nifti import MAX_VOXELS, Scan
 
@@ -60,18 +60,22 @@ def holds_dicom(folder: Path) -> bool:
     return any(is_dicom(path) for path in folder.iterdir() if path.is_file())
 
 
-def read_dicom(folder: Path) -> Scan:
+def read_dicom(folder: Path, parts: Sequence[Path] = ()) -> Scan:
     """Read the CT series of a folder.
 
     Scouts, series of one or two slices and files that are no CT slices are left out; the scan's
     notes say so.
+
+    Args:
+        folder: Of the series.
+        parts: The folders below it that the series is spread over, where it is.
 
     Raises:
         UserError: There is no CT series or more than one, a file of it is empty or damaged,
             slices are missing, doubled, tilted, unevenly spaced, or not in Hounsfield units.
     """
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    found = look_into(folder)
+    found = look_into_all(parts or (folder,))
     found.require_whole()
     others = len(found.others)
     told = [f"{others} files left out that are no DICOM: {listed(found.others)}"] * bool(others)

@@ -44,6 +44,7 @@ _FIRST_TAGS = {(0x0002, 0x0000), (0x0002, 0x0001)} | {
 _LONGEST_FIRST = 1024  # bytes of such an element
 _FIRST_BYTES = 2**14  # hold the first group
 _STORAGE_CLASS, _TRANSFER_SYNTAX, _PIXELS = (0x0002, 0x0002), (0x0002, 0x0010), (0x7FE0, 0x0010)
+_SERIES = (0x0020, 0x000E)
 _ITEM_GROUP = 0xFFFE
 _LONG_FORM = set(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT_FORM = set(
@@ -162,6 +163,27 @@ def check_file(path: Path) -> None:
         UserError: The file cannot be read, an element claims more bytes than follow, or there are
             more elements, or deeper sequences, than a slice has.
     """
+    for _ in _elements_of(path):
+        pass
+
+
+def series_of(path: Path) -> str:
+    """Read to which series a file belongs: an identifier, to be compared and never shown.
+
+    Returns:
+        An empty text where the file does not say it.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    for element, block in _elements_of(path):
+        if element.tag == _SERIES:
+            return block[element.start : element.end].decode("ascii", "replace").strip("\0 ")
+    return ""
+
+
+def _elements_of(path: Path) -> "Iterator[tuple[_Element, bytes]]":
+    """Walk over a file, and give its outermost elements with the bytes that they lie in."""
     try:
         block = _content(path)
         start, values = _first_group(block)
@@ -173,7 +195,9 @@ def check_file(path: Path) -> None:
             block, start = inflated.decompress(block[start:], MAX_INFLATED_BYTES), 0
             if inflated.unconsumed_tail:
                 raise ValueError("larger than any slice")
-        _walk(block, start, transfer_syntax)
+        for element, depth in _walk(block, start, transfer_syntax):
+            if depth == 1:
+                yield element, block
     except (OSError, ValueError, zlib.error):
         raise damaged(path) from None
 
@@ -232,7 +256,8 @@ class _Part:
     holds_pieces: bool = False
 
 
-def _walk(block: bytes, at: int, transfer_syntax: str) -> None:
+def _walk(block: bytes, at: int, transfer_syntax: str) -> "Iterator[tuple[_Element, int]]":
+    """Give each element and how deep it lies, 1 outermost."""
     inside = [_Part(_ENDLESS, transfer_syntax)]
     end = len(block.rstrip(b"\0"))  # zeros may fill a file up
     for _ in range(MAX_ELEMENTS):
@@ -241,6 +266,7 @@ def _walk(block: bytes, at: int, transfer_syntax: str) -> None:
         if at >= end:
             return
         element = _read(block, at, inside[-1].transfer_syntax)
+        yield element, len(inside)
         part = _part(element, inside[-1])
         at = element.end if part is None else element.start
         if element.tag in _DELIMITERS:

@@ -50,6 +50,16 @@ class DicomFolder:
         )
 
 
+def look_into_all(folders: Iterable[Path]) -> DicomFolder:
+    """Sort the files of the folders that one series is spread over."""
+    each = [look_into(folder) for folder in folders]
+    return DicomFolder(
+        tuple(path for one in each for path in one.dicom),
+        {path: why for one in each for path, why in one.broken.items()},
+        tuple(path for one in each for path in one.others),
+    )
+
+
 def look_into(folder: Path) -> DicomFolder:
     """Sort the files of a folder, by name.
 

@@ -1,5 +1,6 @@
 """The files of one CT: a volume in one file, or the folder of a DICOM series."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from voxsiam.errors import UserError
@@ -33,11 +34,12 @@ def image_files(path: Path) -> tuple[Path, ...]:
     return slices
 
 
-def read_image(path: Path, geometry: Form | None = None) -> Scan:
+def read_image(path: Path, geometry: Form | None = None, parts: Sequence[Path] = ()) -> Scan:
     """Read a CT in HU, whichever of the two it is.
 
     Args:
         path: Of the file or folder.
         geometry: The form of a NIfTI header to believe, see `read_nifti`.
+        parts: Folders that a DICOM series is spread over, see `read_dicom`.
     """
-    return read_dicom(path) if path.is_dir() else read_volume(path, geometry=geometry)
+    return read_dicom(path, parts) if path.is_dir() else read_volume(path, geometry=geometry)

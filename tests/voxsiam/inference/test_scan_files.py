@@ -3,9 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.dicom_files import write_slice
+from tests.dicom_files import write_series, write_slice
+from tests.nifti_files import phantom_ct, ras_affine
 from voxsiam.errors import UserError
 from voxsiam.inference.scan_files import find_inputs, make_folder, result_files
+from voxsiam.volumes.image_files import read_image
 
 PIXELS = np.zeros((4, 4), dtype=np.int16)
 
@@ -98,6 +100,23 @@ def test_what_is_not_segmented_is_named(inputs):
     labels = {"labelsTr/a.nii.gz", "c/label.nii.gz", "s/segmentations/liver.nii.gz"}
     assert unused(inputs) == dict.fromkeys(lost, True) | dict.fromkeys(labels, False)
     assert unused(inputs, "x.*", "c/other*", "p/scan*", "gone*") == dict.fromkeys(labels, False)
+
+
+def test_a_series_spread_over_folders_is_one_scan(inputs):
+    """Each half alone holds half a liver."""
+    image, affine = phantom_ct((7, 6, 8))[0], ras_affine((0.7, 0.8, 3.0))
+    volume = image.transpose(2, 1, 0)
+    for path in write_series(inputs / "all", volume, affine):
+        half = inputs / ("study/a" if int(path.name[2:]) < 4 else "study/deep/b")
+        half.mkdir(parents=True, exist_ok=True)
+        path.rename(half / path.name)
+    (inputs / "all").rmdir()
+    write_series(inputs / "other", volume, affine, uid="1.2.3")
+    found = {scan.name: scan for scan in scans_of(inputs)}
+    assert sorted(found) == ["other", "study/a+deep-b"]
+    spread = found["study/a+deep-b"]
+    scan = read_image(spread.path, parts=spread.parts)
+    np.testing.assert_array_equal(scan.array, image)
 
 
 def test_ten_thousand_files_that_are_no_scans(inputs):

@@ -101,10 +101,10 @@ def test_an_unforeseen_failure_of_one_case_does_not_stop_the_others(here, monkey
 
     real = module.read_image
 
-    def read(path, geometry=None):
+    def read(path, *more):
         if path.name == "a.nii.gz":
             raise RuntimeError("weather")
-        return real(path)
+        return real(path, *more)
 
     monkeypatch.setattr(module, "read_image", read)
     for name in ("a", "b"):
@@ -116,7 +116,7 @@ def test_an_unforeseen_failure_of_one_case_does_not_stop_the_others(here, monkey
 
 
 def test_ctrl_c_stops_all(here, monkeypatch):
-    def stop(path, geometry=None):
+    def stop(path, *more):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("voxsiam.inference.predict.read_image", stop)
@@ -127,7 +127,7 @@ def test_ctrl_c_stops_all(here, monkeypatch):
 
 
 def test_ctrl_c_inside_a_library_stops_all(here, monkeypatch):
-    def stop(path, geometry=None):
+    def stop(path, *more):
         raise RuntimeError("interrupted") from KeyboardInterrupt()
 
     monkeypatch.setattr("voxsiam.inference.predict.read_image", stop)
