@@ -88,7 +88,7 @@ def dicom_fields(paths: Iterable[Path]) -> list[str]:
         check_file(path)
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
-        with readable([path]) as (plain,):
+        with readable(path) as plain:
             reader.SetFileName(str(plain))
             try:
                 reader.ReadImageInformation()

@@ -16,6 +16,19 @@ def volumes_in(folder: Path) -> list[Path]:
     )
 
 
+def volumes_by_stem(folder: Path) -> dict[str, Path]:
+    """Index the volumes of a folder by their names without ending, in small letters; read once.
+
+    Raises:
+        UserError: Two have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in volumes_in(folder) if folder.is_dir() else ():
+        if path.is_file() and found.setdefault(stem_of(path).lower(), path) != path:
+            raise twice(path, found[stem_of(path).lower()])
+    return found
+
+
 def find_volume(folder: Path, stem: str) -> Path | None:
     """Find a volume by its name without ending, in names of any case.
 

@@ -43,14 +43,9 @@ _TAGS = (
 
 @dataclass(frozen=True)
 class _Header:
-    """What is asked of one file: some tags, and its size as columns, rows, frames.
-
-    Attributes:
-        plain: The file itself, or a copy of it that is not gzipped.
-    """
+    """What is asked of one file: some tags, and its size as columns, rows, frames."""
 
     path: Path
-    plain: Path
     tags: Mapping[str, str]
     size: tuple[int, ...]
 
@@ -79,17 +74,15 @@ def read_dicom(folder: Path, parts: Sequence[Path] = ()) -> Scan:
     found.require_whole()
     others = len(found.others)
     told = [f"{others} files left out that are no DICOM: {listed(found.others)}"] * bool(others)
-    with readable(found.dicom) as plain:
-        headers, notes = _ct_headers(folder, dict(zip(found.dicom, plain, strict=True)))
-        series, more_notes = _only_series(folder, headers)
-        for header in series:
-            _check_units(header)
-        planes = sorted_planes(folder, [_plane(header) for header in series])
-        rows, columns = planes[0].shape
-        if rows * columns * len(planes) > MAX_VOXELS:
-            raise _refuse(folder, "The series has more than 2^31 voxels.", "give a part of it")
-        files = {header.path: header.plain for header in series}
-        array = np.stack([_pixels(plane, files[plane.path]) for plane in planes])
+    headers, notes = _ct_headers(folder, found.dicom)
+    series, more_notes = _only_series(folder, headers)
+    for header in series:
+        _check_units(header)
+    planes = sorted_planes(folder, [_plane(header) for header in series])
+    rows, columns = planes[0].shape
+    if rows * columns * len(planes) > MAX_VOXELS:
+        raise _refuse(folder, "The series has more than 2^31 voxels.", "give a part of it")
+    array = np.stack([_pixels(plane) for plane in planes])
     _check_values(series[0], array)
     notes = (*told, *notes, *more_notes, *_numbering(series), *_constant(planes, array))
     return Scan(folder, array.transpose(2, 1, 0), series_affine(planes), notes=notes)
@@ -99,13 +92,13 @@ def _refuse(path: Path, what: str, fix: str) -> UserError:
     return UserError(what, where=str(path), fix=fix)
 
 
-def _ct_headers(folder: Path, files: Mapping[Path, Path]) -> tuple[list[_Header], tuple[str, ...]]:
+def _ct_headers(folder: Path, files: Sequence[Path]) -> tuple[list[_Header], tuple[str, ...]]:
     kinds = {path: storage_class(path) for path in files}
     for path, kind in kinds.items():
         if kind in _MULTI_FRAME_CLASSES:
             raise _multi_frame(path)
     slices = [path for path, kind in kinds.items() if kind in _CT_CLASSES]
-    headers = [_read_header(path, files[path]) for path in slices]
+    headers = [_read_header(path) for path in slices]
     images = [h for h in headers if _is_axial_ct(h)]
     if not images:
         raise _refuse(
@@ -138,11 +131,12 @@ def _reader(path: Path) -> sitk.ImageFileReader:
     return reader
 
 
-def _read_header(path: Path, plain: Path) -> _Header:
+def _read_header(path: Path) -> _Header:
     check_file(path)
-    reader = _reader(plain)
     try:
-        reader.ReadImageInformation()
+        with readable(path) as plain:
+            reader = _reader(plain)
+            reader.ReadImageInformation()
         tags = {tag: reader.GetMetaData(tag).strip() for tag in _TAGS if reader.HasMetaDataKey(tag)}
         size = reader.GetSize()
     except (RuntimeError, UnicodeDecodeError):
@@ -151,7 +145,7 @@ def _read_header(path: Path, plain: Path) -> _Header:
         raise _multi_frame(path)
     if max(size) > MAX_PIXELS_ACROSS:
         raise damaged(path)
-    return _Header(path, plain, tags, tuple(size))
+    return _Header(path, tags, tuple(size))
 
 
 def _only_series(folder: Path, headers: Sequence[_Header]) -> tuple[list[_Header], tuple[str, ...]]:
@@ -251,9 +245,10 @@ def _numbers(header: _Header, tag: str, count: int) -> Float64[np.ndarray, " n"]
     return values
 
 
-def _pixels(plane: SlicePlane, plain: Path) -> Shaped[np.ndarray, "rows columns"]:
+def _pixels(plane: SlicePlane) -> Shaped[np.ndarray, "rows columns"]:
     try:
-        image = sitk.GetArrayFromImage(_reader(plain).Execute()).squeeze(0)
+        with readable(plane.path) as plain:
+            image = sitk.GetArrayFromImage(_reader(plain).Execute()).squeeze(0)
     except (RuntimeError, ValueError):
         raise damaged(plane.path) from None
     if image.shape != plane.shape:

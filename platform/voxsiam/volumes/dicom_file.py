@@ -6,7 +6,7 @@ the file is shorter. Here every claim is compared with the file first.
 
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,25 +76,24 @@ def is_dicom(path: Path) -> bool:
 
 
 @contextmanager
-def readable(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Give the paths of files that a library can read: of gzipped ones, copies that pass away.
+def readable(path: Path) -> Iterator[Path]:
+    """Give the path of a file that a library can read: of a gzipped one, a copy that passes away.
 
     Raises:
-        UserError: A gzipped file is damaged, or larger than any slice.
+        UserError: The gzipped file is damaged, or larger than any slice.
     """
-    with TemporaryDirectory(prefix="voxsiam-") as folder:  # for its owner alone
-        yield [_plain(path, Path(folder) / str(number)) for number, path in enumerate(paths)]
-
-
-def _plain(path: Path, copy: Path) -> Path:
     with path.open("rb") as stream:
-        if stream.read(len(_GZIP)) != _GZIP:
-            return path
-    try:
-        copy.write_bytes(_content(path))
-    except (OSError, ValueError, zlib.error):
-        raise damaged(path) from None
-    return copy
+        is_packed = stream.read(len(_GZIP)) == _GZIP
+    if not is_packed:
+        yield path
+        return
+    with TemporaryDirectory(prefix="voxsiam-") as folder:  # for its owner alone
+        copy = Path(folder) / "slice"
+        try:
+            copy.write_bytes(_content(path))
+        except (OSError, ValueError, zlib.error):
+            raise damaged(path) from None
+        yield copy
 
 
 def _content(path: Path) -> bytes:
@@ -107,8 +106,8 @@ def _content(path: Path) -> bytes:
     plain = bytearray()
     while block:
         unpacker = zlib.decompressobj(wbits=31)
-        plain += unpacker.decompress(block, MAX_FILE_BYTES + 1 - len(plain))
-        if len(plain) > MAX_FILE_BYTES:
+        plain += unpacker.decompress(block, MAX_INFLATED_BYTES + 1 - len(plain))
+        if len(plain) > MAX_INFLATED_BYTES:
             raise ValueError("larger than any slice")
         if not unpacker.eof:
             raise ValueError("cut short")

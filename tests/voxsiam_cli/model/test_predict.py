@@ -65,9 +65,9 @@ def test_a_folder_of_every_kind_of_case(here):
     first = labels(here / "out/a.nii.gz")
     np.testing.assert_array_equal(first, labels(here / "out/b.nii.gz"))
     assert first.any()
-    names = {str(p.relative_to(here / "out")) for p in (here / "out").rglob("*.nii.gz")}
+    names = {str(p.relative_to(here / "out")) for p in (here / "out").rglob("*") if p.is_file()}
     assert names == {
-        *("a.nii.gz", "b.nii.gz", "c.nii.gz"),
+        *("dataset.json", "a.nii.gz", "b.nii.gz", "c.nii.gz"),
         *("probabilities/a.nii.gz", "probabilities/b.nii.gz", "probabilities/c.nii.gz"),
     }
     assert "predict: 3 of 3" in done.stdout

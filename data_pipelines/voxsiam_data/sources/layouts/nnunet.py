@@ -15,7 +15,7 @@ from voxsiam.volumes.volume_file import ENDINGS, stem_of
 from voxsiam_data.labels.dataset_json import label_notes, read_label_values
 from voxsiam_data.labels.protocols import LabelProtocol
 from voxsiam_data.manifest import Case, DataKind, Manifest
-from voxsiam_data.sources.case_files import find_volume, volumes_in
+from voxsiam_data.sources.case_files import volumes_by_stem, volumes_in
 from voxsiam_data.sources.crop_boxes import with_crop_boxes
 from voxsiam_data.sources.found import Found, RefusedCase, require_some
 from voxsiam_data.sources.patients import group_by_patient
@@ -42,10 +42,12 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     label_values = protocol.values if protocol else read_label_values(path, named)
     notes = () if protocol else label_notes(path, named)
     ending = _file_ending(path, description.get("file_ending"))
-    images = _images(root, ending)
+    in_labels = volumes_by_stem(root / "labelsTr")
+    images = _images(root, ending, in_labels)
     listed = _listed(path, description)
-    labels = _labels(root, images, listed)
-    refused = _absent(root, listed) | _incomplete(root, images, labels, ending)
+    labels = _labels(images, listed, in_labels)
+    refused = _absent(root, listed, images, in_labels)
+    refused |= _incomplete(root, images, labels, ending)
     meant = len(images.keys() | refused.keys())
     _check_count(path, description.get("numTraining"), {len(images), meant}, ending)
     whole = {case_id: image for case_id, image in images.items() if case_id not in refused}
@@ -150,12 +152,12 @@ def _check_count(path: Path, stated: object, found: set[int], ending: str | None
     )
 
 
-def _images(root: Path, ending: str | None) -> dict[str, Path]:
+def _images(root: Path, ending: str | None, in_labels: Mapping[str, Path]) -> dict[str, Path]:
     result: dict[str, Path] = {}
     files = volumes_in(root / "imagesTr")
     meant = [file for file in files if not ending or file.name.lower().endswith(ending)]
     for file in (*meant, *(file for file in files if file not in meant)):
-        case_id, channel = _case_and_channel(file, root)
+        case_id, channel = _case_and_channel(file, in_labels)
         if case_id in result or (channel != "0000" and file in meant):
             raise _refuse(file, "The case has more than one image.", "keep the CT alone")
         if file in meant:
@@ -163,29 +165,27 @@ def _images(root: Path, ending: str | None) -> dict[str, Path]:
     return result
 
 
-def _case_and_channel(file: Path, root: Path) -> tuple[str, str]:
+def _case_and_channel(file: Path, in_labels: Mapping[str, Path]) -> tuple[str, str]:
     stem = stem_of(file)
     case_id, _, channel = stem.rpartition("_")
     # "amos_0001" may be a case of that name: its label map tells.
     is_channel = case_id and len(channel) == 4 and channel.isdecimal()
-    if is_channel and not find_volume(root / "labelsTr", stem):
+    if is_channel and stem.lower() not in in_labels:
         return case_id, channel
     return stem, "0000"
 
 
-def _labels(root: Path, images: Iterable[str], listed: Iterable[_Listed]) -> dict[str, Path]:
+def _labels(
+    images: Iterable[str], listed: Iterable[_Listed], in_labels: Mapping[str, Path]
+) -> dict[str, Path]:
     """Find the label map of each case: the listed one, else that of its name in labelsTr."""
     named = {
-        _case_and_channel(one.image, root)[0]: one.label
+        _case_and_channel(one.image, in_labels)[0]: one.label
         for one in listed
         if one.image is not None and one.label is not None and one.label.is_file()
     }
-    found = {case_id: named.get(case_id) or _label(root, case_id) for case_id in images}
+    found = {case_id: named.get(case_id) or in_labels.get(case_id.lower()) for case_id in images}
     return {case_id: label for case_id, label in found.items() if label is not None}
-
-
-def _label(root: Path, case_id: str) -> Path | None:
-    return find_volume(root / "labelsTr", case_id)
 
 
 def _incomplete(
@@ -206,16 +206,21 @@ def _incomplete(
     return found
 
 
-def _absent(root: Path, listed: Iterable[_Listed]) -> dict[str, RefusedCase]:
+def _absent(
+    root: Path,
+    listed: Iterable[_Listed],
+    images: Mapping[str, Path],
+    in_labels: Mapping[str, Path],
+) -> dict[str, RefusedCase]:
     """Find the cases whose listed files are not there.
 
-    nnU-Net 1 listed `c1.nii.gz` and looked for `c1_0000.nii.gz`.
+    nnU-Net 1 listed `imagesTr/c1.nii.gz` and looked for `c1_0000.nii.gz`.
     """
     found: dict[str, RefusedCase] = {}
     for path in (path for one in listed for path in one.files):
-        channel = find_volume(path.parent, f"{stem_of(path)}_0000")
-        if not path.is_file() and channel is None:
-            case_id = _case_and_channel(path, root)[0]
+        case_id = _case_and_channel(path, in_labels)[0]
+        is_there = path.is_file() or (path.parent == root / "imagesTr" and case_id in images)
+        if not is_there:
             what = f"The listed file {str(path.relative_to(root))[:80]!r} is absent."
             found.setdefault(case_id, _refused(case_id, path, what))
     return found
