@@ -34,13 +34,22 @@ class LabelSide:
         root: As it was given.
         cases: By their names.
         is_one_case: The side is a case itself, whatever its name.
-        described: What its own dataset.json says of the values.
+        description: Its own dataset.json, where it has one.
     """
 
     root: Path
     cases: dict[str, CaseLabels]
     is_one_case: bool = False
-    described: LabelProtocol | None = None
+    description: Path | None = None
+
+    @property
+    def described(self) -> LabelProtocol | None:
+        """What its own dataset.json says of the values.
+
+        Raises:
+            UserError: The file or its table of labels is unusable.
+        """
+        return read_protocol(self.description) if self.description else None
 
     @property
     def masks(self) -> LabelProtocol | None:
@@ -78,10 +87,10 @@ def look_at(root: Path) -> LabelSide:
     Raises:
         UserError: It is not there, holds no labels, or labels that cannot be told apart.
     """
-    described = _description_of(root)
+    description = _description_of(root)
     if root.is_file():
         one = _as_mask(root) or root
-        return LabelSide(root, {case_name(root): one}, is_one_case=True, described=described)
+        return LabelSide(root, {case_name(root): one}, is_one_case=True, description=description)
     if not root.is_dir():
         raise UserError("It is not there.", where=str(root), fix="check the path")
     files = _volumes_in(root)
@@ -109,7 +118,7 @@ def look_at(root: Path) -> LabelSide:
             where=str(root),
             fix="give a folder of <case>.nii.gz, <case>/label.nii.gz or <case>/<organ>.nii.gz",
         )
-    return LabelSide(root, found, described=described)
+    return LabelSide(root, found, description=description)
 
 
 def meanings(
@@ -129,11 +138,17 @@ def meanings(
         references: The other.
         prediction: What was said of the predictions.
         reference: What was said of the references.
+
+    Raises:
+        UserError: The dataset.json of a side that nothing was said of is unusable.
     """
     ours = PROTOCOLS["voxsiam"]
-    theirs = references.masks or reference or references.described or ours
-    follows = reference or references.described or ours
-    return predictions.masks or prediction or predictions.described or follows, theirs
+
+    def follows() -> LabelProtocol:
+        return reference or references.described or ours
+
+    theirs = references.masks or follows()
+    return predictions.masks or prediction or predictions.described or follows(), theirs
 
 
 def case_name(path: Path) -> str:
@@ -148,12 +163,11 @@ def listed(names: Iterable[str]) -> str:
     return (", ".join(ordered[:_LISTED]) or "none") + more
 
 
-def _description_of(root: Path) -> LabelProtocol | None:
-    """Read the dataset.json beside the labels, or of the data set whose labelsTr they are."""
+def _description_of(root: Path) -> Path | None:
+    """Find the dataset.json beside the labels, or of the data set whose labelsTr they are."""
     folder = root if root.is_dir() else root.parent
     places = [folder, folder.parent] if folder.name.startswith("labels") else [folder]
-    found = next((place / DESCRIPTION for place in places if (place / DESCRIPTION).is_file()), None)
-    return read_protocol(found) if found else None
+    return next((place / DESCRIPTION for place in places if (place / DESCRIPTION).is_file()), None)
 
 
 def _volumes_in(folder: Path) -> list[Path]:

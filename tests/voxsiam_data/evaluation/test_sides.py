@@ -80,6 +80,17 @@ def test_what_was_said_counts_more(tmp_path):
     assert scored(tmp_path / "pred", tmp_path / "ref", **said) == {"spleen": 1.0}
 
 
+def test_a_broken_description_counts_only_where_nothing_was_said(tmp_path):
+    for side in ("pred", "ref"):
+        write_scan(tmp_path / side / "c1.nii.gz", organs(SPLEEN), AFFINE)
+        (tmp_path / side / "dataset.json").write_text("{")
+    ours = PROTOCOLS["voxsiam"]
+    said = {"prediction": ours, "reference": ours}
+    assert scored(tmp_path / "pred", tmp_path / "ref", **said) == {"spleen": 1.0}
+    with pytest.raises(UserError, match="JSON"):
+        scored(tmp_path / "pred", tmp_path / "ref", prediction=ours)
+
+
 def test_values_without_a_name_are_refused(tmp_path):
     for side in ("pred", "ref"):
         write_scan(tmp_path / side / "c1.nii.gz", organs(1, 2, 9), AFFINE)
