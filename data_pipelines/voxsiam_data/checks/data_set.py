@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from voxsiam.volumes.unused_file import UnusedFile
 from voxsiam_data.checks.case import CaseReport, check_case
 from voxsiam_data.checks.duplicates import Pair, find_pairs
 from voxsiam_data.checks.finding import SEVERITIES, Finding, Severity, refusal_of
@@ -17,7 +18,6 @@ from voxsiam_data.checks.likeness_marks import Fingerprint
 from voxsiam_data.checks.whole_set import check_whole_set
 from voxsiam_data.manifest import Case, Manifest
 from voxsiam_data.sources.found import RefusedCase
-from voxsiam_data.sources.inventory import Unused
 
 BYTES_PER_WORKER = 3 * 2**30
 """A scan of 512 x 512 x 600 in float32, its label map, and what the checks make of them."""
@@ -44,7 +44,7 @@ class CheckReport:
     pairs: tuple[Pair, ...]
     notes: tuple[str, ...] = ()
     of_the_set: tuple[Finding, ...] = ()
-    unused: tuple[Unused, ...] = ()
+    unused: tuple[UnusedFile, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Choose the reader that fits a folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -53,7 +54,7 @@ def find_source(
             raise not_text(root, "rename it")
         reader = choose_reader(root) if root.is_dir() else None
         if reader is not None:
-            found = reader.read(root, protocol)
+            found = replace(reader.read(root, protocol), is_published=reader in PUBLISHED)
             require_text(found.manifest)
             return found if keep_refused else found.require_all()
         if root.is_dir():

@@ -30,11 +30,13 @@ class Found:
         manifest: The cases.
         notes: One sentence each: what was left out or chosen, and why.
         refused: Cases that are not in the manifest, though the folder means them to be.
+        is_published: Of a known data set: its reader leaves out what is known to be unusable.
     """
 
     manifest: Manifest
     notes: tuple[str, ...] = ()
     refused: tuple[RefusedCase, ...] = ()
+    is_published: bool = False
 
     def require_all(self) -> "Found":
         """Refuse a data set with cases that lack a file.

@@ -13,10 +13,10 @@ import nibabel
 import torch
 
 from voxsiam.inference.model_folder import LoadedModel
-from voxsiam.inference.scan_files import UnusedFile
 from voxsiam.types import Frozen
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
+from voxsiam.volumes.unused_file import UnusedFile
 
 LIBRARIES = ("torch", "numpy", "nibabel", "SimpleITK")
 

@@ -3,9 +3,8 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 from voxsiam.durable_files import write_json
@@ -13,30 +12,19 @@ from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 from voxsiam.volumes.dicom_file import is_dicom, series_of
 from voxsiam.volumes.dicom_folder import look_into
-from voxsiam.volumes.volume_file import ANALYZE, is_volume, stem_of
+from voxsiam.volumes.unused_file import (
+    NO_SCAN_ENDINGS,
+    UnusedFile,
+    is_ignored,
+    unreadable,
+    visible_folders,
+)
+from voxsiam.volumes.volume_file import is_volume, stem_of
 
 ENDINGS = (".nii.gz", ".nii")
 """Of results."""
 
 _LABEL_NAMES = {"label", "labels", "seg", "segmentation", "segmentations", "mask", "masks"}
-_NO_DICOM = frozenset(
-    (
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".txt",
-        ".json",
-        ".csv",
-        ".pdf",
-        ".xml",
-        ".md",
-        ".zip",
-        ".nii",
-        ".log",
-    )
-)
-"""Endings of files that need not be opened to know it."""
-
 _CHANNEL = re.compile(r"_(\d{4})$")
 
 
@@ -61,21 +49,6 @@ class ResultFiles:
 
     label: Path
     probabilities: Path
-
-
-@dataclass(frozen=True)
-class UnusedFile:
-    """A file of the input that is not segmented.
-
-    Attributes:
-        path: Below the input.
-        why: The reason, for people.
-        is_lost: It looks like a scan that somebody may miss.
-    """
-
-    path: Path
-    why: str
-    is_lost: bool
 
 
 @dataclass(frozen=True)
@@ -106,8 +79,8 @@ def find_inputs(source: Path, output: Path | None = None, ignored: Sequence[str]
         raise UserError("The input does not exist.", where=str(source), fix="check the path of -i")
     scans: list[ScanSource] = []
     unused: list[UnusedFile] = []
-    for folder, files in _folders(source, output):
-        meant = [path for path in files if not _is_ignored(path.relative_to(source), ignored)]
+    for folder, files in visible_folders(source, output):
+        meant = [path for path in files if not is_ignored(path.relative_to(source), ignored)]
         found, rest = _in_folder(source, folder, meant)
         scans += found
         unused += rest
@@ -147,30 +120,14 @@ def _spread_scan(source: Path, together: Sequence[Path]) -> ScanSource:
     return ScanSource(str(inside), parent, tuple(together))
 
 
-def _folders(source: Path, output: Path | None) -> Iterator[tuple[Path, list[Path]]]:
-    """Walk over folders with their files; hidden ones, links to folders and the output are not."""
-    avoided = None if output is None else output.resolve()
-    for name, folders, files in os.walk(source):
-        folder = Path(name)
-        folders[:] = sorted(
-            one for one in folders
-            if not one.startswith(".") and (folder / one).resolve() != avoided
-        )  # fmt: skip
-        yield folder, sorted(folder / one for one in files if not one.startswith("."))
-
-
-def _is_ignored(inside: Path, patterns: Sequence[str]) -> bool:
-    return any(fnmatch(str(inside), one) or fnmatch(inside.name, one) for one in patterns)
-
-
 def _in_folder(
     source: Path, folder: Path, files: Sequence[Path]
 ) -> tuple[list[ScanSource], list[UnusedFile]]:
     """Sort the files of one folder into scans and the rest."""
     volumes = [path for path in files if is_volume(path)]
     inside = folder.relative_to(source)
-    rest = [one for path in files if (one := _unreadable(path, path.relative_to(source)))]
-    if any(path.suffix.lower() not in _NO_DICOM and is_dicom(path) for path in files):
+    rest = [one for path in files if (one := unreadable(path, path.relative_to(source)))]
+    if any(path.suffix.lower() not in NO_SCAN_ENDINGS and is_dicom(path) for path in files):
         if folder == source and volumes:
             raise UserError(
                 "It holds both DICOM slices and NIfTI files.",
@@ -199,16 +156,6 @@ def _is_label(inside: Path) -> bool:
     folders = [part.lower() for part in inside.parts[:-1]]
     in_labels = any(part.startswith("labels") or part in _LABEL_NAMES for part in folders)
     return in_labels or stem_of(inside).lower() in _LABEL_NAMES
-
-
-def _unreadable(path: Path, inside: Path) -> UnusedFile | None:
-    if path.is_symlink() and not path.exists():
-        return UnusedFile(inside, "a link that leads nowhere", is_lost=True)
-    if path.name.lower().endswith(ANALYZE):
-        is_second = path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists()
-        why = "Analyze does not know left from right: export it as NIfTI or DICOM"
-        return None if is_second else UnusedFile(inside, why, is_lost=True)
-    return None
 
 
 def result_files(scans: Sequence[ScanSource], source: Path, output: Path) -> list[ResultFiles]:

@@ -39,6 +39,10 @@ LOST = {
         (root / "imagesTr2").mkdir() or (root / "imagesTr2/x.nii.gz").symlink_to("nowhere")
     ),
     "a NRRD file": lambda root: (root / "x.NRRD").write_bytes(b"NRRD0004"),
+    "a dead link to a slice": lambda root: (root / "IM2").symlink_to("nowhere"),
+    "DICOM called after its UID": lambda root: (root / "IM.1.2.840.17").write_bytes(
+        bytes(128) + b"DICM" + bytes(99)
+    ),
     "DICOM": lambda root: (root / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(99)),
 }
 
@@ -56,7 +60,8 @@ def test_what_may_be_missed_is_named_with_its_reason(nnunet, name):
 def test_what_has_its_place_is_named_and_not_missed(nnunet):
     put(nnunet, "imagesTs/c9_0000")
     put(nnunet, "aorta")
-    assert [one.is_lost for one in unused(nnunet).values()] == [False, False]
+    (nnunet / "notes.txt").symlink_to("nowhere")
+    assert [one.is_lost for one in unused(nnunet).values()] == [False, False, False]
 
 
 def test_what_is_no_scan_is_no_matter(nnunet):
