@@ -59,6 +59,8 @@ def _job(requests: Sequence[CaseRequest], work: Work, *, may_fail: bool) -> Iter
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     dataset.context.enable_progress_bars = False
     dataset.context.max_errored_blocks = -1 if may_fail else 0
+    # Importing it has set its level to INFO again, whatever was said when Ray was started.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     # It logs each death with a traceback; here it becomes an outcome.
     log = logging.getLogger("ray.data._internal.execution.streaming_executor_state")
     log.setLevel(logging.CRITICAL)
