@@ -13,10 +13,11 @@ import SimpleITK as sitk  # noqa: N813
 from jaxtyping import Float64, Shaped
 
 from voxsiam.errors import UserError
+from voxsiam.volumes.claimed_size import MAX_VOXELS
 from voxsiam.volumes.dicom_file import check_file, damaged, is_dicom, readable, storage_class
 from voxsiam.volumes.dicom_folder import listed, look_into_all, number_notes
 from voxsiam.volumes.dicom_geometry import SlicePlane, series_affine, sorted_planes
-from voxsiam.volumes.nifti import MAX_VOXELS, Scan
+from voxsiam.volumes.nifti import Scan
 
 MIN_SLICES = 3
 MAX_PIXELS_ACROSS = 4096

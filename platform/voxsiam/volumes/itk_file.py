@@ -15,21 +15,14 @@ import SimpleITK as sitk  # noqa: N813
 from jaxtyping import Float64
 
 from voxsiam.errors import UserError
-from voxsiam.volumes.nifti import (
-    MAX_BYTES,
-    MAX_PACKED_RATIO,
-    MAX_VOXELS,
-    RATIO_COUNTS_ABOVE_BYTES,
-    Scan,
-    check_lengths,
-)
+from voxsiam.volumes.claimed_size import MAX_VOXELS, check_claimed_size
+from voxsiam.volumes.nifti import Scan, check_lengths
 from voxsiam.volumes.nifti_geometry import affine_notes
 
 NRRD, META_IMAGE = (".nrrd", ".nhdr"), (".mha", ".mhd")
 ENDINGS = (*NRRD, *META_IMAGE)
 
 _MAX_HEADER_BYTES = 2**20
-_MAX_DEFLATE_RATIO = 1032
 _BYTES = {
     **dict.fromkeys(("char", "uchar", "int8", "uint8"), 1),
     **dict.fromkeys(("short", "ushort", "int16", "uint16"), 2),
@@ -223,22 +216,13 @@ def _check(path: Path, claims: _Claims, *, may_be_empty: bool) -> None:
             "export it again with its geometry, so that left and right are known",
         )
     data = _data_file(path, claims.data)
-    needed = math.prod(claims.shape) * claims.voxel_bytes
-    packed = data.stat().st_size
-    is_bomb = needed > RATIO_COUNTS_ABOVE_BYTES and needed > packed * MAX_PACKED_RATIO
-    if needed > MAX_BYTES or (is_bomb and not may_be_empty):
-        raise _refuse(
-            path,
-            f"Its voxels take {needed:,} bytes in a file of {packed:,}.",
-            "store whole numbers: scans as 16 bit, label maps as 8 bit; or crop it",
-        )
-    ratio = _MAX_DEFLATE_RATIO if claims.is_packed else 1
-    if packed * ratio < needed:
-        raise _refuse(
-            path,
-            f"It is too short for the {needed} bytes that its header claims.",
-            "it is damaged or was copied in part: copy or export it again",
-        )
+    check_claimed_size(
+        path,
+        math.prod(claims.shape) * claims.voxel_bytes,
+        data.stat().st_size,
+        is_packed=claims.is_packed,
+        may_be_empty=may_be_empty,
+    )
 
 
 def _data_file(path: Path, name: str) -> Path:

@@ -23,17 +23,11 @@ from nibabel.volumeutils import apply_read_scaling, array_from_file
 
 from voxsiam.durable_files import sync, temporary_beside
 from voxsiam.errors import UserError
+from voxsiam.volumes.claimed_size import MAX_VOXELS, check_claimed_size
 from voxsiam.volumes.nifti_geometry import Form, checked_geometry, one_line
-
-MAX_VOXELS = 2**31
-MAX_BYTES = 2**32
-MAX_PACKED_RATIO, RATIO_COUNTS_ABOVE_BYTES = 200, 2**30
-"""A CT shrinks to a third, the label map of a small organ to a thousandth: without its image, a
-file that is both that large and that empty is taken for a bomb."""
 
 _HEADER_BYTES = 540
 _MAX_EXTRA_BYTES = 64 * 2**20  # header extensions before the voxels, and bytes after them
-_MAX_DEFLATE_RATIO = 1032  # a deflate stream cannot grow by more than this
 _BROKEN_HEADER = (HeaderDataError, HeaderTypeError, ValueError, KeyError, OverflowError, TypeError)
 _BROKEN_STREAM = (OSError, EOFError, zlib.error, IsalError)
 _GEOMETRY = (
@@ -90,7 +84,14 @@ def read_nifti(path: Path, image: Scan | None = None, geometry: Form | None = No
             shape = _checked_shape(path, header)
             if image is not None:
                 check_lengths(path, shape, image.array.shape)
-            _check_size(path, header, shape, may_be_empty=image is not None)
+            check_claimed_size(
+                path,
+                math.prod(shape) * header.get_data_dtype().itemsize,
+                path.stat().st_size,
+                is_packed=path.suffix.lower() == ".gz",
+                may_be_empty=image is not None,
+                header_bytes=header.get_data_offset(),
+            )
             placed = checked_geometry(path, header, shape, geometry)
             array = _read_voxels(stream, header)
             _read_to_end(stream)
@@ -235,25 +236,6 @@ def check_lengths(path: Path, shape: tuple[int, ...], image_shape: tuple[int, ..
             path,
             f"The label map has shape {shape}, its image {image_shape}.",
             "resample the label map to the grid of the image",
-        )
-
-
-def _check_size(path: Path, header: Header, shape: tuple[int, ...], *, may_be_empty: bool) -> None:
-    voxel_bytes = math.prod(shape) * header.get_data_dtype().itemsize
-    needed_bytes = header.get_data_offset() + voxel_bytes
-    packed, ratio = path.stat().st_size, _MAX_DEFLATE_RATIO if path.suffix.lower() == ".gz" else 1
-    if packed * ratio < needed_bytes:
-        raise _refuse(
-            path,
-            f"It is too short for the {needed_bytes} bytes that its header claims.",
-            "it is damaged or was copied in part: copy or export it again",
-        )
-    is_bomb = needed_bytes > RATIO_COUNTS_ABOVE_BYTES and needed_bytes > packed * MAX_PACKED_RATIO
-    if needed_bytes > MAX_BYTES or (is_bomb and not may_be_empty):
-        raise _refuse(
-            path,
-            f"Its voxels take {voxel_bytes:,} bytes in a file of {packed:,}.",
-            "store whole numbers: scans as 16 bit, label maps as 8 bit; or crop it",
         )
 
 
