@@ -10,6 +10,7 @@ from voxsiam.volumes.image_files import image_files, read_image
 from voxsiam.volumes.label_files import LabelMap, Labels
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.volume_file import read_volume
+from voxsiam_data.checks.body import check_body
 from voxsiam_data.checks.case_voxels import CaseVoxels, voxels_of
 from voxsiam_data.checks.finding import SEVERITIES, Finding, Severity, refusal_of
 from voxsiam_data.checks.flip import check_flip, check_sides
@@ -93,7 +94,7 @@ def check_case(case: Case, root: Path) -> CaseReport:
         voxels = replace(voxels, image=None)
     organs = organ_facts(voxels)
     found += [*check_geometry(case.case_id, grid), *_of_voxels(voxels)]
-    found += check_labels(voxels, organs)
+    found += [*check_body(voxels), *check_labels(voxels, organs)]
     found += _of_headers(case, with_image=image is not None, with_label=label is not None)
     findings = _sorted(found, root)
     shown = next((one.slice_index for one in findings if one.slice_index is not None), None)

@@ -12,7 +12,7 @@ SEVERITIES: tuple[Severity, ...] = ("refuse", "repair", "note")
 """The worst first."""
 
 CheckName = Literal[
-    "duplicates", "flip", "sides", "files", "intensities", "geometry", "labels", "headers"
+    "duplicates", "flip", "sides", "body", "files", "intensities", "geometry", "labels", "headers"
 ]
 
 

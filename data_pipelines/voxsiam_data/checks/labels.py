@@ -8,9 +8,9 @@ from jaxtyping import UInt8
 from scipy import ndimage
 
 from voxsiam.types import NUM_CLASSES, ORGANS, Box
+from voxsiam.volumes.organ_volumes import IMPOSSIBLE_ML, PLAUSIBLE_ML
 from voxsiam_data.checks.case_voxels import CaseVoxels
 from voxsiam_data.checks.finding import Finding, Severity
-from voxsiam_data.checks.organ_volumes import IMPOSSIBLE_ML, PLAUSIBLE_ML
 
 MIN_PIECE_ML, MIN_PIECE_SHARE, LARGE_PIECES_ML = 0.5, 0.01, 5.0
 """Pieces beside the largest are specks of the pen below half a millilitre, or where together they

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from voxsiam.types import ORGANS
+from voxsiam.volumes.organ_volumes import LIVER_RATIO
 from voxsiam_data.checks.finding import Finding, Severity
 from voxsiam_data.checks.labels import OrganFacts
-from voxsiam_data.checks.organ_volumes import LIVER_RATIO
 
 WHOLE_SET = "(all cases)"
 """Stands in the place of a case id."""

@@ -14,14 +14,16 @@ from torch import Tensor
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.inference.model_folder import LoadedModel
+from voxsiam.inference.plausibility import implausible
 from voxsiam.inference.predict_report import CaseReport, geometry_of
 from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.inference.segment import class_scores
 from voxsiam.types import ORGANS
+from voxsiam.volumes.body_axes import body_axes
 from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.nifti import Scan, geometry_header, write_nifti, write_voxels
 from voxsiam.volumes.nifti_geometry import Form
-from voxsiam.volumes.orientation import tilt_note
+from voxsiam.volumes.orientation import tilt_note, to_canonical
 from voxsiam.volumes.placement import Placement, place
 from voxsiam.volumes.preparation import prepare_image
 from voxsiam.volumes.restoration import (
@@ -134,7 +136,11 @@ def predict_scan(model: LoadedModel, scan: Scan, watch: Stopwatch | None = None)
     with watch("restore"):
         native = restore_classes(scores, placement)
         organ_ml = _organ_ml(native, scan)
-    warnings = (*scan.notes, *[tilt] * bool(tilt), *_warnings(model, scan, placement, organ_ml))
+    with watch("check"):
+        found = (*scan.notes, tilt, *_warnings(model, scan, placement))
+        grid = scores.argmax(0).to(torch.uint8).cpu().numpy()
+        grid_mm = placement.grid_spacing_mm(config.grid_dhw)
+        warnings = tuple(filter(None, (*found, *implausible(grid, grid_mm, organ_ml))))
     return Prediction(to_file_axes(native, placement), scores, placement, organ_ml, warnings)
 
 
@@ -162,10 +168,9 @@ def _organ_ml(native: UInt8[np.ndarray, "d h w"], scan: Scan) -> dict[str, float
     }
 
 
-def _warnings(
-    model: LoadedModel, scan: Scan, placement: Placement, organ_ml: dict[str, float]
-) -> list[str]:
-    found: list[str] = []
+def _warnings(model: LoadedModel, scan: Scan, placement: Placement) -> list[str]:
+    image = to_canonical(scan.array, placement.order)
+    found = [body_axes(image, placement.native_spacing_mm).doubt]
     if min(placement.native_shape) < FEW_SLICES:
         found.append(f"only {min(placement.native_shape)} slices: small organs fall between them")
     if scan.array.min() >= 0:
@@ -175,8 +180,6 @@ def _warnings(
     untaught = [organ for organ in ORGANS if organ not in model.description.taught]
     if untaught:
         found.append(f"the model was never shown {', '.join(untaught)}: background here")
-    if not any(organ_ml.values()):
-        found.append("no organ was found")
     return found
 
 

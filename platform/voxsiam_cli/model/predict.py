@@ -66,7 +66,7 @@ def predict(  # noqa: PLR0913
     written = [path for r in results for path in (r.label, r.probabilities)[: 1 + probabilities]]
     for folder in sorted({path.parent for path in [*written, *([report] if report else [])]}):
         make_folder(folder)
-    _warn_of_phantoms(loaded)
+    _say_model(model, loaded)
     done, failed = _predict_all(
         loaded,
         scans,
@@ -142,8 +142,13 @@ def _check_report(
         )
 
 
-def _warn_of_phantoms(loaded: "LoadedModel") -> None:
+def _say_model(asked: str, loaded: "LoadedModel") -> None:
     trained = loaded.description.trained
+    epochs = "1 epoch" if trained.epochs == 1 else f"{trained.epochs} epochs"
+    say(
+        f"model: {asked} (run {trained.run_id}, seed {trained.seed}, {epochs} on "
+        f"{trained.data_name}; weights {loaded.weights_sha256[:12]})"
+    )
     if trained.data_kind != "real":
         say(
             f"warning: this model was trained on {trained.data_kind} data, not on patients",

@@ -21,6 +21,7 @@ from tests.voxsiam.inference.small_models import (
     write_ct,
     write_random_model,
 )
+from tests.voxsiam_data.checks.trunks import trunk
 from voxsiam.errors import UserError
 from voxsiam.inference.model_folder import load_model
 from voxsiam.inference.predict import predict_case, predict_scan
@@ -29,7 +30,7 @@ from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.types import ORGANS
 from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.nifti import Scan, read_nifti
-from voxsiam.volumes.orientation import axis_order, to_canonical
+from voxsiam.volumes.orientation import axis_order, from_canonical, to_canonical
 from voxsiam.volumes.preparation import place, prepare_image
 from voxsiam.volumes.restoration import restore_classes
 
@@ -166,6 +167,19 @@ def test_what_to_doubt_is_said(tmp_path, model):
     assert "no organ was found" in warnings(IMAGE, cropped)
 
 
+def test_a_patient_who_lies_otherwise_than_the_header_says_is_noticed(tmp_path, model):
+    image, _ = trunk()
+    array = from_canonical(image, axis_order(np.diag([4.0, 4.0, 5.0, 1.0])))
+
+    def doubts(affine):
+        warnings = predict_scan(model, Scan(tmp_path, array, affine)).warnings
+        return [warning for warning in warnings if "by its header" in warning]
+
+    assert doubts(np.diag([4.0, 4.0, 5.0, 1.0])) == []
+    (doubt,) = doubts(np.diag([-4.0, -4.0, 5.0, 1.0]))
+    assert "the spine lies in front and the liver lies on the left" in doubt
+
+
 def all_air(path):
     write_scan(path, np.full_like(IMAGE, -1000), AFFINE)
 
@@ -231,7 +245,7 @@ def test_the_report_is_plain_json_that_says_what_made_the_labels(model, case):
     assert only["geometry"]["shape"] == list(IMAGE.shape)
     assert only["geometry"]["axes"] == "RAS"
     assert only["geometry"]["spacing_mm"] == pytest.approx([1.5, 1.2, 3.0])
-    assert set(only["seconds"]) == {"read", "prepare", "network", "restore", "write"}
+    assert set(only["seconds"]) == {"read", "prepare", "network", "restore", "check", "write"}
 
 
 def test_folders_are_read_as_dicom(tmp_path):

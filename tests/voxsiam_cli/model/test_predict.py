@@ -48,6 +48,7 @@ def test_one_ct_to_one_file(here):
     assert labels(here / "deep/new/organs.nii.gz").shape == (21, 18, 17)
     shown = done.stdout
     assert "left kidney" in shown
+    assert "model: model (run " in shown
     assert "trained on phantom data, not on patients" in shown
     assert sorted(p.name for p in here.iterdir()) == ["ct.nii.gz", "deep", "model"]
 

@@ -102,6 +102,18 @@ DEFECTS = {
     "both mirrored": (
         lambda i, x: (i[:, :, ::-1], x[:, :, ::-1]), "refuse", "sides", "swapped"
     ),
+    "turned as a whole, the liver alone": (
+        lambda i, x: (i[:, ::-1, ::-1], only(x, "liver")[:, ::-1, ::-1]),
+        "note",
+        "body",
+        "the spine lies in front and the liver lies on the left",
+    ),
+    "axes exchanged as a whole": (
+        lambda i, x: (i.transpose(1, 0, 2), only(x, "pancreas").transpose(1, 0, 2)),
+        "note",
+        "body",
+        "the spine runs from back to front: its axes are exchanged",
+    ),
     "in air": (in_air, "refuse", "flip", "lie in air"),
     "an island": (island, "note", "labels", "in 3 pieces"),
     "small": (small_liver, "note", "labels", "liver measures"),

@@ -7,6 +7,8 @@ but for nothing (docs/checks.md lists their ranges). Impossible: beyond the larg
 reports describe (polycystic livers and kidneys, giant spleens).
 """
 
+RANGE_SOURCE = "volumetric CT studies of adults, docs/checks.md"
+
 PLAUSIBLE_ML: dict[str, tuple[float, float]] = {
     "spleen": (40.0, 900.0),
     "left_kidney": (50.0, 400.0),
