@@ -4,16 +4,20 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from voxsiam.errors import UserError
 
+if TYPE_CHECKING:
+    from voxsiam.volumes.unused_file import UnusedFile
+
 # Tables keep their columns in a log file: 80 columns are too few for them.
 PLAIN_WIDTH = 120
-MOST_LISTED = 20
+MOST_LISTED, FEW_LISTED = 20, 3
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 errors = Console(stderr=True, highlight=False)
 
@@ -42,16 +46,23 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def say_unused(files: Sequence[tuple[str, str]]) -> None:
-    """Name the files that were not used, with the reason of each.
+def say_unused(files: "Sequence[UnusedFile]", root: Path | None = None) -> None:
+    """Name the files that were not used with their reasons, those that may be missed first.
 
     Args:
-        files: Path and reason.
+        files: Many of one reason that nobody misses are counted in one line.
+        root: The folder below which they lie, where several are looked into.
     """
-    for path, why in files[:MOST_LISTED]:
-        say(f"not used: {path} ({why})", "yellow")
-    if len(files) > MOST_LISTED:
-        say(f"not used: {len(files) - MOST_LISTED} more; all with --json", "yellow")
+    lost = [one for one in files if one.is_lost]
+    for one in lost[:MOST_LISTED]:
+        say(f"not used: {root / one.path if root else one.path} ({one.why})", "yellow")
+    if len(lost) > MOST_LISTED:
+        say(f"not used: {len(lost) - MOST_LISTED} more that may be missed", "yellow")
+    for why in dict.fromkeys(one.why for one in files if not one.is_lost):
+        named = [str(one.path) for one in files if not one.is_lost and one.why == why]
+        more = f" and {len(named) - FEW_LISTED} more" if len(named) > FEW_LISTED else ""
+        where = f" in {root}" if root else ""
+        say(f"not used{where}: {', '.join(named[:FEW_LISTED])}{more} ({why})", "yellow")
 
 
 class Steps:

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from voxsiam.volumes.unused_file import UnusedFile
 from voxsiam_cli import console
 from voxsiam_cli.console import Steps, clock
 
@@ -7,7 +10,7 @@ from voxsiam_cli.console import Steps, clock
 @pytest.fixture
 def said(monkeypatch):
     lines = []
-    monkeypatch.setattr(console, "say", lines.append)
+    monkeypatch.setattr(console, "say", lambda text, _style=None: lines.append(text))
     return lines
 
 
@@ -51,3 +54,12 @@ SPANS = [(0, "0:00"), (59.9, "0:59"), (61, "1:01"), (3661, "1:01:01")]
 @pytest.mark.parametrize(("seconds", "text"), SPANS)
 def test_clock(seconds, text):
     assert clock(seconds) == text
+
+
+def test_files_that_may_be_missed_are_named_each_the_others_counted(said):
+    masks = [UnusedFile(Path(f"c/{n}.nii.gz"), "a mask", is_lost=False) for n in range(9)]
+    lost = [UnusedFile(Path(f"{n}.nrrd"), "no case", is_lost=True) for n in range(22)]
+    console.say_unused([*masks, *lost], Path("pred"))
+    assert said[0] == "not used: pred/0.nrrd (no case)"
+    assert said[20] == "not used: 2 more that may be missed"
+    assert said[21:] == ["not used in pred: c/0.nii.gz, c/1.nii.gz, c/2.nii.gz and 6 more (a mask)"]

@@ -5,13 +5,14 @@ masks. A case folder holds `label.nii.gz`, one other label map, or a mask for ea
 (TotalSegmentator's output and its data set). Names of masks decide, whether there is one or many.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 from voxsiam.volumes.label_files import OrganMasks
+from voxsiam.volumes.unused_file import UnusedFile, unused_below, visible_folders
 from voxsiam.volumes.volume_file import is_volume, stem_of
 from voxsiam_data.labels.dataset_json import read_protocol
 from voxsiam_data.labels.mask_files import are_masks, is_organ, is_structure, organ_masks
@@ -99,11 +100,9 @@ def look_at(root: Path) -> LabelSide:
         return LabelSide(root, {root.resolve().name: masks}, is_one_case=True)
     found: dict[str, CaseLabels] = {}
     named: dict[str, Path] = {}
-    for path in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
-        labels = _labels_in(path, files)
-        if labels is None:
-            continue
-        name = case_name(path)
+    maps = [path for path in _visible(root) if is_volume(path) and not path.is_dir()]
+    for path, labels in (*_labels_beside(maps), *_labels_below(root)):
+        name = str(path.relative_to(root).parent / case_name(path))
         if name in found:
             raise UserError(
                 f"Two label maps belong to the case '{name}': "
@@ -119,6 +118,31 @@ def look_at(root: Path) -> LabelSide:
             fix="give a folder of <case>.nii.gz, <case>/label.nii.gz or <case>/<organ>.nii.gz",
         )
     return LabelSide(root, found, description=description)
+
+
+def unused_labels(side: LabelSide, ignored: Sequence[str] = ()) -> list[UnusedFile]:
+    """List what lies in the folder of a side and is no case's labels, by name.
+
+    Args:
+        side: A file alone has nothing beside it.
+        ignored: Patterns of what is meant to be left out.
+    """
+    if not side.root.is_dir():
+        return []
+    cases = side.cases.values()
+    used = [path for one in cases for path in ([one] if isinstance(one, Path) else one.files)]
+    return unused_below(side.root, used, _why_unused, ignored)
+
+
+def _why_unused(inside: Path) -> UnusedFile:
+    stem = stem_of(inside).lower()
+    if stem in _IMAGES:
+        return UnusedFile(inside, "a scan, not a label map", is_lost=False)
+    if stem.endswith(f"_{_PROBABILITIES}") or _PROBABILITIES in inside.parts[:-1]:
+        return UnusedFile(inside, "probabilities, not a label map", is_lost=False)
+    if is_structure(stem):
+        return UnusedFile(inside, "a mask of a single structure", is_lost=False)
+    return UnusedFile(inside, "the labels of no case", is_lost=True)
 
 
 def meanings(
@@ -170,33 +194,52 @@ def _description_of(root: Path) -> Path | None:
     return next((place / DESCRIPTION for place in places if (place / DESCRIPTION).is_file()), None)
 
 
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def _volumes_in(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if is_volume(path) and not path.name.startswith(".") and path.is_file()
-    )
+    return [path for path in _visible(folder) if is_volume(path) and path.is_file()]
 
 
-def _labels_in(path: Path, beside: list[Path]) -> CaseLabels | None:
-    """Find the labels of a file or folder of a side; None where it holds none."""
-    if path.is_dir():
-        # What our own predict writes beside its label maps.
-        ours = path.name == _PROBABILITIES and {p.name for p in _volumes_in(path)} <= {
-            p.name for p in beside
-        }
-        return None if ours else _labels_of_case(path)
-    if not is_volume(path):
-        return None
-    whole = stem_of(path).removesuffix(f"_{_PROBABILITIES}")
-    return None if whole != stem_of(path) and whole in map(stem_of, beside) else path
+def _holds_probabilities(folder: Path) -> bool:
+    """Tell whether our own predict wrote a folder beside its label maps."""
+    if folder.name != _PROBABILITIES:
+        return False
+    files = (path for _, files in visible_folders(folder) for path in files if is_volume(path))
+    return all((folder.parent / path.relative_to(folder)).exists() for path in files)
+
+
+def _labels_below(folder: Path) -> Iterator[tuple[Path, CaseLabels]]:
+    """Go through case folders of any depth, by name, and in the side itself through files."""
+    for path in _visible(folder):
+        if not path.is_dir() or _holds_probabilities(path):
+            continue
+        labels = _labels_of_case(path)
+        if labels is not None:
+            yield path, labels
+        elif not path.is_symlink():
+            yield from _labels_below(path)
+
+
+def _labels_beside(files: list[Path]) -> Iterator[tuple[Path, CaseLabels]]:
+    """Take files as the label maps of cases, without our own probabilities among them."""
+    stems = {stem_of(path) for path in files}
+    for path in files:
+        whole = stem_of(path).removesuffix(f"_{_PROBABILITIES}")
+        if whole == stem_of(path) or whole not in stems:
+            yield path, path
 
 
 def _labels_of_case(folder: Path) -> CaseLabels | None:
-    files = [path for path in _volumes_in(folder) if stem_of(path).lower() not in _IMAGES]
+    """Find the labels of a case folder; None where it is none."""
+    files = _volumes_in(folder)
+    if len(files) > 1:  # a lone scan name is what predict made of a scan in a folder
+        files = [path for path in files if stem_of(path).lower() not in _IMAGES]
     named = [path for path in files if stem_of(path).lower() == "label"]
     inside = folder / "segmentations"
     if inside.is_dir() and not named:
+        files = [path for path in files if stem_of(path).lower() not in _IMAGES]
         files += _volumes_in(inside)
     if named or len(files) < 2:
         return (_as_mask(files[0]) if not named and files else None) or next(

@@ -4,15 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from voxsiam.volumes.dicom_file import is_dicom
-from voxsiam.volumes.unused_file import (
-    NO_SCAN_ENDINGS,
-    UnusedFile,
-    is_ignored,
-    unreadable,
-    visible_folders,
-)
-from voxsiam.volumes.volume_file import is_volume, stem_of
+from voxsiam.volumes.unused_file import UnusedFile, unreadable, unused_below
+from voxsiam.volumes.volume_file import ending_of, stem_of
 from voxsiam_data.labels.mask_files import is_structure
 from voxsiam_data.sources.found import Found
 
@@ -22,22 +15,27 @@ _WITHOUT_LABELS = {"imagests", "testing"}
 def unused_files(root: Path, found: Found, ignored: Sequence[str] = ()) -> list[UnusedFile]:
     """List the scans and label maps below a folder that no case uses, by name.
 
+    The reader of a published data set knows which of its files are of no use: there, files of the
+    kinds that it uses are named, but nobody misses them.
+
     Args:
         root: Folder of the data set.
         found: What its reader took in.
         ignored: Patterns of paths below the folder, or of names, that are meant to be left out.
     """
-    root = root.resolve()
-    used = {path.resolve() for path in _used(found)}
-    listed: list[UnusedFile] = []
-    for path in (path for _, files in visible_folders(root) for path in files):
-        inside = path.relative_to(root)
-        if path.resolve() in used or path.parent.resolve() in used or is_ignored(inside, ignored):
-            continue
-        one = unreadable(path, inside) or _why(path, inside)
-        if one is not None:
-            listed.append(replace(one, is_lost=one.is_lost and not found.is_published))
-    return sorted(listed, key=lambda one: str(one.path))
+    used = list(_used(found))
+    listed = unused_below(root, used, _why, ignored)
+    if not found.is_published:
+        return listed
+    known = {ending_of(path) for path in used}
+    return [_of_published(one, root, known) for one in listed]
+
+
+def _of_published(one: UnusedFile, root: Path, known: set[str]) -> UnusedFile:
+    is_broken = unreadable(root / one.path, one.path) is not None
+    is_other = ending_of(one.path) not in known
+    is_dicom = not ending_of(one.path)
+    return replace(one, is_lost=one.is_lost and (is_broken or (is_other and not is_dicom)))
 
 
 def _used(found: Found) -> Iterator[Path]:
@@ -49,14 +47,10 @@ def _used(found: Found) -> Iterator[Path]:
         yield Path(case.error.where)
 
 
-def _why(path: Path, inside: Path) -> UnusedFile | None:
-    """Say why a file is not used, and whether it may be missed; None for what is no scan."""
-    if is_volume(path):
-        if is_structure(stem_of(path)):
-            return UnusedFile(inside, "a mask of a single structure", is_lost=False)
-        if any(part.lower() in _WITHOUT_LABELS for part in inside.parts[:-1]):
-            return UnusedFile(inside, "a scan without labels", is_lost=False)
-        return UnusedFile(inside, "no case of this layout uses it", is_lost=True)
-    if path.suffix.lower() not in NO_SCAN_ENDINGS and is_dicom(path):
-        return UnusedFile(inside, "a DICOM file that no case uses", is_lost=True)
-    return None
+def _why(inside: Path) -> UnusedFile:
+    """Say why a volume is not used, and whether it may be missed."""
+    if is_structure(stem_of(inside)):
+        return UnusedFile(inside, "a mask of a single structure", is_lost=False)
+    if any(part.lower() in _WITHOUT_LABELS for part in inside.parts[:-1]):
+        return UnusedFile(inside, "a scan without labels", is_lost=False)
+    return UnusedFile(inside, "no case of this layout uses it", is_lost=True)

@@ -1,12 +1,13 @@
 """A file among the inputs that is not read, and why: nothing is passed over without a word."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from voxsiam.volumes.volume_file import ANALYZE
+from voxsiam.volumes.dicom_file import is_dicom
+from voxsiam.volumes.volume_file import ANALYZE, is_volume
 
 NO_SCAN_ENDINGS = frozenset((
     ".csv", ".gif", ".htm", ".html", ".jpeg", ".jpg", ".json", ".log", ".md", ".pdf", ".png",
@@ -47,6 +48,48 @@ def visible_folders(root: Path, avoided: Path | None = None) -> Iterator[tuple[P
             if not one.startswith(".") and (output is None or (folder / one).resolve() != output)
         )  # fmt: skip
         yield folder, sorted(folder / one for one in files if not one.startswith("."))
+
+
+def unused_below(
+    root: Path,
+    used: Collection[Path],
+    why: Callable[[Path], UnusedFile],
+    ignored: Sequence[str] = (),
+) -> list[UnusedFile]:
+    """List by name the volumes and DICOM files below a folder that are not used.
+
+    Several DICOM files of one folder are one entry, that of their folder.
+
+    Args:
+        root: The folder.
+        used: Files, and folders of DICOM series, that are.
+        why: Says what a volume is doing there, by its path below the folder.
+        ignored: Patterns of what is meant to be left out.
+    """
+    root = root.resolve()
+    taken = {path.resolve() for path in used}
+    listed: list[UnusedFile] = []
+    for folder, files in visible_folders(root):
+        slices: list[Path] = []
+        for path in files if folder not in taken else ():
+            inside = path.relative_to(root)
+            if path.resolve() in taken or is_ignored(inside, ignored):
+                continue
+            if one := unreadable(path, inside):
+                listed.append(one)
+            elif is_volume(path):
+                listed.append(why(inside))
+            elif path.suffix.lower() not in NO_SCAN_ENDINGS and is_dicom(path):
+                slices.append(inside)
+        listed += _series(slices)
+    return sorted(listed, key=lambda one: str(one.path))
+
+
+def _series(slices: Sequence[Path]) -> list[UnusedFile]:
+    if len(slices) > 1:
+        text = f"{len(slices)} DICOM files that no case uses"
+        return [UnusedFile(slices[0].parent, text, is_lost=True)]
+    return [UnusedFile(path, "a DICOM file that no case uses", is_lost=True) for path in slices]
 
 
 def is_ignored(inside: Path, patterns: Sequence[str]) -> bool:

@@ -24,9 +24,13 @@ def is_volume(path: Path) -> bool:
 
 def stem_of(path: Path) -> str:
     """Return a file's name without the ending of a volume."""
+    return path.name[: len(path.name) - len(ending_of(path))]
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending of a volume's name in small letters; empty for other files."""
     lower = path.name.lower()
-    ending = next((ending for ending in ENDINGS if lower.endswith(ending)), "")
-    return path.name[: len(lower) - len(ending)]
+    return next((ending for ending in ENDINGS if lower.endswith(ending)), "")
 
 
 def volume_files(path: Path) -> tuple[Path, ...]:

@@ -79,7 +79,7 @@ def check(
 def _show(report: "CheckReport") -> None:
     for note in report.notes:
         say(note)
-    say_unused([(str(one.path), one.why) for one in report.unused])
+    say_unused(report.unused)
     findings = report.findings
     if findings:
         table = Table("case", "severity", "check", "what", title=f"Checks of {report.name}")

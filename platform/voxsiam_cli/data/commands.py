@@ -106,17 +106,16 @@ def prepare(  # noqa: PLR0913
     from voxsiam_cli.data.prepared import choose_preparation, prepare_source
     from voxsiam_data.prepared.case_task import CaseRefused
     from voxsiam_data.prepared.prepare import BadCases
-    from voxsiam_data.sources.inventory import unused_files
 
     config = choose_preparation(parse_grid(grid), settings or ())
     options = sources.SourceOptions(
         source, protocol, paper, pancreas_ct, btcv, zenodo, allow_missing, leave_out_refused
     )
     found = sources.choose_source(options, boxes=config.crop == "box")
-    unused = [] if source is None or paper else unused_files(source, found, ignore or ())
+    unused = sources.unused_of(options, found, ignore or ())
     for note in found.notes:
         say(f"note: {note}")
-    say_unused([(str(one.path), one.why) for one in unused])
+    say_unused(unused)
     known = tuple(CaseRefused.of(one.case_id, one.error) for one in found.refused)
     bad_cases = BadCases(checked=checks, leave_out=leave_out_refused, known=known)
     manifest = found.manifest.with_geometry(find_geometry(geometry))

@@ -1,5 +1,6 @@
 """voxsiam data sources|fetch, and the source that `voxsiam data prepare` was given."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from voxsiam_cli.console import Steps, console, print_json, say
 from voxsiam_cli.options import AsJson
 
 if TYPE_CHECKING:
+    from voxsiam.volumes.unused_file import UnusedFile
     from voxsiam_data.prepared.prepared_set import PreparedSet
     from voxsiam_data.sources.found import Found
 
@@ -83,6 +85,17 @@ def choose_source(options: SourceOptions, *, boxes: bool = False) -> "Found":
     found = _paper_cases(options) if options.paper else _source_cases(options)
     folder = options.zenodo or options.source
     return with_zenodo_boxes(found, folder) if boxes and folder else found
+
+
+def unused_of(options: SourceOptions, found: "Found", ignored: Sequence[str]) -> "list[UnusedFile]":
+    """List what lies in the folders of a source and is not used."""
+    from voxsiam_data.sources.inventory import unused_files
+
+    given = [value for _, value in _folders(options)] if options.paper else []
+    folders = {folder.resolve() for folder in (options.source, *given) if folder is not None}
+    # One that lies in another is looked through with it.
+    outer = sorted(folder for folder in folders if not folders & set(folder.parents))
+    return [one for folder in outer for one in unused_files(folder, found, ignored)]
 
 
 def record_source(prepared: "PreparedSet", found: "Found", *, is_paper: bool) -> None:

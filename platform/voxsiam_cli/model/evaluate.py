@@ -14,12 +14,13 @@ from rich.table import Table
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import ORGANS, Shape
-from voxsiam_cli.console import Steps, console, print_json, say
-from voxsiam_cli.options import AsJson, GeometryForm, find_geometry, parse_grid
+from voxsiam_cli.console import Steps, console, print_json, say, say_unused
+from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, parse_grid
 
 if TYPE_CHECKING:
     from voxsiam.metrics.organ_means import Counts, Mean
     from voxsiam.metrics.organ_score import OrganScore
+    from voxsiam.volumes.unused_file import UnusedFile
     from voxsiam_data.evaluation.scoring import Comparison, Scored
     from voxsiam_data.labels.protocols import LabelProtocol
 
@@ -67,6 +68,7 @@ def evaluate(  # noqa: PLR0913
         str, typer.Option(help="Distances of a missed organ: left-out, or diagonal of the grid.")
     ] = "left-out",
     geometry: GeometryForm = None,
+    ignore: Ignored = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="CSV, a line for each case and organ.")
     ] = None,
@@ -76,7 +78,8 @@ def evaluate(  # noqa: PLR0913
 
     Distances are in mm on the scan's own grid. Files are paired by case: case.nii.gz,
     case/label.nii.gz or masks named after their organs on either side, .nii as well. A dataset.json
-    beside the labels says what their values mean. Examples:
+    beside the labels says what their values mean. What is not scored is named; the exit code is 1
+    where it looks like a label map. Examples:
 
     voxsiam evaluate -p predictions -r labelsTs -o scores.csv
 
@@ -85,7 +88,7 @@ def evaluate(  # noqa: PLR0913
     voxsiam evaluate -p totalseg -r amos/labelsTr --protocol amos22 --prediction-protocol totalsegmentator-v2
     """  # noqa: E501
     from voxsiam_data.evaluation.scoring import find_pairs, score_pairs
-    from voxsiam_data.evaluation.sides import look_at, meanings
+    from voxsiam_data.evaluation.sides import look_at, meanings, unused_labels
 
     _check_output(output)
     said = _said(prediction_protocol, None), _said(protocol, labels)
@@ -102,16 +105,32 @@ def evaluate(  # noqa: PLR0913
             scored = score_pairs(pairs, comparison, on_case=steps)
     if output is not None:
         write_text_atomically(output, _csv_text(scored.scores))
+    unused = {side.root: unused_labels(side, ignore or ()) for side in sides}
     if as_json:
-        print_json(_without_nan(_content(comparison, scored)))
-        return
-    _show(comparison, scored.scores)
+        listed = [_unused(root, one) for root, found in unused.items() for one in found]
+        print_json(_without_nan(_content(comparison, scored) | {"unused": listed}))
+    else:
+        _show(comparison, scored.scores)
+        _say(comparison, scored, output)
+        for root, found in unused.items():
+            say_unused(found, root)
+    if any(one.is_lost for found in unused.values() for one in found):
+        raise typer.Exit(1)
+
+
+def _unused(root: Path, one: "UnusedFile") -> dict[str, Any]:
+    return asdict(one) | {"path": str(root / one.path)}
+
+
+def _say(comparison: "Comparison", scored: "Scored", output: Path | None) -> None:
     names = comparison.prediction.name, comparison.reference.name
     say(f"values read as: {names[0]} (predictions), {names[1]} (references)")
     for case_id, notes in scored.notes.items():
         for note in notes:
             say(f"note: {case_id}: {note}", "yellow")
-    say(f"{len(pairs)} cases" + (f", every organ of each in {output}" if output else ""))
+    count = len({score.case_id for score in scored.scores})
+    cases = "1 case" if count == 1 else f"{count} cases"
+    say(cases + (f", every organ of each in {output}" if output else ""))
 
 
 def _said(name: str | None, labels: Path | None) -> "LabelProtocol | None":

@@ -79,7 +79,7 @@ def predict(  # noqa: PLR0913
     if report is not None:
         _write_report(report, loaded, done, failed, inputs)
     _show(done)
-    say_unused([(str(file.path), file.why) for file in inputs.unused])
+    say_unused(inputs.unused)
     if failed:
         say(f"{len(failed)} of {len(scans)} inputs failed: {', '.join(f.name for f in failed)}")
     if failed or any(file.is_lost for file in inputs.unused):

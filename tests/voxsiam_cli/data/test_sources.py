@@ -124,10 +124,13 @@ def test_the_paper_with_gaps_is_refused_before_anything_starts(downloads, tmp_pa
 
 def test_pancreas_ct_and_btcv_are_prepared_together(downloads, tmp_path, session_ray):
     out = tmp_path / "out"
+    (stray := downloads / "stray.nrrd").write_bytes(b"NRRD0004")
     arguments = ("--paper", "--allow-missing", "-o", out, "--grid", "32x16x16")
     done = run("prepare", downloads, *arguments)
-    assert done.exit_code == 0, done.exception
+    assert done.exit_code == 1, done.exception
+    stray.unlink()
     assert "note: 5 of the paper's 90 cases" in done.output
+    assert "not used: stray.nrrd (no case" in done.output
     assert "PANCREAS_0025 has no scan: TCIA withdrew it" in done.output
     assert str(len(json.loads((out / "paper.json").read_text())["cases"])) == "5"
     prepared = open_prepared(out)

@@ -28,7 +28,7 @@ def built():
 @pytest.fixture
 def command(built):
     def run(*arguments):
-        built([str(argument) for argument in arguments], standalone_mode=False)
+        return built([str(argument) for argument in arguments], standalone_mode=False)
 
     return run
 
@@ -206,3 +206,24 @@ def test_help_needs_no_heavy_library(child_environment):
     )  # fmt: skip
     # numpy comes with the types.
     assert set(json.loads(run.stdout.replace("'", '"'))) <= {"numpy"}
+
+
+def test_what_is_not_scored_is_named_and_shown_by_the_exit_code(folders, command, capsys):
+    write_scan(folders / "ref/c/label.nii.gz", box([1, 5]), AFFINE)
+    write_scan(folders / "ref/c/label2.nii.gz", box([1, 5]), AFFINE)
+    write_scan(folders / "ref/c/image.nii.gz", box([1, 5]), AFFINE)
+    write_scan(folders / "pred/c.nii.gz", box([1, 5]), AFFINE)
+    (folders / "pred/d.img").write_bytes(b"")
+    assert command(*sides(folders)) == 1
+    shown = capsys.readouterr().out
+    assert f"not used: {folders}/ref/c/label2.nii.gz (the labels of no case)" in shown
+    assert f"not used: {folders}/pred/d.img (Analyze" in shown
+    assert f"not used in {folders}/ref: c/image.nii.gz (a scan, not a label map)" in shown
+    assert command(*sides(folders), "--json") == 1
+    listed = json.loads(capsys.readouterr().out)["unused"]
+    assert {(one["path"], one["is_lost"]) for one in listed} == {
+        (f"{folders}/ref/c/label2.nii.gz", True),
+        (f"{folders}/pred/d.img", True),
+        (f"{folders}/ref/c/image.nii.gz", False),
+    }
+    assert not command(*sides(folders), "--ignore", "label2*", "--ignore", "*.img")

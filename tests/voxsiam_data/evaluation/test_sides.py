@@ -10,7 +10,7 @@ from voxsiam.errors import UserError
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.types import ORGANS
 from voxsiam_data.evaluation.scoring import Comparison, comparable_organs, find_pairs, score_pairs
-from voxsiam_data.evaluation.sides import look_at, meanings
+from voxsiam_data.evaluation.sides import look_at, meanings, unused_labels
 from voxsiam_data.labels.protocols import PROTOCOLS
 
 AFFINE = ras_affine((1.0, 1.0, 2.0))
@@ -169,3 +169,27 @@ def test_masks_that_cannot_be_told_apart_are_refused(tmp_path, files, words):
         write_scan(tmp_path / "pred" / name, organs(1), AFFINE)
     with pytest.raises(UserError, match=words):
         look_at(tmp_path / "pred").masks  # noqa: B018
+
+
+def test_results_keep_the_paths_of_nested_scans_on_either_side(tmp_path):
+    """Our own predict writes a/ct.nii.gz for a scan a/ct.nii.gz, and its probabilities beside."""
+    for name in ("a/ct.nii.gz", "b/ct.nii.gz", "p/study/series.nii.gz"):
+        write_scan(tmp_path / "pred" / name, organs(LIVER), AFFINE)
+        write_scan(tmp_path / "pred/probabilities" / name, organs(LIVER), AFFINE)
+    for name in ("a/label.nii.gz", "b.nii.gz", "p/study/label.nii.gz"):
+        write_scan(tmp_path / "ref" / name, organs(LIVER), AFFINE)
+    sides = look_at(tmp_path / "pred"), look_at(tmp_path / "ref")
+    assert [pair.case_id for pair in find_pairs(*sides)] == ["a", "b", "p/study"]
+    unused = {str(one.path): one.is_lost for one in unused_labels(sides[0])}
+    assert unused == {
+        f"probabilities/{name}": False
+        for name in ("a/ct.nii.gz", "b/ct.nii.gz", "p/study/series.nii.gz")
+    }
+    assert unused_labels(sides[1]) == []
+
+
+def test_a_folder_that_holds_a_link_to_itself(tmp_path):
+    write_scan(tmp_path / "pred/a.nii.gz", organs(LIVER), AFFINE)
+    (tmp_path / "pred/more").mkdir()
+    (tmp_path / "pred/more/loop").symlink_to(tmp_path / "pred/more")
+    assert list(look_at(tmp_path / "pred").cases) == ["a"]

@@ -94,3 +94,29 @@ def test_the_label_map_that_was_not_chosen(nnunet):
     listed = f'"training": [{{"image": "imagesTr/{case}.nii.gz", "label": "second/{first.name}"}}]'
     (nnunet / "dataset.json").write_text(text.replace("{", "{" + listed + ",", 1))
     assert list(unused(nnunet)) == [f"labelsTr/{first.name}"]
+
+
+def test_several_slices_of_a_folder_are_one_entry(nnunet):
+    (nnunet / "old").mkdir()
+    for number in range(5):
+        (nnunet / f"old/IM{number}").write_bytes(bytes(128) + b"DICM" + bytes(99))
+    (found,) = unused(nnunet).values()
+    assert (str(found.path), found.why) == ("old", "5 DICOM files that no case uses")
+    assert found.is_lost
+
+
+def test_a_published_set_may_hold_more_of_its_kind_but_nothing_broken_or_foreign(tmp_path):
+    root = tmp_path / "amos"
+    for name in ("imagesTr/amos_0001", "labelsTr/amos_0001", "imagesTs/amos_0002"):
+        put(root, name)
+    put(root, "imagesTr/amos_0600")
+    put(root, "labelsTr/amos_0600")
+    (root / "x.nrrd").write_bytes(b"NRRD0004")
+    (root / "dead.nii.gz").symlink_to("nowhere")
+    assert {str(path): one.is_lost for path, one in unused(root).items()} == {
+        "dead.nii.gz": True,
+        "imagesTr/amos_0600.nii.gz": False,
+        "imagesTs/amos_0002.nii.gz": False,
+        "labelsTr/amos_0600.nii.gz": False,
+        "x.nrrd": True,
+    }

@@ -57,7 +57,7 @@ def find_paper_cases(folders: PaperFolders, *, allow_missing: bool = False) -> F
         )
     count = f"{len(cases)} of the paper's {NUM_CASES} cases"
     manifest = Manifest(cases, _common(folders), name="paper")
-    return Found(manifest, (count, *withdrawn, *missing))
+    return Found(manifest, (count, *withdrawn, *missing), is_published=True)
 
 
 def _pancreas_ct(folders: PaperFolders) -> Files:
