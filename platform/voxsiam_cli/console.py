@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Tables keep their columns in a log file: 80 columns are too few for them.
 PLAIN_WIDTH = 120
 MOST_LISTED, FEW_LISTED = 20, 3
+SHORTEST_NAME = 12
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 errors = Console(stderr=True, highlight=False)
 

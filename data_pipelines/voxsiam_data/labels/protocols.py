@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import UInt8
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import ORGANS
-from voxsiam.volumes.label_values import scale_advice
+from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import Scan
-from voxsiam.volumes.orientation import axis_order, to_canonical
 from voxsiam_data.labels.organ_names import organ_value
 from voxsiam_data.labels.value_lists import (
     AMOS22,
@@ -20,9 +19,6 @@ from voxsiam_data.labels.value_lists import (
     TOTALSEGMENTATOR_V2,
     WORD,
 )
-
-_UNKNOWN = 255
-_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -63,42 +59,18 @@ def protocol(name: str) -> LabelProtocol:
 
 
 def organ_labels(scan: Scan, known: LabelProtocol) -> UInt8[np.ndarray, "d h w"]:
-    """Rename the values of a label map to ours, in d h w on its own grid.
-
-    A label map without any organ is fine: a prediction may have found nothing.
+    """Rename the values of a label map to ours, in d h w on its own grid; none need be in it.
 
     Raises:
-        UserError: It holds a value that the protocol does not know, such as 0.9999, -1 or 255.
+        UserError: It holds a value that the protocol does not know.
     """
-    canonical = to_canonical(scan.array, axis_order(scan.affine))
-    size = max(known.names) + 1
-    table = np.full(size + 1, _UNKNOWN, dtype=np.uint8)
-    for value, organ in known.values.items():
-        table[value] = organ
-    renamed = np.empty(canonical.shape, dtype=np.uint8)
-    # Slice by slice: an index takes eight bytes for each voxel.
-    for source, target in zip(canonical, renamed, strict=True):
-        whole = (source >= 0) & (source < size)
-        if source.dtype.kind == "f":
-            whole &= source == np.floor(source)
-        target[...] = table[np.where(whole, source, size).astype(np.intp)]
-    unknown = renamed == _UNKNOWN
-    if unknown.any():
-        raise _unknown_values(scan, canonical[unknown], known)
-    return renamed
-
-
-def _unknown_values(scan: Scan, found: Shaped[np.ndarray, " n"], known: LabelProtocol) -> UserError:
-    values, counts = np.unique(found, return_counts=True)
-    first = zip(values[:_LISTED].tolist(), counts[:_LISTED].tolist(), strict=True)
-    listed = ", ".join(f"{value:.9g} ({count} voxels)" for value, count in first)
-    more = f" and {len(values) - _LISTED} more" if len(values) > _LISTED else ""
-    return UserError(
-        f"Label values that '{known.name}' does not know: {listed}{more}.",
-        where=str(scan.path),
-        fix=scale_advice(scan)
-        or f"it knows the whole numbers 0 to {max(known.names)}; other protocols: "
-        + ", ".join(name for name in PROTOCOLS if name != known.name),
+    others = ", ".join(name for name in PROTOCOLS if name != known.name)
+    return renamed_label(
+        scan,
+        known.values,
+        may_be_empty=True,
+        called=known.name,
+        advice=f"other protocols: {others}",
     )
 
 

@@ -4,40 +4,70 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Int, Shaped, UInt8
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.orientation import axis_order, to_canonical
 
+_UNKNOWN = 255
+_LISTED = 5
 _PIECE = 2**18
 """Voxels looked at together: a whole label map at once takes several times its memory."""
 
 
 def renamed_label(
-    scan: Scan, label_values: Mapping[int, int], *, may_be_empty: bool = False
+    scan: Scan,
+    label_values: Mapping[int, int],
+    *,
+    may_be_empty: bool = False,
+    called: str = "",
+    advice: str = "declare or remap the others",
 ) -> UInt8[np.ndarray, "d h w"]:
-    """Check the values of a label map and rename them to ours, on its own grid.
+    """Rename the values of a label map to ours, in d h w on its own grid.
 
     Args:
         scan: The label map as read from its file.
-        label_values: Value in the file -> 0 background, 1..8 organs.
-        may_be_empty: Whether a map without any of the organs is fine.
+        label_values: Value in the file -> 0 background, 1.. organs; at most 254 of them.
+        may_be_empty: Whether a map without any of the organs is fine: a prediction may have found
+            nothing.
+        called: What the table of values is called, where it has a name.
+        advice: What to do about unknown values.
 
     Raises:
-        UserError: A value is unknown, or none of the organs is in it.
+        UserError: A value is unknown, such as 0.9999, -1 or 255, or none of the organs is in it.
     """
-    _check_label_values(scan, label_values, may_be_empty)
     canonical = to_canonical(scan.array, axis_order(scan.affine))
-    lowest = min(label_values)
-    table = np.zeros(max(label_values) - lowest + 1, dtype=np.uint8)
+    lowest, highest = min(label_values), max(label_values)
+    # One more at each end: what lies beyond is as unknown as the gaps between.
+    table = np.full(highest - lowest + 3, _UNKNOWN, dtype=np.uint8)
     for source_value, value in label_values.items():
-        table[source_value - lowest] = value
+        table[source_value - lowest + 1] = value
     renamed = np.empty(canonical.shape, dtype=np.uint8)
     # Slice by slice: numpy takes eight bytes for each voxel that it looks up.
     for source, target in zip(canonical, renamed, strict=True):
-        np.take(table, source.astype(np.intp) - lowest, out=target)
+        np.take(table, _places(source, lowest, highest), out=target)
+    if (renamed == _UNKNOWN).any():
+        unknown = (
+            f"Label values that '{called}' does not know" if called else "Unknown label values"
+        )
+        raise _unknown_values(scan, label_values, unknown, advice)
+    if not may_be_empty and not renamed.any():
+        raise UserError(
+            "The label map holds none of the eight organs.",
+            where=str(scan.path),
+            fix="give the label map of this scan, or leave the case out",
+        )
     return renamed
+
+
+def _places(source: Shaped[np.ndarray, "h w"], lowest: int, highest: int) -> Int[np.ndarray, "h w"]:
+    """Find the place of each value in the table; 0 for what is below, above or no whole number."""
+    known = (source >= lowest) & (source <= highest)
+    if source.dtype.kind == "f":
+        known &= source == np.floor(source)
+    # Unknown ones become 0 first: not every number of the file's type fits an index.
+    return (np.where(known, source, 0).astype(np.intp) - (lowest - 1)) * known
 
 
 def scale_advice(scan: Scan) -> str:
@@ -51,25 +81,19 @@ def scale_advice(scan: Scan) -> str:
     )
 
 
-def _check_label_values(scan: Scan, label_values: Mapping[int, int], may_be_empty: bool) -> None:
+def _unknown_values(
+    scan: Scan, label_values: Mapping[int, int], what: str, advice: str
+) -> UserError:
     counts = _count_values(scan.array)
     unknown = {value: count for value, count in counts.items() if value not in label_values}
-    if unknown:
-        first = list(unknown.items())[:5]
-        listed = ", ".join(f"{value:.9g} ({count} voxels)" for value, count in first)
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise UserError(
-            f"Unknown label values: {listed}{more}.",
-            where=str(scan.path),
-            fix=scale_advice(scan)
-            or f"known are the whole numbers {_ranges(label_values)}: declare or remap the others",
-        )
-    if not may_be_empty and not any(label_values[int(value)] for value in counts):
-        raise UserError(
-            "The label map holds none of the eight organs.",
-            where=str(scan.path),
-            fix="give the label map of this scan, or leave the case out",
-        )
+    first = sorted(unknown.items())[:_LISTED]
+    listed = ", ".join(f"{value:.9g} ({count} voxels)" for value, count in first)
+    more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
+    return UserError(
+        f"{what}: {listed}{more}.",
+        where=str(scan.path),
+        fix=scale_advice(scan) or f"known are the whole numbers {_ranges(label_values)}: {advice}",
+    )
 
 
 def _count_values(array: Shaped[np.ndarray, "i j k"]) -> dict[int | float, int]:
@@ -88,4 +112,7 @@ def _count_values(array: Shaped[np.ndarray, "i j k"]) -> dict[int | float, int]:
 
 def _ranges(label_values: Mapping[int, int]) -> str:
     values = sorted(label_values)
-    return ", ".join(map(str, values)) if len(values) <= 12 else f"{values[0]} to {values[-1]}"
+    has_gaps = values[-1] - values[0] >= len(values)
+    if has_gaps and len(values) <= 12:
+        return ", ".join(map(str, values))
+    return f"{values[0]} to {values[-1]}"

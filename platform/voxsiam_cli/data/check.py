@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from voxsiam_cli.console import Steps, console, print_json, say, say_unused
+from voxsiam_cli.console import SHORTEST_NAME, Steps, console, print_json, say, say_unused
 from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def _show(report: "CheckReport") -> None:
     say_unused(report.unused)
     findings = report.findings
     if findings:
-        table = Table("case", "severity", "check", "what", title=f"Checks of {report.name}")
+        case = Column("case", overflow="fold", min_width=SHORTEST_NAME)
+        table = Table(case, "severity", "check", "what", title=f"Checks of {report.name}")
         for one in findings[:MAX_ROWS]:
             severity = Text(one.severity, style=STYLES[one.severity])
             table.add_row(Text(one.case_id), severity, one.check, Text(one.what))

@@ -139,7 +139,7 @@ def describe(
     prepared: Annotated[Path, typer.Argument(help="A prepared set.")], as_json: AsJson = False
 ) -> None:
     """List the cases of a prepared set."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from voxsiam_data.prepared.prepared_set import open_prepared
 
@@ -153,7 +153,7 @@ def describe(
     if not opened.checked:
         say("note: not all cases have passed the checks; voxsiam data prepare checks them")
     shown = [name for name in rows[0] if name != "box" or any(row["box"] for row in rows)]
-    table = Table(*shown, title=str(prepared))
+    table = Table(*(Column(name, overflow="fold") for name in shown), title=str(prepared))
     for row in rows:
         table.add_row(*(str(row[name]) for name in shown))
     console.print(table)

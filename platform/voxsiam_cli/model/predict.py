@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam_cli.console import Steps, console, say, say_unused, show_error
+from voxsiam_cli.console import SHORTEST_NAME, Steps, console, say, say_unused, show_error
 from voxsiam_cli.options import DEFAULT_WORKSPACE, GeometryForm, Ignored, Workspace, find_geometry
 
 if TYPE_CHECKING:
@@ -178,14 +178,16 @@ def _show_warnings(case: "CaseReport") -> None:
 
 
 def _show(done: "list[CaseReport]") -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from voxsiam.types import ORGANS
 
     if not done:
         return
-    table = Table("mL", *(organ.replace("_", " ") for organ in ORGANS), "seconds")
+    # Long names go on in the next line: cut, many would look alike.
+    name = Column("mL", overflow="fold", min_width=SHORTEST_NAME)
+    table = Table(name, *(organ.replace("_", " ") for organ in ORGANS), "seconds")
     for case in done:
         volumes = (f"{case.organ_ml[organ]:.1f}" for organ in ORGANS)
         # As text: square brackets in a name are no markup.

@@ -43,3 +43,14 @@ def test_whole_numbers_that_were_saved_with_a_scale_get_the_advice_that_helps(tm
         renamed_label(read_nifti(tmp_path / "label.nii.gz"), {value: value for value in range(9)})
     assert "scaled by 0.0" in caught.value.fix
     assert "as integers" in caught.value.fix
+
+
+def test_any_list_of_structures_is_renamed(tmp_path):
+    """The 104 of TotalSegmentator 1, numbered backwards."""
+    array = np.arange(105, dtype=np.uint16).reshape(5, 7, 3)
+    values = {value: (105 - value) % 105 for value in range(105)}
+    ours = renamed_label(Scan(tmp_path, array, AFFINE), values)
+    np.testing.assert_array_equal(ours, (105 - array.T.astype(int)) % 105)
+    with pytest.raises(UserError, match=r"Unknown label values: 104 \(1 voxels\)") as caught:
+        renamed_label(Scan(tmp_path, array, AFFINE), {value: 1 for value in range(104)})
+    assert "0 to 103" in caught.value.fix

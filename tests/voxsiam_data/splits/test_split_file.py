@@ -63,6 +63,13 @@ def test_nnunets_own_form(tmp_path):
     assert "--fold 0" in caught.value.fix
 
 
+def test_a_list_test_is_the_test_and_val_the_validation(tmp_path):
+    """Dropped, its cases were trained on or tested as nobody meant."""
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps([{"train": ["b", "a"], "val": ["d", "c"], "test": ["e"]}]))
+    assert read_one_split(path) == Split(train=("a", "b"), validation=("c", "d"), test=("e",))
+
+
 BAD_FILES = {
     "absent.csv": (None, "does not exist"),
     "absent.json": (None, "cannot be read"),
@@ -83,6 +90,12 @@ BAD_FILES = {
     "empty.json": ("[]", "no list of folds"),
     "number.json": ("[1]", "Fold 0 is no table"),
     "no val.json": ('[{"train": ["a"]}]', "Fold 0 has no list 'val'"),
+    "other list.json": (
+        '[{"train": ["a"], "val": ["b"], "holdout": ["c"]}]',
+        "list 'holdout', which is none of train, val, test",
+    ),
+    "empty test.json": ('[{"train": ["a"], "val": ["b"], "test": []}]', "on the side 'test'"),
+    "bad test.json": ('[{"train": ["a"], "val": ["b"], "test": "c"}]', "no list 'test' of names"),
     "numbers.json": ('[{"train": [1], "val": ["a"]}]', "no list 'train' of names"),
     "twice.json": ('[{"train": ["a", "a"], "val": ["b"]}]', "twice under 'train'"),
     "no cases.json": ('[{"train": ["a"], "val": []}]', "no case is on the side 'test'"),

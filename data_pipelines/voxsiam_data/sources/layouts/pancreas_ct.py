@@ -91,7 +91,7 @@ def find_series(
                 f"The patient has {len(folders)} folders of DICOM slices, also "
                 f"{folders[0].relative_to(root)}.",
                 where=str(folders[1]),
-                fix="keep the folder of one series",
+                fix="keep the folder of one series; put slices of one series into one folder",
             )
         if folders:
             found[number] = folders[0]
