@@ -52,5 +52,5 @@ def test_any_list_of_structures_is_renamed(tmp_path):
     ours = renamed_label(Scan(tmp_path, array, AFFINE), values)
     np.testing.assert_array_equal(ours, (105 - array.T.astype(int)) % 105)
     with pytest.raises(UserError, match=r"Unknown label values: 104 \(1 voxels\)") as caught:
-        renamed_label(Scan(tmp_path, array, AFFINE), {value: 1 for value in range(104)})
+        renamed_label(Scan(tmp_path, array, AFFINE), dict.fromkeys(range(104), 1))
     assert "0 to 103" in caught.value.fix
