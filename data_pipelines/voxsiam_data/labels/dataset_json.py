@@ -17,28 +17,35 @@ _MAX_LABEL_VALUE = 65535
 _LISTED = 20
 
 
-def read_label_values(path: Path, labels: object) -> dict[int, int]:
+def read_label_values(
+    path: Path, labels: object, organs: tuple[str, ...] = ORGANS
+) -> dict[int, int]:
     """Translate the table into source value -> our value, 0 for what is none of the organs.
+
+    Args:
+        path: The file that holds it.
+        labels: The table.
+        organs: The first has our value 1.
 
     Raises:
         UserError: It is no such table, contradicts itself, or a name looks like a misspelt organ.
     """
     named = _named(path, labels)
     for _, name in named:
-        refuse_misspelt(name, path)
-    result = {value: organ_value(name) or 0 for value, name in named}
+        refuse_misspelt(name, path, organs)
+    result = {value: organ_value(name, organs) or 0 for value, name in named}
     if len(result) < len(named):
         raise _refuse(path, "Two labels have the same value.", "give each label its own value")
     if result.setdefault(0, 0):
         raise _refuse(path, "Value 0 is an organ.", "keep 0 for the background")
-    organs = {name: organ for _, name in named if (organ := organ_value(name))}
-    if not organs:
+    found = {name: organ for _, name in named if (organ := organ_value(name, organs))}
+    if not found:
         raise _refuse(
             path,
-            "None of its labels is one of the eight organs.",
-            f"name the labels: {', '.join(ORGANS)}",
+            "None of its labels is one of the organs that are looked for.",
+            f"name the labels: {', '.join(organs)}",
         )
-    if len(set(organs.values())) < len(organs):
+    if len(set(found.values())) < len(found):
         raise _refuse(path, "Two labels name the same organ.", "merge them, or rename one")
     return result
 

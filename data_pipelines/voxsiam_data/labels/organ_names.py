@@ -1,7 +1,8 @@
-"""Which of the eight organs does a data set mean by a label's name?"""
+"""Which organ of a list does a data set mean by a label's name?"""
 
 import re
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from voxsiam.errors import UserError
@@ -17,36 +18,44 @@ _ALIKE = 0.8
 _TUMOUR = re.compile(r"cancer|carcinoma|tumou?r|lesion|metasta", re.IGNORECASE)
 
 
-def organ_value(name: str) -> int | None:
+def organ_value(name: str, organs: tuple[str, ...] = ORGANS) -> int | None:
     """Find our label value for a name, whatever its case, word order or punctuation.
 
+    Args:
+        name: Of a label.
+        organs: The first has value 1.
+
     Returns:
-        1..8, or None for anything else: "kidney" alone may be either side, and a name with more
-        words ("liver tumour") is another structure.
+        1 to their number, or None for anything else: "kidney" alone may be either side, and a name
+        with more words ("liver tumour") is another structure.
     """
-    return _BY_WORDS.get(_words(name))
+    if name in organs:
+        return organs.index(name) + 1
+    return _by_words(organs).get(_words(name))
 
 
-def refuse_misspelt(name: str, path: Path) -> None:
+def refuse_misspelt(name: str, path: Path, organs: tuple[str, ...] = ORGANS) -> None:
     """Refuse a name that is nearly an organ's: it would become background without a word.
 
     Args:
         name: Of a label.
         path: The file that says so.
+        organs: That it may have meant.
 
     Raises:
         UserError: With the organ that was probably meant.
     """
     words = _words(name)
-    if any(words >= organ for organ in _BY_WORDS):
+    known = _by_words(organs)
+    if name in organs or any(words >= organ for organ in known):
         return  # an organ, or a part of one: another structure
-    organs = {" ".join(sorted(organ)): ORGANS[value - 1] for organ, value in _BY_WORDS.items()}
-    close = get_close_matches(" ".join(sorted(words)), organs, n=1, cutoff=_ALIKE)
+    spelt = {" ".join(sorted(organ)): organs[value - 1] for organ, value in known.items()}
+    close = get_close_matches(" ".join(sorted(words)), spelt, n=1, cutoff=_ALIKE)
     if close:
         raise UserError(
-            f"The label '{name[:40]}' is none of the eight organs, but nearly one.",
+            f"The label '{name[:40]}' is none of the {_count(organs)} organs, but nearly one.",
             where=str(path),
-            fix=f"did you mean '{organs[close[0]]}'? Otherwise give it another name",
+            fix=f"did you mean '{spelt[close[0]]}'? Otherwise give it another name",
         )
 
 
@@ -64,6 +73,12 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(words)
 
 
-_BY_WORDS: dict[frozenset[str], int] = {
-    frozenset(organ.split("_")): value for value, organ in enumerate(ORGANS, start=1)
-}
+@cache
+def _by_words(organs: tuple[str, ...]) -> dict[frozenset[str], int]:
+    """Index organs by their words; those that numbers tell apart (rib_left_1) go by their names."""
+    words = [_words(organ) for organ in organs]
+    return {each: value for value, each in enumerate(words, start=1) if words.count(each) == 1}
+
+
+def _count(organs: tuple[str, ...]) -> str:
+    return "eight" if organs == ORGANS else str(len(organs))

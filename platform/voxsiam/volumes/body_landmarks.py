@@ -14,6 +14,8 @@ SOFT_HU = (0.0, 200.0)
 LUNG_HU = (-940.0, -600.0)
 """Gas in the bowel is darker."""
 
+AIR_HU, METAL_HU = -1024.0, 3071.0
+
 CORE_DEPTH_MM, LUNG_DEPTH_MM = 18.0, 10.0
 """How deep inside even tissue and lung are counted: few muscles and loops of bowel are as thick."""
 
@@ -92,7 +94,8 @@ def body_landmarks(image: Shaped[np.ndarray, "d h w"], spacing_mm: Spacing) -> B
             for n, step in zip(image.shape, steps, strict=True)
         )
     ].astype(np.float32)
-    np.nan_to_num(coarse, copy=False, nan=-1024.0)
+    # Padding, metal and infinite values must not decide for their neighbours.
+    coarse = np.clip(np.nan_to_num(coarse, nan=AIR_HU), AIR_HU, METAL_HU)
     if min(coarse.shape) < _MIN_LENGTH:
         return None
     d_mm, h_mm, w_mm = (step * size for step, size in zip(steps, spacing_mm, strict=True))

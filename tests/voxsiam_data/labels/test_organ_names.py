@@ -77,3 +77,30 @@ def test_names_of_other_structures_are_not_misspelt_organs():
 def test_tumours():
     assert all(map(is_tumour, ("cancer", "liver tumour", "Kidney_Tumor", "lesions", "metastasis")))
     assert not any(map(is_tumour, ("liver", "cyst", "hepatic vessel", "")))
+
+
+LISTS = {name: tuple(PROTOCOLS[name].names.values()) for name in PROTOCOLS}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_any_list_of_organs_is_found_by_its_own_names(name):
+    organs = LISTS[name]
+    for value, organ in enumerate(organs, start=1):
+        assert organ_value(organ, organs) == value
+        refuse_misspelt(organ, Path("dataset.json"), organs)
+
+
+def test_words_and_spelling_count_for_any_list():
+    organs = LISTS["amos22"]
+    value = organ_value("Right Kidney", organs)
+    assert value is not None
+    assert "kidney" in organs[value - 1]
+    with pytest.raises(UserError, match=f"none of the {len(organs)} organs, but nearly") as caught:
+        refuse_misspelt("prostrate", Path("dataset.json"), ("prostate", *organs[1:]))
+    assert "'prostate'" in caught.value.fix
+
+
+def test_organs_that_numbers_tell_apart_are_not_guessed():
+    organs = ("rib_left_1", "rib_left_2", "liver")
+    assert [organ_value(organ, organs) for organ in organs] == [1, 2, 3]
+    assert organ_value("Rib Left", organs) is None
