@@ -5,6 +5,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.sqlite_address import sqlite_address
+
+CACHE = "cache"
 
 
 class Workspace:
@@ -45,7 +48,7 @@ class Workspace:
                 where="MLFLOW_TRACKING_URI",
                 fix="leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
             )
-        return given or f"sqlite:///{self.root / 'mlflow.db'}"
+        return given or sqlite_address(self.root / "mlflow.db")
 
     @property
     def tracking(self) -> Path:
@@ -60,7 +63,7 @@ class Workspace:
     @property
     def cache(self) -> Path:
         """Phantoms and prepared sets."""
-        return self.root / "cache"
+        return self.root / CACHE
 
     @property
     def ray(self) -> Path:

@@ -43,7 +43,7 @@ def make_plan(workspace: Workspace, *, workers: int = 1, rows: int = 3) -> Study
         study="table3",
         study_id="table3-toy",
         preset="tiny",
-        prepared=Path("prepared"),
+        prepared=workspace.root / "prepared",
         data_name="toy",
         data_kind="phantom",
         grid_dhw=(16, 16, 16),

@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.orchestration.workspace_paths import found_path, kept_path
 from voxsiam.types import Frozen, Shape
 
 LEDGER_VERSION = 1
@@ -45,6 +46,24 @@ class StudyPlan(Frozen):
     trials: tuple[TrialPlan, ...]
     notes: tuple[str, ...] = ()
     patients: Mapping[str, str] = Field(default_factory=dict)
+
+    def kept_in(self, root: Path) -> "StudyPlan":
+        """Return the plan as a ledger in a workspace keeps it: paths from its folder."""
+        return self._with_paths(lambda path: kept_path(path, root))
+
+    def found_in(self, root: Path) -> "StudyPlan":
+        """Return the plan that a ledger keeps, with paths as the workspace lies now."""
+        # Runs lie in <workspace>/runs/<run id>.
+        earlier = next((trial.run.directory.parent.parent for trial in self.trials), None)
+        return self._with_paths(lambda path: found_path(path, root, earlier))
+
+    def _with_paths(self, change: Callable[[Path], Path]) -> "StudyPlan":
+        def changed(trial: TrialPlan) -> TrialPlan:
+            run = trial.run.model_copy(update={"directory": change(trial.run.directory)})
+            return trial.model_copy(update={"run": run})
+
+        trials = tuple(changed(trial) for trial in self.trials)
+        return self.model_copy(update={"prepared": change(self.prepared), "trials": trials})
 
 
 class Ledger:
@@ -80,7 +99,8 @@ class Ledger:
             content: dict[str, Any] = json.loads(path.read_text())
             if content["version"] != LEDGER_VERSION:
                 raise ValueError(content["version"])
-            return cls(path, StudyPlan.model_validate(content["plan"]), content["states"])
+            plan = StudyPlan.model_validate(content["plan"]).found_in(_workspace_of(path))
+            return cls(path, plan, content["states"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 "the study's ledger cannot be read",
@@ -128,7 +148,8 @@ class Ledger:
     @cached_property
     def _plan_text(self) -> str:
         """The plan, written out once: with a thousand trials that takes longer than all else."""
-        return json.dumps(self.plan.model_dump(mode="json"), indent=1)
+        kept = self.plan.kept_in(_workspace_of(self.path))
+        return json.dumps(kept.model_dump(mode="json"), indent=1)
 
     def _write(self) -> None:
         states = json.dumps(self._states, indent=1)
@@ -144,6 +165,11 @@ def find_ledgers(workspace: Workspace, study: str | None = None) -> list[Ledger]
     )
     ledgers = [Ledger.read(path) for path in paths]
     return [ledger for ledger in ledgers if study in (None, ledger.plan.study)]
+
+
+def _workspace_of(ledger: Path) -> Path:
+    """Return the folder of the workspace that a ledger lies in: <workspace>/studies/<id>/."""
+    return ledger.resolve().parents[2]
 
 
 def _ledger_file(workspace: Workspace, study_id: str) -> Path:

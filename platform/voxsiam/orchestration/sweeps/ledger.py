@@ -13,7 +13,8 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.sweeps.space import SearchSpace, Value
-from voxsiam.orchestration.workspace import Workspace
+from voxsiam.orchestration.workspace import CACHE, Workspace
+from voxsiam.orchestration.workspace_paths import found_path, kept_path
 from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam.types import Frozen, Shape, Split
 
@@ -152,7 +153,8 @@ class SweepLedger:
         write_json(folder / "budget.json", budget.model_dump(mode="json"))
         # Last: where it is, the others are.
         if not (folder / "plan.json").exists():
-            write_json(folder / "plan.json", plan.model_dump(mode="json"))
+            kept = plan.model_copy(update={"prepared": kept_path(plan.prepared, workspace.root)})
+            write_json(folder / "plan.json", kept.model_dump(mode="json"))
         return cls.read(workspace, folder)
 
     @classmethod
@@ -163,6 +165,7 @@ class SweepLedger:
             UserError: One of its files is damaged.
         """
         plan = _read(folder / "plan.json", SweepPlan)
+        plan = plan.model_copy(update={"prepared": _found(plan.prepared, workspace)})
         return cls(folder, workspace, plan, _read(folder / "budget.json", Budget))
 
     def add(self, values: Mapping[str, Value]) -> SweepTrial:
@@ -283,6 +286,13 @@ def find_sweeps(workspace: Workspace, sweep: str | None = None) -> list[SweepLed
     folders.sort(key=_last_touched, reverse=True)
     ledgers = [SweepLedger.read(workspace, folder) for folder in folders]
     return [ledger for ledger in ledgers if sweep in (None, ledger.plan.sweep)]
+
+
+def _found(prepared: Path, workspace: Workspace) -> Path:
+    """Find a prepared set that may lie in <workspace>/cache/ of where the workspace lay before."""
+    earlier = next((one.parent for one in prepared.parents if one.name == CACHE), None)
+    found = found_path(prepared, workspace.root, earlier)
+    return found if found.exists() else prepared
 
 
 def _last_touched(folder: Path) -> int:

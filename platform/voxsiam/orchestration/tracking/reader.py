@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote, urlparse, urlsplit
+from urllib.parse import unquote, urlparse
 
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
@@ -14,8 +14,10 @@ from mlflow.tracking import MlflowClient
 
 from voxsiam.durable_files import temporary_beside
 from voxsiam.errors import UserError
+from voxsiam.orchestration.sqlite_address import sqlite_file
+from voxsiam.orchestration.tracking.artifact_place import artifact_place, own_folder
 from voxsiam.orchestration.tracking.names import EXPERIMENT, MODEL_FILES, MODEL_FOLDER
-from voxsiam.orchestration.tracking.store import asking
+from voxsiam.orchestration.tracking.store import asking, open_client
 
 T = TypeVar("T")
 
@@ -53,9 +55,14 @@ def download_model(tracking_uri: str, run_id: str, into: Path) -> Path:
     try:
         run = client.get_run(run_id)
         check_source(tracking_uri, run, [f"{MODEL_FOLDER}/{name}" for name in MODEL_FILES])
+        own = own_folder(tracking_uri, run)
         for name in MODEL_FILES:
-            copied = client.download_artifacts(run_id, f"{MODEL_FOLDER}/{name}", str(temporary))
-            Path(copied).rename(temporary / name)
+            file = f"{MODEL_FOLDER}/{name}"
+            if own is not None:
+                shutil.copyfile(own / file, temporary / name)
+            else:
+                copied = client.download_artifacts(run_id, file, str(temporary))
+                Path(copied).rename(temporary / name)
         shutil.rmtree(into, ignore_errors=True)
         temporary.rename(into)
     except (MlflowException, OSError) as error:
@@ -75,13 +82,13 @@ def open_store(tracking_uri: str) -> MlflowClient:
     Raises:
         UserError: It is a file, and there is none.
     """
-    path = Path(urlparse(tracking_uri).path)
-    if tracking_uri.startswith("sqlite:") and not path.is_file():
+    path = sqlite_file(tracking_uri)
+    if path is not None and not path.is_file():
         # MLflow would make an empty one.
         raise UserError(
             "There is no MLflow store.", where=str(path), fix="give the --workspace of the run"
         )
-    return MlflowClient(tracking_uri)
+    return open_client(tracking_uri)
 
 
 def check_source(tracking_uri: str, run: Run, names: Iterable[str]) -> None:
@@ -90,7 +97,7 @@ def check_source(tracking_uri: str, run: Run, names: Iterable[str]) -> None:
     Raises:
         UserError: The run's artifacts, or what these names lead to, are not in its own folder.
     """
-    uri = run.info.artifact_uri or ""
+    uri = artifact_place(tracking_uri, run)
     location = urlparse(uri)
     path = unquote(location.path) if location.scheme else uri
     # Encoded twice, "../" would come out behind this check.
@@ -166,7 +173,11 @@ class RunStore:
             UserError: It is not there, does not lie in the run, or cannot be read.
         """
         try:
-            check_source(self._uri, self._client.get_run(run_id), [name])
+            run = self._client.get_run(run_id)
+            check_source(self._uri, run, [name])
+            own = own_folder(self._uri, run)
+            if own is not None:
+                return read(own / name)
             with tempfile.TemporaryDirectory() as folder:
                 return read(Path(self._client.download_artifacts(run_id, name, folder)))
         except (MlflowException, OSError) as error:
@@ -189,9 +200,9 @@ class RunReader:
     """
 
     def __init__(self, tracking_uri: str) -> None:
-        scheme, _, path = tracking_uri.partition(":///")
+        path = sqlite_file(tracking_uri)
         # MLflow would create the missing file, and an empty store looks like lost results.
-        if scheme == "sqlite" and not Path(path).is_file():
+        if path is not None and not path.is_file():
             raise UserError(
                 "the tracking database does not exist",
                 where=tracking_uri,
@@ -199,7 +210,7 @@ class RunReader:
             )
         self.tracking_uri = tracking_uri
         with asking(tracking_uri):
-            self._client = MlflowClient(tracking_uri)
+            self._client = open_client(tracking_uri)
 
     def search(self, condition: str, *, in_order: bool = True) -> Iterator[Run]:
         """Walk through the matching runs of the experiment, newest first.
@@ -244,7 +255,7 @@ class RunReader:
         """Name the artifacts in a folder of a run; none where it cannot be looked into."""
         try:
             check_source(self._client.tracking_uri, run, [folder])
-            own = _own_folder(run)
+            own = own_folder(self.tracking_uri, run)
             if own is not None:
                 return {str(path.relative_to(own)) for path in (own / folder).iterdir()}
             return {file.path for file in self._client.list_artifacts(run.info.run_id, folder)}
@@ -259,7 +270,7 @@ class RunReader:
         try:
             # A server could name any file of this machine, and the report would show it.
             check_source(self._client.tracking_uri, run, [name])
-            own = _own_folder(run)
+            own = own_folder(self.tracking_uri, run)
             if own is not None:
                 return read(own / name)
             with tempfile.TemporaryDirectory() as folder:
@@ -269,12 +280,6 @@ class RunReader:
         except (MlflowException, OSError) as error:
             noted.append(f"Run {run.info.run_id}: {name} cannot be fetched ({error}).")
         return None
-
-
-def _own_folder(run: Run) -> Path | None:
-    """Return where the artifacts of a run lie; None where another machine has them."""
-    root = urlsplit(run.info.artifact_uri or "")
-    return Path(unquote(root.path)) if root.scheme in ("", "file") else None
 
 
 def tags_of(run: Run, names: tuple[str, ...]) -> dict[str, str]:

@@ -4,12 +4,15 @@ import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.sqlite_address import sqlite_file
+from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.names import EXPERIMENT
 from voxsiam.orchestration.workspace import Workspace
 
@@ -63,6 +66,21 @@ def check_store(tracking_uri: str, nodes: int) -> None:
         )
 
 
+def open_client(tracking_uri: str) -> MlflowClient:
+    """Open a store; of an address with encoded characters MLflow makes the folder that it spells.
+
+    Args:
+        tracking_uri: MLflow's address.
+    """
+    file = sqlite_file(tracking_uri)
+    spelt = Path(tracking_uri.partition(":///")[2]).parent
+    is_stray = file is not None and spelt != file.parent and not spelt.exists()
+    client = MlflowClient(tracking_uri)
+    if is_stray and spelt.is_dir():
+        spelt.rmdir()
+    return client
+
+
 def open_for_writing(workspace: Workspace) -> MlflowClient:
     """Open the workspace's store; our own sqlite file is made by one process at a time.
 
@@ -70,10 +88,12 @@ def open_for_writing(workspace: Workspace) -> MlflowClient:
     """
     uri = workspace.tracking_uri
     if not uri.startswith("sqlite:"):
-        return MlflowClient(uri)
+        return open_client(uri)
     with (workspace.root / ".mlflow-opening").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return MlflowClient(uri)
+        client = open_client(uri)
+        claim_artifacts(uri)
+        return client
 
 
 def experiment_of(client: MlflowClient, workspace: Workspace) -> str:
