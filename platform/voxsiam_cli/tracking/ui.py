@@ -17,6 +17,7 @@ def ui(
 
     For several people or machines: voxsiam tracking serve. Example: voxsiam ui --port 5001
     """
+    from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
     from voxsiam.orchestration.tracking.server import TrackingServer
     from voxsiam.orchestration.workspace import Workspace as Folder
 
@@ -30,6 +31,8 @@ def ui(
     if folder.tracking_uri.startswith(("http:", "https:")):
         say(f"MLflow UI: {folder.tracking_uri} (MLFLOW_TRACKING_URI)")
         return
+    if claim_artifacts(folder.tracking_uri):
+        say(f"MLflow's database names this place of its artifacts now: {folder.artifacts}")
     server = TrackingServer(folder.tracking_uri, str(folder.artifacts), port=port)
     server.check()
     say(f"MLflow UI: {server.url}   (Ctrl-C ends it)")

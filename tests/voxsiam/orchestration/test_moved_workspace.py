@@ -14,6 +14,7 @@ from voxsiam.durable_files import write_json
 from voxsiam.orchestration.sqlite_address import sqlite_address, sqlite_file
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
+from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.reader import RunReader, RunStore
 from voxsiam.orchestration.tracking.store import experiment_of, open_client, open_for_writing
 from voxsiam.orchestration.workspace import Workspace
@@ -157,3 +158,18 @@ def test_a_copy_writes_nothing_into_the_original(tracked):
     assert sums(home.root) == before
     assert (copy.artifacts / run_id / "artifacts/test/more.txt").read_text() == "more"
     assert (copy.artifacts / added / "artifacts/new.txt").is_file()
+
+
+def test_the_database_is_claimed_once_and_only_where_it_is(tracked, tmp_path):
+    home, copy, run_id = tracked
+    assert claim_artifacts(copy.tracking_uri)
+    assert not claim_artifacts(copy.tracking_uri)
+    assert not claim_artifacts(home.tracking_uri)
+    run = RunReader(copy.tracking_uri).find(run_id)
+    assert run is not None
+    assert run.info.artifact_uri == (copy.artifacts / run_id / "artifacts").as_uri()
+    empty = Workspace(tmp_path / "empty")
+    empty.artifacts.mkdir()
+    assert not claim_artifacts(empty.tracking_uri)
+    assert list(empty.root.iterdir()) == [empty.artifacts]
+    assert not claim_artifacts("http://127.0.0.1:1")

@@ -49,7 +49,7 @@ def claim_artifacts(tracking_uri: str) -> bool:
     """
     beside = _beside(tracking_uri)
     file = sqlite_file(tracking_uri)
-    if beside is None or file is None:
+    if beside is None or file is None or not file.is_file():
         return False
     now = beside.as_uri()
     with closing(sqlite3.connect(file)) as database, database:
