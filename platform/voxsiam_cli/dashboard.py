@@ -51,7 +51,7 @@ def dashboard(
             where="--host",
             fix=f"leave it out; from elsewhere: ssh -N -L {port}:127.0.0.1:{port} THIS_MACHINE",
         )
-    folder = Folder(workspace)
+    folder = Folder(workspace, may_write=False)
     uri = folder.tracking_uri
     served = uri if uri.startswith(("http:", "https:")) else mlflow_ui
     for given in data or ():

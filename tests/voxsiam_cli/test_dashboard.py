@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.workspace import Workspace
@@ -12,4 +10,4 @@ def test_prepared_sets_are_named_by_the_ledgers_and_a_damaged_one_names_none(tmp
     damaged = workspace.study("damaged") / "ledger.json"
     damaged.parent.mkdir()
     damaged.write_text("{")
-    assert list(prepared_folders(workspace)) == [Path("prepared")]
+    assert list(prepared_folders(workspace)) == [workspace.root / "prepared"]

@@ -15,13 +15,24 @@ class Workspace:
 
     Args:
         root: Created when absent; on a cluster a path that all nodes share.
+        may_write: Else it is only looked at: it must be there, and need not be writable.
 
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder cannot be written, or is not there to be looked at.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, may_write: bool = True) -> None:
         self.root = root.expanduser().resolve()
+        if may_write:
+            self._require_writable()
+        elif not self.root.is_dir():
+            raise UserError(
+                "there is no workspace here",
+                where=str(self.root),
+                fix="name the folder of one with --workspace, or make one: voxsiam demo",
+            )
+
+    def _require_writable(self) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".writable-{os.getpid()}"

@@ -87,7 +87,7 @@ def _ledgers(workspace: Path) -> list["Ledger"]:
     from voxsiam.orchestration.workspace import Workspace
 
     # A workspace is not created only to be found empty.
-    return find_ledgers(Workspace(workspace)) if workspace.is_dir() else []
+    return find_ledgers(Workspace(workspace, may_write=False)) if workspace.is_dir() else []
 
 
 def _require_finished(ledger: "Ledger", trial: "TrialPlan", thing: str) -> None:

@@ -119,7 +119,7 @@ def status(
 
     if name is not None:
         find_table(name)
-    ledgers = find_ledgers(Folder(workspace), name)
+    ledgers = find_ledgers(Folder(workspace, may_write=False), name)
     found = {ledger.plan.study_id: _trial_states(ledger) for ledger in ledgers}
     if as_json:
         print_json(found)

@@ -63,7 +63,7 @@ def _find(text: str, workspace: Path) -> "tuple[StudyResults, ComparedRow | None
 
     study, _, label = text.partition("/")
     plan = _ledger(study, workspace).plan
-    uri = Folder(workspace).tracking_uri
+    uri = Folder(workspace, may_write=False).tracking_uri
     results = load_study(uri, find_study(uri, plan.study_id))
     if not label:
         return results, None
@@ -80,7 +80,7 @@ def _ledger(study: str, workspace: Path) -> "Ledger":
     from voxsiam.orchestration.studies.ledger import find_ledgers
     from voxsiam.orchestration.workspace import Workspace as Folder
 
-    ledgers = find_ledgers(Folder(workspace)) if workspace.is_dir() else []
+    ledgers = find_ledgers(Folder(workspace, may_write=False)) if workspace.is_dir() else []
     for ledger in ledgers:
         if study in (ledger.plan.study_id, ledger.plan.study):
             return ledger

@@ -34,7 +34,7 @@ def verify(
     from voxsiam_cli.options import find_table
     from voxsiam_dashboards.evidence.study import reported_study, verify_study
 
-    table, folder = find_table(name), Folder(workspace)
+    table, folder = find_table(name), Folder(workspace, may_write=False)
     report = folder.report(table.name)
     chosen = study_id or reported_study(report)
     evidence = verify_study(table, folder.tracking_uri, chosen, report, folder.run)

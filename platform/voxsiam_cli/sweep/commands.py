@@ -129,7 +129,7 @@ def status(
 
     if name is not None:
         find_sweep(name)
-    ledgers = find_sweeps(Folder(workspace), name)
+    ledgers = find_sweeps(Folder(workspace, may_write=False), name)
     if as_json:
         found = {
             each.plan.sweep_id: [trial.model_dump(mode="json") for trial in each.trials]

@@ -11,6 +11,7 @@ import pytest
 from tests.voxsiam.orchestration.toy_study import make_plan
 from tests.voxsiam.orchestration.toy_sweep import make_sweep
 from voxsiam.durable_files import write_json
+from voxsiam.errors import UserError
 from voxsiam.orchestration.sqlite_address import sqlite_address, sqlite_file
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
@@ -173,3 +174,19 @@ def test_the_database_is_claimed_once_and_only_where_it_is(tracked, tmp_path):
     assert not claim_artifacts(empty.tracking_uri)
     assert list(empty.root.iterdir()) == [empty.artifacts]
     assert not claim_artifacts("http://127.0.0.1:1")
+
+
+def test_a_workspace_that_is_only_looked_at_is_not_touched(tmp_path):
+    home = Workspace(tmp_path / "home")
+    plan = make_plan(home)
+    Ledger.create(home, plan)
+    before = home.root.stat().st_mtime_ns
+    assert find_ledgers(Workspace(home.root, may_write=False))[0].plan == plan
+    assert home.root.stat().st_mtime_ns == before
+
+
+def test_a_workspace_that_is_not_there_is_not_made_to_be_looked_at(tmp_path):
+    with pytest.raises(UserError, match="there is no workspace here") as refused:
+        Workspace(tmp_path / "nowhere", may_write=False)
+    assert refused.value.where == str(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []

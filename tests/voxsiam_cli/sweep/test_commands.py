@@ -32,7 +32,7 @@ def voxsiam(*arguments):
         (("run", "lambda", "--set", "epoch=3"), "no field 'epoch'", "did you mean 'epochs'"),
         (("resume", "lambda"), "no such sweep", "voxsiam sweep run lambda"),
         (("report", "all"), "no such sweep", "voxsiam sweep run all"),
-        (("status",), "no such sweep", "voxsiam sweep run"),
+        (("status",), "there is no workspace here", "voxsiam demo"),
     ],
 )
 def test_bad_input_is_refused_with_what_and_the_mend(tmp_path, arguments, what, fix):
