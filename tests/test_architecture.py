@@ -127,6 +127,7 @@ COMMANDS = {
     "doctor": {"--json", "--workspace"},
     "evaluate": {
         "--geometry",
+        "--ignore",
         "--labels",
         "--grid",
         "--json",

@@ -99,7 +99,8 @@ def test_each_gadget_runs_where_pickles_are_read(tmp_path, number):
     mark = tmp_path / "mark"
     content = list(gadgets(mark).values())[number]
     code = "import pickle, sys; pickle.loads(sys.stdin.buffer.read())"
-    subprocess.run([sys.executable, "-c", code], input=content, check=True)
+    # Its children hold the pipe of its errors: this waits for them, too (os.popen does not).
+    subprocess.run([sys.executable, "-c", code], input=content, check=True, capture_output=True)
     assert mark.exists()
 
 

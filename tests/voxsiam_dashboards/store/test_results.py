@@ -1,4 +1,5 @@
 import itertools
+import json
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -180,11 +181,25 @@ def test_only_a_study_can_be_loaded(store, results):
 
 @pytest.mark.parametrize("way", ["..%2f..%2fsecret", "%2e%2e/secret", "..%252f..%252fsecret"])
 def test_artifacts_outside_their_run_are_not_shown(store, way):
-    """S7: a report would print what stands there."""
+    """S7: a report would print what stands there.
+
+    Of a store beside its artifacts no other place is looked at, whatever its database names.
+    """
     client, uri, folder, _ = store
     experiment = client.create_experiment(f"elsewhere {way}", f"{folder.as_uri()}/a/{way}")
     run = new_run(client, experiment)
-    assert_not_shown(load_study(uri, run))
+    for place in (way, unquote(way), unquote(unquote(way))):
+        plan = (folder / "a" / place / run / "artifacts/study/plan.json").resolve()
+        plan.parent.mkdir(parents=True, exist_ok=True)
+        plan.write_text(json.dumps(PLAN))
+    read = load_study(uri, run)
+    assert read.plan == {}
+    assert any("plan.json cannot be used" in note for note in read.notes)
+    (folder / "artifacts").rename(folder / "aside")
+    try:
+        assert_not_shown(load_study(uri, run))
+    finally:
+        (folder / "aside").rename(folder / "artifacts")
 
 
 def test_links_out_of_a_run_are_not_followed(store, tmp_path):
