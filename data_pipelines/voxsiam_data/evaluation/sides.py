@@ -211,7 +211,7 @@ def _holds_probabilities(folder: Path) -> bool:
 
 
 def _labels_below(folder: Path) -> Iterator[tuple[Path, CaseLabels]]:
-    """Go through case folders of any depth, by name, and in the side itself through files."""
+    """Go through case folders of any depth, by name; what lies in a case is its own."""
     for path in _visible(folder):
         if not path.is_dir() or _holds_probabilities(path):
             continue

@@ -33,9 +33,8 @@ def unused_files(root: Path, found: Found, ignored: Sequence[str] = ()) -> list[
 
 def _of_published(one: UnusedFile, root: Path, known: set[str]) -> UnusedFile:
     is_broken = unreadable(root / one.path, one.path) is not None
-    is_other = ending_of(one.path) not in known
-    is_dicom = not ending_of(one.path)
-    return replace(one, is_lost=one.is_lost and (is_broken or (is_other and not is_dicom)))
+    is_foreign = ending_of(one.path) not in known | {""}  # DICOM has no ending of its own
+    return replace(one, is_lost=one.is_lost and (is_broken or is_foreign))
 
 
 def _used(found: Found) -> Iterator[Path]:

@@ -169,7 +169,7 @@ def find_ledgers(workspace: Workspace, study: str | None = None) -> list[Ledger]
 
 def _workspace_of(ledger: Path) -> Path:
     """Return the folder of the workspace that a ledger lies in: <workspace>/studies/<id>/."""
-    return ledger.resolve().parents[2]
+    return ledger.absolute().parents[2]
 
 
 def _ledger_file(workspace: Workspace, study_id: str) -> Path:
