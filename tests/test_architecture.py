@@ -157,8 +157,8 @@ COMMANDS = {
     },
     "study compare": {"--json", "--workspace"},
     "study list": {"--json"},
-    "study report": {"--all", "--study-id", "--workspace"},
-    "study resume": {"--study-id", "--workspace"},
+    "study report": {"--all", "--output", "--workspace"},
+    "study resume": {"--workspace"},
     "study run": {
         "--data",
         "--dry-run",
@@ -172,10 +172,10 @@ COMMANDS = {
     },
     "study status": {"--json", "--workspace"},
     "study rerun": {"--data", "--json", "--workspace"},
-    "study verify": {"--json", "--study-id", "--workspace"},
+    "study verify": {"--json", "--workspace"},
     "sweep list": {"--json"},
-    "sweep report": {"--sweep-id", "--workspace"},
-    "sweep resume": {"--sweep-id", "--workspace"},
+    "sweep report": {"--output", "--workspace"},
+    "sweep resume": {"--workspace"},
     "sweep run": {
         "--data",
         "--dry-run",
@@ -217,6 +217,7 @@ COMMANDS = {
         "--workspace",
     },
     "ui": {"--port", "--workspace"},
+    "workspace repair": {"--dry-run", "--workspace"},
 }
 
 

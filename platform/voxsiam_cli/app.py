@@ -26,6 +26,7 @@ from voxsiam_cli.study import demo, train
 from voxsiam_cli.sweep import commands as sweep
 from voxsiam_cli.tracking import commands as tracking
 from voxsiam_cli.tracking import ui
+from voxsiam_cli.workspace import commands as workspace
 
 STOPPED, TERMINATED = 130, 143
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -44,6 +45,7 @@ app.add_typer(study.app, name="study")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(tracking.app, name="tracking")
+app.add_typer(workspace.app, name="workspace")
 app.command()(dashboard.dashboard)
 app.command()(demo.demo)
 app.command()(doctor.doctor)

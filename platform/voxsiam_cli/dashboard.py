@@ -10,6 +10,7 @@ import typer
 from voxsiam.errors import UserError
 from voxsiam_cli.console import say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+from voxsiam_cli.workspace.opening import open_workspace
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.workspace import Workspace as Folder
@@ -39,7 +40,6 @@ def dashboard(
 
     MLFLOW_TRACKING_URI=http://mlflow.lab:5000 voxsiam dashboard --port 8051 --data prepared/
     """
-    from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_dashboards.browser.cached_store import Source
     from voxsiam_dashboards.browser.serve import serve
     from voxsiam_data.prepared.prepared_set import open_prepared
@@ -51,7 +51,7 @@ def dashboard(
             where="--host",
             fix=f"leave it out; from elsewhere: ssh -N -L {port}:127.0.0.1:{port} THIS_MACHINE",
         )
-    folder = Folder(workspace, may_write=False)
+    folder = open_workspace(workspace, "look")
     uri = folder.tracking_uri
     served = uri if uri.startswith(("http:", "https:")) else mlflow_ui
     for given in data or ():

@@ -53,6 +53,12 @@ Ignored = Annotated[
     list[str] | None,
     typer.Option("--ignore", help="Leave these files out on purpose, e.g. '*.nrrd'; repeatable."),
 ]
+ReportFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Folder to write, of its own; that of the workspace by default."
+    ),
+]
 DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from voxsiam_dashboards.store.study_list import Kind
+
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -53,3 +55,19 @@ def read_address(path: str, query: str = "") -> Address | None:
     if subject in ("", "compare") and run_id:
         return None
     return Address(subject, run_id, view, chosen)
+
+
+def read_name(path: str) -> tuple[Kind, str, str] | None:
+    """Read an address that people write: a study by its id or its table's name.
+
+    Args:
+        path: Such as /study/table3/cases.
+
+    Returns:
+        What it is, its name and the page of it; None where it names none, or MLflow's run.
+    """
+    parts = [unquote(part) for part in path.strip("/").split("/")]
+    subject, name, view, *more = *parts, "", "", ""
+    if any(more) or not name or _RUN_ID.fullmatch(name):
+        return None
+    return (subject, name, view) if subject == "study" or subject == "sweep" else None

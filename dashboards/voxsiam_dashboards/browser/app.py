@@ -1,11 +1,12 @@
 """The application: one page with an address for each view, on this machine's loopback alone."""
 
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import flask
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
+from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.choices import add_choices
 from voxsiam_dashboards.browser.downloads import add_downloads
@@ -15,6 +16,7 @@ from voxsiam_dashboards.browser.routes import (
     draw_live,
     draw_page,
     is_outdated,
+    plain_path,
     view_of,
 )
 from voxsiam_dashboards.browser.voxel_server import add_volumes
@@ -68,6 +70,7 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
     add_downloads(app.server, lambda address: view_of(address).tables(source, address))
     add_volumes(app.server, source)
     _lock(app, hosts)
+    _add_names(app.server, source)
     return app
 
 
@@ -111,6 +114,23 @@ def _add_news(app: Dash, source: Source) -> None:
 
 def _add_text(server: flask.Flask, name: str, text: str, kind: str) -> None:
     server.add_url_rule(f"/{name}", name, lambda: flask.Response(text, mimetype=kind))
+
+
+def _add_names(server: flask.Flask, source: Source) -> None:
+    """Lead from /study/table3, and from an id, to the address that all else goes by."""
+
+    @server.before_request
+    def lead() -> flask.Response | None:
+        asked = flask.request.path
+        try:
+            plain = plain_path(source, asked)
+        except UserError:
+            return None  # the page says it
+        if plain == asked:
+            return None
+        query = flask.request.query_string.decode(errors="replace")
+        there = flask.redirect(f"{plain}?{query}" if query else plain)
+        return cast("flask.Response", there)
 
 
 def _lock(app: Dash, hosts: tuple[str, ...]) -> None:

@@ -8,11 +8,13 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.training.recipe import Recipe
 from voxsiam_dashboards.store.results import StudyResults, TrialResult, load_study
 from voxsiam_dashboards.store.run_splits import StudySplits, read_splits
 from voxsiam_dashboards.store.study_list import (
+    Kind,
     StudyEntry,
     TrialProgress,
     list_studies,
@@ -77,6 +79,19 @@ class Source:
             where=f"run {run_id} in {self.tracking_uri}",
             fix="look for it in the list of studies; it may lie in another store",
         )
+
+    def named(self, kind: Kind, text: str) -> StudyEntry:
+        """Return the study or sweep that an id means, or a name that one of them has.
+
+        Raises:
+            UserError: None is meant, or several are; it lists them.
+        """
+        choices = [
+            Choice(e.name, e.study_id, f"{e.preset}, {e.data_name}, {e.state}", e)
+            for e in self.studies()
+            if e.kind == kind
+        ]
+        return choose(text, choices, kind, self.tracking_uri)
 
     def progress(self, run_id: str) -> list[TrialProgress]:
         """Tell how far the trainings of a study are."""

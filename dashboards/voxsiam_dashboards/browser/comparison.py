@@ -106,7 +106,8 @@ def find_side(table: ReportTable, name: str) -> ComparedRow:
         raise UserError(
             "there is nothing to compare in this study yet",
             where=table.results.study_id,
-            fix=f"wait for its runs, or go on with it: voxsiam study resume {table.name}",
+            fix="wait for its runs, or go on with it: voxsiam study resume "
+            f"{table.results.study_id}",
         )
     for row in table.rows:
         if row.label == name:

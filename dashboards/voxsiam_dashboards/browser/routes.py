@@ -7,7 +7,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
-from voxsiam_dashboards.browser.address import Address, read_address
+from voxsiam_dashboards.browser.address import Address, read_address, read_name
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.pages import (
     across_studies,
@@ -45,7 +45,7 @@ REFUSED = "refused"
 def draw_page(source: Source, path: str, query: str) -> tuple[Any, list[Component], str]:
     """Return content, tabs and mark of the page at an address; a refusal where there is none."""
     try:
-        address = address_of(path, query)
+        address = address_of(source, path, query)
         # Before the content: what changes while that is read shall be seen afterwards.
         mark = mark_of(source, address)
         return view_of(address).content(source, address), _tabs(source, address), mark
@@ -56,7 +56,7 @@ def draw_page(source: Source, path: str, query: str) -> tuple[Any, list[Componen
 def draw_live(source: Source, path: str, query: str) -> Any:  # noqa: ANN401
     """Return the part of a page that changes by itself."""
     try:
-        address = address_of(path, query)
+        address = address_of(source, path, query)
         return view_of(address).live(source, address)
     except Exception as error:
         return told(error)
@@ -72,7 +72,7 @@ def is_outdated(source: Source, path: str, query: str, mark: str) -> bool:
         mark: Of the page as it was drawn.
     """
     try:
-        address = address_of(path, query)
+        address = address_of(source, path, query)
         if mark != REFUSED and mark_of(source, address) == mark:
             return False
     except UserError:
@@ -92,16 +92,29 @@ def mark_of(source: Source, address: Address) -> str:
     return f"{ended} {len(source.studies()) if address.subject == 'sweep' else ''}"
 
 
-def address_of(path: str, query: str) -> Address:
+def address_of(source: Source, path: str, query: str) -> Address:
     """Read an address.
 
     Raises:
-        UserError: It is none of ours.
+        UserError: It is none of ours, or names no study, or several.
     """
-    address = read_address(path, query)
+    address = read_address(plain_path(source, path), query)
     if address is None:
         raise _unknown(path)
     return address
+
+
+def plain_path(source: Source, path: str) -> str:
+    """Return a path as our pages write it: one that names a study leads to the study's own run.
+
+    Raises:
+        UserError: It names none, or several.
+    """
+    named = read_name(path)
+    if named is None:
+        return path
+    kind, name, view = named
+    return str(Address(kind, source.named(kind, name).run_id, view))
 
 
 def view_of(address: Address) -> View:

@@ -4,13 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from voxsiam.errors import UserError
 from voxsiam.orchestration.tracking.reader import RunStore
 from voxsiam_dashboards.evidence.check import Check
-from voxsiam_dashboards.evidence.report_checks import TABLE, check_links, check_report
+from voxsiam_dashboards.evidence.report_checks import check_links, check_report
 from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run
 from voxsiam_dashboards.store.results import StudyResults, TrialResult, find_study, load_study
-from voxsiam_dashboards.store.trial_files import read_object
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_experiments.table import Table
 
@@ -75,24 +73,6 @@ def verify_study(
             checks.fingerprints, checks.files, checks.metrics, checks.overlay, written, links,
         ),
     )  # fmt: skip
-
-
-def reported_study(report: Path) -> str:
-    """Name the study that a written report is about.
-
-    Raises:
-        UserError: There is no report, or it names none.
-    """
-    path = report / TABLE
-    study = read_object(path).get("study") if path.is_file() else None
-    name = study.get("study_id") if isinstance(study, dict) else None
-    if not isinstance(name, str):
-        raise UserError(
-            "there is no report to check",
-            where=str(path),
-            fix=f"write it first: voxsiam study report {report.name}",
-        )
-    return name
 
 
 def _checked(

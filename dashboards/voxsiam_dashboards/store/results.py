@@ -1,6 +1,6 @@
 """What MLflow holds about one study, read in bulk."""
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,6 +97,7 @@ class StudyResults:
         plan: What the study set out to do; empty where the file is missing.
         trials: Sorted by row and seed.
         notes: What was missing or odd while reading.
+        unread: Of them, what a finished run must have and could not be read.
     """
 
     study: str
@@ -108,6 +109,7 @@ class StudyResults:
     trials: tuple[TrialResult, ...]
     fingerprints: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def find_study(tracking_uri: str, study_id: str) -> str:
@@ -142,13 +144,14 @@ def load_study(
     reader = RunReader(tracking_uri)
     parent = _parent(reader, parent_run_id)
     notes: list[str] = []
-    plan = reader.read(parent, "study/plan.json", read_object, notes) or {}
+    unread: list[str] = []
+    plan = reader.read(parent, "study/plan.json", read_object, unread) or {}
     runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     chosen = one_per_seed(runs, notes)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         read = list(pool.map(lambda run: _kept_trial(reader, run, known), chosen))
     trials = [trial for trial, _ in read]
-    notes += [note for _, own in read for note in own]
+    unread += [note for _, own in read for note in own]
     if not trials:
         notes.append("No trial of this study has started yet.")
     tags = parent.data.tags
@@ -161,8 +164,15 @@ def load_study(
         plan=plan,
         trials=tuple(sorted(trials, key=lambda trial: (trial.row, trial.seed))),
         fingerprints=tags_of(parent, ("data", "data_name", "split")),
-        notes=tuple(notes),
+        notes=(*unread, *notes),
+        # Without test cases a run owes no scores.
+        unread=tuple(unread) if _is_tested(plan) else (),
     )
+
+
+def _is_tested(plan: Mapping[str, Any]) -> bool:
+    cases = plan.get("cases")
+    return not isinstance(cases, dict) or cases.get("test") != 0
 
 
 def read_sweep_files(tracking_uri: str, sweep_id: str) -> tuple[str, dict, dict]:

@@ -195,7 +195,7 @@ def _require_same_cases(first: ComparedRow, second: ComparedRow) -> None:
             raise UserError(
                 "this row has no finished run",
                 where=row.name,
-                fix=f"finish it first: voxsiam study resume {row.results.study}",
+                fix=f"finish it first: voxsiam study resume {row.results.study_id}",
             )
     ours, theirs = _cases(first), _cases(second)
     if ours != theirs:

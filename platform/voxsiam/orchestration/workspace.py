@@ -28,7 +28,7 @@ class Workspace:
         elif not self.root.is_dir():
             raise UserError(
                 "there is no workspace here",
-                where=str(self.root),
+                where=f"looked for {self.root}",
                 fix="name the folder of one with --workspace, or make one: voxsiam demo",
             )
 
@@ -93,6 +93,11 @@ class Workspace:
         """Folder of one sweep's ledger."""
         return self.root / "sweeps" / sweep_id
 
-    def report(self, study_name: str) -> Path:
-        """Folder of a study's report."""
-        return self.root / "reports" / study_name
+    @property
+    def reports(self) -> Path:
+        """Reports: of each study in a folder of its id, and a link of its table's name."""
+        return self.root / "reports"
+
+    def report(self, study_id: str) -> Path:
+        """Folder of a study's, or a sweep's, report."""
+        return self.reports / study_id

@@ -1,14 +1,18 @@
 """What `--model` may name: a folder, an MLflow run, or a row of a study."""
 
+import atexit
 import re
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxsiam.errors import UserError
+from voxsiam_cli.workspace.opening import open_workspace
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.runs.trial_plan import TrialPlan
-    from voxsiam.orchestration.studies.ledger import Ledger
+    from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_LISTED = 8
@@ -20,11 +24,11 @@ def find_model(text: str, workspace: Path) -> Path:
     Args:
         text: A folder, an MLflow run id (32 hexadecimal digits), or STUDY/ROW or STUDY/ROW/SEED
             as in `table3/feature (3)/1`; the seed is 0 where none is given, and the name of a
-            study with a single row will do.
+            study with a single row will do. STUDY is an id, or a name that one study has.
         workspace: Where runs and studies are looked up.
 
     Raises:
-        UserError: There is no such model; it lists those that there are.
+        UserError: There is no such model, or several are meant; it lists those that there are.
     """
     folder = Path(text)
     if folder.is_dir():
@@ -43,10 +47,12 @@ def is_run_id(text: str) -> bool:
 
 def _downloaded(run_id: str, workspace: Path) -> Path:
     from voxsiam.orchestration.tracking.reader import download_model
-    from voxsiam.orchestration.workspace import Workspace
 
-    home = Workspace(workspace)
-    return download_model(home.tracking_uri, run_id, home.cache / "models" / run_id)
+    # Not into the workspace: it may be one that can only be read.
+    passing = tempfile.mkdtemp(prefix="voxsiam-model-")
+    atexit.register(shutil.rmtree, passing, ignore_errors=True)
+    home = open_workspace(workspace, "look")
+    return download_model(home.tracking_uri, run_id, Path(passing) / run_id)
 
 
 def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPlan":
@@ -61,33 +67,36 @@ def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPla
     Raises:
         UserError: There is no such row, or it has not finished; it lists those that have.
     """
-    ledgers = _ledgers(workspace)
+    from voxsiam.orchestration.studies.ledger import choose_ledger, find_ledgers
+
+    missing = f"There is no {thing} '{text}': no folder, no MLflow run id, and no row of a study."
+    if not workspace.is_dir():
+        raise UserError(
+            missing,
+            where=f"{option}; looked for a workspace in {workspace.expanduser().resolve()}",
+            fix="name its workspace with --workspace, or its folder; or train one: voxsiam demo",
+        )
+    home = open_workspace(workspace, "look")
+    ledgers = find_ledgers(home)
     study, _, rest = text.partition("/")
-    row, _, last = rest.rpartition("/")
-    wanted = (row, int(last)) if row and last.isdecimal() else (rest, 0)
-    for ledger in ledgers:
-        if ledger.plan.study != study:
-            continue
-        rows = {trial.row for trial in ledger.plan.trials}
-        if not rest and len(rows) == 1:
-            wanted = (*rows, 0)
-        for trial in ledger.plan.trials:
-            if (trial.row, trial.run.seed) == wanted:
-                _require_finished(ledger, trial, thing)
-                return trial
-    raise UserError(
-        f"There is no {thing} '{text}': no folder, no MLflow run id, and no row of a study.",
-        where=f"{option}, workspace {workspace}",
-        fix=_available(ledgers),
-    )
+    if any(study in (ledger.plan.study, ledger.plan.study_id) for ledger in ledgers):
+        ledger = choose_ledger(home, study)
+        trial = _trial_named(rest, ledger)
+        if trial is not None:
+            _require_finished(ledger, trial, thing)
+            return trial
+    raise UserError(missing, where=f"{option}, workspace {home.root}", fix=_available(ledgers))
 
 
-def _ledgers(workspace: Path) -> list["Ledger"]:
-    from voxsiam.orchestration.studies.ledger import find_ledgers
-    from voxsiam.orchestration.workspace import Workspace
-
-    # A workspace is not created only to be found empty.
-    return find_ledgers(Workspace(workspace, may_write=False)) if workspace.is_dir() else []
+def _trial_named(text: str, ledger: "Ledger") -> "TrialPlan | None":
+    """Return the trial that ROW or ROW/SEED names; a single row needs no name."""
+    row, _, last = text.rpartition("/")
+    row, seed = (row, int(last)) if row and last.isdecimal() else (text, 0)
+    rows = {trial.row for trial in ledger.plan.trials}
+    if not text and len(rows) == 1:
+        (row,) = rows
+    named = {(trial.row, trial.run.seed): trial for trial in ledger.plan.trials}
+    return named.get((row, seed))
 
 
 def _require_finished(ledger: "Ledger", trial: "TrialPlan", thing: str) -> None:
@@ -96,13 +105,14 @@ def _require_finished(ledger: "Ledger", trial: "TrialPlan", thing: str) -> None:
         raise UserError(
             f"'{trial.name}' of {ledger.plan.study} has no {thing} yet: it is {state}.",
             where=str(ledger.path.parent),
-            fix=f"voxsiam study resume {ledger.plan.study}",
+            fix=f"voxsiam study resume {ledger.plan.study_id}",
         )
 
 
 def _available(ledgers: list["Ledger"]) -> str:
+    names = [ledger.plan.study for ledger in ledgers]
     found = [
-        f"'{ledger.plan.study}/{trial.row}/{trial.run.seed}'"
+        f"'{_shortest(ledger.plan, names)}/{trial.row}/{trial.run.seed}'"
         for ledger in ledgers
         for trial in ledger.plan.trials
         if ledger.state(trial) == "finished"
@@ -111,3 +121,8 @@ def _available(ledgers: list["Ledger"]) -> str:
         return "train one (voxsiam study run table3), or name its folder"
     more = f" and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
     return f"there are {', '.join(found[:_MAX_LISTED])}{more}"
+
+
+def _shortest(plan: "StudyPlan", names: list[str]) -> str:
+    """Return what names a study: that of its table where no other has it."""
+    return plan.study if names.count(plan.study) == 1 else plan.study_id

@@ -1,13 +1,12 @@
 """voxsiam study: the paper's tables, one command each."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table as Grid
 
 from voxsiam.errors import UserError
-from voxsiam_cli.console import console, print_json
+from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
     AsJson,
@@ -15,6 +14,7 @@ from voxsiam_cli.options import (
     DryRun,
     GpuShare,
     PresetName,
+    ReportFolder,
     Seeds,
     Settings,
     SplitFile,
@@ -25,11 +25,11 @@ from voxsiam_cli.options import (
     read_choices,
 )
 from voxsiam_cli.study import compare, evidence
+from voxsiam_cli.workspace.opening import open_workspace
 from voxsiam_experiments.studies import TABLES
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.studies.ledger import Ledger
-    from voxsiam.orchestration.workspace import Workspace as Folder
 
 
 app = typer.Typer(
@@ -40,7 +40,9 @@ app.command()(compare.compare)
 app.command()(evidence.rerun)
 
 Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
-StudyId = Annotated[str | None, typer.Option(help="Which one, if there are several; see status.")]
+Study = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Its id, or its table's name if there is one of it.")
+]
 
 
 @app.command("list")
@@ -78,7 +80,6 @@ def run(  # noqa: PLR0913
     voxsiam study run fig7 --preset paper --data prepared --dry-run
     """
     table, size = find_table(name), find_preset(preset)
-    from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.data.prepared import fetch_data
     from voxsiam_cli.study.session import start_study
 
@@ -88,44 +89,41 @@ def run(  # noqa: PLR0913
 
         show_forecast(forecast_study(table, size, data, choices))
         return
-    folder = Folder(workspace)
+    folder = open_workspace(workspace, "train")
     start_study(table, size, fetch_data(data, folder), choices, folder)
 
 
 @app.command()
-def resume(
-    name: Name,
-    study_id: StudyId = None,
-    workspace: Workspace = DEFAULT_WORKSPACE,
-) -> None:
-    """Go on with the study that was touched last; no finished trial is repeated."""
-    from voxsiam.orchestration.workspace import Workspace as Folder
+def resume(study: Study, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+    """Go on with a study; no finished trial is repeated. Example: voxsiam study resume table3."""
+    from voxsiam.orchestration.studies.ledger import choose_ledger
     from voxsiam_cli.study.session import resume_study
 
-    find_table(name)
-    folder = Folder(workspace)
-    resume_study(_find_ledger(folder, name, study_id), folder)
+    folder = open_workspace(workspace, "change")
+    resume_study(choose_ledger(folder, study), folder)
 
 
 @app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(help="All studies where none is named.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A table's name, or an id; else all studies.")
+    ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
     """Show the state of every trial of the workspace's studies, running or not."""
-    from voxsiam.orchestration.studies.ledger import find_ledgers
-    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam.orchestration.studies.ledger import choose_ledger, find_ledgers
 
-    if name is not None:
-        find_table(name)
-    ledgers = find_ledgers(Folder(workspace, may_write=False), name)
+    folder = open_workspace(workspace, "look", as_json=as_json)
+    ledgers = find_ledgers(folder, study)
+    if study is not None and not ledgers:
+        ledgers = [choose_ledger(folder, study)]
     found = {ledger.plan.study_id: _trial_states(ledger) for ledger in ledgers}
     if as_json:
         print_json(found)
         return
     if not found:
-        raise _no_study(name or "table3", workspace)
+        say("it holds no study yet; start one: voxsiam study run table3 --preset mini")
     for study_id, trials in found.items():
         grid = Grid("trial", "state", "epochs", title=study_id)
         for trial in trials:
@@ -137,39 +135,37 @@ def status(
 
 @app.command()
 def report(
-    name: Annotated[str | None, typer.Argument(help="For example table3.")] = None,
-    study_id: StudyId = None,
+    study: Annotated[
+        str | None, typer.Argument(help="Its id, or its table's name if there is one of it.")
+    ] = None,
+    output: ReportFolder = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every study, and a page over them.")
     ] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
-    """Write reports/NAME from MLflow: HTML, CSV, Markdown, LaTeX and JSON."""
-    from voxsiam.orchestration.workspace import Workspace as Folder
-    from voxsiam_cli.study.session import report_all, report_study
+    """Write reports/ID from MLflow: HTML, CSV, Markdown, LaTeX and JSON.
 
-    folder = Folder(workspace)
-    if every and name is None and study_id is None:
-        report_all(folder)
-        return
-    if every or name is None:
+    reports/NAME leads to the newest finished study of that table. Examples:
+
+    voxsiam study report table3
+
+    voxsiam study report table3 -o elsewhere   (the workspace may be one that can only be read)
+    """
+    from voxsiam.orchestration.studies.ledger import choose_ledger
+    from voxsiam_cli.study.report import report_all, report_study
+
+    if every == (study is not None):
         raise UserError(
             "name one study, or none with --all",
             where="voxsiam study report",
             fix="voxsiam study report table3, or voxsiam study report --all",
         )
-    table = find_table(name)
-    report_study(table, folder, _find_ledger(folder, name, study_id).plan.study_id)
-
-
-def _find_ledger(folder: "Folder", name: str, study_id: str | None) -> "Ledger":
-    from voxsiam.orchestration.studies.ledger import find_ledgers
-
-    ledgers = find_ledgers(folder, name)
-    chosen = [ledger for ledger in ledgers if study_id in (None, ledger.plan.study_id)]
-    if not chosen:
-        raise _no_study(name, folder.root)
-    return chosen[0]
+    folder = open_workspace(workspace, "look" if output else "change")
+    if study is None:
+        report_all(folder, output)
+    else:
+        report_study(choose_ledger(folder, study), folder, output)
 
 
 def _trial_states(ledger: "Ledger") -> list[dict[str, Any]]:
@@ -190,11 +186,3 @@ def _trial_states(ledger: "Ledger") -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _no_study(name: str, workspace: Path) -> UserError:
-    return UserError(
-        f"this workspace holds no such study of {name}",
-        where=str(workspace),
-        fix=f"start one: voxsiam study run {name} --preset mini",
-    )

@@ -1,7 +1,6 @@
 """voxsiam study compare: two studies, or two of their rows, side by side."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,9 +8,10 @@ import typer
 from voxsiam.errors import UserError, nearest_name
 from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+from voxsiam_cli.workspace.opening import open_workspace
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.studies.ledger import Ledger
+    from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_dashboards.store.results import StudyResults
     from voxsiam_dashboards.tables.text_table import TextTable
     from voxsiam_dashboards.tables.two_rows import ComparedRow, RowPair
@@ -35,9 +35,12 @@ def compare(
 
     voxsiam study compare table3-tiny-0a1b2c3d table3-tiny-4e5f6a7b
     """
+    from voxsiam_cli.study.report import refuse_unread
     from voxsiam_dashboards.tables.two_rows import compare_studies, compare_two_rows
 
-    sides = [_find(text, workspace) for text in (first, second)]
+    folder = open_workspace(workspace, "look", as_json=as_json)
+    sides = [_find(text, folder) for text in (first, second)]
+    refuse_unread([line for results, _ in sides for line in results.unread])
     (study_a, row_a), (study_b, row_b) = sides
     if row_a is not None and row_b is not None:
         differing, pairs = {}, (compare_two_rows(row_a, row_b),)
@@ -55,15 +58,14 @@ def compare(
     _show(differing, pairs, of_studies=row_a is None)
 
 
-def _find(text: str, workspace: Path) -> "tuple[StudyResults, ComparedRow | None]":
+def _find(text: str, folder: "Folder") -> "tuple[StudyResults, ComparedRow | None]":
     """Return the study that a side names, and the row where it names one."""
-    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam.orchestration.studies.ledger import choose_ledger
     from voxsiam_dashboards.store.results import find_study, load_study
     from voxsiam_dashboards.tables.two_rows import ComparedRow
 
     study, _, label = text.partition("/")
-    plan = _ledger(study, workspace).plan
-    uri = Folder(workspace, may_write=False).tracking_uri
+    plan, uri = choose_ledger(folder, study).plan, folder.tracking_uri
     results = load_study(uri, find_study(uri, plan.study_id))
     if not label:
         return results, None
@@ -73,23 +75,6 @@ def _find(text: str, workspace: Path) -> "tuple[StudyResults, ComparedRow | None
             f"{plan.study} has no row '{label}'", where=text, fix=nearest_name(label, tuple(rows))
         )
     return results, ComparedRow(label, results, rows[label].label_fraction)
-
-
-def _ledger(study: str, workspace: Path) -> "Ledger":
-    """Find a study by its id, else the newest of its name."""
-    from voxsiam.orchestration.studies.ledger import find_ledgers
-    from voxsiam.orchestration.workspace import Workspace as Folder
-
-    ledgers = find_ledgers(Folder(workspace, may_write=False)) if workspace.is_dir() else []
-    for ledger in ledgers:
-        if study in (ledger.plan.study_id, ledger.plan.study):
-            return ledger
-    known = tuple(dict.fromkeys(n for e in ledgers for n in (e.plan.study, e.plan.study_id)))
-    raise UserError(
-        f"this workspace holds no study '{study}'",
-        where=str(workspace),
-        fix=nearest_name(study, known) if known else "run one: voxsiam study run table3",
-    )
 
 
 def _table(study: str) -> "Table":

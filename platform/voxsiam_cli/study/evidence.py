@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voxsiam.errors import UserError
 from voxsiam_cli.console import print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+from voxsiam_cli.workspace.opening import open_workspace
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.runs.repetition import Repetition
     from voxsiam_cli.study.rerun import Rerun
     from voxsiam_dashboards.evidence.study import Evidence
 
-Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
-StudyId = Annotated[str | None, typer.Option(help="Which one; that of the report by default.")]
+Study = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Its id, or its table's name if there is one of it.")
+]
 
 
 def verify(
-    name: Name,
-    study_id: StudyId = None,
+    study: Study,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
@@ -30,18 +32,27 @@ def verify(
 
     Example: voxsiam study verify table3
     """
-    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam.orchestration.studies.ledger import choose_ledger
     from voxsiam_cli.options import find_table
-    from voxsiam_dashboards.evidence.study import reported_study, verify_study
+    from voxsiam_dashboards.evidence.study import verify_study
+    from voxsiam_dashboards.reports.newest import report_of
 
-    table, folder = find_table(name), Folder(workspace, may_write=False)
-    report = folder.report(table.name)
-    chosen = study_id or reported_study(report)
-    evidence = verify_study(table, folder.tracking_uri, chosen, report, folder.run)
+    folder = open_workspace(workspace, "look", as_json=as_json)
+    plan = choose_ledger(folder, study).plan
+    report = report_of(folder.reports, plan.study_id, plan.study)
+    if not report.is_dir():
+        raise UserError(
+            "there is no report to check",
+            where=str(report),
+            fix=f"write it first: voxsiam study report {plan.study_id}",
+        )
+    evidence = verify_study(
+        find_table(plan.study), folder.tracking_uri, plan.study_id, report, folder.run
+    )
     if as_json:
         print_json(_plain(evidence))
     else:
-        _show(evidence, name)
+        _show(evidence)
     if not evidence.holds:
         raise typer.Exit(1)
 
@@ -66,12 +77,11 @@ def rerun(
 
     Example: voxsiam study rerun "table3/feature (3)/0"
     """
-    from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.data.prepared import fetch_data
     from voxsiam_cli.study.rerun import find_manifest, rerun_row
 
     found = find_manifest(manifest, workspace)
-    folder = Folder(workspace)
+    folder = open_workspace(workspace, "train", as_json=as_json)
     outcome = rerun_row(found, fetch_data(data, folder), folder)
     if as_json:
         print_json(_plain_rerun(outcome))
@@ -113,7 +123,7 @@ def _plain_rerun(outcome: "Rerun") -> dict:
     return plain | asdict(repetition) | {"largest": largest}
 
 
-def _show(evidence: "Evidence", name: str) -> None:
+def _show(evidence: "Evidence") -> None:
     say(f"{evidence.study_id}: {evidence.runs} finished runs")
     for check in evidence.checks:
         bad = len(check.mismatches)
@@ -126,7 +136,8 @@ def _show(evidence: "Evidence", name: str) -> None:
         for mismatch in check.mismatches:
             say(f"{check.name}: {mismatch.text}")
     if not evidence.holds:
-        say(f"if runs have ended since the report was written: voxsiam study report {name}")
+        again = f"voxsiam study report {evidence.study_id}"
+        say(f"if runs have ended since the report was written: {again}")
 
 
 def _plain(evidence: "Evidence") -> dict:

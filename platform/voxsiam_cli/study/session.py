@@ -14,24 +14,18 @@ from voxsiam.orchestration.cluster.training_node import on_training_node
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, find_ledgers
-from voxsiam.orchestration.tracking.report import keep_report
-from voxsiam.orchestration.tracking.store import StoreAwayError, asking, check_store
+from voxsiam.orchestration.tracking.store import check_store
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam_cli.console import console, say
+from voxsiam_cli.console import say
 from voxsiam_cli.data.prepared import require_prepared
 from voxsiam_cli.study.live import LiveStudy
-from voxsiam_dashboards.reports.index import IndexEntry, write_index
-from voxsiam_dashboards.reports.study import write_report
-from voxsiam_dashboards.store.results import find_study, load_study
-from voxsiam_dashboards.tables.files import side_by_side
-from voxsiam_dashboards.tables.report_table import ReportTable, build_table
+from voxsiam_cli.study.report import report_study
 from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
 from voxsiam_data.prepared.stream import open_volumes
 from voxsiam_experiments.plan import Choices, check_choices, plan_study, request_id
 from voxsiam_experiments.presets import Preset
-from voxsiam_experiments.studies import STUDIES
 from voxsiam_experiments.table import Table
 
 
@@ -47,19 +41,20 @@ def start_study(
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
         asked = (table, preset, prepared, choices, workspace)
         plan = known.plan if known else on_training_node(capacity, plan_study, *asked)
-        go_on = _go_on(plan.study, workspace)
-        failed = run_ledger(known or Ledger.create(workspace, plan), workspace, capacity, go_on)
-    report_study(table, workspace, plan.study_id)
+        ledger = known or Ledger.create(workspace, plan)
+        go_on = _go_on(plan.study_id, workspace)
+        failed = run_ledger(ledger, workspace, capacity, go_on)
+    report_study(ledger, workspace)
     exit_on_failure(failed, go_on)
 
 
 def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
-    go_on = _go_on(ledger.plan.study, workspace)
+    go_on = _go_on(ledger.plan.study_id, workspace)
     with ray_instance(workspace) as capacity:
         check_store(workspace.tracking_uri, len(capacity.nodes))
         failed = run_ledger(ledger, workspace, capacity, go_on)
-    report_study(STUDIES[ledger.plan.study], workspace, ledger.plan.study_id)
+    report_study(ledger, workspace)
     exit_on_failure(failed, go_on)
 
 
@@ -81,6 +76,9 @@ def run_ledger(
         tracker = StudyTracker(workspace, tracked_study(plan))
         todo = ledger.unfinished()
         tracker.complete_finished(ledger.finished())
+        for trial in todo:
+            if ledger.state(trial) == "lost":
+                say(f"{trial.name} had finished; its result is gone and it is trained again", "red")
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
         held.enter_context(_resumable(go_on, tracker))
         fingerprint = plan.trials[0].run.data.fingerprint
@@ -122,45 +120,6 @@ def open_planned(folder: Path, fingerprint: str, capacity: Capacity) -> Prepared
     return prepared
 
 
-def report_study(table: Table, workspace: Workspace, study_id: str) -> None:
-    """Write the report from MLflow alone and print the table beside the paper's."""
-    uri = workspace.tracking_uri
-    with reporting(workspace, f"voxsiam study report {table.name}"):
-        results = load_study(uri, find_study(uri, study_id))
-    report = build_table(table, results)
-    page = write_kept_report(report, workspace.report(table.name), workspace)
-    console.print(side_by_side(report))
-    say(f"report:  {page}")
-    say(f"MLflow:  {uri}")
-    say(f"look:    voxsiam ui --workspace {workspace.root}")
-
-
-def write_kept_report(report: ReportTable, folder: Path, workspace: Workspace) -> Path:
-    """Write a report and copy it into its study's MLflow run; return its page."""
-    page = write_report(report, folder, cache=workspace.cache / "figures")
-    keep_report(workspace.tracking_uri, report.results.parent_run_id, folder)
-    return page
-
-
-@contextmanager
-def reporting(workspace: Workspace, report: str) -> Iterator[None]:
-    """Read what a report needs; where the server is away, say what writes it later.
-
-    Args:
-        workspace: Whose report it is.
-        report: The command that writes it.
-    """
-    try:
-        with asking(workspace.tracking_uri):
-            yield
-    except StoreAwayError as error:
-        say(f"no report: {error.what} ({error.where})", "red")
-        say("the trainings are kept. When the server answers again:")
-        say(f"  voxsiam tracking replay --workspace {workspace.root}")
-        say(f"  {report} --workspace {workspace.root}")
-        raise typer.Exit(1) from None
-
-
 @contextmanager
 def _resumable(go_on: str, tracker: StudyTracker) -> Iterator[None]:
     """Whatever ends the study early, end the parent run too; after Ctrl-C say how to go on."""
@@ -185,8 +144,8 @@ def exit_on_failure(failed: Sequence[TrialPlan], go_on: str) -> None:
     raise typer.Exit(1)
 
 
-def _go_on(study: str, workspace: Workspace) -> str:
-    return f"voxsiam study resume {study} --workspace {workspace.root}"
+def _go_on(study_id: str, workspace: Workspace) -> str:
+    return f"voxsiam study resume {study_id} --workspace {workspace.root}"
 
 
 def _ledger_of(workspace: Workspace, study_id: str) -> Ledger | None:
@@ -204,22 +163,3 @@ def _print_start_up(live: LiveStudy) -> None:
     if live.gaps_s:
         mean = sum(live.gaps_s) / len(live.gaps_s)
         say(f"between two trials {mean:.1f} s on average", "dim")
-
-
-def report_all(workspace: Workspace) -> None:
-    """Write every study's report and the page that lists them.
-
-    The newest study of a name has its report under that name, older ones under their ids.
-    """
-    entries: list[IndexEntry] = []
-    for plan in (ledger.plan for ledger in find_ledgers(workspace)):
-        if plan.study not in STUDIES:
-            continue
-        taken = plan.study in {entry.folder for entry in entries}
-        folder = workspace.report(plan.study_id if taken else plan.study)
-        uri = workspace.tracking_uri
-        results = load_study(uri, find_study(uri, plan.study_id))
-        report = build_table(STUDIES[plan.study], results)
-        say(f"report:  {write_kept_report(report, folder, workspace)}")
-        entries.append(IndexEntry(report, folder.name))
-    say(f"all:     {write_index(entries, workspace.report('.'))}")

@@ -18,6 +18,7 @@ from voxsiam_cli.options import (
     find_preset,
     read_choices,
 )
+from voxsiam_cli.workspace.opening import open_workspace
 
 
 def train(  # noqa: PLR0913
@@ -48,12 +49,11 @@ def train(  # noqa: PLR0913
 
     voxsiam train unet3d --set feature_loss='{"layers": 3, "weight": 10}'
     """
-    from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.data.prepared import fetch_data
     from voxsiam_cli.study.session import start_study
     from voxsiam_experiments.trainings import TRAININGS
 
     table = find_named("recipe", recipe, TRAININGS, "voxsiam train")
     choices = read_choices(seeds, workers, gpu_share, settings, split)
-    folder = Folder(workspace)
+    folder = open_workspace(workspace, "train")
     start_study(table, find_preset(preset), fetch_data(data, folder), choices, folder)

@@ -1,6 +1,5 @@
 """voxsiam sweep: searches over the settings that the paper fixes."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
@@ -15,6 +14,7 @@ from voxsiam_cli.options import (
     DryRun,
     GpuShare,
     PresetName,
+    ReportFolder,
     Settings,
     SplitFile,
     Workers,
@@ -23,20 +23,22 @@ from voxsiam_cli.options import (
     find_preset,
     read_choices,
 )
+from voxsiam_cli.workspace.opening import open_workspace
 from voxsiam_experiments.sweeps import SWEEPS
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
-    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam.orchestration.sweeps.ledger import Budget
     from voxsiam_experiments.sweep_plan import Search
-    from voxsiam_experiments.sweeps import Sweep
+    from voxsiam_experiments.sweeps import Sweep as Searched
 
 app = typer.Typer(
     help="Searches: lambda, layers, voxels, heads, or all of them.", no_args_is_help=True
 )
 
 Name = Annotated[str, typer.Argument(help="For example lambda; see: voxsiam sweep list.")]
-SweepId = Annotated[str | None, typer.Option(help="Which one, if there are several; see status.")]
+Sweep = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="Its id, or its name if there is one of that.")
+]
 DEFAULT_TRIALS = 20
 
 
@@ -84,8 +86,6 @@ def run(  # noqa: PLR0913
 
     voxsiam sweep run layers --objective dsc --objective seconds --dry-run
     """
-    from voxsiam.orchestration.workspace import Workspace as Folder
-
     sweep, size = find_sweep(name), find_preset(preset)
     choices = read_choices(None, workers, gpu_share, settings, split)
     search = _search(objective or ["dsc"], seeds, sampler, stop_early)
@@ -101,35 +101,34 @@ def run(  # noqa: PLR0913
     from voxsiam_cli.data.prepared import fetch_data
     from voxsiam_cli.sweep.session import start_sweep
 
-    folder = Folder(workspace)
+    folder = open_workspace(workspace, "train")
     start_sweep(sweep, size, fetch_data(data, folder), (choices, search, budget), folder)
 
 
 @app.command()
-def resume(name: Name, sweep_id: SweepId = None, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
-    """Go on with the sweep that was touched last; no finished trial is repeated."""
-    from voxsiam.orchestration.workspace import Workspace as Folder
+def resume(sweep: Sweep, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+    """Go on with a sweep; no finished trial is repeated. Example: voxsiam sweep resume lambda."""
+    from voxsiam.orchestration.sweeps.ledger import choose_sweep
     from voxsiam_cli.sweep.session import resume_sweep
 
-    find_sweep(name)
-    folder = Folder(workspace)
-    resume_sweep(_find_ledger(folder, name, sweep_id), folder)
+    folder = open_workspace(workspace, "change")
+    resume_sweep(choose_sweep(folder, sweep), folder)
 
 
 @app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(help="All sweeps where none is named.")] = None,
+    sweep: Annotated[str | None, typer.Argument(help="A name, or an id; else all sweeps.")] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
     """Show every trial of the workspace's sweeps, running or not."""
-    from voxsiam.orchestration.sweeps.ledger import find_sweeps
-    from voxsiam.orchestration.workspace import Workspace as Folder
+    from voxsiam.orchestration.sweeps.ledger import choose_sweep, find_sweeps
     from voxsiam_cli.sweep.live import LiveSweep
 
-    if name is not None:
-        find_sweep(name)
-    ledgers = find_sweeps(Folder(workspace, may_write=False), name)
+    folder = open_workspace(workspace, "look", as_json=as_json)
+    ledgers = find_sweeps(folder, sweep)
+    if sweep is not None and not ledgers:
+        ledgers = [choose_sweep(folder, sweep)]
     if as_json:
         found = {
             each.plan.sweep_id: [trial.model_dump(mode="json") for trial in each.trials]
@@ -138,7 +137,7 @@ def status(
         print_json(found)
         return
     if not ledgers:
-        raise _no_sweep(name or "lambda", workspace)
+        say("it holds no sweep yet; start one: voxsiam sweep run lambda --preset mini --trials 8")
     for ledger in ledgers:
         table = LiveSweep(ledger).table()
         table.title = ledger.plan.sweep_id
@@ -146,17 +145,18 @@ def status(
 
 
 @app.command()
-def report(name: Name, sweep_id: SweepId = None, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
-    """Write reports/sweep-NAME from MLflow and print the trials and the winner's table."""
-    from voxsiam.orchestration.workspace import Workspace as Folder
+def report(
+    sweep: Sweep, output: ReportFolder = None, workspace: Workspace = DEFAULT_WORKSPACE
+) -> None:
+    """Write reports/ID from MLflow and print the trials and the winner's table."""
+    from voxsiam.orchestration.sweeps.ledger import choose_sweep
     from voxsiam_cli.sweep.session import report_sweep
 
-    find_sweep(name)
-    folder = Folder(workspace)
-    report_sweep(_find_ledger(folder, name, sweep_id), folder)
+    folder = open_workspace(workspace, "look" if output else "change")
+    report_sweep(choose_sweep(folder, sweep), folder, output)
 
 
-def find_sweep(name: str) -> "Sweep":
+def find_sweep(name: str) -> "Searched":
     """Return a sweep by its name, or say which name was meant."""
     return find_named("sweep", name, SWEEPS, "voxsiam sweep")
 
@@ -194,26 +194,8 @@ def _budget(limits: dict[str, float]) -> "Budget":
         ) from None
 
 
-def _described(sweep: "Sweep") -> list[str]:
+def _described(sweep: "Searched") -> list[str]:
     return [
         f"{s.name} ({', '.join(map(str, s.choices)) or f'{s.low} to {s.high}'})"
         for s in sweep.settings
     ]
-
-
-def _find_ledger(folder: "Folder", name: str, sweep_id: str | None) -> "SweepLedger":
-    from voxsiam.orchestration.sweeps.ledger import find_sweeps
-
-    ledgers = find_sweeps(folder, name)
-    chosen = [each for each in ledgers if sweep_id in (None, each.plan.sweep_id)]
-    if not chosen:
-        raise _no_sweep(name, folder.root)
-    return chosen[0]
-
-
-def _no_sweep(name: str, workspace: Path) -> UserError:
-    return UserError(
-        f"this workspace holds no such sweep of {name}",
-        where=str(workspace),
-        fix=f"start one: voxsiam sweep run {name} --preset mini --trials 8",
-    )

@@ -22,8 +22,10 @@ from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.data.prepared import require_prepared
-from voxsiam_cli.study.session import exit_on_failure, open_planned, reporting, run_ledger
+from voxsiam_cli.study.report import name_newest, reporting
+from voxsiam_cli.study.session import exit_on_failure, open_planned, run_ledger
 from voxsiam_cli.sweep.live import LiveSweep, told
+from voxsiam_dashboards.reports.newest import adopt_earlier
 from voxsiam_dashboards.reports.sweep import write_sweep_report
 from voxsiam_dashboards.store.results import find_study, load_study
 from voxsiam_dashboards.store.sweep_results import load_sweep
@@ -80,19 +82,30 @@ def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
     exit_on_failure(failed, _go_on(ledger, workspace))
 
 
-def report_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
-    """Print the trials and the winner's table, and write the report."""
+def report_sweep(ledger: SweepLedger, workspace: Workspace, into: Path | None = None) -> None:
+    """Print the trials and the winner's table, and write the report.
+
+    Args:
+        ledger: Of the sweep.
+        workspace: Whose it is.
+        into: Folder to write; else the sweep's own in the workspace, which is kept in MLflow too.
+    """
     _print_trials(ledger)
     uri, sweep = workspace.tracking_uri, SWEEPS[ledger.plan.sweep]
-    with reporting(workspace, f"voxsiam sweep report {sweep.name}"):
+    sweep_id, link = ledger.plan.sweep_id, f"sweep-{sweep.name}"
+    with reporting(workspace, f"voxsiam sweep report {sweep_id}"):
         final = _final_results(ledger, uri)
-        results = load_sweep(uri, ledger.plan.sweep_id)
+        results = load_sweep(uri, sweep_id)
     if final is None:
         say("no winner has been tested yet.", "yellow")
     else:
         console.print(side_by_side(final))
-    page = write_sweep_report(sweep, results, final, workspace.report(f"sweep-{sweep.name}"))
-    keep_report(uri, results.parent_run_id, page.parent)
+    if into is None:
+        adopt_earlier(workspace.reports, link)
+    page = write_sweep_report(sweep, results, final, into or workspace.report(sweep_id))
+    if into is None:
+        keep_report(uri, results.parent_run_id, page.parent)
+        name_newest(workspace, sweep.name, link)
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.root}")
@@ -200,4 +213,4 @@ def _check_budget(budget: Budget, capacity: Capacity) -> None:
 
 
 def _go_on(ledger: SweepLedger, workspace: Workspace) -> str:
-    return f"voxsiam sweep resume {ledger.plan.sweep} --workspace {workspace.root}"
+    return f"voxsiam sweep resume {ledger.plan.sweep_id} --workspace {workspace.root}"

@@ -8,6 +8,7 @@ import typer
 from voxsiam.errors import UserError
 from voxsiam_cli.console import say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+from voxsiam_cli.workspace.opening import open_workspace
 
 app = typer.Typer(
     help="A tracking server for several people or nodes, and what it has missed.",
@@ -84,10 +85,9 @@ def replay(workspace: Workspace = DEFAULT_WORKSPACE) -> None:
 
     Nothing is trained and no Ray is started. Example: voxsiam tracking replay
     """
-    from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_cli.tracking.replay import replay_all
 
-    waiting = replay_all(Folder(workspace))
+    waiting = replay_all(open_workspace(workspace, "change"))
     raise typer.Exit(1 if waiting else 0)
 
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from voxsiam.errors import UserError
 from voxsiam_cli.console import say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+from voxsiam_cli.workspace.opening import open_workspace
 
 
 def ui(
@@ -19,15 +19,8 @@ def ui(
     """
     from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
     from voxsiam.orchestration.tracking.server import TrackingServer
-    from voxsiam.orchestration.workspace import Workspace as Folder
 
-    if not workspace.exists():
-        raise UserError(
-            "there is no workspace yet",
-            where=str(workspace),
-            fix="run a study first: voxsiam demo",
-        )
-    folder = Folder(workspace)
+    folder = open_workspace(workspace, "change")
     if folder.tracking_uri.startswith(("http:", "https:")):
         say(f"MLflow UI: {folder.tracking_uri} (MLFLOW_TRACKING_URI)")
         return

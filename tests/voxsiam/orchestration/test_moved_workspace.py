@@ -16,8 +16,10 @@ from voxsiam.orchestration.sqlite_address import sqlite_address, sqlite_file
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
+from voxsiam.orchestration.tracking.outbox import Event, outbox_of
 from voxsiam.orchestration.tracking.reader import RunReader, RunStore
 from voxsiam.orchestration.tracking.store import experiment_of, open_client, open_for_writing
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 
 NAMES = ["plain", "with space", "Bäuche", "a?b", "a#b", "a%41b", "k o?p#ü%41"]
@@ -188,5 +190,31 @@ def test_a_workspace_that_is_only_looked_at_is_not_touched(tmp_path):
 def test_a_workspace_that_is_not_there_is_not_made_to_be_looked_at(tmp_path):
     with pytest.raises(UserError, match="there is no workspace here") as refused:
         Workspace(tmp_path / "nowhere", may_write=False)
-    assert refused.value.where == str(tmp_path / "nowhere")
+    assert refused.value.where == f"looked for {tmp_path / 'nowhere'}"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_waits_for_mlflow_is_told_of_the_runs_of_the_moved_workspace(tmp_path):
+    home = Workspace(tmp_path / "before")
+    plan = make_plan(home)
+    job = tracked_study(plan)
+    outbox_of(home, job).add(Event(kind="start", time_ms=1, trial=plan.trials[0]))
+    home.root.rename(tmp_path / "after")
+    moved = Workspace(tmp_path / "after")
+    (event,) = outbox_of(moved, job).read()
+    assert event.trial is not None
+    assert event.trial.run.directory == moved.run(plan.trials[0].run.run_id)
+
+
+def test_a_finished_trial_whose_result_is_gone_is_lost_not_finished(tmp_path):
+    """Where only a part of the workspace was copied."""
+    home = Workspace(tmp_path / "w")
+    plan = make_plan(home)
+    ledger = Ledger.create(home, plan)
+    for trial in plan.trials:
+        write_json(trial.run.result_file, {})
+        ledger.mark(trial, "finished")
+    shutil.rmtree(plan.trials[0].run.directory)
+    (again,) = find_ledgers(home)
+    assert [again.state(trial) for trial in plan.trials] == ["lost", "finished", "finished"]
+    assert again.unfinished() == [plan.trials[0]]

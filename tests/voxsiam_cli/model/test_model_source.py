@@ -49,13 +49,13 @@ def test_a_folder_is_itself_and_a_run_folder_holds_its_model(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_an_mlflow_run_is_copied_into_the_workspace(store):
+def test_the_model_of_an_mlflow_run_is_found_and_nothing_is_written_into_the_workspace(store):
     workspace, _, _, run = store
-    folder = workspace.cache / "models" / run
-    for _ in range(2):  # the second replaces the first
-        assert find_model(run, workspace.root) == folder
-        assert same_model(folder, workspace.root / "model")
-    assert [path.name for path in folder.parent.iterdir()] == [run]
+    before = sorted(workspace.root.rglob("*"))
+    folder = find_model(run, workspace.root)
+    assert same_model(folder, workspace.root / "model")
+    assert not folder.is_relative_to(workspace.root)
+    assert sorted(workspace.root.rglob("*")) == before
 
 
 def test_only_the_two_files_of_a_model_are_copied(store, tmp_path):
@@ -142,6 +142,22 @@ def test_the_only_row_of_a_study_needs_no_name(tmp_path):
     assert find_model("table3", workspace.root) == run.directory / "model"
 
 
+def test_a_name_that_two_studies_have_is_refused_with_the_choices(study):
+    """A trial of another size must not change what the same command means."""
+    workspace, plan = study
+    Ledger.create(workspace, plan.model_copy(update={"study_id": "table3-tiny-1"}))
+    for text in ("table3/feature (2)", "table3/feature (2)/0"):
+        with pytest.raises(UserError, match="'table3' means 2 different studies") as caught:
+            find_model(text, workspace.root)
+        assert "table3-tiny-1 (" in caught.value.fix
+        assert "table3-toy (" in caught.value.fix
+    expected = plan.trials[1].run.directory / "model"
+    assert find_model("table3-toy/feature (2)", workspace.root) == expected
+    with pytest.raises(UserError, match="There is no model") as caught:
+        find_model("table4/feature (2)", workspace.root)
+    assert "'table3-toy/feature (1)/0'" in caught.value.fix
+
+
 def test_an_unfinished_row_is_refused(study):
     workspace, _ = study
     with pytest.raises(UserError, match=r"'feature \(3\), seed 0' .* no model yet: it is pending"):
@@ -163,4 +179,5 @@ def test_an_empty_workspace_is_not_made(tmp_path):
     with pytest.raises(UserError, match="There is no model") as caught:
         find_model("table3/feature (2)", tmp_path / "workspace")
     assert "train one" in caught.value.fix
+    assert f"looked for a workspace in {tmp_path / 'workspace'}" in caught.value.where
     assert not (tmp_path / "workspace").exists()

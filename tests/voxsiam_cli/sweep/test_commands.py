@@ -30,8 +30,8 @@ def voxsiam(*arguments):
         (("run", "lambda", "--set", "feature_loss.weight=3"), "this sweep varies", "another sweep"),
         (("run", "lambda", "--set", "feature_loss=null"), "no number", "another sweep"),
         (("run", "lambda", "--set", "epoch=3"), "no field 'epoch'", "did you mean 'epochs'"),
-        (("resume", "lambda"), "no such sweep", "voxsiam sweep run lambda"),
-        (("report", "all"), "no such sweep", "voxsiam sweep run all"),
+        (("resume", "lambda"), "there is no workspace here", "voxsiam demo"),
+        (("report", "all"), "there is no workspace here", "voxsiam demo"),
         (("status",), "there is no workspace here", "voxsiam demo"),
     ],
 )

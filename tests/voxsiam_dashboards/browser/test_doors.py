@@ -4,10 +4,12 @@ import socket
 
 import pytest
 
+from tests.voxsiam_dashboards.study_store import STUDY_ID, open_client, write_study
 from voxsiam.errors import UserError
 from voxsiam_cli.app import app as program
 from voxsiam_dashboards.browser.app import create_app
 from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.routes import draw_live, draw_page
 from voxsiam_dashboards.browser.serve import serve
 
 OURS = "127.0.0.1:8050"
@@ -66,3 +68,31 @@ def test_a_port_that_is_taken_is_told(store, tmp_path):
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} is taken"):
             serve(source, "127.0.0.1", port, lambda _: pytest.fail("it said it was ready"))
+
+
+@pytest.mark.parametrize("name", ["table3", STUDY_ID])
+@pytest.mark.parametrize("rest", ["", "/cases", "/cases?row=feature+%281%29&seed=0"])
+def test_a_study_may_be_addressed_by_its_name_and_its_id(tmp_path, name, rest):
+    mlflow, uri = open_client(tmp_path)
+    run = write_study(mlflow, tmp_path, ())
+    source = Source(uri, tmp_path / "cache", "http://127.0.0.1:5000")
+    client = create_app(source, (OURS,)).server.test_client()
+    answer = client.get(f"/study/{name}{rest}", headers={"Host": OURS})
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"/study/{run}{rest}"
+
+
+def test_a_name_that_two_studies_have_leads_to_the_choices(tmp_path):
+    mlflow, uri = open_client(tmp_path)
+    for study_id in ("table3-tiny-1", "table3-mini-2"):
+        write_study(mlflow, tmp_path, (), study_id=study_id)
+    source = Source(uri, tmp_path / "cache", "http://127.0.0.1:5000")
+    client = create_app(source, (OURS,)).server.test_client()
+    assert client.get("/study/table3", headers={"Host": OURS}).status_code == 200
+    for draw in (draw_page, draw_live):
+        said = str(draw(source, "/study/table3", ""))
+        assert "means 2 different studies" in said
+        assert "table3-tiny-1 (mini" in said
+        assert "table3-mini-2 (mini" in said
+    assert "there is no study" in str(draw_page(source, "/study/tabel3", ""))
+    assert "there is no such page" in str(draw_page(source, "/stduy/table3", ""))

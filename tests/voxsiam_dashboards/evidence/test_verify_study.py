@@ -13,9 +13,8 @@ import pytest
 
 from tests.voxsiam_dashboards.evidence_store import EvidenceStore
 from tests.voxsiam_dashboards.study_store import STUDY_ID, TABLE
-from voxsiam.errors import UserError
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam_dashboards.evidence.study import reported_study, verify_study
+from voxsiam_dashboards.evidence.study import verify_study
 
 COLUMNS = [field.name for field in fields(OrganScore)]
 GRID_FLOATS = ("dsc", "hd95_grid", "assd_grid")
@@ -303,13 +302,6 @@ def test_a_damaged_table_is_no_crash(store):
     for content in (b"", b"[]", b"[" * 5000, b'{"rows": 1}'):
         with changed(store.report / "table.json", lambda _, content=content: content):
             assert "report" in failed(verify(store))
-
-
-def test_the_report_names_its_study(store, tmp_path):
-    assert reported_study(store.report) == STUDY_ID
-    with pytest.raises(UserError, match="no report to check") as caught:
-        reported_study(tmp_path / "table3")
-    assert "study report table3" in caught.value.fix
 
 
 def test_afterwards_it_holds_again(store):

@@ -24,7 +24,7 @@ def _content(source: Source, address: Address) -> list[Component]:
     drawn = label_curve(curves)
     missing = notice(
         "No row of this study has finished yet, so there is no curve.",
-        f"Wait for it, or go on with it: voxsiam study resume {table.name}",
+        f"Wait for it, or go on with it: voxsiam study resume {table.results.study_id}",
     )
     return [
         title,

@@ -79,7 +79,7 @@ def _nothing(table: ReportTable) -> Component:
     finished = sum(row.finished for row in table.rows)
     return notice(
         f"Two finished runs are needed for a comparison; this study has {finished}.",
-        f"Wait for them, or go on with the study: voxsiam study resume {table.name}",
+        f"Wait for them, or go on with the study: voxsiam study resume {table.results.study_id}",
     )
 
 

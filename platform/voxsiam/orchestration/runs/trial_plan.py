@@ -5,8 +5,9 @@ from typing import Literal
 from voxsiam.orchestration.runs.plan import RunPlan
 from voxsiam.types import Frozen
 
-TrialState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted"]
-"""Where a trial stands; `stopped` is the end of one that fell behind the others of a sweep."""
+TrialState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted", "lost"]
+"""Where a trial stands; `stopped` is the end of one that fell behind the others of a sweep, `lost`
+of one that had finished and whose result is not there any more."""
 
 
 class TrialPlan(Frozen):

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
+from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.orchestration.workspace_paths import found_path, kept_path
@@ -112,7 +113,8 @@ class Ledger:
         """Tell where a trial stands; its result on disk outweighs what was written here."""
         if trial.run.result_file.exists():
             return "finished"
-        return self._states.get(trial.run.run_id, "pending")
+        written = self._states.get(trial.run.run_id, "pending")
+        return "lost" if written == "finished" else written
 
     def mark(self, trial: TrialPlan, state: TrialState) -> None:
         """Write down a trial's new state."""
@@ -141,9 +143,18 @@ class Ledger:
                 raise UserError(
                     "another process is running this study now",
                     where=str(self.path.parent),
-                    fix=f"watch it with: voxsiam study status {self.plan.study}",
+                    fix=f"watch it with: voxsiam study status {self.plan.study_id}",
                 ) from None
             yield
+
+    def keeps_whole_paths(self) -> bool:
+        """Tell whether it was written when paths were kept whole."""
+        kept = self.plan.kept_in(_workspace_of(self.path))
+        return json.loads(self.path.read_text())["plan"] != kept.model_dump(mode="json")
+
+    def rewrite(self) -> None:
+        """Write it as this version does."""
+        self._write()
 
     @cached_property
     def _plan_text(self) -> str:
@@ -165,6 +176,26 @@ def find_ledgers(workspace: Workspace, study: str | None = None) -> list[Ledger]
     )
     ledgers = [Ledger.read(path) for path in paths]
     return [ledger for ledger in ledgers if study in (None, ledger.plan.study)]
+
+
+def choose_ledger(workspace: Workspace, text: str) -> Ledger:
+    """Return the study that a text means: its id, or the name of its table if it is alone.
+
+    Raises:
+        UserError: None is meant, or several are; it lists them.
+    """
+    choices = [
+        Choice(ledger.plan.study, ledger.plan.study_id, _about(ledger), ledger)
+        for ledger in find_ledgers(workspace)
+    ]
+    return choose(text, choices, "study", str(workspace.root))
+
+
+def _about(ledger: Ledger) -> str:
+    plan = ledger.plan
+    return (
+        f"{plan.preset}, {plan.data_name}, {len(ledger.finished())} of {len(plan.trials)} trained"
+    )
 
 
 def _workspace_of(ledger: Path) -> Path:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
+from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.sweeps.space import SearchSpace, Value
@@ -153,8 +154,7 @@ class SweepLedger:
         write_json(folder / "budget.json", budget.model_dump(mode="json"))
         # Last: where it is, the others are.
         if not (folder / "plan.json").exists():
-            kept = plan.model_copy(update={"prepared": kept_path(plan.prepared, workspace.root)})
-            write_json(folder / "plan.json", kept.model_dump(mode="json"))
+            write_json(folder / "plan.json", _kept(plan, workspace).model_dump(mode="json"))
         return cls.read(workspace, folder)
 
     @classmethod
@@ -167,6 +167,19 @@ class SweepLedger:
         plan = _read(folder / "plan.json", SweepPlan)
         plan = plan.model_copy(update={"prepared": _found(plan.prepared, workspace)})
         return cls(folder, workspace, plan, _read(folder / "budget.json", Budget))
+
+    @property
+    def path(self) -> Path:
+        """Where its plan is kept."""
+        return self.folder / "plan.json"
+
+    def keeps_whole_paths(self) -> bool:
+        """Tell whether it was written when paths were kept whole."""
+        return _read(self.path, SweepPlan).prepared != _kept(self.plan, self._workspace).prepared
+
+    def rewrite(self) -> None:
+        """Write its plan as this version does."""
+        write_json(self.path, _kept(self.plan, self._workspace).model_dump(mode="json"))
 
     def add(self, values: Mapping[str, Value]) -> SweepTrial:
         """Write down a trial before it starts.
@@ -263,7 +276,7 @@ class SweepLedger:
                 raise UserError(
                     "another process is running this sweep now",
                     where=str(self.folder),
-                    fix=f"watch it with: voxsiam sweep status {self.plan.sweep}",
+                    fix=f"watch it with: voxsiam sweep status {self.plan.sweep_id}",
                 ) from None
             # Another driver may have gone on with it since this was read.
             self._look()
@@ -286,6 +299,28 @@ def find_sweeps(workspace: Workspace, sweep: str | None = None) -> list[SweepLed
     folders.sort(key=_last_touched, reverse=True)
     ledgers = [SweepLedger.read(workspace, folder) for folder in folders]
     return [ledger for ledger in ledgers if sweep in (None, ledger.plan.sweep)]
+
+
+def choose_sweep(workspace: Workspace, text: str) -> SweepLedger:
+    """Return the sweep that a text means: its id, or its name if it is the only one of that.
+
+    Raises:
+        UserError: None is meant, or several are; it lists them.
+    """
+    choices = [
+        Choice(ledger.plan.sweep, ledger.plan.sweep_id, _about(ledger), ledger)
+        for ledger in find_sweeps(workspace)
+    ]
+    return choose(text, choices, "sweep", str(workspace.root))
+
+
+def _about(ledger: SweepLedger) -> str:
+    ended = sum(trial.state in SETTLED for trial in ledger.trials)
+    return f"{ledger.plan.preset}, {ledger.plan.data.name}, {ended} trials ended"
+
+
+def _kept(plan: SweepPlan, workspace: Workspace) -> SweepPlan:
+    return plan.model_copy(update={"prepared": kept_path(plan.prepared, workspace.root)})
 
 
 def _found(prepared: Path, workspace: Workspace) -> Path:

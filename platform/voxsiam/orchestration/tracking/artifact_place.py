@@ -36,6 +36,23 @@ def own_folder(tracking_uri: str, run: Run) -> Path | None:
     return Path(unquote(place.path)) if place.scheme in ("", "file") else None
 
 
+def names_other_place(tracking_uri: str) -> bool:
+    """Tell whether MLflow's database has the artifacts of a workspace where they do not lie.
+
+    Args:
+        tracking_uri: Of the store; one that is no workspace's own is right.
+    """
+    own = _own_database(tracking_uri)
+    if own is None:
+        return False
+    file, beside = own
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+        named = database.execute(
+            "SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)
+        ).fetchone()
+    return named is not None and named[0] != beside.as_uri()
+
+
 def claim_artifacts(tracking_uri: str) -> bool:
     """Make MLflow's database say where the artifacts of a workspace lie now.
 
@@ -47,26 +64,29 @@ def claim_artifacts(tracking_uri: str) -> bool:
     Returns:
         Whether it said otherwise.
     """
-    beside = _beside(tracking_uri)
-    file = sqlite_file(tracking_uri)
-    if beside is None or file is None or not file.is_file():
+    own = _own_database(tracking_uri)
+    if own is None or not names_other_place(tracking_uri):
         return False
+    file, beside = own
     now = beside.as_uri()
     with closing(sqlite3.connect(file)) as database, database:
-        found = database.execute(
-            "SELECT experiment_id, artifact_location FROM experiments WHERE name = ?",
-            (EXPERIMENT,),
-        ).fetchone()
-        if found is None or found[1] == now:
-            return False
         database.execute(
-            "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (now, found[0])
+            "UPDATE runs SET artifact_uri = ? || '/' || run_uuid || ? WHERE experiment_id IN "
+            "(SELECT experiment_id FROM experiments WHERE name = ?)",
+            (now, f"/{ARTIFACTS}", EXPERIMENT),
         )
         database.execute(
-            "UPDATE runs SET artifact_uri = ? || '/' || run_uuid || ? WHERE experiment_id = ?",
-            (now, f"/{ARTIFACTS}", found[0]),
+            "UPDATE experiments SET artifact_location = ? WHERE name = ?", (now, EXPERIMENT)
         )
     return True
+
+
+def _own_database(tracking_uri: str) -> tuple[Path, Path] | None:
+    """Return the database of a workspace and its artifacts; None for other stores."""
+    beside, file = _beside(tracking_uri), sqlite_file(tracking_uri)
+    if beside is None or file is None or not file.is_file():
+        return None
+    return file.absolute(), beside
 
 
 def _beside(tracking_uri: str) -> Path | None:

@@ -53,10 +53,11 @@ class Outbox:
 
     Args:
         path: The file.
+        runs: Where the runs of its workspace lie now; else where each event says.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, runs: Path | None = None) -> None:
+        self.path, self._runs = path, runs
         waiting = self.read()
         self._count = len(waiting)
         if path.exists() and not path.read_bytes().endswith(b"\n"):
@@ -82,10 +83,18 @@ class Outbox:
         events: list[Event] = []
         for line in self.path.read_text().split("\n"):
             try:
-                events.append(Event.model_validate_json(line))
+                events.append(self._found(Event.model_validate_json(line)))
             except ValidationError:
                 continue
         return events
+
+    def _found(self, event: Event) -> Event:
+        """Return an event as the workspace lies now: it may have been moved since."""
+        if event.trial is None or self._runs is None:
+            return event
+        run = event.trial.run
+        run = run.model_copy(update={"directory": self._runs / run.directory.name})
+        return event.model_copy(update={"trial": event.trial.model_copy(update={"run": run})})
 
     def keep_only(self, events: Sequence[Event]) -> None:
         """Forget all events but these."""
@@ -97,7 +106,7 @@ class Outbox:
 
     def set_aside(self, event: Event) -> Path:
         """Keep, apart from the others, an event that the store will never take."""
-        refused = Outbox(self.path.with_name("refused.jsonl"))
+        refused = Outbox(self.path.with_name("refused.jsonl"), self._runs)
         refused.add(event)
         return refused.path
 
@@ -105,7 +114,7 @@ class Outbox:
 def outbox_of(workspace: Workspace, job: TrackedJob) -> Outbox:
     """Open the outbox of a study or sweep."""
     folder = workspace.study if job.kind == "study" else workspace.sweep
-    return Outbox(folder(job.job_id) / "untracked.jsonl")
+    return Outbox(folder(job.job_id) / "untracked.jsonl", workspace.run(""))
 
 
 def _line(event: Event) -> str:

@@ -56,7 +56,7 @@ def tracked_study(plan: StudyPlan) -> TrackedJob:
         note=(
             f"**{plan.study}** ({plan.preset}) on {plan.data_name}, {plan.data_kind} data. "
             f"Rows: {', '.join(rows)}; {len(seeds)} seeds. "
-            f"Report: `voxsiam study report {plan.study}`."
+            f"Report: `voxsiam study report {plan.study_id}`."
         ),
         plan={
             **_common(plan.preset, plan.workers, plan.grid_dhw, first.split, first.data),
@@ -85,7 +85,7 @@ def tracked_sweep(plan: SweepPlan) -> TrackedJob:
             f"**Sweep {plan.sweep}** ({plan.preset}) over {names} on {plan.data.name}, "
             f"{plan.data.kind} data, scored on inner validation cases alone. Trials that were "
             "stopped early have the status KILLED and `voxsiam.state = stopped`. "
-            f"Report: `voxsiam sweep report {plan.sweep}`."
+            f"Report: `voxsiam sweep report {plan.sweep_id}`."
         ),
         plan={
             **_common(plan.preset, plan.workers, plan.grid_dhw, plan.split, plan.data),

@@ -1,0 +1,141 @@
+"""The report of a study, written from MLflow: what `voxsiam study report` does, and every run."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
+from voxsiam.orchestration.tracking.reader import RunReader
+from voxsiam.orchestration.tracking.report import keep_report
+from voxsiam.orchestration.tracking.store import StoreAwayError, asking
+from voxsiam.orchestration.workspace import Workspace
+from voxsiam_cli.console import MOST_LISTED, console, say
+from voxsiam_dashboards.reports.index import IndexEntry, write_index
+from voxsiam_dashboards.reports.newest import adopt_earlier, lead_to
+from voxsiam_dashboards.reports.study import write_report
+from voxsiam_dashboards.store.results import StudyResults, find_study, load_study
+from voxsiam_dashboards.store.study_list import list_studies
+from voxsiam_dashboards.tables.files import side_by_side
+from voxsiam_dashboards.tables.report_table import ReportTable, build_table
+from voxsiam_experiments.studies import STUDIES
+
+
+def report_study(ledger: Ledger, workspace: Workspace, into: Path | None = None) -> None:
+    """Write the report from MLflow alone and print the table beside the paper's.
+
+    Args:
+        ledger: Of the study.
+        workspace: Whose it is.
+        into: Folder to write; else the study's own in the workspace, which is kept in MLflow too.
+    """
+    plan, uri = ledger.plan, workspace.tracking_uri
+    _require_table(ledger)
+    with reporting(workspace, f"voxsiam study report {plan.study_id}"):
+        report = _read(ledger, uri)
+    page = _write(report, ledger, workspace, into)
+    console.print(side_by_side(report))
+    say(f"report:  {page}")
+    say(f"MLflow:  {uri}")
+    say(f"look:    voxsiam ui --workspace {workspace.root}")
+
+
+def report_all(workspace: Workspace, into: Path | None = None) -> None:
+    """Write every study's report and the page that lists them."""
+    entries: list[IndexEntry] = []
+    for ledger in find_ledgers(workspace):
+        if ledger.plan.study not in STUDIES:
+            continue  # the winner of a sweep: it stands in the sweep's report
+        study_id = ledger.plan.study_id
+        report = _read(ledger, workspace.tracking_uri)
+        page = _write(report, ledger, workspace, into / study_id if into else None)
+        say(f"report:  {page}")
+        entries.append(IndexEntry(report, study_id))
+    say(f"all:     {write_index(entries, into or workspace.reports)}")
+
+
+@contextmanager
+def reporting(workspace: Workspace, report: str) -> Iterator[None]:
+    """Read what a report needs; where the server is away, say what writes it later.
+
+    Args:
+        workspace: Whose report it is.
+        report: The command that writes it.
+    """
+    try:
+        with asking(workspace.tracking_uri):
+            yield
+    except StoreAwayError as error:
+        say(f"no report: {error.what} ({error.where})", "red")
+        say("the trainings are kept. When the server answers again:")
+        say(f"  voxsiam tracking replay --workspace {workspace.root}")
+        say(f"  {report} --workspace {workspace.root}")
+        raise typer.Exit(1) from None
+
+
+def name_newest(workspace: Workspace, name: str, link: str) -> None:
+    """Make a table's or a sweep's name among the reports lead to its newest finished one.
+
+    Args:
+        workspace: Whose reports they are.
+        name: Of the table or sweep on the command line.
+        link: How it is called among the reports.
+    """
+    studies = list_studies(RunReader(workspace.tracking_uri))
+    finished = [one.study_id for one in studies if one.name == name and one.state == "finished"]
+    newest = next((own_id for own_id in finished if workspace.report(own_id).is_dir()), None)
+    if newest is not None and not lead_to(workspace.reports, link, newest):
+        say(f"{workspace.reports / link} is a folder of its own and was left as it is", "yellow")
+
+
+def refuse_unread(unread: Sequence[str]) -> None:
+    """End with 1 where something that must be there could not be read; nothing else was done."""
+    if not unread:
+        return
+    for line in unread[:MOST_LISTED]:
+        say(f"cannot be read: {line}", "red")
+    if len(unread) > MOST_LISTED:
+        say(f"and {len(unread) - MOST_LISTED} more", "red")
+    raise typer.Exit(1)
+
+
+def _require_table(ledger: Ledger) -> None:
+    plan = ledger.plan
+    if plan.study not in STUDIES:
+        raise UserError(
+            f"{plan.study_id} is no table of the paper",
+            where="voxsiam study report",
+            fix="the winner of a sweep stands in the sweep's report: voxsiam sweep report",
+        )
+
+
+def _read(ledger: Ledger, uri: str) -> ReportTable:
+    """Read a study; whatever of it cannot be read is said, and never taken for unfinished."""
+    results = load_study(uri, find_study(uri, ledger.plan.study_id))
+    refuse_unread([*results.unread, *_untold(ledger, results)])
+    return build_table(STUDIES[ledger.plan.study], results)
+
+
+def _untold(ledger: Ledger, results: StudyResults) -> list[str]:
+    """Name the trials that have finished on disk and of which MLflow holds no finished run."""
+    told = {(trial.row, trial.seed) for trial in results.trials if trial.status == "FINISHED"}
+    return [
+        f"the run of '{trial.name}' in MLflow, which has finished in {trial.run.directory} "
+        "(voxsiam tracking replay, or study resume, tells MLflow of it)"
+        for trial in ledger.finished()
+        if (trial.row, trial.run.seed) not in told
+    ]
+
+
+def _write(report: ReportTable, ledger: Ledger, workspace: Workspace, into: Path | None) -> Path:
+    if into is not None:
+        return write_report(report, into)
+    plan = ledger.plan
+    adopt_earlier(workspace.reports, plan.study)
+    folder = workspace.report(plan.study_id)
+    page = write_report(report, folder, cache=workspace.cache / "figures")
+    keep_report(workspace.tracking_uri, report.results.parent_run_id, folder)
+    name_newest(workspace, plan.study, plan.study)
+    return page

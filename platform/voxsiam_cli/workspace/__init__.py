@@ -1,0 +1,1 @@
+"""voxsiam workspace: the folder that holds everything a run writes."""
