@@ -15,6 +15,7 @@ from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, find_ledgers
 from voxsiam.orchestration.tracking.store import check_store
+from voxsiam.orchestration.tracking.store_address import check_address
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
@@ -34,6 +35,7 @@ def start_study(
 ) -> None:
     """Plan a study and run it; a request that was made before goes on where it stopped."""
     check_choices(table, preset, choices)
+    check_address(workspace.tracking_uri)
     with ray_instance(workspace) as capacity:
         capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
         check_store(workspace.tracking_uri, len(capacity.nodes))
@@ -51,6 +53,7 @@ def start_study(
 def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
     go_on = _go_on(ledger.plan.study_id, workspace)
+    check_address(workspace.tracking_uri)
     with ray_instance(workspace) as capacity:
         check_store(workspace.tracking_uri, len(capacity.nodes))
         failed = run_ledger(ledger, workspace, capacity, go_on)

@@ -18,6 +18,7 @@ from voxsiam.orchestration.sweeps.job import run_sweep
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
 from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.store import StoreAwayError, check_store
+from voxsiam.orchestration.tracking.store_address import check_address
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
@@ -57,6 +58,7 @@ def start_sweep(
     """Plan a sweep and run it; a request that was made before goes on where it stopped."""
     choices, search, budget = asked
     check_search(sweep, preset, choices)
+    check_address(workspace.tracking_uri)
     with ray_instance(workspace) as capacity:
         capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
         check_store(workspace.tracking_uri, len(capacity.nodes))
@@ -73,6 +75,7 @@ def start_sweep(
 
 def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
     """Go on with a sweep: what is finished is left alone, what was cut off continues."""
+    check_address(workspace.tracking_uri)
     with ray_instance(workspace) as capacity:
         check_store(workspace.tracking_uri, len(capacity.nodes))
         _check_budget(ledger.budget, capacity)

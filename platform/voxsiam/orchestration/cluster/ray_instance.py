@@ -5,12 +5,14 @@ import logging
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import ray
+from ray._common.utils import get_default_ray_temp_dir
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
@@ -22,6 +24,11 @@ from voxsiam.orchestration.workspace import Workspace
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it for the command of a submitted job."""
+
+
+_MOST_BYTES = 107 if sys.platform == "linux" else 103
+_LONGEST_SOCKET = "session_2026-11-28_20-25-34_123456_{pid}/sockets/plasma_store"
+"""Below Ray's folder; the name of a socket has so many bytes at most."""
 
 
 @contextmanager
@@ -90,6 +97,7 @@ def start_ray(
         env_vars: More environment for its workers.
         dashboard: Take jobs over HTTP, too; that costs processes and seconds.
     """
+    _check_temporary_folder()
     keep_token_private()
     with on_loopback():
         ray.init(
@@ -108,11 +116,42 @@ def start_ray(
     return folder
 
 
+def _check_temporary_folder() -> None:
+    """Refuse a folder for temporary files below which Ray's sockets would have too long a name.
+
+    Raises:
+        UserError: It is too long, or no place to write.
+    """
+    folder = get_default_ray_temp_dir()
+    variable = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "RAY_TMPDIR")
+    where = f"{variable}={Path(folder).parent}"
+    fix = "name a short folder that can be written for Ray alone: export RAY_TMPDIR=/tmp"
+    longest = len(os.fsencode(f"{folder}/{_LONGEST_SOCKET.format(pid=os.getpid())}"))
+    if longest > _MOST_BYTES:
+        what = "the folder for temporary files has too long a name: Ray's sockets lie below it"
+        most = len(os.fsencode(str(Path(folder).parent))) - (longest - _MOST_BYTES)
+        raise UserError(f"{what} (at most {most} characters)", where=where, fix=fix)
+    there = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(
+            "the folder for temporary files cannot be written, which Ray needs",
+            where=where,
+            fix=fix,
+        )
+
+
 def _join() -> None:
     """Join the cluster at RAY_ADDRESS; a submitted job has brought its settings and its code."""
     settings = {name: os.environ[name] for name in RAY_SETTINGS}
     variables = {} if IN_A_JOB in os.environ else {"env_vars": settings}
-    ray.init(runtime_env=variables, logging_level=logging.ERROR, log_to_driver=False)
+    try:
+        ray.init(runtime_env=variables, logging_level=logging.ERROR, log_to_driver=False)
+    except ConnectionError as error:
+        raise UserError(
+            f"no Ray cluster answers: {str(error).splitlines()[0]:.160}",
+            where=f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}",
+            fix="is it running there (ray status)? unset it to use this machine alone",
+        ) from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 

@@ -17,7 +17,7 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.sqlite_address import sqlite_file
 from voxsiam.orchestration.tracking.artifact_place import artifact_place, own_folder
 from voxsiam.orchestration.tracking.names import EXPERIMENT, MODEL_FILES, MODEL_FOLDER
-from voxsiam.orchestration.tracking.store import asking, open_client
+from voxsiam.orchestration.tracking.store import active_experiment, asking, open_client
 
 T = TypeVar("T")
 
@@ -220,7 +220,7 @@ class RunReader:
             in_order: Else in any order: quicker, for who sorts them himself.
         """
         with asking(self.tracking_uri):
-            experiment = self._client.get_experiment_by_name(EXPERIMENT)
+            experiment = active_experiment(self._client, self.tracking_uri)
         token: str | None = None
         while experiment is not None:
             with asking(self.tracking_uri):

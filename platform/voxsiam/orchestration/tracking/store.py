@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.sqlite_address import sqlite_file
 from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.names import EXPERIMENT
+from voxsiam.orchestration.tracking.store_address import check_address
 from voxsiam.orchestration.workspace import Workspace
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
@@ -71,11 +74,22 @@ def open_client(tracking_uri: str) -> MlflowClient:
 
     Args:
         tracking_uri: MLflow's address.
+
+    Raises:
+        UserError: The address leads nowhere, or to a database that cannot be opened.
     """
+    check_address(tracking_uri)
     file = sqlite_file(tracking_uri)
     spelt = Path(tracking_uri.partition(":///")[2]).parent
     is_stray = file is not None and spelt != file.parent and not spelt.exists()
-    client = MlflowClient(tracking_uri)
+    try:
+        client = MlflowClient(tracking_uri)
+    except SQLAlchemyError as error:
+        raise UserError(
+            f"the tracking database cannot be opened: {str(error).splitlines()[0]:.160}",
+            where=without_password(tracking_uri),
+            fix="is it running, does it know this user, and is it MLflow's? Else name another",
+        ) from None
     if is_stray and spelt.is_dir():
         spelt.rmdir()
     return client
@@ -100,10 +114,11 @@ def experiment_of(client: MlflowClient, workspace: Workspace) -> str:
     """Return our experiment, made where it is missing.
 
     Raises:
-        UserError: A server's store was used without the server before: MLflow would have us write
-            artifacts into a folder of that machine, as if it were one of ours.
+        UserError: It was deleted in MLflow's pages. Or a server's store was used without the
+            server before: MLflow would have us write artifacts into a folder of that machine, as
+            if it were one of ours.
     """
-    found = client.get_experiment_by_name(EXPERIMENT)
+    found = active_experiment(client, workspace.tracking_uri)
     if found is not None:
         place = urlsplit(found.artifact_location or "").scheme
         if workspace.tracking_uri.startswith("http") and place in {"", "file"}:
@@ -123,6 +138,24 @@ def experiment_of(client: MlflowClient, workspace: Workspace) -> str:
         if found is None:
             raise
         return found.experiment_id
+
+
+def active_experiment(client: MlflowClient, tracking_uri: str) -> Experiment | None:
+    """Return our experiment of a store; None where none was made yet.
+
+    Raises:
+        UserError: It was deleted: its runs are hidden, and MLflow takes no others under its name.
+    """
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None or found.lifecycle_stage == LifecycleStage.ACTIVE:
+        return found
+    number = found.experiment_id
+    raise UserError(
+        f"the experiment '{EXPERIMENT}' was deleted in MLflow",
+        where=without_password(tracking_uri),
+        fix=f"restore it: MLFLOW_TRACKING_URI='{without_password(tracking_uri)}' "
+        f"mlflow experiments restore --experiment-id {number}",
+    )
 
 
 def raise_if_mendable(error: Exception, tracking_uri: str) -> None:
