@@ -24,7 +24,12 @@ from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.orchestration.runs.result_files import write_predictions, write_scores
+from voxsiam.orchestration.runs.result_files import (
+    PREDICTIONS,
+    PackedLabels,
+    write_predictions,
+    write_scores,
+)
 from voxsiam.types import ORGANS, Shape
 from voxsiam.volumes.orientation import axis_order
 from voxsiam.volumes.placement import Placement, whole_box
@@ -199,7 +204,8 @@ def _write_study(store: Path, prepared: PreparedSet) -> tuple[str, str]:
         folder = store / row
         folder.mkdir()
         write_scores(folder, scores)
-        write_predictions(folder, {CASE: _organs(prepared.cases[0].shape, 4 + number)})
+        labels = PackedLabels.of(_organs(prepared.cases[0].shape, 4 + number))
+        write_predictions(folder / PREDICTIONS, {CASE: labels})
         trial = _prefixed({"kind": "trial", "row": row, "seed": "0"})
         run = client.create_run(experiment, tags=trial | {"mlflow.parentRunId": parent})
         client.log_artifacts(run.info.run_id, str(folder), "test")

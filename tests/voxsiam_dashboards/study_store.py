@@ -14,7 +14,7 @@ from voxsiam.losses.config import FeatureLossConfig
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.runs.plan import split_fingerprint
-from voxsiam.orchestration.runs.result_files import write_features, write_predictions
+from voxsiam.orchestration.runs.result_files import PackedLabels, write_features, write_predictions
 from voxsiam.training.recipe import Recipe
 from voxsiam.types import ORGANS, Split
 from voxsiam_experiments.table import Printed, Row, Table
@@ -206,7 +206,8 @@ def write_test_part(client, run, folder, trial, shape) -> None:
                 spacing_mm=np.array(SPACING_MM),
                 case_id=np.array(case_id),
             )
-    write_predictions(folder, predicted)
+    packed = {name: PackedLabels.of(labels) for name, labels in predicted.items()}
+    write_predictions(folder / "predictions.npz", packed)
     write_features(folder, {f"00{n}": voxel_features(trial, n) for n in range(3)})
     with (folder / "cases.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(OrganScore)])

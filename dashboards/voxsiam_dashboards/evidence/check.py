@@ -40,12 +40,14 @@ class Check:
         name: What is checked, as a heading.
         things: What is counted.
         count: How many were compared.
+        notes: What a reader must know beside: what could not be compared, and why.
     """
 
     name: str
     things: str
     count: int = 0
     mismatches: list[Mismatch] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def compare(
         self, where: str, expected: Mapping[str, object], found: Mapping[str, object]
@@ -56,6 +58,12 @@ class Check:
             self.count += 1
             if not _equal(ours, theirs):
                 self.mismatches.append(Mismatch(where, what, _shown(ours), _shown(theirs)))
+
+    def skip(self, what: str) -> None:
+        """Note that something was not compared, once for all runs alike."""
+        note = f"not recomputed: {what}"
+        if note not in self.notes:
+            self.notes.append(note)
 
     def unreadable(self, where: str, why: str) -> None:
         """Note that a file which must be there cannot be used."""

@@ -4,15 +4,26 @@ import csv
 import io
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from voxsiam.orchestration.tracking.names import SOURCE_TAG
+from voxsiam.durable_files import sha256_of
+from voxsiam.errors import UserError
+from voxsiam.orchestration.tracking.names import REPORT_TAG, SOURCE_TAG
 from voxsiam.orchestration.tracking.reader import RunStore
 from voxsiam_dashboards.evidence.check import Check
-from voxsiam_dashboards.reports.study import FILES, PAGE
+from voxsiam_dashboards.evidence.page_content import PageContent, compare_charts, compare_texts
+from voxsiam_dashboards.reports.seal import (
+    SEAL,
+    ReportSeal,
+    environment,
+    hash_files,
+    read_seal,
+)
+from voxsiam_dashboards.reports.study import FILES, PAGE, write_report
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.tables.report_table import ReportTable
 
@@ -31,6 +42,54 @@ def check_report(table: ReportTable, folder: Path, check: Check) -> None:
             check.unreadable(str(path), f"{error!s:.120}")
             continue
         check.compare(str(path), _cells(name, render(table)), found)
+
+
+def check_page(report: ReportTable, folder: Path, store: RunStore, check: Check) -> None:
+    """Write the report anew and compare all that its page says; where the seal allows, all bytes.
+
+    Args:
+        report: As it follows from the runs.
+        folder: As it was written.
+        store: Holds the seal of the seal.
+        check: What differs is added to it.
+    """
+    seal = _check_seal(report, folder, store, check)
+    with tempfile.TemporaryDirectory() as passing:
+        anew = Path(passing) / folder.name
+        write_report(report, anew)
+        same = seal is not None and seal.environment == environment()
+        if seal is None or not same:
+            check.skip("pictures, and feature spaces of charts: another environment drew them")
+        else:
+            sums = hash_files(anew)
+            check.compare(f"{folder}, written anew", sums, hash_files(folder))
+        try:
+            pages = PageContent(_read(anew / PAGE)), PageContent(_read(folder / PAGE))
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            check.unreadable(str(folder / PAGE), f"{error!s:.120}")
+            return
+    where = str(folder / PAGE)
+    compare_texts(where, *pages, check)
+    compare_charts(where, *pages, check, left_out=() if same else ("features",))
+
+
+def _check_seal(
+    report: ReportTable, folder: Path, store: RunStore, check: Check
+) -> ReportSeal | None:
+    """Compare the files of a report with their sums, and the sums with what MLflow was told."""
+    parent = store.find(report.results.parent_run_id)
+    told = parent.tags.get(REPORT_TAG) if parent else None
+    if told is None and not (folder / SEAL).exists():
+        check.skip("the report has no seal: an earlier version wrote it")
+        return None
+    try:
+        seal, own = read_seal(folder), sha256_of(folder / SEAL)
+    except (UserError, OSError) as error:
+        check.unreadable(str(folder / SEAL), f"{error!s:.120}".splitlines()[0])
+        return None
+    check.compare(f"{folder / SEAL} (tag {REPORT_TAG})", {"SHA-256": told}, {"SHA-256": own})
+    check.compare(str(folder), seal.files, hash_files(folder))
+    return seal
 
 
 def check_links(results: StudyResults, store: RunStore, folder: Path, check: Check) -> None:

@@ -1,51 +1,60 @@
-"""What can be checked of one run: its names, its files, its figures and its picture."""
+"""What can be checked of one run without its voxels: its names, settings, files and curves."""
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
-from voxsiam.metrics.case_scores import score_case, summarise
+from voxsiam.metrics.case_scores import summarise
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.runs.manifest import CASES_FILE, RunManifest, read_manifest
 from voxsiam.orchestration.runs.plan import split_fingerprint
-from voxsiam.orchestration.tracking.reader import RunStore
+from voxsiam.orchestration.runs.result_files import EPOCHS_FILE
+from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.tracking.names import (
+    COMMIT_TAG,
+    ENVIRONMENT_FILE,
+    MANIFEST_TAG,
+    RECIPE_FILE,
+    SOURCE_TAG,
+    SPLIT_FILE,
+)
+from voxsiam.orchestration.tracking.reader import RunStore, StoredRun
+from voxsiam.orchestration.tracking.run_description import run_params, run_tags
+from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.types import Split
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.run_files import (
     CASES,
+    EPOCHS,
+    INCIDENTS,
     MANIFEST,
-    OVERLAY,
-    RECIPE,
-    SPLIT,
     artifact_name,
+    read_epochs,
     read_lines,
     read_scores,
 )
 from voxsiam_dashboards.store.results import TrialResult
-from voxsiam_dashboards.store.trial_files import Overlay, read_object, read_overlay
+from voxsiam_dashboards.store.trial_files import read_object
 
 T = TypeVar("T")
 _IDENTITY = ("recipe", "data", "split", "seed", "method_version")
-_ON_GRID = tuple(
-    field.name for field in fields(OrganScore)
-    if not field.name.endswith("_native") and field.name not in ("case_id", "organ")
-)  # fmt: skip
+_SECONDS = "seconds/run"
 
 
 @dataclass(frozen=True)
 class RunChecks:
-    """The four kinds of checks that are made of each run."""
+    """The kinds of checks that are made of each run."""
 
     fingerprints: Check
+    settings: Check
     files: Check
+    curves: Check
     metrics: Check
-    overlay: Check
 
 
 @dataclass(frozen=True)
@@ -53,14 +62,21 @@ class CheckedRun:
     """A finished run of a study, and how its files are read.
 
     Attributes:
-        tags: Without their common beginning.
+        planned: What it was to be.
+        stored: What MLflow says of it.
         original: Folder in which the run was trained, where this machine still has it.
     """
 
+    planned: TrialPlan
     trial: TrialResult
+    stored: StoredRun
     store: RunStore
-    tags: Mapping[str, str]
     original: Path
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Our tags, without their common beginning."""
+        return {name.removeprefix("voxsiam."): value for name, value in self.stored.tags.items()}
 
     def named(self, file: str) -> str:
         """Name one of the run's files."""
@@ -76,42 +92,45 @@ class CheckedRun:
             return None
 
 
-def check_run(run: CheckedRun, checks: RunChecks) -> dict[str, float] | None:
+def check_run(run: CheckedRun, job: TrackedJob, checks: RunChecks) -> list[OrganScore] | None:
     """Check one run.
 
     Returns:
-        Its test scores, computed anew from the cases; None where they cannot be read.
+        The scores of its test cases as they are written; None where they cannot be read.
     """
     manifest = run.read(MANIFEST, read_manifest, checks.files)
-    scores: list[OrganScore] | None = None
     _check_fingerprints(run, manifest, checks.fingerprints)
+    _check_settings(run, job, manifest, checks.settings)
+    scores: list[OrganScore] | None = None
     if manifest is not None:
+        _check_manifest(run, manifest, checks.files)
         _check_files(run, manifest, checks.files)
+        _check_curves(run, manifest, checks.curves)
     if manifest is None or CASES_FILE in manifest.files:
         scores = run.read(CASES, read_scores, checks.metrics)
-    if scores is None:
-        return None
-    computed = _numbers(summarise(scores))
-    final = _numbers(run.trial.final)
-    checks.metrics.compare(run.named("metrics test/"), computed, final)
-    if manifest is not None:
-        checks.metrics.compare(run.named(MANIFEST), computed, manifest.summary)
-    overlay = run.read(OVERLAY, read_overlay, checks.overlay)
-    if overlay is not None:
-        _check_overlay(run, overlay, scores, checks.overlay)
-    return computed
+    if scores is not None:
+        computed = numbers(summarise(scores))
+        checks.metrics.compare(run.named("metrics test/"), computed, numbers(run.trial.final))
+        if manifest is not None:
+            checks.metrics.compare(run.named(MANIFEST), computed, manifest.summary)
+    return scores
+
+
+def numbers(figures: Mapping[str, float]) -> dict[str, float]:
+    """Leave out what is not defined: it is not tracked."""
+    return {name: value for name, value in figures.items() if not math.isnan(value)}
 
 
 def _check_fingerprints(run: CheckedRun, manifest: RunManifest | None, check: Check) -> None:
     """Compare the run's tags with what they are the fingerprints of."""
-    recipe = run.read(RECIPE, read_object, check)
+    recipe = run.read(RECIPE_FILE, read_object, check)
     if recipe is not None:
         computed = {"recipe": fingerprint(recipe)}
-        check.compare(run.named(RECIPE), computed, {"recipe": run.tags.get("recipe")})
-    split = run.read(SPLIT, _read_split, check)
+        check.compare(run.named(RECIPE_FILE), computed, {"recipe": run.tags.get("recipe")})
+    split = run.read(SPLIT_FILE, _read_split, check)
     if split is not None:
         computed = {"split": split_fingerprint(split)}
-        check.compare(run.named(SPLIT), computed, {"split": run.tags.get("split")})
+        check.compare(run.named(SPLIT_FILE), computed, {"split": run.tags.get("split")})
     names = {"run": _identity(run.tags)}
     check.compare(run.named("tags"), names, {"run": run.tags.get("run")})
     if manifest is not None:
@@ -127,50 +146,95 @@ def _check_fingerprints(run: CheckedRun, manifest: RunManifest | None, check: Ch
         check.compare(run.named(MANIFEST), described, found)
 
 
+def _check_settings(
+    run: CheckedRun, job: TrackedJob, manifest: RunManifest | None, check: Check
+) -> None:
+    """Compare parameters, tags, data set and environment with the plan and the manifest."""
+    planned, stored = run.planned, run.stored
+    check.compare(run.named("parameters"), run_params(planned, job.workers), stored.params)
+    tags = run_tags(planned, job) | {"voxsiam.state": "finished"}
+    if SOURCE_TAG in stored.tags:
+        # Its own text names the study in which it was trained.
+        tags.pop("mlflow.note.content")
+    if manifest is not None and manifest.commit:
+        tags[COMMIT_TAG] = manifest.commit
+    check.compare(run.named("tags"), tags, {name: stored.tags.get(name) for name in tags})
+    data = planned.run.data
+    given = {"data set": (data.name, data.fingerprint, f'{{"kind": "{data.kind}"}}')}
+    check.compare(run.named("data set"), given, {"data set": (*stored.data_sets, None)[0]})
+    recorded = run.read(ENVIRONMENT_FILE, read_object, check)
+    if manifest is not None and recorded is not None:
+        used = manifest.environment.libraries | {"python": manifest.environment.python}
+        found = {name: recorded.get(name) for name in used}
+        check.compare(run.named(ENVIRONMENT_FILE), used, found)
+        _check_described(run, manifest, job, check)
+
+
+def _check_described(run: CheckedRun, manifest: RunManifest, job: TrackedJob, check: Check) -> None:
+    """Compare what the manifest says of data and workers with the plan."""
+    data = run.planned.run.data
+    planned = {"name": data.name, "kind": data.kind, "workers": job.workers}
+    found = {"name": manifest.data.name, "kind": manifest.data.kind, "workers": manifest.workers}
+    check.compare(run.named(MANIFEST), planned, found)
+
+
+def _check_manifest(run: CheckedRun, manifest: RunManifest, check: Check) -> None:
+    """Compare the manifest with its seal in MLflow and with the run's own folder."""
+    found = {"SHA-256": run.read(MANIFEST, sha256_of, check)}
+    seal = run.stored.tags.get(MANIFEST_TAG)
+    if seal is not None or manifest.seconds is not None:
+        check.compare(run.named(f"{MANIFEST} (tag {MANIFEST_TAG})"), {"SHA-256": seal}, found)
+    else:
+        check.skip("manifests of earlier versions have no seal")
+    original = run.original / MANIFEST
+    if original.is_file():
+        own = {"SHA-256": sha256_of(original)}
+        check.compare(run.named(f"{MANIFEST} (as in {run.original})"), own, found)
+
+
 def _check_files(run: CheckedRun, manifest: RunManifest, check: Check) -> None:
-    for name, digest in manifest.files.items():
-        stored = artifact_name(name)
-        found = run.read(stored, sha256_of, check)
+    """Compare every result with its sum in the manifest; nothing else may lie there."""
+    expected = {artifact_name(name): name for name in manifest.files}
+    ours = {*expected, MANIFEST, INCIDENTS, RECIPE_FILE, SPLIT_FILE, ENVIRONMENT_FILE}
+    for stray in sorted(run.store.files(run.trial.run_id) - ours):
+        check.compare(run.named(stray), {"file": "not in the manifest"}, {"file": "there"})
+    for stored, name in expected.items():
+        digest, found = manifest.files[name], run.read(stored, sha256_of, check)
         if found is None:
             continue
         check.compare(run.named(stored), {"SHA-256": digest}, {"SHA-256": found})
         original = run.original / name
         if found != digest and name == CASES_FILE and _is(original, digest):
             # The run's own folder still tells which figure was changed.
-            ours, theirs = read_lines(original), run.read(stored, read_lines, check) or {}
-            check.compare(run.named(stored), ours, theirs)
+            lines, theirs = read_lines(original), run.read(stored, read_lines, check) or {}
+            check.compare(run.named(stored), lines, theirs)
 
 
-def _check_overlay(
-    run: CheckedRun, overlay: Overlay, scores: list[OrganScore], check: Check
-) -> None:
-    """Score the one case whose voxels are kept, and compare with its lines of cases.csv."""
-    written = {score.organ: score for score in scores if score.case_id == overlay.case_id}
-    where = run.named(OVERLAY)
-    try:
-        rules = ScoringRules(organs=tuple(written))
-        computed = score_case(
-            overlay.case_id, overlay.prediction, overlay.label, overlay.spacing_mm, rules=rules
-        )
-    except (ValueError, UserError) as error:
-        check.unreadable(where, f"{error!s:.120}".splitlines()[0])
+def _check_curves(run: CheckedRun, manifest: RunManifest, check: Check) -> None:
+    """Compare every figure of every epoch with the run's own record, and its seconds."""
+    if manifest.seconds is not None:
+        seconds = {_SECONDS: run.stored.metrics.get(_SECONDS)}
+        check.compare(run.named("metrics"), {_SECONDS: manifest.seconds}, seconds)
+    if EPOCHS_FILE not in manifest.files:
+        check.skip("curves of runs of earlier versions: they left no epochs.csv")
         return
-    for score in computed:
-        check.compare(
-            f"{where} against cases.csv",
-            _on_grid(overlay.case_id, score),
-            _on_grid(overlay.case_id, written[score.organ]),
-        )
-
-
-def _on_grid(case_id: str, score: OrganScore) -> dict[str, object]:
-    return {f"case {case_id}, {score.organ}, {name}": getattr(score, name) for name in _ON_GRID}
+    epochs = run.read(EPOCHS, read_epochs, check)
+    source = run.stored.tags.get(SOURCE_TAG, run.trial.run_id)
+    trained = run.store.find(source)
+    if epochs is None or trained is None:
+        return  # a link that leads nowhere is told of by the links
+    logged = {name for name in trained.metrics if not name.startswith("test/")} - {_SECONDS}
+    for name in sorted(logged | epochs.keys()):
+        points = sorted(run.store.history(source, name), key=lambda p: (p.step, p.timestamp))
+        newest = {f"{name}, epoch {point.step}": float(point.value) for point in points}
+        written = {f"{name}, epoch {step}": v for step, v in epochs.get(name, {}).items()}
+        check.compare(run.named(f"curves against {EPOCHS}"), written, newest)
 
 
 def _identity(tags: Mapping[str, str]) -> str:
-    numbers = ("seed", "method_version")
+    counts = ("seed", "method_version")
     try:
-        parts = {name: int(tags[name]) if name in numbers else tags[name] for name in _IDENTITY}
+        parts = {name: int(tags[name]) if name in counts else tags[name] for name in _IDENTITY}
     except (KeyError, ValueError):
         return "a run with all of its tags"
     return fingerprint(parts)
@@ -181,11 +245,6 @@ def _read_split(path: Path) -> Split:
         return Split.model_validate(read_object(path))
     except ValueError as error:
         raise UserError(f"{path.name} is no split", where=str(path), fix="run again") from error
-
-
-def _numbers(figures: Mapping[str, float]) -> dict[str, float]:
-    """Leave out what is not defined: it is not tracked."""
-    return {name: value for name, value in figures.items() if not math.isnan(value)}
 
 
 def _is(path: Path, digest: str) -> bool:

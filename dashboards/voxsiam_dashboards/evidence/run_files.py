@@ -7,8 +7,9 @@ from voxsiam.errors import UserError
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam_dashboards.store.trial_files import read_cases
 
-MANIFEST, CASES, OVERLAY = "manifest.json", "test/cases.csv", "test/overlay.npz"
-RECIPE, SPLIT = "config/recipe.json", "config/split.json"
+MANIFEST, INCIDENTS = "manifest.json", "incidents.txt"
+CASES, EPOCHS, OVERLAY = "test/cases.csv", "test/epochs.csv", "test/overlay.npz"
+NATIVE_PREDICTIONS = "test/native_predictions.npz"
 
 
 def artifact_name(result: str) -> str:
@@ -30,6 +31,29 @@ def read_scores(path: Path) -> list[OrganScore]:
             where=str(path),
             fix="train the row again: voxsiam study rerun",
         ) from None
+
+
+def read_epochs(path: Path) -> dict[str, dict[int, float]]:
+    """Read the figures of every epoch, by name and epoch.
+
+    Raises:
+        UserError: It holds what is no figure.
+    """
+    found: dict[str, dict[int, float]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for line in csv.DictReader(file):
+                epoch = int(float(line["epoch"]))
+                for name, value in line.items():
+                    if value:
+                        found.setdefault(name, {})[epoch] = float(value)
+    except (TypeError, ValueError, KeyError, csv.Error) as error:
+        raise UserError(
+            f"{path.name} holds what is no figure ({error!s:.80})",
+            where=str(path),
+            fix="train the row again: voxsiam study rerun",
+        ) from None
+    return found
 
 
 def read_lines(path: Path) -> dict[str, str]:

@@ -1,18 +1,27 @@
 """Checks a whole study: every number of its report, back to the scores of single cases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from voxsiam.metrics.case_scores import summarise
+from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.reader import RunStore
+from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam_dashboards.evidence.check import Check
-from voxsiam_dashboards.evidence.report_checks import check_links, check_report
-from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run
-from voxsiam_dashboards.store.results import StudyResults, TrialResult, find_study, load_study
+from voxsiam_dashboards.evidence.plan_checks import PlannedRun, check_plan, planned_runs
+from voxsiam_dashboards.evidence.report_checks import check_links, check_page, check_report
+from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run, numbers
+from voxsiam_dashboards.evidence.score_checks import (
+    Progress,
+    ScoredRun,
+    check_scores,
+    silently,
+)
+from voxsiam_dashboards.store.results import StudyResults, find_study, load_study
 from voxsiam_dashboards.tables.report_table import build_table
+from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_experiments.table import Table
-
-_TAGS = "voxsiam."
 
 
 @dataclass(frozen=True)
@@ -33,63 +42,89 @@ class Evidence:
         """Tell whether nothing contradicts."""
         return not any(check.mismatches for check in self.checks)
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know beside: amendments, and what could not be compared."""
+        return [note for check in self.checks for note in check.notes]
 
-def verify_study(
+
+def verify_study(  # noqa: PLR0913
     table: Table,
+    ledger: Ledger,
     tracking_uri: str,
-    study_id: str,
     report: Path,
     run_folder: Callable[[str], Path],
+    prepared: PreparedSet | None = None,
+    *,
+    quick: bool = False,
+    progress: Progress = silently,
 ) -> Evidence:
-    """Compute a study's table anew from the scores of single cases, and compare everything.
+    """Compute a study anew from its plan, its runs' records and their voxels; compare everything.
 
     Args:
         table: The table of the paper.
+        ledger: Of the study: what was planned, and what has finished.
         tracking_uri: MLflow's address.
-        study_id: The study.
         report: Folder of the report as it was last written.
         run_folder: Where a run of that identity was trained; it need not be there any more.
+        prepared: The set that it was tested on, where this machine has it.
+        quick: Score one case of each run, not all.
+        progress: Told of how many cases have been scored again.
     """
-    results = load_study(tracking_uri, find_study(tracking_uri, study_id))
-    store = RunStore(tracking_uri)
+    results = load_study(tracking_uri, find_study(tracking_uri, ledger.plan.study_id))
+    store, job = RunStore(tracking_uri), tracked_study(ledger.plan)
+    plan, links = Check("plan", "things of the plan"), Check("links", "links")
+    scores, page = Check("scores", "scores from voxels"), Check("page", "things of the report")
+    written = Check("report", "cells of the report's tables")
     checks = RunChecks(
         fingerprints=Check("fingerprints", "names of runs, recipes and splits"),
+        settings=Check("settings", "parameters, tags, data and environments"),
         files=Check("files", "SHA-256 sums and files"),
+        curves=Check("curves", "figures of epochs"),
         metrics=Check("metrics", "test scores from cases.csv"),
-        overlay=Check("overlay", "scores of the pictured case from its voxels"),
     )
-    computed: list[TrialResult] = []
-    for trial in results.trials:
-        figures = _checked(trial, store, run_folder, checks)
-        computed.append(replace(trial, final=_replaced(trial.final, figures or {})))
-    of_cases = replace(results, trials=tuple(computed))
-    written, links = Check("report", "cells of the report's tables"), Check("links", "links")
-    check_report(build_table(table, of_cases), report, written)
+    check_plan(ledger, results, store, plan)
+    scored: list[ScoredRun] = []
+    for pair in planned_runs(ledger, results, plan):
+        run = _opened(pair, store, run_folder)
+        found = check_run(run, job, checks) if run is not None else None
+        if run is not None and found is not None:
+            scored.append(ScoredRun(run, found))
+    check_scores(scored, prepared, scores, quick=quick, progress=progress)
+    check_report(build_table(table, _computed(results, scored)), report, written)
+    check_page(build_table(table, results), report, store, page)
     check_links(results, store, report, links)
     return Evidence(
-        study_id=study_id,
-        runs=_finished(results),
+        study_id=ledger.plan.study_id,
+        runs=sum(trial.status == "FINISHED" for trial in results.trials),
         checks=(
-            checks.fingerprints, checks.files, checks.metrics, checks.overlay, written, links,
+            plan, checks.fingerprints, checks.settings, checks.files, checks.curves, scores,
+            checks.metrics, written, page, links,
         ),
     )  # fmt: skip
 
 
-def _checked(
-    trial: TrialResult, store: RunStore, run_folder: Callable[[str], Path], checks: RunChecks
-) -> dict[str, float] | None:
-    stored = store.find(trial.run_id)
-    if trial.status != "FINISHED" or stored is None:
+def _opened(
+    pair: PlannedRun, store: RunStore, run_folder: Callable[[str], Path]
+) -> CheckedRun | None:
+    stored = store.find(pair.found.run_id)
+    if stored is None:
         return None
-    tags = {name.removeprefix(_TAGS): value for name, value in stored.tags.items()}
-    original = run_folder(Path(tags.get("run", "")).name)
-    return check_run(CheckedRun(trial, store, tags, original), checks)
+    original = run_folder(pair.planned.run.run_id)
+    return CheckedRun(pair.planned, pair.found, stored, store, original)
 
 
-def _replaced(tracked: dict[str, float], computed: dict[str, float]) -> dict[str, float]:
-    """Take the computed value of each tracked figure."""
-    return {name: computed.get(name, value) for name, value in tracked.items()}
-
-
-def _finished(results: StudyResults) -> int:
-    return sum(trial.status == "FINISHED" for trial in results.trials)
+def _computed(results: StudyResults, scored: Sequence[ScoredRun]) -> StudyResults:
+    """Put the figures that follow from single cases in the place of the tracked ones."""
+    anew = {one.run.trial.run_id: numbers(summarise(one.scores)) for one in scored}
+    trials = tuple(
+        replace(
+            trial,
+            final={
+                name: anew.get(trial.run_id, {}).get(name, value)
+                for name, value in trial.final.items()
+            },
+        )
+        for trial in results.trials
+    )
+    return replace(results, trials=trials)

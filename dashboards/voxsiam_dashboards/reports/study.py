@@ -18,6 +18,7 @@ from voxsiam_dashboards.figures.overlays import draw_overlays
 from voxsiam_dashboards.figures.surfaces import MOST_VIEWS
 from voxsiam_dashboards.reports.folder_swap import write_folder
 from voxsiam_dashboards.reports.page import chart_fragment, render_page, turning_script
+from voxsiam_dashboards.reports.seal import SEAL, seal_report
 from voxsiam_dashboards.reports.study_figures import draw_figures
 from voxsiam_dashboards.tables.cost_table import cost_table
 from voxsiam_dashboards.tables.environment import environment_table
@@ -51,7 +52,7 @@ def write_report(
     mlflow_ui: str = "http://127.0.0.1:5000",
     cache: Path | None = None,
 ) -> Path:
-    """Write the page, the table as CSV, Markdown, LaTeX and JSON, and the pictures.
+    """Write the page, the table as CSV, Markdown, LaTeX and JSON, the pictures, and their seal.
 
     An older report in `directory` is replaced in one step, so a kill leaves it as it was.
 
@@ -85,6 +86,7 @@ def _write(report: ReportTable, folder: Path, mlflow_ui: str, cache: Path) -> No
         overlay = {"case_id": case_id, "data": f"data:image/png;base64,{encoded}"}
     charts = draw_figures(report, picture.parent, cache)
     (folder / PAGE).write_text(_page(report, overlay, charts, mlflow_ui), encoding="utf-8")
+    seal_report(folder, report.results.study_id)
 
 
 def _page(
@@ -161,7 +163,7 @@ def _check_address(mlflow_ui: str) -> None:
 
 
 def _check_directory(directory: Path) -> None:
-    ours = {PAGE, *FILES, Path(OVERLAYS).parts[0]}
+    ours = {PAGE, SEAL, *FILES, Path(OVERLAYS).parts[0]}
     if directory.is_dir():
         foreign = sorted({path.name for path in directory.iterdir()} - ours)
     else:

@@ -118,12 +118,15 @@ def read_overlay(path: Path) -> Overlay:
     )
 
 
-def read_prediction(path: Path, case_id: str) -> UInt8[np.ndarray, "d h w"]:
+def read_prediction(
+    path: Path, case_id: str, most_bytes: int = _MAX_ARRAYS_BYTES
+) -> UInt8[np.ndarray, "d h w"]:
     """Read what a run predicted for one test case; the other cases are not unpacked.
 
     Args:
         path: Of a file of `result_files.write_predictions`.
         case_id: Name of the case.
+        most_bytes: It may unpack to; that of a whole scan may be large.
 
     Returns:
         0 background, 1..8 organs.
@@ -133,7 +136,7 @@ def read_prediction(path: Path, case_id: str) -> UInt8[np.ndarray, "d h w"]:
     """
     try:
         names = [str(name) for name in _member(path, "case_ids", _MAX_NAMES_BYTES)]
-        prediction = _member(path, f"prediction_{names.index(case_id)}", _MAX_ARRAYS_BYTES)
+        prediction = _member(path, f"prediction_{names.index(case_id)}", most_bytes)
     except _NO_ARRAYS as error:
         raise _unreadable(
             path, f"it holds no readable prediction of this case ({error})"

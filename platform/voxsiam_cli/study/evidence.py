@@ -1,20 +1,23 @@
 """voxsiam study verify and rerun: whether the numbers of a study hold."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from voxsiam.errors import UserError
-from voxsiam_cli.console import print_json, say
+from voxsiam_cli.console import Steps, print_json, say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 from voxsiam_cli.workspace.opening import open_workspace
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.runs.repetition import Repetition
+    from voxsiam.orchestration.studies.ledger import StudyPlan
     from voxsiam_cli.study.rerun import Rerun
     from voxsiam_dashboards.evidence.study import Evidence
+    from voxsiam_data.prepared.prepared_set import PreparedSet
 
 Study = Annotated[
     str, typer.Argument(metavar="STUDY", help="Its id, or its table's name if there is one of it.")
@@ -23,22 +26,29 @@ Study = Annotated[
 
 def verify(
     study: Study,
+    quick: Annotated[bool, typer.Option("--quick", help="Score one case of each run.")] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """Compute a table again from the scores of single cases; exit 1 where anything differs.
+    """Compute a table again, down to the voxels of every test case; exit 1 where anything differs.
 
-    Metrics, report, checksums, fingerprints, links and the pictured case are compared.
+    The sealed plan, every run's settings, files, curves and scores, and the report with its page
+    are compared. What cannot be computed again is named.
 
-    Example: voxsiam study verify table3
+    Examples:
+    voxsiam study verify table3
+
+    voxsiam study verify table3-mini-0a1b2c3d --quick
     """
     from voxsiam.orchestration.studies.ledger import choose_ledger
     from voxsiam_cli.options import find_table
+    from voxsiam_dashboards.evidence.score_checks import silently
     from voxsiam_dashboards.evidence.study import verify_study
     from voxsiam_dashboards.reports.newest import report_of
 
     folder = open_workspace(workspace, "look", as_json=as_json)
-    plan = choose_ledger(folder, study).plan
+    ledger = choose_ledger(folder, study)
+    plan = ledger.plan
     report = report_of(folder.reports, plan.study_id, plan.study)
     if not report.is_dir():
         raise UserError(
@@ -46,15 +56,30 @@ def verify(
             where=str(report),
             fix=f"write it first: voxsiam study report {plan.study_id}",
         )
-    evidence = verify_study(
-        find_table(plan.study), folder.tracking_uri, plan.study_id, report, folder.run
-    )
+    prepared = _prepared_of(plan)
+    with Steps("score again") if not as_json else nullcontext(silently) as steps:
+        evidence = verify_study(
+            find_table(plan.study), ledger, folder.tracking_uri, report, folder.run, prepared,
+            quick=quick, progress=steps,
+        )  # fmt: skip
     if as_json:
         print_json(_plain(evidence))
     else:
         _show(evidence)
     if not evidence.holds:
         raise typer.Exit(1)
+
+
+def _prepared_of(plan: "StudyPlan") -> "PreparedSet | None":
+    """Open the set that a study was tested on; None where it is not there, or is another one."""
+    from voxsiam_data.prepared.prepared_set import open_prepared
+
+    try:
+        prepared = open_prepared(plan.prepared)
+    except UserError:
+        return None
+    planned = {trial.run.data.fingerprint for trial in plan.trials}
+    return prepared if planned == {prepared.fingerprint} else None
 
 
 def rerun(
@@ -135,6 +160,8 @@ def _show(evidence: "Evidence") -> None:
     for check in evidence.checks:
         for mismatch in check.mismatches:
             say(f"{check.name}: {mismatch.text}")
+    for note in evidence.notes:
+        say(note, "yellow")
     if not evidence.holds:
         again = f"voxsiam study report {evidence.study_id}"
         say(f"if runs have ended since the report was written: {again}")
@@ -145,6 +172,7 @@ def _plain(evidence: "Evidence") -> dict:
         "study_id": evidence.study_id,
         "finished_runs": evidence.runs,
         "holds": evidence.holds,
+        "notes": evidence.notes,
         "checks": [
             {
                 "name": check.name,

@@ -15,6 +15,7 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import MOST_LISTED, console, say
 from voxsiam_dashboards.reports.index import IndexEntry, write_index
 from voxsiam_dashboards.reports.newest import adopt_earlier, lead_to
+from voxsiam_dashboards.reports.seal import SEAL
 from voxsiam_dashboards.reports.study import write_report
 from voxsiam_dashboards.store.results import StudyResults, find_study, load_study
 from voxsiam_dashboards.store.study_list import list_studies
@@ -136,6 +137,6 @@ def _write(report: ReportTable, ledger: Ledger, workspace: Workspace, into: Path
     adopt_earlier(workspace.reports, plan.study)
     folder = workspace.report(plan.study_id)
     page = write_report(report, folder, cache=workspace.cache / "figures")
-    keep_report(workspace.tracking_uri, report.results.parent_run_id, folder)
+    keep_report(workspace.tracking_uri, report.results.parent_run_id, folder, folder / SEAL)
     name_newest(workspace, plan.study, plan.study)
     return page

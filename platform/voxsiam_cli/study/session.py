@@ -76,8 +76,11 @@ def run_ledger(
     _require_this_method(plan)
     with ExitStack() as held:
         held.enter_context(ledger.held())
-        tracker = StudyTracker(workspace, tracked_study(plan))
         todo = ledger.unfinished()
+        if not ledger.seals:
+            done = len(plan.trials) - len(todo)
+            ledger.seal(f"planned without a seal, sealed with {done} of {len(plan.trials)} trained")
+        tracker = StudyTracker(workspace, tracked_study(plan, ledger.commit))
         tracker.complete_finished(ledger.finished())
         for trial in todo:
             if ledger.state(trial) == "lost":

@@ -18,7 +18,10 @@ def replay_all(workspace: Workspace) -> int:
 
 
 def _replay(workspace: Workspace, ledger: Ledger | SweepLedger) -> int:
-    job = tracked_study(ledger.plan) if isinstance(ledger, Ledger) else tracked_sweep(ledger.plan)
+    if isinstance(ledger, Ledger):
+        job = tracked_study(ledger.plan, ledger.commit)
+    else:
+        job = tracked_sweep(ledger.plan)
     waiting = len(outbox_of(workspace, job))
     if not waiting:
         return 0

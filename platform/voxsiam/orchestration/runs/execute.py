@@ -4,8 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from torch import Tensor
 
 from voxsiam.collective import gather_objects
@@ -20,6 +19,10 @@ from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.runs.manifest import describe_run
 from voxsiam.orchestration.runs.plan import RunPlan
 from voxsiam.orchestration.runs.result_files import (
+    NATIVE_PREDICTIONS,
+    PREDICTIONS,
+    PackedLabels,
+    write_epochs,
     write_features,
     write_overlay,
     write_predictions,
@@ -51,10 +54,11 @@ class CaseSource(Protocol):
 def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None:
     """Train and test one run; a finished one is left as it is.
 
-    Writes `cases.csv` (every organ of every test case), `overlay.npz` (one test case),
-    `predictions.npz` (all of them, on the grid), `features.npz` (some test voxels), `model/` (the
-    base network), `manifest.json` (what repeats the run) and, last, `result.json`. A run without
-    test cases has no scores, and none of the arrays.
+    Writes `cases.csv` (every organ of every test case), `epochs.csv` (every figure of every epoch),
+    `overlay.npz` (one test case), `predictions.npz` (all of them, on the grid),
+    `native_predictions.npz` (on the voxels of each scan), `features.npz` (some test voxels),
+    `model/` (the base network), `manifest.json` (what repeats and seals the run) and, last,
+    `result.json`. A run without test cases has no scores, and none of the arrays.
     """
     if plan.result_file.exists():
         return
@@ -80,7 +84,8 @@ class _TestedCase:
 
     scores: list[OrganScore]
     features: CaseFeatures
-    predicted: UInt8[np.ndarray, "d h w"]
+    predicted: PackedLabels
+    native: PackedLabels
 
 
 def _test(
@@ -114,7 +119,8 @@ def _test_case(
     rules = ScoringRules(organs=volume.annotated)
     spacing_mm, label = volume.spacing_mm, volume.label
     found = score_case(case_id, predicted, label, spacing_mm, native, rules)
-    return _TestedCase(found, features, predicted)
+    kept = PackedLabels.of(predicted), PackedLabels.of(native.prediction)
+    return _TestedCase(found, features, *kept)
 
 
 def _native_pair(scores: Float32[Tensor, "k d h w"], reference: NativeReference) -> NativePair:
@@ -133,9 +139,13 @@ def _write_results(
 ) -> None:
     scores = [score for case in tested.values() for score in case.scores]
     write_scores(plan.directory, scores)
+    write_epochs(plan.directory, records)
     if tested:
         write_features(plan.directory, {name: case.features for name, case in tested.items()})
-        write_predictions(plan.directory, {name: case.predicted for name, case in tested.items()})
+        on_grid = {name: case.predicted for name, case in tested.items()}
+        write_predictions(plan.directory / PREDICTIONS, on_grid)
+        native = {name: case.native for name, case in tested.items()}
+        write_predictions(plan.directory / NATIVE_PREDICTIONS, native)
     # The base network alone: the heads have no part in inference.
     write_model(plan.directory / "model", _description(plan), objective.network)
     means = summarise(scores) if tested else {}
@@ -146,6 +156,7 @@ def _write_results(
         device=context.device,
         summary=summary,
         last_record=records[-1],
+        seconds=seconds,
     )
     write_json(plan.manifest_file, manifest.model_dump(mode="json"))
     content = {"run_id": plan.run_id, "summary": summary, "records": records, "seconds": seconds}

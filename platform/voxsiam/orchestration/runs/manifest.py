@@ -15,6 +15,7 @@ from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.environment import Environment, this_environment
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
+from voxsiam.orchestration.runs.source_commit import source_commit
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import Frozen, Split
 
@@ -38,6 +39,8 @@ class RunManifest(Frozen):
         files: SHA-256 of each result by its path in the run's folder.
         summary: Test scores by the keys of `case_scores.summarise`; empty without test cases.
         last_record: Figures of the last epoch.
+        seconds: Of the whole run; None in manifests from before this was kept.
+        commit: That the code came from, where that was known.
     """
 
     format_version: Literal[1] = 1
@@ -53,6 +56,8 @@ class RunManifest(Frozen):
     files: dict[ResultName, Sha256]
     summary: dict[str, float]
     last_record: dict[str, float]
+    seconds: float | None = None
+    commit: str = ""
 
     @model_validator(mode="after")
     def _named_by_content(self) -> "RunManifest":
@@ -84,6 +89,7 @@ def describe_run(
     device: torch.device,
     summary: Mapping[str, float],
     last_record: Mapping[str, float],
+    seconds: float,
 ) -> RunManifest:
     """Describe a run whose result files are written; what is no number is left out."""
     return RunManifest(
@@ -99,6 +105,8 @@ def describe_run(
         files=hash_results(plan.directory),
         summary=_finite(summary),
         last_record=_finite(last_record),
+        seconds=seconds,
+        commit=source_commit() or "",
     )
 
 

@@ -2,8 +2,9 @@
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,17 @@ from pydantic import Field
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
+from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.choice import Choice, choose
+from voxsiam.orchestration.runs.source_commit import source_commit
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.orchestration.workspace_paths import found_path, kept_path
 from voxsiam.types import Frozen, Shape
 
 LEDGER_VERSION = 1
+PLANNED = "planned"
+"""What the seal of a plan says that was made with it."""
 
 
 class StudyPlan(Frozen):
@@ -48,6 +53,12 @@ class StudyPlan(Frozen):
     notes: tuple[str, ...] = ()
     patients: Mapping[str, str] = Field(default_factory=dict)
 
+    def seal(self) -> str:
+        """Hash what was planned: every row with its runs, data and notes; no path is part of it."""
+        told = self.model_dump(mode="json", exclude={"prepared", "trials"})
+        runs = [[trial.row, trial.run.run_id] for trial in self.trials]
+        return fingerprint(told | {"runs": runs})
+
     def kept_in(self, root: Path) -> "StudyPlan":
         """Return the plan as a ledger in a workspace keeps it: paths from its folder."""
         return self._with_paths(lambda path: kept_path(path, root))
@@ -67,6 +78,22 @@ class StudyPlan(Frozen):
         return self.model_copy(update={"prepared": change(self.prepared), "trials": trials})
 
 
+class Seal(Frozen):
+    """The plan as it stood at a time.
+
+    Attributes:
+        plan: `StudyPlan.seal` of it.
+        at: When, as ISO 8601 in UTC.
+        what: Why it was sealed: `planned`, or what was added.
+        commit: Of the code, where that is known.
+    """
+
+    plan: str
+    at: str
+    what: str
+    commit: str = ""
+
+
 class Ledger:
     """A study's plan and the state of each trial, in one JSON file replaced atomically.
 
@@ -74,10 +101,18 @@ class Ledger:
         path: `ledger.json` in the study's folder.
         plan: The study.
         states: By run id.
+        seals: Of the plan, the first from when it was made; none in those of version 0.1.0.
     """
 
-    def __init__(self, path: Path, plan: StudyPlan, states: dict[str, TrialState]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        plan: StudyPlan,
+        states: dict[str, TrialState],
+        seals: Sequence[Seal] = (),
+    ) -> None:
         self.path, self.plan, self._states = path, plan, states
+        self.seals = tuple(seals)
 
     @classmethod
     def create(cls, workspace: Workspace, plan: StudyPlan) -> "Ledger":
@@ -86,7 +121,7 @@ class Ledger:
         if path.exists():
             return cls.read(path)
         ledger = cls(path, plan, {})
-        ledger._write()
+        ledger.seal(PLANNED)
         return ledger
 
     @classmethod
@@ -101,13 +136,32 @@ class Ledger:
             if content["version"] != LEDGER_VERSION:
                 raise ValueError(content["version"])
             plan = StudyPlan.model_validate(content["plan"]).found_in(_workspace_of(path))
-            return cls(path, plan, content["states"])
+            seals = [Seal.model_validate(seal) for seal in content.get("seals", ())]
+            return cls(path, plan, content["states"], seals)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 "the study's ledger cannot be read",
                 where=str(path),
                 fix=f"restore it from a copy or remove the folder to start anew ({error!r:.80})",
             ) from None
+
+    @property
+    def commit(self) -> str:
+        """Commit of the code that planned it; empty where that is not known."""
+        planned = [seal.commit for seal in self.seals if seal.what == PLANNED]
+        return planned[0] if planned else ""
+
+    def seal(self, what: str) -> None:
+        """Seal the plan as it stands now.
+
+        Args:
+            what: Why: everything after `planned` is an amendment, which `study verify` names.
+        """
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        commit = source_commit() or ""
+        seal = Seal(plan=self.plan.seal(), at=at, what=what, commit=commit)
+        self.seals = (*self.seals, seal)
+        self._write()
 
     def state(self, trial: TrialPlan) -> TrialState:
         """Tell where a trial stands; its result on disk outweighs what was written here."""
@@ -164,7 +218,11 @@ class Ledger:
 
     def _write(self) -> None:
         states = json.dumps(self._states, indent=1)
-        text = f'{{"version": {LEDGER_VERSION}, "plan": {self._plan_text}, "states": {states}}}'
+        seals = json.dumps([seal.model_dump() for seal in self.seals])
+        text = (
+            f'{{"version": {LEDGER_VERSION}, "plan": {self._plan_text}, "states": {states}, '
+            f'"seals": {seals}}}'
+        )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(self.path, text)
 

@@ -23,6 +23,18 @@ STATUS = {
     "interrupted": "KILLED",
 }
 
+COMMIT_TAG = "mlflow.source.git.commit"
+"""Commit that the code comes from."""
+
+PLAN_TAG, MANIFEST_TAG, REPORT_TAG = (
+    "voxsiam.plan_seal", "voxsiam.manifest_sha256", "voxsiam.report_sha256",
+)  # fmt: skip
+"""Seals: of a study's plan and of its report's, on its own run; of a run's manifest, on the run."""
+
+RECIPE_FILE, SPLIT_FILE, ENVIRONMENT_FILE = (
+    "config/recipe.json", "config/split.json", "config/environment.json",
+)  # fmt: skip
+
 INCIDENTS_TAG = "voxsiam.incidents"
 TRIALS_FILE = "sweep/trials.json"
 REPORT_FOLDER = "report"

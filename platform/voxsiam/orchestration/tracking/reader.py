@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -135,12 +136,19 @@ def _available(client: MlflowClient) -> str:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """What the store itself says of a run."""
+    """What the store itself says of a run.
+
+    Attributes:
+        data_sets: Name, fingerprint and profile of each data set that it was given.
+    """
 
     run_id: str
     experiment_id: str
     tags: dict[str, str]
     metrics: dict[str, float]
+    params: dict[str, str]
+    data_sets: tuple[tuple[str, str, str], ...]
+    status: str
 
 
 class RunStore:
@@ -164,7 +172,36 @@ class RunStore:
             return None
         if run.info.lifecycle_stage != "active":
             return None
-        return StoredRun(run_id, run.info.experiment_id, dict(run.data.tags), run.data.metrics)
+        inputs = run.inputs.dataset_inputs if run.inputs is not None else []
+        return StoredRun(
+            run_id=run_id,
+            experiment_id=run.info.experiment_id,
+            tags=dict(run.data.tags),
+            metrics=run.data.metrics,
+            params=dict(run.data.params),
+            data_sets=tuple(
+                (each.dataset.name, each.dataset.digest, each.dataset.profile or "")
+                for each in inputs
+            ),
+            status=run.info.status,
+        )
+
+    def history(self, run_id: str, metric: str) -> list[Metric]:
+        """Return every value of a metric that was logged."""
+        return self._client.get_metric_history(run_id, metric)
+
+    def files(self, run_id: str) -> set[str]:
+        """Name all artifacts of a run, whatever their folder."""
+        run = self._client.get_run(run_id)
+        own = own_folder(self._uri, run)
+        if own is not None:
+            return {str(path.relative_to(own)) for path in own.rglob("*") if not path.is_dir()}
+        folders, found = [""], set[str]()
+        while folders:
+            for each in self._client.list_artifacts(run_id, folders.pop() or None):
+                folders += [each.path] if each.is_dir else []
+                found |= set() if each.is_dir else {each.path}
+        return found
 
     def read(self, run_id: str, name: str, read: Callable[[Path], T]) -> T:
         """Read one file of a run.
@@ -172,20 +209,39 @@ class RunStore:
         Raises:
             UserError: It is not there, does not lie in the run, or cannot be read.
         """
-        try:
-            run = self._client.get_run(run_id)
-            check_source(self._uri, run, [name])
-            own = own_folder(self._uri, run)
-            if own is not None:
-                return read(own / name)
-            with tempfile.TemporaryDirectory() as folder:
-                return read(Path(self._client.download_artifacts(run_id, name, folder)))
-        except (MlflowException, OSError) as error:
-            raise UserError(
-                f"{name} cannot be read from this MLflow run ({error!s:.120})",
-                where=f"run {run_id} in {self._uri}",
-                fix="name a finished run (voxsiam ui shows them)",
-            ) from None
+        with self.fetched(run_id, name) as path:
+            try:
+                return read(path)
+            except OSError as error:
+                raise self._unreadable(run_id, name, error) from None
+
+    @contextmanager
+    def fetched(self, run_id: str, name: str) -> Iterator[Path]:
+        """Hold one file of a run on this machine, for as long as it is read.
+
+        Raises:
+            UserError: It is not there, or does not lie in the run.
+        """
+        with ExitStack() as held:
+            try:
+                run = self._client.get_run(run_id)
+                check_source(self._uri, run, [name])
+                own = own_folder(self._uri, run)
+                if own is None:
+                    folder = held.enter_context(tempfile.TemporaryDirectory())
+                    path = Path(self._client.download_artifacts(run_id, name, folder))
+                else:
+                    path = own / name
+            except (MlflowException, OSError) as error:
+                raise self._unreadable(run_id, name, error) from None
+            yield path
+
+    def _unreadable(self, run_id: str, name: str, error: Exception) -> UserError:
+        return UserError(
+            f"{name} cannot be read from this MLflow run ({error!s:.120})",
+            where=f"run {run_id} in {self._uri}",
+            fix="name a finished run (voxsiam ui shows them)",
+        )
 
 
 class RunReader:

@@ -9,16 +9,26 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.tracking import MlflowClient
 
-from voxsiam.fingerprint import flatten
+from voxsiam.durable_files import sha256_of
 from voxsiam.orchestration.runs.environment import library_versions
-from voxsiam.orchestration.runs.plan import RunData, split_fingerprint
+from voxsiam.orchestration.runs.plan import RunData
 from voxsiam.orchestration.runs.result_files import TEST_FILES
 from voxsiam.orchestration.runs.source_commit import source_commit
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
-from voxsiam.orchestration.tracking.names import INCIDENTS_TAG, MODEL_FOLDER, SOURCE_TAG, STATUS
+from voxsiam.orchestration.tracking.names import (
+    COMMIT_TAG,
+    ENVIRONMENT_FILE,
+    INCIDENTS_TAG,
+    MANIFEST_TAG,
+    MODEL_FOLDER,
+    RECIPE_FILE,
+    SOURCE_TAG,
+    SPLIT_FILE,
+    STATUS,
+)
 from voxsiam.orchestration.tracking.reader import find_run, find_runs
+from voxsiam.orchestration.tracking.run_description import job_tags, run_params, run_tags
 from voxsiam.orchestration.tracking.tracked_job import TrackedJob
-from voxsiam.training.recipe import METHOD_VERSION, Recipe
 
 _METRICS_A_CALL = 1000
 
@@ -60,7 +70,7 @@ class RunWriter:
         if found is None:
             source = self._source_of(trial) if may_link else {}
             found = self._create(
-                f"{trial.row} s{trial.run.seed}", tags, self._tags(trial) | source, at_ms
+                f"{trial.row} s{trial.run.seed}", tags, self._new_tags(trial) | source, at_ms
             )
         elif reopen:
             self._client.update_run(found.info.run_id, status="RUNNING")
@@ -101,6 +111,11 @@ class RunWriter:
         # Runs that finished before there were manifests have none.
         if trial.run.manifest_file.exists():
             self._client.log_artifact(run_id, str(trial.run.manifest_file))
+            self._client.set_tag(run_id, MANIFEST_TAG, sha256_of(trial.run.manifest_file))
+            # It may have changed since the run was begun.
+            commit = json.loads(trial.run.manifest_file.read_text()).get("commit")
+            if commit:
+                self._client.set_tag(run_id, COMMIT_TAG, commit)
         self._client.log_artifacts(run_id, str(trial.run.directory / "model"), MODEL_FOLDER)
 
     def tell_incidents(self, run_id: str, trial: TrialPlan) -> None:
@@ -129,16 +144,7 @@ class RunWriter:
         tags = {"voxsiam.kind": job.kind, "voxsiam.study_id": job.job_id}
         found = find_run(self._client, self._experiment, tags)
         if found is None:
-            more = {
-                "voxsiam.study": job.name,
-                "voxsiam.preset": job.preset,
-                "voxsiam.data": job.data.fingerprint,
-                "voxsiam.data_name": job.data.name,
-                "voxsiam.split": split_fingerprint(job.split),
-                "mlflow.note.content": job.note,
-            } | _source_tags()
-            if job.trials is not None:
-                more["voxsiam.trials"] = str(job.trials)
+            more = job_tags(job) | _source_tags(job.commit)
             found = self._create(job.job_id, tags, more, at_ms)
         elif reopen:
             self._client.update_run(found.info.run_id, status="RUNNING")
@@ -163,19 +169,20 @@ class RunWriter:
         if run.inputs is not None and run.inputs.dataset_inputs:
             return
         run_id, plan = run.info.run_id, trial.run
-        recipe = plan.recipe.model_dump(mode="json")
-        params = flatten(recipe) | {"seed": plan.seed, "row": trial.row}
-        params["workers"] = self._job.workers
-        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
+        params = run_params(trial, self._job.workers)
+        self._client.log_batch(run_id, params=[Param(k, v) for k, v in params.items()])
         self.log_json(
             run_id,
             {
-                "config/recipe.json": recipe,
-                "config/environment.json": _environment(),
-                "config/split.json": plan.split.model_dump(mode="json"),
+                RECIPE_FILE: plan.recipe.model_dump(mode="json"),
+                ENVIRONMENT_FILE: _environment(),
+                SPLIT_FILE: plan.split.model_dump(mode="json"),
             },
         )
         self._client.log_inputs(run_id, _dataset_inputs(self._job.data))
+
+    def _new_tags(self, trial: TrialPlan) -> dict[str, str]:
+        return run_tags(trial, self._job) | _source_tags()
 
     def _source_of(self, trial: TrialPlan) -> dict[str, str]:
         """Name the run in which another study has trained this trial."""
@@ -186,22 +193,6 @@ class RunWriter:
         source = found.data.tags.get(SOURCE_TAG, found.info.run_id)
         study = found.data.tags.get("voxsiam.study", "another study")
         return {SOURCE_TAG: source, "mlflow.note.content": f"Trained in run {source} of {study}."}
-
-    def _tags(self, trial: TrialPlan) -> dict[str, str]:
-        run = trial.run
-        return (
-            trial_tags(trial, self._job.name, self._job.preset)
-            | {
-                "voxsiam.kind": "trial",
-                "voxsiam.study": self._job.name,
-                "voxsiam.seed": str(run.seed),
-                "voxsiam.recipe": run.recipe.fingerprint(),
-                "voxsiam.data": run.data.fingerprint,
-                "voxsiam.split": split_fingerprint(run.split),
-                "voxsiam.method_version": str(METHOD_VERSION),
-            }
-            | _source_tags()
-        )
 
 
 def metrics(figures: Mapping[str, float], step: int, at_ms: int) -> list[Metric]:
@@ -224,42 +215,7 @@ def _environment() -> dict[str, str]:
     return library_versions() | {"python": platform.python_version(), "system": platform.platform()}
 
 
-def _source_tags() -> dict[str, str]:
+def _source_tags(known: str | None = None) -> dict[str, str]:
     """Name the commit that the code comes from, where that is known."""
-    commit = source_commit()
-    return {"mlflow.source.git.commit": commit} if commit else {}
-
-
-def trial_tags(trial: TrialPlan, study: str, preset: str) -> dict[str, str]:
-    """Name what a reader filters by and MLflow's parameters do not hold.
-
-    Args:
-        trial: The trial.
-        study: Name of its study or sweep.
-        preset: tiny, mini or paper.
-    """
-    run = trial.run
-    return {
-        "voxsiam.preset": preset,
-        "voxsiam.data_name": run.data.name,
-        "voxsiam.data_kind": run.data.kind,
-        "voxsiam.method": _method(run.recipe),
-        "voxsiam.train_cases": str(len(run.split.train)),
-        "mlflow.note.content": (
-            f"**{trial.row}**, seed {run.seed} of **{study}** ({preset}): "
-            f"{_what(run.recipe)}, {run.recipe.epochs} epochs on {len(run.split.train)} training "
-            f"cases of {run.data.name} ({run.data.kind}), tested on {len(run.split.test)}."
-        ),
-    }
-
-
-def _method(recipe: Recipe) -> str:
-    """Name the loss on features, or its absence."""
-    return recipe.feature_loss.relation.name if recipe.feature_loss else "none"
-
-
-def _what(recipe: Recipe) -> str:
-    loss, network = recipe.feature_loss, recipe.network.name
-    if loss is None:
-        return f"{network} without a feature loss"
-    return f"{network} with {loss.relation.name} on {loss.layers} layers, weight {loss.weight:g}"
+    commit = known or source_commit()
+    return {COMMIT_TAG: commit} if commit else {}

@@ -25,6 +25,8 @@ class TrackedJob:
         trials: Trainings that were asked for; None where a budget decides.
         note: What people read above the run, in Markdown.
         plan: What the reports need to know, kept as an artifact.
+        seal: Of the whole plan of a study.
+        commit: Of the code that planned it; None where that is not kept.
     """
 
     kind: Literal["study", "sweep"]
@@ -37,10 +39,17 @@ class TrackedJob:
     trials: int | None
     note: str
     plan: Mapping[str, Any] = field(default_factory=dict)
+    seal: str | None = None
+    commit: str | None = None
 
 
-def tracked_study(plan: StudyPlan) -> TrackedJob:
-    """Describe a study."""
+def tracked_study(plan: StudyPlan, commit: str | None = None) -> TrackedJob:
+    """Describe a study.
+
+    Args:
+        plan: Of the study.
+        commit: Of the code that planned it, where its ledger knows.
+    """
     first = plan.trials[0].run
     rows = list(dict.fromkeys(trial.row for trial in plan.trials))
     seeds = sorted({trial.run.seed for trial in plan.trials})
@@ -66,6 +75,8 @@ def tracked_study(plan: StudyPlan) -> TrackedJob:
             "notes": list(plan.notes),
             "patients": dict(plan.patients),
         },
+        seal=plan.seal(),
+        commit=commit or None,
     )
 
 

@@ -1,5 +1,5 @@
 from tests.voxsiam.orchestration.toy_study import make_plan
-from voxsiam.orchestration.tracking.run_writer import trial_tags
+from voxsiam.orchestration.tracking.run_description import trial_tags
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_experiments.recipes import unet3d, voxel_simsiam
 
