@@ -172,7 +172,7 @@ COMMANDS = {
     },
     "study status": {"--json", "--workspace"},
     "study rerun": {"--data", "--json", "--workspace"},
-    "study verify": {"--json", "--workspace"},
+    "study verify": {"--json", "--quick", "--workspace"},
     "sweep list": {"--json"},
     "sweep report": {"--output", "--workspace"},
     "sweep resume": {"--workspace"},

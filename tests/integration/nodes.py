@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +40,7 @@ class ExtraNode:
 
     def kill(self) -> None:
         """End the node as a power cut would; return when the cluster knows it."""
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            child.kill()
-        self.process.kill()
-        self.process.wait()
+        _kill_tree(self.process)
         _wait_until(lambda: self.node_id not in alive())
 
 
@@ -69,10 +66,7 @@ def extra_node(cpus: int, gpus: int = 0, cwd: Path | None = None) -> Iterator[Ex
         yield node
     finally:
         if process.poll() is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.wait()
+            _kill_tree(process)
         _wait_until(lambda: alive() <= known)
 
 
@@ -92,6 +86,15 @@ def head_is_full() -> Iterator[None]:
 def alive() -> set[str]:
     """Return Ray's names of the living nodes."""
     return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+def _kill_tree(process: subprocess.Popen) -> None:
+    """Kill a process and all that it started; some may end by themselves meanwhile."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    process.kill()
+    process.wait()
 
 
 def _wait_until(holds, process=None, within_s=120):

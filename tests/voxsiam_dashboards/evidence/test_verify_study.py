@@ -1,19 +1,28 @@
 """A study that holds is green; one thing changed anywhere, and it is named."""
 
 import csv
+import hashlib
 import io
 import json
 import logging
 import re
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import fields
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from mlflow.entities import Metric
 
 from tests.voxsiam_dashboards.evidence_store import EvidenceStore
-from tests.voxsiam_dashboards.study_store import STUDY_ID, TABLE
+from tests.voxsiam_dashboards.study_store import TABLE
+from voxsiam.metrics.case_scores import summarise
 from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking.names import MANIFEST_TAG
+from voxsiam_dashboards.evidence.run_checks import numbers
+from voxsiam_dashboards.evidence.run_files import read_scores
 from voxsiam_dashboards.evidence.study import verify_study
 
 COLUMNS = [field.name for field in fields(OrganScore)]
@@ -27,8 +36,13 @@ def store(tmp_path_factory):
     return EvidenceStore(tmp_path_factory.mktemp("evidence"))
 
 
-def verify(store):
-    return verify_study(TABLE, store.uri, STUDY_ID, store.report, store.original)
+def verify(store, prepared=None, *, page=False, **more):
+    """Verify; the page, which takes seconds to be written anew, only where it is asked for."""
+    left_out = nullcontext() if page else patch("voxsiam_dashboards.evidence.study.check_page")
+    with left_out:
+        return verify_study(
+            TABLE, store.ledger, store.uri, store.report, store.original, prepared, **more
+        )
 
 
 def failed(evidence):
@@ -56,15 +70,18 @@ def changed(path, change):
 
 
 def test_an_intact_study_holds_and_says_how_much_was_checked(store):
-    evidence = verify(store)
+    evidence = verify(store, page=True)
     assert texts(evidence) == []
     assert evidence.holds
     assert evidence.runs == 3
     counts = {check.name: check.count for check in evidence.checks}
     # 3 runs x 8 organs x 8 columns of the training grid.
-    assert counts["overlay"] == 192
-    assert counts["files"] == 6
+    assert counts["scores"] == 192
+    # 6 files, the manifest's seal, and the manifest of the run's own folder.
+    assert counts["files"] == 3 * (5 + 2)
     assert counts["fingerprints"] == 3 * 9
+    # 6 epochs x 6 figures, and the seconds.
+    assert counts["curves"] == 3 * (36 + 1)
     assert all(counts.values())
     assert counts["report"] > 500
 
@@ -123,7 +140,7 @@ def test_a_changed_figure_of_the_pictured_case_contradicts_its_voxels(store, col
     with changed(store.artifact(store.finished[0].run_id, "test/cases.csv"), change):
         evidence = verify(store)
     assert any(f"case 000, spleen, {column}" in text for text in texts(evidence))
-    assert {"overlay", "files", "metrics"} <= failed(evidence)
+    assert {"scores", "files", "metrics"} <= failed(evidence)
 
 
 def test_a_changed_voxel_is_found(store, tmp_path):
@@ -137,7 +154,7 @@ def test_a_changed_voxel_is_found(store, tmp_path):
 
     with changed(store.artifact(store.finished[0].run_id, "test/overlay.npz"), change):
         evidence = verify(store)
-    assert failed(evidence) == {"files", "overlay"}
+    assert failed(evidence) == {"files", "scores"}
     assert any("case 000, liver, predicted_voxels" in text for text in texts(evidence))
 
 
@@ -198,7 +215,7 @@ def test_a_changed_tag_is_found(store, tag):
         evidence = verify(store)
     finally:
         store.client.set_tag(run_id, name, before)
-    assert "fingerprints" in failed(evidence)
+    assert failed(evidence) & {"fingerprints", "plan"}
 
 
 CELLS = [
@@ -243,7 +260,7 @@ def test_a_deleted_run_is_named(store, trial):
         evidence = verify(store)
     finally:
         store.client.restore_run(run_id)
-    assert {"report", "links"} <= failed(evidence)
+    assert {"plan", "report", "links"} <= failed(evidence)
     assert any(f"run {run_id}: expected there, found missing" in t for t in texts(evidence))
 
 
@@ -302,6 +319,199 @@ def test_a_damaged_table_is_no_crash(store):
     for content in (b"", b"[]", b"[" * 5000, b'{"rows": 1}'):
         with changed(store.report / "table.json", lambda _, content=content: content):
             assert "report" in failed(verify(store))
+
+
+@contextmanager
+def stored(store, statement, *values):
+    """Change MLflow's database for a while."""
+    with closing(sqlite3.connect(store.folder / "mlflow.db")) as database:
+        before = sqlite3.connect(":memory:")
+        database.backup(before)
+        with database:
+            assert database.execute(statement, values).rowcount
+        try:
+            yield
+        finally:
+            before.backup(database)
+
+
+OF_RUN = [
+    ("UPDATE params SET value='7' WHERE key='epochs' AND run_uuid=?", "settings", "epochs"),
+    ("DELETE FROM params WHERE key='epochs' AND run_uuid=?", "settings", "epochs"),
+    ("UPDATE tags SET value='real' WHERE key='voxsiam.data_kind' AND run_uuid=?", "settings",
+     "voxsiam.data_kind: expected phantom, found real"),
+    ("UPDATE tags SET value='0' WHERE key='mlflow.source.git.commit' AND run_uuid=?", "settings",
+     "git.commit"),
+    ("UPDATE tags SET value='paper' WHERE key='voxsiam.preset' AND run_uuid=?", "settings",
+     "preset"),
+    ("DELETE FROM tags WHERE key='voxsiam.manifest_sha256' AND run_uuid=?", "files", "manifest"),
+    ("UPDATE metrics SET value=value+0.01 WHERE key='validation/dsc' AND step=3 AND run_uuid=?",
+     "curves", "validation/dsc, epoch 3"),
+    ("DELETE FROM metrics WHERE key='train/loss' AND step=2 AND run_uuid=?", "curves",
+     "train/loss, epoch 2: expected"),
+    ("UPDATE metrics SET value=1 WHERE key='seconds/epoch' AND step=1 AND run_uuid=?", "curves",
+     "seconds/epoch, epoch 1"),
+    ("UPDATE latest_metrics SET value=1 WHERE key='seconds/run' AND run_uuid=?", "curves",
+     "seconds/run"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "check", "words"), OF_RUN)
+def test_what_is_changed_of_a_run_in_mlflow_is_named(store, statement, check, words):
+    run_id = store.finished[1].run_id
+    with stored(store, statement, run_id):
+        evidence = verify(store)
+    assert check in failed(evidence)
+    assert any(run_id in text and words in text for text in texts(evidence))
+
+
+OF_STUDY = [
+    ("UPDATE tags SET value='x' WHERE key='voxsiam.plan_seal'", "plan_seal"),
+    ("UPDATE tags SET value='f' WHERE key='voxsiam.trials'", "voxsiam.trials"),
+    ('UPDATE datasets SET dataset_profile=\'{"kind": "real"}\'', "data set"),
+]
+
+
+@pytest.mark.parametrize(("statement", "words"), OF_STUDY)
+def test_what_is_changed_of_the_study_in_mlflow_is_named(store, statement, words):
+    with stored(store, statement):
+        evidence = verify(store)
+    assert any(words in text for text in texts(evidence))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("config/environment.json", "environment.json"),
+        ("test/epochs.csv", "test/epochs.csv"),
+        ("test/features.npz", "test/features.npz: SHA-256"),
+        ("test/predictions.npz", "test/predictions.npz: SHA-256"),
+    ],
+)
+def test_a_changed_file_of_a_run_is_named(store, name, words):
+    run_id = store.finished[1].run_id
+
+    def change(content):
+        return content.replace(b"2.13", b"2.14") if name.endswith("json") else content + b"0"
+
+    with changed(store.artifact(run_id, name), change):
+        evidence = verify(store)
+    assert any(run_id in text and words in text for text in texts(evidence))
+
+
+def test_a_file_that_no_run_has_left_is_named(store):
+    run_id = store.finished[1].run_id
+    stray = store.artifact(run_id, "test/more.csv")
+    stray.write_text("a")
+    try:
+        evidence = verify(store)
+    finally:
+        stray.unlink()
+    assert failed(evidence) == {"files"}
+    assert "test/more.csv" in texts(evidence)[0]
+
+
+def forge_cases(store, trial):
+    """Change a score of a case that is not pictured, and every sum and mean of it."""
+    folder = store.planned(trial).run.directory
+    manifest = json.loads((folder / "manifest.json").read_text())
+    forged = change_cell("dsc")((folder / "cases.csv").read_bytes())
+    summary = numbers(summarise(read_scores(written(store.folder / "forged.csv", forged))))
+    manifest["files"]["cases.csv"] = hashlib.sha256(forged).hexdigest()
+    manifest["summary"] = summary
+    text = json.dumps(manifest).encode()
+    for place in (folder, store.artifact(trial.run_id, "")):
+        (place / "manifest.json").write_bytes(text)
+    (folder / "cases.csv").write_bytes(forged)
+    store.artifact(trial.run_id, "test/cases.csv").write_bytes(forged)
+    store.client.set_tag(trial.run_id, MANIFEST_TAG, hashlib.sha256(text).hexdigest())
+    metrics = [Metric(f"test/{name}", value, 10_000, 7) for name, value in summary.items()]
+    store.client.log_batch(trial.run_id, metrics=metrics)
+    store.write_report()
+
+
+def written(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_scores_that_were_forged_with_all_their_sums_contradict_the_voxels(tmp_path):
+    store = EvidenceStore(tmp_path)
+    forge_cases(store, store.finished[1])
+    assert verify(store).holds
+    evidence = verify(store, store.prepared, page=True)
+    assert failed(evidence) == {"scores"}
+    (text,) = texts(evidence)
+    assert "case 001, esophagus, dsc" in text
+    assert store.finished[1].run_id in text
+
+
+def test_all_cases_are_scored_again_and_one_of_each_run_where_it_must_be_quick(store):
+    seen = []
+    whole = verify(store, store.prepared, progress=lambda *counts: seen.append(counts))
+    assert texts(whole) == []
+    assert seen == [(done, 9) for done in range(10)]
+    seen.clear()
+    quick = verify(store, store.prepared, quick=True, progress=lambda *c: seen.append(c))
+    assert seen == [(done, 3) for done in range(4)]
+    counts = [{c.name: c.count for c in e.checks}["scores"] for e in (whole, quick)]
+    # The pictured case, and 9 or 3 cases of 8 organs and 8 figures.
+    assert counts == [192 + 9 * 64, 192 + 3 * 64]
+
+
+def test_what_cannot_be_computed_again_is_named(store):
+    assert "not on this machine" in " ".join(verify(store).notes)
+    assert "scans' own grids" in " ".join(verify(store, store.prepared).notes)
+
+
+def change_plan(store, **changes):
+    """Change the plan in the study's ledger."""
+
+    def change(content):
+        tree = json.loads(content)
+        tree["plan"] |= changes
+        return json.dumps(tree).encode()
+
+    return changed(store.ledger.path, change)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"notes": []}, {"preset": "paper"}, {"workers": 4}, {"data_kind": "real"}]
+)
+def test_a_changed_plan_breaks_its_seal(store, changes):
+    with change_plan(store, **changes):
+        again = Ledger.read(store.ledger.path)
+    with patch.object(store, "ledger", again):
+        evidence = verify(store)
+    assert any("the sealed plan" in text for text in texts(evidence))
+
+
+def test_a_row_that_is_taken_out_of_the_plan_is_named(store):
+    plan = store.ledger.plan
+    shorter = plan.model_copy(update={"trials": plan.trials[1:]})
+    again = Ledger(store.ledger.path, shorter, {}, store.ledger.seals)
+    with patch.object(store, "ledger", again):
+        evidence = verify(store)
+    assert any("the sealed plan" in text for text in texts(evidence))
+    assert any("expected not planned" in text for text in texts(evidence))
+
+
+def test_an_amendment_is_named_and_breaks_nothing(tmp_path):
+    store = EvidenceStore(tmp_path)
+    store.ledger.seal("merged with another machine's part")
+    again = Ledger.read(store.ledger.path)
+    with patch.object(store, "ledger", again):
+        evidence = verify(store)
+    assert texts(evidence) == []
+    assert any("merged with another machine's part" in note for note in evidence.notes)
+
+
+def test_a_plan_from_before_there_were_seals_is_told_not_refused(store):
+    earlier = Ledger(store.ledger.path, store.ledger.plan, {})
+    with patch.object(store, "ledger", earlier):
+        evidence = verify(store)
+    assert texts(evidence) == []
+    assert any("the plan has no seal" in note for note in evidence.notes)
 
 
 def test_afterwards_it_holds_again(store):

@@ -58,6 +58,7 @@ def test_writes_all_files(written):
         "table.md",
         "table.tex",
         "table.json",
+        "seal.json",
         "pictures/overlays.png",
         "pictures/feature_space.png",
         "pictures/surfaces.png",

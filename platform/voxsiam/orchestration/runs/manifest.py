@@ -19,7 +19,9 @@ from voxsiam.orchestration.runs.source_commit import source_commit
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import Frozen, Split
 
-CASES_FILE = "cases.csv"
+CASES_FILE, EPOCHS_FILE = "cases.csv", "epochs.csv"
+"""Every organ of every test case, and every figure of every epoch."""
+
 RESULTS = ("*.csv", "*.npz", "model/model.*")
 """The files of a run's folder that are its results."""
 

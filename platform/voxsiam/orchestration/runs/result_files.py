@@ -12,14 +12,13 @@ from jaxtyping import UInt8
 
 from voxsiam.inference.voxel_features import CaseFeatures, join_cases
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.orchestration.runs.manifest import CASES_FILE
+from voxsiam.orchestration.runs.manifest import CASES_FILE, EPOCHS_FILE
 from voxsiam.types import Shape, Volume
 
 OVERLAY, FEATURES = "overlay.npz", "features.npz"
 PREDICTIONS, NATIVE_PREDICTIONS = "predictions.npz", "native_predictions.npz"
 """What was predicted on the training grid, and on the voxels of each scan."""
 
-EPOCHS_FILE = "epochs.csv"
 TEST_FILES = (CASES_FILE, EPOCHS_FILE, OVERLAY, FEATURES, PREDICTIONS, NATIVE_PREDICTIONS)
 """A run without test cases leaves the first two, and nothing in the first."""
 

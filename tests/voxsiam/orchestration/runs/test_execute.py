@@ -69,7 +69,7 @@ def test_a_run_without_test_cases_ends_well_and_is_tracked(workspace):
     execute(run)
     assert json.loads(run.result_file.read_text())["summary"] == {}
     left = {name for name in TEST_FILES if (run.directory / name).exists()}
-    assert left == {"cases.csv"}
+    assert left == {"cases.csv", "epochs.csv"}
     assert len(read_cases(run.directory / "cases.csv")) == 0
 
     tracker = StudyTracker(workspace, tracked_study(plan))
@@ -80,7 +80,7 @@ def test_a_run_without_test_cases_ends_well_and_is_tracked(workspace):
     assert tracked.info.status == "FINISHED"
     assert not any(name.startswith("test/") for name in tracked.data.metrics)
     files = client.list_artifacts(tracked.info.run_id, "test")
-    assert [file.path for file in files] == ["test/cases.csv"]
+    assert [file.path for file in files] == ["test/cases.csv", "test/epochs.csv"]
 
 
 def test_all_test_files_are_tracked(workspace):
