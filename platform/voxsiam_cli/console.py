@@ -28,11 +28,6 @@ def say(text: str = "", style: str | None = None) -> None:
     console.print(text, style=style, markup=False, soft_wrap=True)
 
 
-def say_aside(text: str) -> None:
-    """Print a line beside output that is for machines."""
-    errors.print(text, markup=False, soft_wrap=True)
-
-
 def print_json(content: Any) -> None:  # noqa: ANN401
     """Print for machines."""
     console.out(json.dumps(content, indent=1), highlight=False)

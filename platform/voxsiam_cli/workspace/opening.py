@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from voxsiam_cli.console import say, say_aside
+from voxsiam_cli.console import say
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.workspace import Workspace
@@ -18,7 +18,7 @@ def open_workspace(folder: Path, use: Use, *, as_json: bool = False) -> "Workspa
     Args:
         folder: As the user named it, or the usual name below the current folder.
         use: What for.
-        as_json: The output is for machines: it is named beside it.
+        as_json: The output is for machines alone: it is not named.
 
     Raises:
         UserError: There is none, or it cannot be written and must be.
@@ -28,6 +28,6 @@ def open_workspace(folder: Path, use: Use, *, as_json: bool = False) -> "Workspa
     workspace = Workspace(folder, may_write=use == "train")
     if use == "change":
         workspace = Workspace(folder)
-    tell = say_aside if as_json else say
-    tell(f"workspace: {workspace.root}")
+    if not as_json:
+        say(f"workspace: {workspace.root}")
     return workspace
