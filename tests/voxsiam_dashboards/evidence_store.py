@@ -1,6 +1,7 @@
 """A study whose every number can be checked: a sealed plan, real scores, manifests and a report."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -52,7 +53,8 @@ class EvidenceStore:
         self.workspace = Workspace(folder)
         self.client, self.uri = open_client(folder)
         self.parent = write_study(self.client, folder)
-        self.prepared = write_prepared(folder / "prepared")
+        prepared = write_prepared(folder / "prepared")
+        self.prepared = replace(prepared, fingerprint=DATA.fingerprint)
         results = load_study(self.uri, find_study(self.uri, STUDY_ID))
         self.finished = [trial for trial in results.trials if trial.finished]
         self.ledger = Ledger.create(self.workspace, self._plan())

@@ -79,6 +79,12 @@ def check_scores(
     if prepared is None:
         check.skip("cases other than the pictured ones: the prepared set is not on this machine")
         return
+    planned = {one.run.planned.run.data.fingerprint for one in runs}
+    for name in sorted(planned):
+        found = {"data": prepared.fingerprint}
+        check.compare(f"prepared set in {prepared.root}", {"data": name}, found)
+    if planned != {prepared.fingerprint}:
+        return
     with ExitStack() as held:
         tasks = [task for one in runs for task in _tasks(one, prepared, check, held, quick=quick)]
         progress(0, len(tasks))

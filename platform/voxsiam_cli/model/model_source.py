@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxsiam.errors import UserError
-from voxsiam_cli.workspace.opening import open_workspace
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.runs.trial_plan import TrialPlan
@@ -47,11 +46,12 @@ def is_run_id(text: str) -> bool:
 
 def _downloaded(run_id: str, workspace: Path) -> Path:
     from voxsiam.orchestration.tracking.reader import download_model
+    from voxsiam.orchestration.workspace import Workspace
 
     # Not into the workspace: it may be one that can only be read.
     passing = tempfile.mkdtemp(prefix="voxsiam-model-")
     atexit.register(shutil.rmtree, passing, ignore_errors=True)
-    home = open_workspace(workspace, "look")
+    home = Workspace(workspace, may_write=False)
     return download_model(home.tracking_uri, run_id, Path(passing) / run_id)
 
 
@@ -68,6 +68,7 @@ def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPla
         UserError: There is no such row, or it has not finished; it lists those that have.
     """
     from voxsiam.orchestration.studies.ledger import choose_ledger, find_ledgers
+    from voxsiam.orchestration.workspace import Workspace
 
     missing = f"There is no {thing} '{text}': no folder, no MLflow run id, and no row of a study."
     if not workspace.is_dir():
@@ -76,7 +77,7 @@ def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPla
             where=f"{option}; looked for a workspace in {workspace.expanduser().resolve()}",
             fix="name its workspace with --workspace, or its folder; or train one: voxsiam demo",
         )
-    home = open_workspace(workspace, "look")
+    home = Workspace(workspace, may_write=False)
     ledgers = find_ledgers(home)
     study, _, rest = text.partition("/")
     if any(study in (ledger.plan.study, ledger.plan.study_id) for ledger in ledgers):

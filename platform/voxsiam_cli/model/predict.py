@@ -66,6 +66,8 @@ def predict(  # noqa: PLR0913
     written = [path for r in results for path in (r.label, r.probabilities)[: 1 + probabilities]]
     for folder in sorted({path.parent for path in [*written, *([report] if report else [])]}):
         make_folder(folder)
+    if not Path(model).is_dir():
+        say(f"workspace: {workspace.expanduser().resolve()}")
     _say_model(model, loaded)
     done, failed = _predict_all(
         loaded,

@@ -71,15 +71,10 @@ def verify(
 
 
 def _prepared_of(plan: "StudyPlan") -> "PreparedSet | None":
-    """Open the set that a study was tested on; None where it is not there, or is another one."""
+    """Open the set that a study was tested on; None where it is not on this machine."""
     from voxsiam_data.prepared.prepared_set import open_prepared
 
-    try:
-        prepared = open_prepared(plan.prepared)
-    except UserError:
-        return None
-    planned = {trial.run.data.fingerprint for trial in plan.trials}
-    return prepared if planned == {prepared.fingerprint} else None
+    return open_prepared(plan.prepared) if plan.prepared.exists() else None
 
 
 def rerun(
@@ -164,7 +159,7 @@ def _show(evidence: "Evidence") -> None:
         say(note, "yellow")
     if not evidence.holds:
         again = f"voxsiam study report {evidence.study_id}"
-        say(f"if runs have ended since the report was written: {again}")
+        say(f"if runs have ended since, or another version of VoxSiam wrote the report: {again}")
 
 
 def _plain(evidence: "Evidence") -> dict:

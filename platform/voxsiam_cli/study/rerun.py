@@ -16,7 +16,6 @@ from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam_cli.console import say
 from voxsiam_cli.model.model_source import find_trial, is_run_id
 from voxsiam_cli.study.live import LiveStudy
-from voxsiam_cli.workspace.opening import open_workspace
 from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
 from voxsiam_data.prepared.stream import open_volumes
 
@@ -54,7 +53,7 @@ def find_manifest(text: str, workspace: Path) -> RunManifest:
     if path.exists():
         return read_manifest(path)
     if is_run_id(text):
-        store = RunStore(open_workspace(workspace, "look").tracking_uri)
+        store = RunStore(Workspace(workspace, may_write=False).tracking_uri)
         return store.read(text, MANIFEST, read_manifest)
     return read_manifest(find_trial(text, workspace, "manifest", "MANIFEST").run.manifest_file)
 

@@ -8,7 +8,7 @@ import logging
 import re
 import sqlite3
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from unittest.mock import patch
 
 import numpy as np
@@ -455,13 +455,20 @@ def test_all_cases_are_scored_again_and_one_of_each_run_where_it_must_be_quick(s
     quick = verify(store, store.prepared, quick=True, progress=lambda *c: seen.append(c))
     assert seen == [(done, 3) for done in range(4)]
     counts = [{c.name: c.count for c in e.checks}["scores"] for e in (whole, quick)]
-    # The pictured case, and 9 or 3 cases of 8 organs and 8 figures.
-    assert counts == [192 + 9 * 64, 192 + 3 * 64]
+    # The pictured case, the name of the data, and 9 or 3 cases of 8 organs and 8 figures.
+    assert counts == [192 + 1 + 9 * 64, 192 + 1 + 3 * 64]
 
 
 def test_what_cannot_be_computed_again_is_named(store):
     assert "not on this machine" in " ".join(verify(store).notes)
     assert "scans' own grids" in " ".join(verify(store, store.prepared).notes)
+
+
+def test_another_prepared_set_is_named_and_not_scored_against(store):
+    evidence = verify(store, replace(store.prepared, fingerprint="e" * 16))
+    assert failed(evidence) == {"scores"}
+    (text,) = texts(evidence)
+    assert f"data: expected {'d' * 16}, found {'e' * 16}" in text
 
 
 def change_plan(store, **changes):
