@@ -12,7 +12,11 @@ from tests.voxsiam.orchestration.toy_study import make_plan
 from tests.voxsiam.orchestration.toy_sweep import make_sweep
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sqlite_address import sqlite_address, sqlite_file
+from voxsiam.orchestration.sqlite_address import (
+    sqlite_address,
+    sqlite_file,
+    without_stray_folder,
+)
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
@@ -218,3 +222,21 @@ def test_a_finished_trial_whose_result_is_gone_is_lost_not_finished(tmp_path):
     (again,) = find_ledgers(home)
     assert [again.state(trial) for trial in plan.trials] == ["lost", "finished", "finished"]
     assert again.unfinished() == [plan.trials[0]]
+
+
+def test_a_stray_folder_is_removed_but_never_one_that_was_there_or_holds_something(tmp_path):
+    file = tmp_path / "a?b" / "mlflow.db"
+    stray = tmp_path / "a%3Fb"
+    with without_stray_folder(sqlite_address(file)):
+        stray.mkdir()
+    assert not stray.exists()
+    with without_stray_folder(sqlite_address(file)):
+        stray.mkdir()
+        (stray / "somebody's").touch()
+    assert (stray / "somebody's").exists()
+    (stray / "somebody's").unlink()
+    with without_stray_folder(sqlite_address(file)):
+        pass
+    assert stray.is_dir()
+    with without_stray_folder("http://127.0.0.1:1"):
+        pass

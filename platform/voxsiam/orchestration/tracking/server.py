@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.sqlite_address import without_stray_folder
 from voxsiam.orchestration.tracking.advisories import check_mlflow
 from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.store import without_password
@@ -103,13 +104,14 @@ class TrackingServer:
 
     def run(self, environment: dict[str, str] | None = None) -> int:
         """Serve until it ends or is stopped, and leave no process behind; return its exit code."""
-        process = subprocess.Popen(
-            self.command(), env=environment or self.environment(), start_new_session=True
-        )
-        try:
-            return process.wait()
-        finally:
-            end_group(process)
+        with without_stray_folder(self.store):
+            process = subprocess.Popen(
+                self.command(), env=environment or self.environment(), start_new_session=True
+            )
+            try:
+                return process.wait()
+            finally:
+                end_group(process)
 
     def _check_doors(self) -> None:
         if "*" in "".join(self.allowed_hosts):

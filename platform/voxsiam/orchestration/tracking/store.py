@@ -4,7 +4,6 @@ import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow.entities import Experiment, LifecycleStage
@@ -13,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sqlite_address import sqlite_file
+from voxsiam.orchestration.sqlite_address import without_stray_folder
 from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.names import EXPERIMENT
 from voxsiam.orchestration.tracking.store_address import check_address
@@ -70,7 +69,7 @@ def check_store(tracking_uri: str, nodes: int) -> None:
 
 
 def open_client(tracking_uri: str) -> MlflowClient:
-    """Open a store; of an address with encoded characters MLflow makes the folder that it spells.
+    """Open a store, and leave nothing beside it.
 
     Args:
         tracking_uri: MLflow's address.
@@ -79,20 +78,15 @@ def open_client(tracking_uri: str) -> MlflowClient:
         UserError: The address leads nowhere, or to a database that cannot be opened.
     """
     check_address(tracking_uri)
-    file = sqlite_file(tracking_uri)
-    spelt = Path(tracking_uri.partition(":///")[2]).parent
-    is_stray = file is not None and spelt != file.parent and not spelt.exists()
     try:
-        client = MlflowClient(tracking_uri)
+        with without_stray_folder(tracking_uri):
+            return MlflowClient(tracking_uri)
     except SQLAlchemyError as error:
         raise UserError(
             f"the tracking database cannot be opened: {str(error).splitlines()[0]:.160}",
             where=without_password(tracking_uri),
             fix="is it running, does it know this user, and is it MLflow's? Else name another",
         ) from None
-    if is_stray and spelt.is_dir():
-        spelt.rmdir()
-    return client
 
 
 def open_for_writing(workspace: Workspace) -> MlflowClient:
