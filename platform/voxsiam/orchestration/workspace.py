@@ -1,6 +1,7 @@
 """Where everything that a run writes is kept."""
 
 import os
+import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -60,6 +61,11 @@ class Workspace:
                 fix="leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
             )
         return given or sqlite_address(self.root / "mlflow.db")
+
+    @property
+    def quoted(self) -> str:
+        """Its folder as it is given to a shell: it may have spaces in its name."""
+        return shlex.quote(str(self.root))
 
     @property
     def tracking(self) -> Path:

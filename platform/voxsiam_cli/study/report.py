@@ -40,7 +40,7 @@ def report_study(ledger: Ledger, workspace: Workspace, into: Path | None = None)
     console.print(side_by_side(report))
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
-    say(f"look:    voxsiam ui --workspace {workspace.root}")
+    say(f"look:    voxsiam ui --workspace {workspace.quoted}")
 
 
 def report_all(workspace: Workspace, into: Path | None = None) -> None:
@@ -71,8 +71,8 @@ def reporting(workspace: Workspace, report: str) -> Iterator[None]:
     except StoreAwayError as error:
         say(f"no report: {error.what} ({error.where})", "red")
         say("the trainings are kept. When the server answers again:")
-        say(f"  voxsiam tracking replay --workspace {workspace.root}")
-        say(f"  {report} --workspace {workspace.root}")
+        say(f"  voxsiam tracking replay --workspace {workspace.quoted}")
+        say(f"  {report} --workspace {workspace.quoted}")
         raise typer.Exit(1) from None
 
 

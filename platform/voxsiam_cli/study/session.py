@@ -151,7 +151,7 @@ def exit_on_failure(failed: Sequence[TrialPlan], go_on: str) -> None:
 
 
 def _go_on(study_id: str, workspace: Workspace) -> str:
-    return f"voxsiam study resume {study_id} --workspace {workspace.root}"
+    return f"voxsiam study resume {study_id} --workspace {workspace.quoted}"
 
 
 def _ledger_of(workspace: Workspace, study_id: str) -> Ledger | None:

@@ -111,7 +111,7 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace, into: Path | None = 
         name_newest(workspace, sweep.name, link)
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
-    say(f"look:    voxsiam ui --workspace {workspace.root}")
+    say(f"look:    voxsiam ui --workspace {workspace.quoted}")
     say(f"search:  optuna-dashboard sqlite:///{ledger.folder / DATABASE}")
 
 
@@ -216,4 +216,4 @@ def _check_budget(budget: Budget, capacity: Capacity) -> None:
 
 
 def _go_on(ledger: SweepLedger, workspace: Workspace) -> str:
-    return f"voxsiam sweep resume {ledger.plan.sweep_id} --workspace {workspace.root}"
+    return f"voxsiam sweep resume {ledger.plan.sweep_id} --workspace {workspace.quoted}"

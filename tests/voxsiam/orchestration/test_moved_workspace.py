@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shlex
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -240,3 +241,9 @@ def test_a_stray_folder_is_removed_but_never_one_that_was_there_or_holds_somethi
     assert stray.is_dir()
     with without_stray_folder("http://127.0.0.1:1"):
         pass
+
+
+def test_commands_that_are_told_can_be_copied_into_a_shell(tmp_path):
+    home = Workspace(tmp_path / "k o?p#ü%41")
+    told = f"voxsiam study resume ID --workspace {home.quoted}"
+    assert shlex.split(told)[-1] == str(home.root)

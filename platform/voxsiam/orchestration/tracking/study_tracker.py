@@ -122,7 +122,7 @@ class StudyTracker:
                 "voxsiam tracking replay --workspace %s",
                 waiting,
                 self._outbox.path,
-                self._workspace.root,
+                self._workspace.quoted,
             )
 
     def catch_up(self) -> int:
