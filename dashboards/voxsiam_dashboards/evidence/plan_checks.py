@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.names import COMMIT_TAG, PLAN_TAG
@@ -39,7 +40,11 @@ def check_plan(ledger: Ledger, results: StudyResults, store: RunStore, check: Ch
     tags = _expected_tags(ledger, parent)
     where = f"run {parent.run_id} (the study's own), tags"
     check.compare(where, tags, {name: parent.tags.get(name) for name in tags})
-    kept = store.read(parent.run_id, PLAN_FILE, read_object)
+    try:
+        kept = store.read(parent.run_id, PLAN_FILE, read_object)
+    except UserError as error:
+        check.unreadable(f"run {parent.run_id}, {PLAN_FILE}", error.what)
+        return
     told = _plain(dict(tracked_study(plan).plan))
     check.compare(f"run {parent.run_id}, {PLAN_FILE}", told, _plain(kept))
 

@@ -59,7 +59,7 @@ def check_page(report: ReportTable, folder: Path, store: RunStore, check: Check)
         write_report(report, anew)
         same = seal is not None and seal.environment == environment()
         if seal is None or not same:
-            check.skip("pictures, and feature spaces of charts: another environment drew them")
+            check.skip("pictures, scripts and feature spaces: another environment drew them")
         else:
             sums = hash_files(anew)
             check.compare(f"{folder}, written anew", sums, hash_files(folder))

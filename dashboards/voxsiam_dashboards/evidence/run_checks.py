@@ -167,6 +167,7 @@ def _check_settings(
         used = manifest.environment.libraries | {"python": manifest.environment.python}
         found = {name: recorded.get(name) for name in used}
         check.compare(run.named(ENVIRONMENT_FILE), used, found)
+    if manifest is not None:
         _check_described(run, manifest, job, check)
 
 

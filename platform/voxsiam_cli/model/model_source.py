@@ -67,7 +67,7 @@ def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPla
     Raises:
         UserError: There is no such row, or it has not finished; it lists those that have.
     """
-    from voxsiam.orchestration.studies.ledger import choose_ledger, find_ledgers
+    from voxsiam.orchestration.studies.ledger import choose_among, find_ledgers
     from voxsiam.orchestration.workspace import Workspace
 
     missing = f"There is no {thing} '{text}': no folder, no MLflow run id, and no row of a study."
@@ -81,7 +81,7 @@ def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPla
     ledgers = find_ledgers(home)
     study, _, rest = text.partition("/")
     if any(study in (ledger.plan.study, ledger.plan.study_id) for ledger in ledgers):
-        ledger = choose_ledger(home, study)
+        ledger = choose_among(ledgers, study, str(home.root))
         trial = _trial_named(rest, ledger)
         if trial is not None:
             _require_finished(ledger, trial, thing)

@@ -44,16 +44,26 @@ def report_study(ledger: Ledger, workspace: Workspace, into: Path | None = None)
 
 
 def report_all(workspace: Workspace, into: Path | None = None) -> None:
-    """Write every study's report and the page that lists them."""
+    """Write every study's report and the page that lists them.
+
+    One that cannot be read whole is named, and keeps the report that it has; the page is left then.
+    """
     entries: list[IndexEntry] = []
+    refused = False
     for ledger in find_ledgers(workspace):
         if ledger.plan.study not in STUDIES:
             continue  # the winner of a sweep: it stands in the sweep's report
         study_id = ledger.plan.study_id
-        report = _read(ledger, workspace.tracking_uri)
+        try:
+            report = _read(ledger, workspace.tracking_uri)
+        except typer.Exit:
+            refused = True
+            continue
         page = _write(report, ledger, workspace, into / study_id if into else None)
         say(f"report:  {page}")
         entries.append(IndexEntry(report, study_id))
+    if refused:
+        raise typer.Exit(1)
     say(f"all:     {write_index(entries, into or workspace.reports)}")
 
 

@@ -399,6 +399,14 @@ def test_a_changed_file_of_a_run_is_named(store, name, words):
     assert any(run_id in text and words in text for text in texts(evidence))
 
 
+@pytest.mark.parametrize("content", [None, b"[", b"{}"])
+def test_the_plan_that_mlflow_keeps_is_compared(store, content):
+    with changed(store.artifact(store.parent, "study/plan.json"), lambda _: content):
+        evidence = verify(store)
+    assert "plan" in failed(evidence)
+    assert any("study/plan.json" in text for text in texts(evidence))
+
+
 def test_a_file_that_no_run_has_left_is_named(store):
     run_id = store.finished[1].run_id
     stray = store.artifact(run_id, "test/more.csv")

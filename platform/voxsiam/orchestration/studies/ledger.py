@@ -242,11 +242,16 @@ def choose_ledger(workspace: Workspace, text: str) -> Ledger:
     Raises:
         UserError: None is meant, or several are; it lists them.
     """
+    return choose_among(find_ledgers(workspace), text, str(workspace.root))
+
+
+def choose_among(ledgers: Sequence[Ledger], text: str, where: str) -> Ledger:
+    """Return the one of some studies that a text means, as `choose_ledger` does."""
     choices = [
         Choice(ledger.plan.study, ledger.plan.study_id, _about(ledger), ledger)
-        for ledger in find_ledgers(workspace)
+        for ledger in ledgers
     ]
-    return choose(text, choices, "study", str(workspace.root))
+    return choose(text, choices, "study", where)
 
 
 def _about(ledger: Ledger) -> str:
