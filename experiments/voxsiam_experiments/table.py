@@ -69,6 +69,12 @@ class Table:
         return other if other != row.label else None
 
     @property
+    def partners(self) -> dict[str, str]:
+        """Name what the table compares: the rows that have a partner, and the partner."""
+        pairs = ((row.label, self.partner(row)) for row in self.rows)
+        return {label: partner for label, partner in pairs if partner is not None}
+
+    @property
     def heading(self) -> str:
         """What stands above it."""
         kind = "" if self.number.startswith("Figure") else "Table "

@@ -21,6 +21,7 @@ from voxsiam_dashboards.tables.two_rows import (
     ComparedRow,
     RowPair,
     compare_two_rows,
+    dsc_table,
     effects_table,
     settings_text_table,
     study_differences,
@@ -61,10 +62,11 @@ def comparison_tables(sides: Sides) -> Sequence[TextTable]:
 
 
 def _numbers(pair: RowPair, sides: Sides, address: Address) -> list[Component]:
-    *settings, effects, _ = _tables(pair, sides)
+    *settings, dsc, effects, _ = _tables(pair, sides)
     return [
         *(text_table(table, address, number) for number, table in enumerate(settings)),
-        text_table(effects, address, len(settings)),
+        text_table(dsc, address, len(settings)),
+        text_table(effects, address, len(settings) + 1),
         html.H2("Patient by patient"),
         chart("patients", patient_scatter(measure_panels(pair)), CAPTIONS["patients"]),
     ]
@@ -74,6 +76,7 @@ def _tables(pair: RowPair, sides: Sides) -> list[TextTable]:
     first, second = sides
     tables = [
         settings_text_table(pair.settings, "Settings that differ"),
+        dsc_table(pair),
         effects_table(pair),
         missed_table(first, second),
     ]
@@ -111,7 +114,9 @@ def find_side(table: ReportTable, name: str) -> ComparedRow:
         )
     for row in table.rows:
         if row.label == name:
-            return ComparedRow(row.label, table.results, row.label_fraction)
+            return ComparedRow(
+                row.label, table.results, row.label_fraction, partners=_partners(table)
+            )
         for trial in row.trials:
             if trial.run_id == name:
                 return ComparedRow(row.label, table.results, row.label_fraction, trial.seed)
@@ -120,6 +125,10 @@ def find_side(table: ReportTable, name: str) -> ComparedRow:
         where=table.results.study_id,
         fix="choose one of the list",
     )
+
+
+def _partners(table: ReportTable) -> dict[str, str]:
+    return {row.label: row.partner for row in table.rows if row.partner is not None}
 
 
 def default_sides(table: ReportTable) -> tuple[str, str] | None:

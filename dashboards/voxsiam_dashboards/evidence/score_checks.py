@@ -10,6 +10,7 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.metrics.case_scores import NativePair, score_case
+from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.runs.manifest import CASES_FILE
@@ -55,6 +56,7 @@ class _Task:
     on_grid: Path
     on_scan: Path | None
     written: tuple[OrganScore, ...]
+    distances: DistanceConfig
 
 
 def check_scores(
@@ -115,7 +117,8 @@ def _tasks(
     for case_id in case_ids[:1] if quick else case_ids:
         written = tuple(score for score in scored.scores if score.case_id == case_id)
         if on_grid is not None:
-            yield _Task(scored.where, case_id, prepared, on_grid, on_scan, written)
+            distances = run.planned.run.recipe.scoring
+            yield _Task(scored.where, case_id, prepared, on_grid, on_scan, written, distances)
 
 
 def _scored(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, list[OrganScore] | str]]:
@@ -144,7 +147,7 @@ def _score(task: _Task) -> list[OrganScore] | str:
             most = reference.label.size + _HEADER_BYTES
             on_scan = read_prediction(task.on_scan, task.case_id, most)
             native = NativePair(on_scan, reference.label, reference.spacing_mm)
-        rules = ScoringRules(organs=volume.annotated)
+        rules = ScoringRules(organs=volume.annotated, distances=task.distances)
         return score_case(
             task.case_id, predicted, volume.label, volume.spacing_mm, native, rules=rules
         )
@@ -167,7 +170,7 @@ def _check_overlay(scored: ScoredRun, check: Check) -> None:
         return
     written = tuple(score for score in scored.scores if score.case_id == overlay.case_id)
     try:
-        computed = _score_overlay(overlay, written)
+        computed = _score_overlay(overlay, written, scored.run.planned.run.recipe.scoring)
     except (ValueError, UserError) as error:
         check.unreadable(scored.run.named(OVERLAY), f"{error!s:.120}".splitlines()[0])
         return
@@ -175,8 +178,11 @@ def _check_overlay(scored: ScoredRun, check: Check) -> None:
     check.compare(where, _figures(computed, _NATIVE), _figures(written, _NATIVE))
 
 
-def _score_overlay(overlay: Overlay, written: Sequence[OrganScore]) -> list[OrganScore]:
-    rules = ScoringRules(organs=tuple(score.organ for score in written))
+def _score_overlay(
+    overlay: Overlay, written: Sequence[OrganScore], distances: DistanceConfig
+) -> list[OrganScore]:
+    organs = tuple(score.organ for score in written)
+    rules = ScoringRules(organs=organs, distances=distances)
     return score_case(
         overlay.case_id, overlay.prediction, overlay.label, overlay.spacing_mm, rules=rules
     )

@@ -4,8 +4,8 @@ CAPTIONS = {
     "patients": (
         "A point is a test patient, averaged over organs and seeds; on the dashed line both are "
         "alike. Differences are those of the upright axis over the level one, with their 95 % "
-        "interval over patients (BCa bootstrap); p is Wilcoxon's signed-rank test, corrected by "
-        "Holm."
+        "interval over patients and trainings; p is that of the same test, corrected by Holm "
+        "(docs/statistics.md#main-test)."
     ),
     "curves": (
         "Thin lines: seeds; thick lines: their mean, as far as every seed has come. Losses of rows "
@@ -17,8 +17,9 @@ CAPTIONS = {
         "in voxels of the grid; a missed organ counts as DSC 0 and has no distance."
     ),
     "labels": (
-        "Line: mean over seeds; dots: seeds; band: 95 % interval of the mean over patients, where "
-        "there are three or more; open diamonds: the paper's figures."
+        "Line: mean over seeds; dots: seeds; band: 95 % interval of the mean over patients, for "
+        "these trainings, where there are three or more (docs/statistics.md#intervals); open "
+        "diamonds: the paper's figures."
     ),
     "features": (
         "The same test voxels for every row, of its first seed, on the encoder's three deepest "

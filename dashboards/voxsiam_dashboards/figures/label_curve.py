@@ -7,11 +7,13 @@ from html import escape
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-from voxsiam.metrics.statistics import Interval
+from voxsiam.statistics.interval import Interval
 from voxsiam_dashboards.figures.palette import plain_text, row_colour
 from voxsiam_dashboards.figures.styled import styled
+from voxsiam_dashboards.tables.comparison_notes import few_notes
+from voxsiam_dashboards.tables.interval_text import between
 from voxsiam_dashboards.tables.report_table import ReportTable
-from voxsiam_dashboards.tables.row_comparisons import between
+from voxsiam_dashboards.tables.row_comparisons import RowComparison
 from voxsiam_dashboards.tables.rows import ReportRow
 from voxsiam_dashboards.tables.text_table import TextTable
 
@@ -30,12 +32,14 @@ class Point:
         percent: Share of the training cases that it saw.
         mean: Over seeds.
         seeds: Of each seed.
+        patients: That it was tested on.
         interval: Of the mean, 95 % over patients.
     """
 
     percent: float
     mean: float
     seeds: tuple[float, ...]
+    patients: int
     interval: Interval | None
 
 
@@ -60,18 +64,14 @@ class Curve:
         return percents, [each.low for _, each in found], [each.high for _, each in found]
 
 
-def label_curves(table: ReportTable, intervals: Mapping[str, Interval | None]) -> list[Curve]:
-    """Sort the rows into one curve for each method; none where all rows have one share.
-
-    Args:
-        table: The table.
-        intervals: Of each row's mean DSC over patients, by its label.
-    """
+def label_curves(table: ReportTable) -> list[Curve]:
+    """Sort the rows into one curve for each method; none where all rows have one share."""
     if len({row.label_fraction for row in table.rows}) < 2:
         return []
     methods = dict.fromkeys(row.method for row in table.rows)
+    compared = {each.row: each for each in table.comparisons.rows}
     return [
-        _curve(method, row_colour(index), table.rows, intervals)
+        _curve(method, row_colour(index), table.rows, compared)
         for index, method in enumerate(methods)
     ]
 
@@ -122,7 +122,9 @@ def label_table(curves: Sequence[Curve]) -> TextTable:
             (curve.method, f"{percent:g} %", *_cells(points.get(percent), printed.get(percent)))
             for percent in sorted({*points, *printed})
         ]
-    return TextTable("DSC by share of labelled cases (0 to 1)", COLUMNS, tuple(body))
+    patients = [point.patients for curve in curves for point in curve.points if point.interval]
+    notes = few_notes(min(patients)) if patients else ()
+    return TextTable("DSC by share of labelled cases (0 to 1)", COLUMNS, tuple(body), notes)
 
 
 def _cells(point: Point | None, printed: float | None) -> tuple[str, ...]:
@@ -130,7 +132,7 @@ def _cells(point: Point | None, printed: float | None) -> tuple[str, ...]:
     paper = "-" if printed is None else f"{printed:.3f}"
     if point is None:
         return ("not finished", "0", "-", paper, "-")
-    interval = between(point.interval).strip() or "too few patients"
+    interval = between(point.interval, point.patients).strip() or "too few patients"
     difference = "-" if printed is None else f"{point.mean - printed:+.3f}"
     return (f"{point.mean:.3f}", str(len(point.seeds)), interval, paper, difference)
 
@@ -139,12 +141,18 @@ def _curve(
     method: str,
     colour: str,
     rows: Sequence[ReportRow],
-    intervals: Mapping[str, Interval | None],
+    compared: Mapping[str, RowComparison],
 ) -> Curve:
     own = sorted((row for row in rows if row.method == method), key=lambda row: row.label_fraction)
     cells = [(100 * row.label_fraction, row.label, row.cells["dsc"]) for row in own]
     points = [
-        Point(percent, cell.mean, tuple(cell.values), intervals.get(label))
+        Point(
+            percent,
+            cell.mean,
+            tuple(cell.values),
+            compared[label].patients,
+            compared[label].interval,
+        )
         for percent, label, cell in cells
         if cell.mean is not None
     ]

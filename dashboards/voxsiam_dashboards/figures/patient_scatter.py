@@ -10,11 +10,9 @@ from plotly.subplots import make_subplots
 
 from voxsiam_dashboards.figures.palette import ROW_COLOURS
 from voxsiam_dashboards.figures.styled import styled
-from voxsiam_dashboards.tables.patient_scores import seeds_by_patient
 from voxsiam_dashboards.tables.report_table import ReportTable
-from voxsiam_dashboards.tables.row_comparisons import Tested
-from voxsiam_dashboards.tables.rows import MEASURES
-from voxsiam_dashboards.tables.two_rows import RowPair
+from voxsiam_dashboards.tables.row_tests import UNDECIDABLE, RowTest
+from voxsiam_dashboards.tables.two_rows import DSC, RowPair
 
 ACROSS = 3
 """Panels side by side."""
@@ -45,35 +43,24 @@ class ScatterPanel:
 def measure_panels(pair: RowPair) -> list[ScatterPanel]:
     """Make a panel for each measure of two rows: B over A."""
     panels = []
-    for effect in pair.measures:
-        _, _, _, difference, patients, _, p_value = effect.texts
-        told = f"B - A {difference}<br>{patients} patients, {_p(p_value)}"
-        panels.append(ScatterPanel(effect.what, told, "A", "B", effect.patients))
+    for what, test in ((DSC, pair.dsc), *((each.what, each.test) for each in pair.distances)):
+        panels.append(ScatterPanel(what, f"B - A {_told(test)}", "A", "B", test.by_patient))
     return panels
 
 
 def partner_panels(report: ReportTable) -> list[ScatterPanel]:
     """Make a panel for each row that was compared with its partner, of their DSC."""
-    means = {
-        row.label: seeds_by_patient(row.trials, report.results).mean(axis=1) for row in report.rows
-    }
-    panels = []
-    for each in report.comparisons:
-        if each.over_patients is None or each.partner is None:
-            continue
-        level, upright = means[each.partner].align(means[each.row], join="inner")
-        pairs = zip(level.to_list(), upright.to_list(), strict=True)
-        patients = dict(zip(map(str, level.index), pairs, strict=True))
-        panels.append(
-            ScatterPanel(
-                title=each.row,
-                told=_told(each.over_patients),
-                level=f"{MEASURES[0].title}, {each.partner}",
-                upright="this row",
-                patients=patients,
-            )
+    return [
+        ScatterPanel(
+            title=each.row,
+            told=_told(each.test),
+            level=f"{DSC}, {each.partner}",
+            upright="this row",
+            patients=each.test.by_patient,
         )
-    return panels
+        for each in report.comparisons.rows
+        if each.test is not None
+    ]
 
 
 def patient_scatter(panels: Sequence[ScatterPanel]) -> go.Figure | None:
@@ -101,15 +88,16 @@ def patient_scatter(panels: Sequence[ScatterPanel]) -> go.Figure | None:
     return figure.update_layout(showlegend=False, margin_t=_BETWEEN - 50)
 
 
-def _told(tested: Tested) -> str:
-    units, difference, _, p_value = tested.texts("patients")
-    return f"{difference}<br>{units} patients, {_p(p_value)}"
+def _told(test: RowTest) -> str:
+    units = f"{test.patients} patients x {test.seeds} seeds"
+    return f"{test.difference_text}<br>{units}, {_p(test)}"
 
 
-def _p(text: str) -> str:
-    """Write a p-value, or that there are too few patients for one."""
-    if text.startswith("too"):
-        return "too few for a test"
+def _p(test: RowTest) -> str:
+    """Write the p-value, or that there is none."""
+    if test.p_value is None:
+        return UNDECIDABLE
+    text = test.p_value_text
     return f"p {escape(text)}" if text.startswith("<") else f"p = {text}"
 
 

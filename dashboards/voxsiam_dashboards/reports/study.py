@@ -27,7 +27,12 @@ from voxsiam_dashboards.tables.footnotes import data_kind, warnings
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES
 from voxsiam_dashboards.tables.settings import settings_table
-from voxsiam_dashboards.tables.study_tables import distance_table, patient_table, seed_table
+from voxsiam_dashboards.tables.study_tables import (
+    comparison_table,
+    distance_table,
+    patient_table,
+    seed_table,
+)
 
 PAGE = "index.html"
 OVERLAYS = "pictures/overlays.png"
@@ -105,6 +110,7 @@ def _page(
         warnings=warnings(report.results),
         measures=MEASURES,
         organs={organ: organ_title(organ) for organ in ORGANS},
+        compared=comparison_table(report),
         over_patients=patient_table(report),
         over_seeds=seed_table(report),
         distances=distance_table(report),

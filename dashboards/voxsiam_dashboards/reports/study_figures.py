@@ -26,8 +26,7 @@ def draw_figures(report: ReportTable, folder: Path, cache: Path) -> dict[str, go
         folder: Of the pictures.
         cache: Folder for what takes long to compute.
     """
-    intervals = {each.row: each.interval for each in report.comparisons}
-    curves = label_curves(report, intervals)
+    curves = label_curves(report)
     panels = feature_panels(report, cache)
     bodies = case_surfaces(report)
     pictures = {

@@ -82,7 +82,7 @@ def to_json(table: ReportTable) -> str:
         },
         "units": {measure.key: measure.title for measure in MEASURES},
         "rows": [_json_row(row) for row in table.rows],
-        "comparisons": [asdict(each) for each in table.comparisons],
+        "comparisons": asdict(table.comparisons),
         "settings_that_differ": settings_that_differ(
             [recipe_of(r) for r in table.rows if r.trials]
         ),
@@ -130,6 +130,7 @@ def _json_row(row: ReportRow) -> dict:
         "measures": {key: _json_cell(cell) for key, cell in row.cells.items()},
         "dsc_by_organ": {organ: _json_cell(cell) for organ, cell in row.organs.items()},
         "distances_mm": {key: _json_cell(cell) for key, cell in row.distances_mm.items()},
+        "hd95_grid_missed_at_diagonal": _json_cell(row.at_diagonal),
         "missed_organs": _json_cell(row.missed),
         "scored_organs": _json_cell(row.scored),
         "trials": [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.tables.footnotes import footnotes
-from voxsiam_dashboards.tables.row_comparisons import RowComparison, compare_rows
+from voxsiam_dashboards.tables.row_comparisons import Comparisons, compare_rows
 from voxsiam_dashboards.tables.rows import ReportRow, build_row
 from voxsiam_experiments.table import Table
 
@@ -18,7 +18,7 @@ class ReportTable:
     title: str
     heading: str
     rows: tuple[ReportRow, ...]
-    comparisons: tuple[RowComparison, ...]
+    comparisons: Comparisons
     footnotes: tuple[str, ...]
     results: StudyResults
 
@@ -26,7 +26,7 @@ class ReportTable:
 def build_table(table: Table, results: StudyResults) -> ReportTable:
     """Join a table of the paper with what a study found, by the rows' labels."""
     planned = _planned_seeds(results)
-    rows = tuple(build_row(row, table.partner(row), planned, results.trials) for row in table.rows)
+    rows = tuple(build_row(row, table.partner(row), planned, results) for row in table.rows)
     known = [trial for row in rows for trial in row.trials]
     strangers = sorted({trial.row for trial in results.trials} - {row.label for row in rows})
     return ReportTable(

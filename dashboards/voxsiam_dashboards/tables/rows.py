@@ -6,12 +6,13 @@ A figure is the mean over the finished seeds of a row; its spread is the sample 
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from voxsiam.types import ORGANS
-from voxsiam_dashboards.store.results import TrialResult
+from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_experiments.table import Row
 
 
@@ -35,6 +36,9 @@ MEASURES = (
     Measure("hd95_grid", "HD95 (grid voxels)", "hd95"),
     Measure("assd_grid", "ASSD (grid voxels)", "assd"),
 )
+AT_DIAGONAL = "HD95 (grid voxels), a missed organ counting as the grid's diagonal"
+"""Title of the distance that does not get better where organs are missed."""
+
 MM_DISTANCES = {
     "hd95_mm_grid": "HD95 (mm, training grid)",
     "assd_mm_grid": "ASSD (mm, training grid)",
@@ -113,7 +117,10 @@ class ReportRow:
         cells: By the keys of MEASURES.
         organs: DSC by organ.
         distances_mm: By the keys of MM_DISTANCES.
+        at_diagonal: HD95 in grid voxels where a missed organ counts as the grid's diagonal; no
+            figure where the study does not say its grid.
         missed: Organs the reference has and the prediction has not, for each seed.
+        missed_native: The same on the scans' own grids.
         scored: Organs the reference has, for each seed.
         partner: Label of the row that it is tested against, if there is one.
         label_fraction: Share of the training cases that it sees.
@@ -126,7 +133,9 @@ class ReportRow:
     cells: dict[str, Cell]
     organs: dict[str, Cell]
     distances_mm: dict[str, Cell]
+    at_diagonal: Cell
     missed: Cell
+    missed_native: Cell
     scored: Cell
     partner: str | None = None
     label_fraction: float = 1.0
@@ -147,6 +156,14 @@ class ReportRow:
         """Finished of planned seeds."""
         return f"{self.finished} of {self.planned}"
 
+    def figure_text(self, key: str) -> str:
+        """Write a figure; a distance says on the spot how many missed organs it leaves out."""
+        if key == "dsc":
+            return self.cells[key].text
+        cell = {**self.cells, **self.distances_mm}[key]
+        missed = sum((self.missed_native if key.endswith("native") else self.missed).values)
+        return f"{cell.text} ({missed:.0f} missed)" if missed else cell.text
+
     @property
     def missed_text(self) -> str:
         """Missed of scored organs, all seeds together."""
@@ -155,11 +172,9 @@ class ReportRow:
         return f"{sum(self.missed.values):.0f} of {sum(self.scored.values):.0f}"
 
 
-def build_row(
-    row: Row, partner: str | None, planned: int, trials: Iterable[TrialResult]
-) -> ReportRow:
-    """Gather a row's figures from the trials that carry its label."""
-    own = sorted((trial for trial in trials if trial.row == row.label), key=lambda t: t.seed)
+def build_row(row: Row, partner: str | None, planned: int, results: StudyResults) -> ReportRow:
+    """Gather a row's figures from the trials of a study that carry its label."""
+    own = sorted((t for t in results.trials if t.row == row.label), key=lambda t: t.seed)
     done = [trial for trial in own if trial.finished]
     return ReportRow(
         label=row.label,
@@ -168,7 +183,9 @@ def build_row(
         cells={m.key: _cell(done, m.key, getattr(row.printed, m.printed)) for m in MEASURES},
         organs={o: _cell(done, f"dsc/{o}", row.printed.organs.get(o)) for o in ORGANS},
         distances_mm={key: _cell(done, key) for key in MM_DISTANCES},
+        at_diagonal=_at_diagonal(done, results),
         missed=_cell(done, "missed_organs"),
+        missed_native=_cell(done, "missed_organs_native"),
         scored=_cell(done, "scored_organs"),
         partner=partner,
         label_fraction=row.label_fraction,
@@ -180,6 +197,26 @@ def _cell(trials: Iterable[TrialResult], key: str, printed: float | None = None)
     return Cell(
         tuple(SeedValue(t.seed, t.run_id, _finite(t.final.get(key))) for t in trials), printed
     )
+
+
+def _at_diagonal(trials: Iterable[TrialResult], results: StudyResults) -> Cell:
+    """Give each missed organ the length of the diagonal, then average as the table does."""
+    grid = results.plan.get("grid_hwd")
+    if not isinstance(grid, list):
+        return Cell(())
+    diagonal = math.hypot(*(size - 1 for size in grid))
+    return Cell(tuple(SeedValue(t.seed, t.run_id, _hd95_with(diagonal, t)) for t in trials))
+
+
+def _hd95_with(diagonal: float, trial: TrialResult) -> float | None:
+    of_organ: dict[str, list[float]] = defaultdict(list)
+    columns = (trial.cases[name] for name in ("organ", "hd95_grid", "missed"))
+    for organ, distance, missed in zip(*columns, strict=True):
+        value = diagonal if missed else distance
+        if math.isfinite(value):
+            of_organ[organ].append(value)
+    means = [statistics.fmean(values) for values in of_organ.values()]
+    return statistics.fmean(means) if means else None
 
 
 def _finite(value: float | None) -> float | None:

@@ -1,19 +1,21 @@
 """The tables of a report as texts, in the order in which they are read."""
 
-from collections.abc import Iterable
-
 from voxsiam.types import ORGANS, organ_title
+from voxsiam_dashboards.tables.comparison_notes import (
+    first_notes,
+    main_notes,
+    patient_notes,
+    seed_notes,
+)
 from voxsiam_dashboards.tables.cost_table import cost_table
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.row_comparisons import (
     COLUMNS,
     DIFFERENCE_COLUMN,
+    PATIENT_COLUMNS,
     SEED_COLUMNS,
-    SEED_DIFFERENCE_COLUMN,
-    comparison_notes,
-    seed_notes,
 )
-from voxsiam_dashboards.tables.rows import MEASURES, MM_DISTANCES, Cell, ReportRow
+from voxsiam_dashboards.tables.rows import AT_DIAGONAL, MEASURES, MM_DISTANCES, ReportRow
 from voxsiam_dashboards.tables.settings import settings_table
 from voxsiam_dashboards.tables.text_table import TextTable
 
@@ -32,30 +34,35 @@ def main_table(report: ReportTable) -> TextTable:
     return TextTable("Ours beside the paper's", (*header, "Missed organs"), tuple(lines))
 
 
-def patient_table(report: ReportTable) -> TextTable:
-    """Is the difference real? Asked of patients."""
+def comparison_table(report: ReportTable) -> TextTable:
+    """Is the difference real? Asked of patients and trainings together."""
     found = report.comparisons
-    held = (n for n, each in enumerate(found) if each.over_patients and each.over_patients.holds)
+    held = (n for n, each in enumerate(found.rows) if each.test and each.test.holds)
     return TextTable(
-        title="Is the difference real? Over patients",
+        title="Is the difference real?",
         header=COLUMNS,
-        body=tuple(each.texts for each in found),
-        notes=comparison_notes(found),
+        body=tuple(each.texts for each in found.rows),
+        notes=(
+            *main_notes(found.tests, found.family),
+            *first_notes(found.equal_rows_first, len(found.ranked)),
+        ),
         bold=frozenset((line, DIFFERENCE_COLUMN) for line in held),
     )
 
 
-def seed_table(report: ReportTable) -> TextTable:
-    """Would another training differ too? Asked of seeds."""
+def patient_table(report: ReportTable) -> TextTable:
+    """The same over patients alone."""
     found = report.comparisons
-    held = (n for n, each in enumerate(found) if each.over_seeds and each.over_seeds.holds)
-    return TextTable(
-        title="Would other trainings differ? Over seeds",
-        header=SEED_COLUMNS,
-        body=tuple(each.seed_texts for each in found),
-        notes=seed_notes(found),
-        bold=frozenset((line, SEED_DIFFERENCE_COLUMN) for line in held),
-    )
+    body = tuple(each.patient_texts for each in found.rows)
+    notes = patient_notes(found.tests, len(found.family))
+    return TextTable("Detail: over patients alone", PATIENT_COLUMNS, body, notes)
+
+
+def seed_table(report: ReportTable) -> TextTable:
+    """The same over seeds alone."""
+    found = report.comparisons
+    body = tuple(each.seed_texts for each in found.rows)
+    return TextTable("Detail: over seeds alone", SEED_COLUMNS, body, seed_notes(found.tests))
 
 
 def organ_table(report: ReportTable) -> TextTable:
@@ -72,16 +79,20 @@ def organ_table(report: ReportTable) -> TextTable:
 
 
 def distance_table(report: ReportTable) -> TextTable:
-    """HD95 and ASSD in mm."""
-    lines = [(row.label, *_texts(row.distances_mm.values())) for row in report.rows]
-    header = ("Row", *MM_DISTANCES.values())
-    return TextTable("Distances in mm", header, tuple(lines), MM_NOTES)
+    """HD95 and ASSD in mm, and HD95 with a price for missed organs."""
+    lines = [
+        (row.label, *(row.figure_text(key) for key in MM_DISTANCES), row.at_diagonal.text)
+        for row in report.rows
+    ]
+    header = ("Row", *MM_DISTANCES.values(), AT_DIAGONAL)
+    return TextTable("Distances in mm, and with missed organs", header, tuple(lines), MM_NOTES)
 
 
 def report_tables(report: ReportTable) -> tuple[TextTable, ...]:
     """List every table of a report."""
     return (
         main_table(report),
+        comparison_table(report),
         patient_table(report),
         seed_table(report),
         distance_table(report),
@@ -92,11 +103,7 @@ def report_tables(report: ReportTable) -> tuple[TextTable, ...]:
 
 
 def _figures(row: ReportRow) -> tuple[str, ...]:
-    cells = [row.cells[measure.key] for measure in MEASURES]
+    cells = [(row.figure_text(measure.key), row.cells[measure.key]) for measure in MEASURES]
     return tuple(
-        text for cell in cells for text in (cell.text, cell.printed_text, cell.difference_text)
+        part for text, cell in cells for part in (text, cell.printed_text, cell.difference_text)
     )
-
-
-def _texts(cells: Iterable[Cell]) -> tuple[str, ...]:
-    return tuple(cell.text for cell in cells)

@@ -1,25 +1,32 @@
 """Two rows, or two studies, side by side: what differs between them, and what that does."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-
-import pandas as pd
+from dataclasses import dataclass, field, replace
 
 from voxsiam.errors import UserError
-from voxsiam.metrics.statistics import LEVEL, PairedComparison, compare_paired, holm
 from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
-from voxsiam_dashboards.tables.patient_scores import patient_means, patients_of
-from voxsiam_dashboards.tables.row_comparisons import between, p_text
+from voxsiam_dashboards.tables.comparison_notes import main_notes, patient_notes, seed_notes
+from voxsiam_dashboards.tables.paired_cells import (
+    DSC_LIMIT,
+    PairedCells,
+    pair_cases,
+    pair_cells,
+    pair_organs,
+)
+from voxsiam_dashboards.tables.patient_scores import patients_of, seeds_by_patient
+from voxsiam_dashboards.tables.row_tests import RowTest, family_tests
 from voxsiam_dashboards.tables.settings import settings_that_differ
 from voxsiam_dashboards.tables.text_table import TextTable
 from voxsiam_experiments.table import Table
 
-MEASURES = {"dsc": "DSC (0 to 1)", "hd95_grid": "HD95 (voxels)", "assd_grid": "ASSD (voxels)"}
-HEADER = ("", "A", "B", "B - A [95 % over patients]", "Patients", "Effect", "p (Wilcoxon, Holm)")
-NOTE = (
-    "Only organs of cases that have a figure in both rows are compared, each averaged over seeds "
-    "first: an organ that one row misses counts in neither distance. DSC counts it as 0."
+DSC = "DSC (0 to 1)"
+DISTANCES = {"hd95_grid": "HD95 (voxels)", "assd_grid": "ASSD (voxels)"}
+HEADER = ("", "A", "B", "B - A [95 %]", "Patients x seeds", "p (Holm)")
+PAIRED_NOTE = (
+    "Pairs are one patient, one organ and one seed: what a row did not find in one seed counts in "
+    "neither row's distances there, so the row that misses organs is told on the same line. DSC "
+    "counts a missed organ as 0 (docs/statistics.md#pairs)."
 )
 
 
@@ -29,12 +36,15 @@ class ComparedRow:
 
     Attributes:
         seed: Of the run; None takes all runs of the row.
+        partners: What the study's table compares: labels of rows, and of those they are tested
+            against.
     """
 
     label: str
     results: StudyResults
     label_fraction: float = 1.0
     seed: int | None = None
+    partners: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -60,32 +70,10 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class Effect:
-    """One measure, or one organ's DSC, in both rows; means over what both have.
-
-    Attributes:
-        patients: A's and B's figure of each patient.
-    """
+    """One distance, or one organ's DSC, in both rows; B is the row that is asked about."""
 
     what: str
-    first: float
-    second: float
-    paired: PairedComparison
-    p_value: float | None
-    patients: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The cells in the order of HEADER."""
-        paired = self.paired
-        return (
-            self.what,
-            f"{self.first:.3f}",
-            f"{self.second:.3f}",
-            f"{paired.mean_difference:+.3f}{between(paired.interval, sign='+')}",
-            str(paired.units),
-            f"{paired.effect:+.2f}",
-            "too few patients" if self.p_value is None else p_text(self.p_value),
-        )
+    test: RowTest
 
 
 @dataclass(frozen=True)
@@ -96,7 +84,9 @@ class RowPair:
         first: Name of the row A.
         second: Name of the row B.
         settings: Those that differ, with both values.
-        measures: DSC and the distances.
+        dsc: B against A, corrected for the family.
+        family: Names of the comparisons that are corrected together.
+        distances: B against A; one family with `organs`.
         organs: DSC by organ.
         missed: Missed and scored organs of A and of B, all seeds together.
     """
@@ -104,31 +94,49 @@ class RowPair:
     first: str
     second: str
     settings: dict[str, tuple[str, ...]]
-    measures: tuple[Effect, ...]
+    dsc: RowTest
+    family: tuple[str, ...]
+    distances: tuple[Effect, ...]
     organs: tuple[Effect, ...]
     missed: tuple[tuple[int, int], tuple[int, int]]
 
 
 def compare_two_rows(first: ComparedRow, second: ComparedRow) -> RowPair:
-    """Compare two rows on the patients that both were tested on.
+    """Compare two rows on the patients and seeds that both have.
 
     Raises:
-        UserError: A row has no finished run, or they were tested on other cases.
+        UserError: A row has no finished run, they were tested on other cases, or they have no seed
+            in common.
     """
     _require_same_cases(first, second)
-    names = ["case_id", "organ"]
-    flat = _scores(first).merge(_scores(second), on=names, suffixes=("_a", "_b"))
+    own = f"{second.title} against {first.title}"
+    family = {own: _dsc_cells(second, first), **_planned(first, second)}
+    return _row_pair(first, second, family_tests(family)[own], tuple(family))
+
+
+def _row_pair(
+    first: ComparedRow, second: ComparedRow, dsc: RowTest | None, family: tuple[str, ...]
+) -> RowPair:
+    if dsc is None:
+        raise UserError(
+            "the rows have no seed in common, so nothing can be paired",
+            where=f"{first.name} and {second.name}",
+            fix="run both with the same --seeds",
+        )
     patients = {**patients_of(first.results), **patients_of(second.results)}
-    scored = set(flat["organ"].tolist())
-    organs = [organ for organ in ORGANS if organ in scored]
+    theirs, ours = _matched(first, second)
+    cases = pair_cases(ours, theirs, ["dsc", *DISTANCES])
+    pairs = {title: pair_organs(cases, patients, key, ORGANS) for key, title in DISTANCES.items()}
+    pairs |= {organ_title(organ): pair_organs(cases, patients, "dsc", [organ]) for organ in ORGANS}
+    effects = [Effect(what, test) for what, test in family_tests(pairs).items() if test]
     return RowPair(
         first=first.name,
         second=second.name,
         settings=settings_that_differ([_settings(first), _settings(second)]),
-        measures=_effects({title: _sides(flat, key, patients) for key, title in MEASURES.items()}),
-        organs=_effects(
-            {organ_title(o): _sides(flat.loc[flat["organ"] == o], "dsc", patients) for o in organs}
-        ),
+        dsc=dsc,
+        family=family,
+        distances=tuple(each for each in effects if each.what in DISTANCES.values()),
+        organs=tuple(each for each in effects if each.what not in DISTANCES.values()),
         missed=(_missed(first), _missed(second)),
     )
 
@@ -158,7 +166,13 @@ def compare_studies(
             where=f"{first.study_id} and {second.study_id}",
             fix="compare two rows by name, for example 'table3/feature (3)'",
         )
-    return study_differences(first, second), tuple(compare_two_rows(a, b) for a, b in pairs)
+    for a, b in pairs:
+        _require_same_cases(a, b)
+    cells = {f"{b.name} against {a.name}": _dsc_cells(b, a) for a, b in pairs}
+    tests = family_tests(cells).values()
+    return study_differences(first, second), tuple(
+        _row_pair(a, b, test, tuple(cells)) for (a, b), test in zip(pairs, tests, strict=True)
+    )
 
 
 def study_differences(first: StudyResults, second: StudyResults) -> dict[str, tuple[str, ...]]:
@@ -172,21 +186,102 @@ def settings_text_table(differing: Mapping[str, tuple[str, ...]], title: str) ->
     return TextTable(title, ("Setting", "A", "B"), body, () if body else ("Nothing differs.",))
 
 
-def effects_table(pair: RowPair) -> TextTable:
-    """Write measures, then organs."""
-    effects = (*pair.measures, *pair.organs)
-    held = (
-        n for n, each in enumerate(effects) if each.p_value is not None and each.p_value <= LEVEL
-    )
-    (missed_a, scored_a), (missed_b, scored_b) = pair.missed
-    missed = ("Missed organs", f"{missed_a} of {scored_a}", f"{missed_b} of {scored_b}")
+def dsc_table(pair: RowPair) -> TextTable:
+    """Write the main comparison, and each kind of chance alone below it."""
+    test = pair.dsc
+    patients, difference, effect, p_value = test.patient_texts
+    seeds, seed_difference, seed_p_value = test.seed_texts
     return TextTable(
         title=f"A: {pair.first}   B: {pair.second}",
         header=HEADER,
-        body=(*(each.texts for each in effects), (*missed, "-", "-", "-", "-")),
-        notes=(NOTE,),
+        body=(
+            _texts(DSC, test),
+            ("over patients alone", "", "", difference, patients, p_value),
+            ("over seeds alone", "", "", seed_difference, seeds, seed_p_value),
+        ),
+        notes=(
+            *main_notes([test], pair.family),
+            *patient_notes([test], len(pair.family)),
+            *seed_notes([test]),
+            f"Effect over patients (rank-biserial, -1 to 1): {effect}.",
+        ),
+        bold=frozenset([(0, 3)] if test.holds else []),
+    )
+
+
+def effects_table(pair: RowPair) -> TextTable:
+    """Write the distances, then DSC by organ, with what each row missed."""
+    effects = (*pair.distances, *pair.organs)
+    held = (n for n, each in enumerate(effects) if each.test.holds)
+    missed = tuple(f"{missed} of {scored}" for missed, scored in pair.missed)
+    told_a, told_b = (
+        f", {missed} of {scored} organs missed" if missed else "" for missed, scored in pair.missed
+    )
+    distances = (_texts(each.what, each.test, (told_a, told_b)) for each in pair.distances)
+    return TextTable(
+        title="By measure and organ",
+        header=HEADER,
+        body=(
+            *distances,
+            *(_texts(each.what, each.test) for each in pair.organs),
+            ("Missed organs", *missed, "-", "-", "-"),
+        ),
+        notes=(
+            PAIRED_NOTE,
+            f"The {len(effects)} lines are one family of tests: p-values and intervals pay for "
+            "their number (docs/statistics.md#families).",
+        ),
         bold=frozenset((line, 3) for line in held),
     )
+
+
+def _texts(what: str, test: RowTest, told: tuple[str, str] = ("", "")) -> tuple[str, ...]:
+    """Write a line; `told` stands behind A's and B's figure."""
+    return (
+        what,
+        f"{test.theirs:.3f}{told[0]}",
+        f"{test.ours:.3f}{told[1]}",
+        test.difference_text,
+        test.units_text,
+        test.p_value_text,
+    )
+
+
+def _dsc_cells(ours: ComparedRow, theirs: ComparedRow) -> PairedCells | None:
+    left, right = (
+        seeds_by_patient(trials, side.results)
+        for trials, side in zip(_matched(ours, theirs), (ours, theirs), strict=True)
+    )
+    return pair_cells(left, right, DSC_LIMIT)
+
+
+def _planned(first: ComparedRow, second: ComparedRow) -> dict[str, PairedCells | None]:
+    """Pair the rows that the study's table compares anyway, but for these two.
+
+    Rows of one table are one family, so that a comparison has the same p-value here and in the
+    study's report. Single runs, and rows of two studies, are a family of their own.
+    """
+    of_one_study = first.results.study_id == second.results.study_id
+    if not of_one_study or first.seed is not None or second.seed is not None:
+        return {}
+    asked = {first.label, second.label}
+    planned: dict[str, PairedCells | None] = {}
+    for label, partner in first.partners.items():
+        if {label, partner} == asked:
+            continue
+        rows = (ComparedRow(name, first.results) for name in (label, partner))
+        cells = _dsc_cells(*rows)
+        if cells is not None:
+            planned[f"{label} against {partner}"] = cells
+    return planned
+
+
+def _matched(first: ComparedRow, second: ComparedRow) -> list[list[TrialResult]]:
+    """Take the runs of both, by the seeds that pair them: two single runs pair whatever theirs."""
+    sides = [first.trials, second.trials]
+    if first.seed is None or second.seed is None:
+        return sides
+    return [[replace(trial, seed=0) for trial in side] for side in sides]
 
 
 def _require_same_cases(first: ComparedRow, second: ComparedRow) -> None:
@@ -215,51 +310,6 @@ def _cases(row: ComparedRow) -> set[str]:
         for trial in row.trials
         for case_id in trial.cases["case_id"]
     }
-
-
-def _scores(row: ComparedRow) -> pd.DataFrame:
-    """Average each organ of each case over the seeds that have a figure."""
-    names = ["case_id", "organ"]
-    table = pd.concat([trial.cases.loc[:, [*names, *MEASURES]] for trial in row.trials])
-    return pd.DataFrame(table.groupby(names, as_index=False).mean())
-
-
-def _sides(
-    both: pd.DataFrame, measure: str, patients: Mapping[str, str]
-) -> tuple[pd.Series, pd.Series]:
-    """Average a measure by patient in A and in B, over what has a figure in both."""
-    known = both.dropna(subset=[f"{measure}_a", f"{measure}_b"])
-    first, second = (
-        pd.Series(patient_means(known, patients, f"{measure}_{side}"), dtype=float)
-        for side in ("a", "b")
-    )
-    return first, second
-
-
-def _effects(sides: Mapping[str, tuple[pd.Series, pd.Series]]) -> tuple[Effect, ...]:
-    """Compare B with A in each; p-values are corrected for the number of lines."""
-    measured = {what: pair for what, pair in sides.items() if len(pair[0])}
-    paired = {
-        what: compare_paired(second.to_numpy(float), first.to_numpy(float))
-        for what, (first, second) in measured.items()
-    }
-    corrected = holm({what: each.p_value for what, each in paired.items()})
-    return tuple(
-        Effect(
-            what,
-            float(first.mean()),
-            float(second.mean()),
-            paired[what],
-            corrected[what],
-            _by_patient(first, second),
-        )
-        for what, (first, second) in measured.items()
-    )
-
-
-def _by_patient(first: pd.Series, second: pd.Series) -> dict[str, tuple[float, float]]:
-    pairs = zip(first.to_list(), second.to_list(), strict=True)
-    return dict(zip(map(str, first.index), pairs, strict=True))
 
 
 def _missed(row: ComparedRow) -> tuple[int, int]:

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from voxsiam.errors import UserError
+from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.metrics.empty_masks import MissedDistance
 from voxsiam.metrics.organ_boxes import organ_boxes
 from voxsiam.metrics.overlap import dice
 from voxsiam.metrics.scoring_rules import ScoringRules
-from voxsiam.metrics.surface import surface_distances
+from voxsiam.metrics.surface import SurfaceDistances, surface_distances
 from voxsiam.types import ORGANS, Shape, Spacing
 
 NAN = float("nan")
@@ -64,7 +65,7 @@ def agreements(
             found[organ] = nothing(len(spacings))
             continue
         masks = (prediction[boxes[value]] == value, reference[boxes[value]] == value)
-        agreement = _agreement(*masks, spacings)
+        agreement = _agreement(*masks, spacings, rules.distances)
         if agreement.missed:
             penalties = _penalties(reference.shape, spacings, rules.missed_distance)
             agreement = Agreement(0.0, penalties, agreement.reference_voxels)
@@ -101,14 +102,21 @@ def _agreement(
     prediction: Bool[np.ndarray, "d h w"],
     reference: Bool[np.ndarray, "d h w"],
     spacings: Sequence[Spacing],
+    config: DistanceConfig,
 ) -> Agreement:
     measured = surface_distances(prediction, reference, spacings)
     return Agreement(
         dsc=dice(prediction, reference),
-        distances=tuple(Distance(one.hd95, one.assd) for one in measured),
+        distances=tuple(_distance(one, config) for one in measured),
         reference_voxels=int(np.count_nonzero(reference)),
         predicted_voxels=int(np.count_nonzero(prediction)),
     )
+
+
+def _distance(measured: SurfaceDistances, config: DistanceConfig) -> Distance:
+    hd95 = {"pooled": measured.hd95, "larger_directed": measured.larger_directed_hd95}
+    assd = {"mean_of_directed": measured.assd, "pooled": measured.pooled_assd}
+    return Distance(hd95[config.hd95], assd[config.assd])
 
 
 def _penalties(

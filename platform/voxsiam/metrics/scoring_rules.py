@@ -3,21 +3,24 @@
 from pydantic import field_validator
 
 from voxsiam.errors import nearest_name
+from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.metrics.empty_masks import MissedDistance
 from voxsiam.types import ORGANS, Frozen
 
 
 class ScoringRules(Frozen):
-    """Which organs are scored and how a missed one counts (reading 29 of docs/paper_map.md).
+    """Which organs are scored, how a missed one counts, and what a distance is (docs/metrics.md).
 
     Attributes:
         organs: The others are left out: neither scored nor missed nor invented. For data sets
             that lack an organ altogether.
         missed_distance: "left_out" (default) or "diagonal", see `empty_masks`.
+        distances: Which HD95 and ASSD.
     """
 
     organs: tuple[str, ...] = ORGANS
     missed_distance: MissedDistance = "left_out"
+    distances: DistanceConfig = DistanceConfig()
 
     @field_validator("organs")
     @classmethod

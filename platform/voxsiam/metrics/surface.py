@@ -36,6 +36,19 @@ class SurfaceDistances:
         return float(np.percentile(pooled, 95)) if pooled.size else float("nan")
 
     @property
+    def larger_directed_hd95(self) -> float:
+        """The larger of the two directed 95th percentiles; NaN when empty."""
+        if self.to_reference.size == 0:
+            return float("nan")
+        return max(float(np.percentile(one, 95)) for one in (self.to_reference, self.to_prediction))
+
+    @property
+    def pooled_assd(self) -> float:
+        """Mean of the two sets in one pool: the larger surface counts for more; NaN when empty."""
+        pooled = np.concatenate([self.to_reference, self.to_prediction])
+        return float(pooled.mean()) if pooled.size else float("nan")
+
+    @property
     def assd(self) -> float:
         """Mean of the two directed means, whatever the sizes of the sets; NaN when empty."""
         if self.to_reference.size == 0:

@@ -4,12 +4,21 @@ A default stands here only where the paper states it or where docs/readings.md n
 Importing it loads no PyTorch.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, field_validator, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from voxsiam.fingerprint import fingerprint
 from voxsiam.losses.config import DiceConfig, FeatureLossConfig
+from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.types import Frozen
 
@@ -84,6 +93,7 @@ class Recipe(Frozen):
     Attributes:
         feature_loss: None trains the base network on Dice alone.
         augmentation: None shows every case as it is.
+        scoring: Which HD95 and ASSD the test cases are scored with.
         batch_size: Of the global batch, whatever the number of workers.
         drop_last: Whether an epoch leaves out its last batch where that is short.
     """
@@ -94,6 +104,7 @@ class Recipe(Frozen):
     optimiser: OptimiserConfig = OptimiserConfig()
     augmentation: AugmentationConfig | None = None
     numerics: NumericsConfig = NumericsConfig()
+    scoring: DistanceConfig = DistanceConfig()
     epochs: int = Field(default=500, ge=1)
     batch_size: int = Field(default=4, ge=1)
     drop_last: bool = False
@@ -107,6 +118,16 @@ class Recipe(Frozen):
                 f"feature_loss.layers must be at most {levels}"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_a_choice(
+        self, serialise: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Leave the default scoring out of JSON: recipes keep the names that they had without."""
+        content = serialise(self)
+        if info.mode == "json" and self.scoring == DistanceConfig():
+            del content["scoring"]
+        return content
 
     def warms_up(self, epoch: int) -> bool:
         """Tell whether the feature loss counts nothing yet."""

@@ -1,4 +1,4 @@
-"""From Hounsfield units to what the network sees (method: section IV-A, readings 16 and 17)."""
+"""From Hounsfield units to what the network sees (method: section IV-A, docs/readings.md)."""
 
 import numpy as np
 from jaxtyping import Float32, Shaped

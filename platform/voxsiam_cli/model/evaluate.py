@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from voxsiam_data.labels.protocols import LabelProtocol
 
 MISSED_DISTANCES = {"left-out": "left_out", "diagonal": "diagonal"}
+HD95 = {"pooled": "pooled", "larger-directed": "larger_directed"}
+ASSD = {"mean-of-directed": "mean_of_directed", "pooled": "pooled"}
 _PROTOCOLS = (
     "voxsiam, zenodo, btcv, amos22, flare22, totalsegmentator-v1, totalsegmentator-v2 or word"
 )
@@ -67,6 +69,12 @@ def evaluate(  # noqa: PLR0913
     missed_distance: Annotated[
         str, typer.Option(help="Distances of a missed organ: left-out, or diagonal of the grid.")
     ] = "left-out",
+    hd95: Annotated[
+        str, typer.Option(help=f"Which HD95: {' or '.join(HD95)} (docs/metrics.md).")
+    ] = "pooled",
+    assd: Annotated[
+        str, typer.Option(help=f"Which ASSD: {' or '.join(ASSD)} (docs/metrics.md).")
+    ] = "mean-of-directed",
     geometry: GeometryForm = None,
     ignore: Ignored = None,
     output: Annotated[
@@ -95,7 +103,18 @@ def evaluate(  # noqa: PLR0913
     sides = look_at(predictions), look_at(references)
     pairs = find_pairs(*sides)
     comparison = replace(
-        _comparison(meanings(*sides, *said), organ or [], missed_distance, _grid(grid)),
+        _comparison(
+            meanings(*sides, *said),
+            organ or [],
+            {
+                "missed_distance": _chosen(missed_distance, MISSED_DISTANCES, "--missed-distance"),
+                "distances": {
+                    "hd95": _chosen(hd95, HD95, "--hd95"),
+                    "assd": _chosen(assd, ASSD, "--assd"),
+                },
+            },
+            _grid(grid),
+        ),
         geometry=find_geometry(geometry),
     )
     if as_json:
@@ -152,24 +171,26 @@ def _said(name: str | None, labels: Path | None) -> "LabelProtocol | None":
 def _comparison(
     protocols: "tuple[LabelProtocol, LabelProtocol]",
     organs: Sequence[str],
-    missed_distance: str,
+    rules: Mapping[str, object],
     grid: Shape | None,
 ) -> "Comparison":
     from voxsiam.metrics.scoring_rules import ScoringRules
     from voxsiam_data.evaluation.scoring import Comparison, comparable_organs
 
-    if missed_distance not in MISSED_DISTANCES:
-        raise UserError(
-            f"'{missed_distance}' is not a way to count a missed organ",
-            where="--missed-distance",
-            fix=nearest_name(missed_distance, tuple(MISSED_DISTANCES)),
-        )
     prediction, reference = protocols
-    rules = {
-        "organs": comparable_organs(prediction, reference, organs),
-        "missed_distance": MISSED_DISTANCES[missed_distance],
-    }
-    return Comparison(prediction, reference, ScoringRules.model_validate(rules), grid)
+    named = {"organs": comparable_organs(prediction, reference, organs), **rules}
+    return Comparison(prediction, reference, ScoringRules.model_validate(named), grid)
+
+
+def _chosen(text: str, forms: Mapping[str, str], option: str) -> str:
+    """Return the rule that an option names."""
+    if text not in forms:
+        raise UserError(
+            f"'{text}' is none of {', '.join(forms)}",
+            where=option,
+            fix=nearest_name(text, tuple(forms)),
+        )
+    return forms[text]
 
 
 def _grid(text: str | None) -> Shape | None:
@@ -251,6 +272,7 @@ def _content(comparison: "Comparison", scored: "Scored") -> dict[str, Any]:
         "organs": comparison.rules.organs,
         "left_out": _left_out(comparison),
         "missed_distance": comparison.rules.missed_distance,
+        "distances": comparison.rules.distances.model_dump(),
         "grid": None if grid is None else "x".join(map(str, _hwd(grid))),
         "geometry": comparison.geometry,
         "notes": scored.notes,

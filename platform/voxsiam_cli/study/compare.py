@@ -69,12 +69,14 @@ def _find(text: str, folder: "Folder") -> "tuple[StudyResults, ComparedRow | Non
     results = load_study(uri, find_study(uri, plan.study_id))
     if not label:
         return results, None
-    rows = {row.label: row for row in _table(plan.study).rows}
+    table = _table(plan.study)
+    rows = {row.label: row for row in table.rows}
     if label not in rows:
         raise UserError(
             f"{plan.study} has no row '{label}'", where=text, fix=nearest_name(label, tuple(rows))
         )
-    return results, ComparedRow(label, results, rows[label].label_fraction)
+    fraction = rows[label].label_fraction
+    return results, ComparedRow(label, results, fraction, partners=table.partners)
 
 
 def _table(study: str) -> "Table":
@@ -86,12 +88,13 @@ def _table(study: str) -> "Table":
 def _show(
     differing: dict[str, tuple[str, ...]], pairs: "tuple[RowPair, ...]", *, of_studies: bool
 ) -> None:
-    from voxsiam_dashboards.tables.two_rows import effects_table, settings_text_table
+    from voxsiam_dashboards.tables.two_rows import dsc_table, effects_table, settings_text_table
 
     if of_studies:
         _print(settings_text_table(differing, "The studies differ in"))
     for pair in pairs:
         _print(settings_text_table(pair.settings, "Settings that differ"))
+        _print(dsc_table(pair))
         _print(effects_table(pair))
 
 

@@ -21,7 +21,7 @@ def test_first_and_last_row_are_compared_until_others_are_chosen(store, serve, p
     page.goto(f"{serve(uri)}/study/{parent}/compare")
     table_of(page, "Settings that differ").get_by_text("feature_loss.layers").wait_for()
     page.get_by_role("heading", name="A: table3/feature (1)").wait_for()
-    page.get_by_text("3 patients, too few for a test").first.wait_for()
+    page.get_by_text("3 patients x 1 seeds, cannot be told").first.wait_for()
     assert page.locator(".js-plotly-plot").count() == 3
     assert "Gallbladder" in table_of(page, "Missed organs").inner_text()
     choose(page, "A: a row", "feature (1), seed 1 alone")

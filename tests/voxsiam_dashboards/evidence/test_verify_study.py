@@ -226,7 +226,7 @@ CELLS = [
     ("rows", 1, "dsc_by_organ", "pancreas", "mean"),
     ("rows", 0, "missed_organs", "mean"),
     ("rows", 0, "trials", 0, "scores", "dsc_native"),
-    ("comparisons", 0, "mean"),
+    ("comparisons", "rows", 0, "mean"),
     ("study", "fingerprints", "data"),
 ]
 

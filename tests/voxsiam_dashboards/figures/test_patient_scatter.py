@@ -11,34 +11,34 @@ from voxsiam_dashboards.figures.patient_scatter import (
     patient_scatter,
 )
 from voxsiam_dashboards.tables.missed_organs import missed_table
-from voxsiam_dashboards.tables.row_comparisons import Tested
+from voxsiam_dashboards.tables.row_comparisons import Comparisons
 from voxsiam_dashboards.tables.two_rows import ComparedRow, compare_two_rows
 
 FIRST, SECOND = "feature (1)", "feature (2)"
 
 
 def literal_means(results, label, other, measure):
-    """A literal copy: seeds of an organ of a case, its organs, the cases of a patient, by loops."""
-    values = defaultdict(list)
+    """A literal copy: organs of a case in a seed, cases of a patient, seeds, by loops."""
+    patients = results.plan.get("patients", {})
+    organs = defaultdict(list)
     for trial in results.trials:
         if trial.row == label and trial.finished:
             for line in trial.cases.to_dict("records"):
-                values[line["case_id"], line["organ"]].append(line[measure])
-    patients = results.plan.get("patients", {})
-    organs = defaultdict(list)
-    for (case_id, organ), seeds in values.items():
-        known = [value for value in seeds if math.isfinite(value)]
-        if known and (case_id, organ) in other:
-            organs[case_id].append(sum(known) / len(known))
+                key = line["case_id"], line["organ"], trial.seed
+                if math.isfinite(line[measure]) and key in other:
+                    organs[trial.seed, line["case_id"]].append(line[measure])
     cases = defaultdict(list)
-    for case_id, found in organs.items():
-        cases[patients.get(case_id, case_id)].append(sum(found) / len(found))
-    return {patient: sum(found) / len(found) for patient, found in cases.items()}
+    for (seed, case_id), found in organs.items():
+        cases[patients.get(case_id, case_id), seed].append(sum(found) / len(found))
+    seeds = defaultdict(list)
+    for (patient, _), found in cases.items():
+        seeds[patient].append(sum(found) / len(found))
+    return {patient: sum(found) / len(found) for patient, found in seeds.items()}
 
 
 def measured(results, label, measure):
     return {
-        (line["case_id"], line["organ"])
+        (line["case_id"], line["organ"], trial.seed)
         for trial in results.trials
         if trial.row == label and trial.finished
         for line in trial.cases.to_dict("records")
@@ -70,20 +70,19 @@ def test_a_point_above_the_dashed_line_is_a_patient_that_gains(results):
     same, points = figure.to_plotly_json()["data"][:2]
     assert list(same["x"]) == list(same["y"])
     gains = [y - x for x, y in zip(points["x"], points["y"], strict=True)]
-    assert sum(gains) / len(gains) == pytest.approx(pair.measures[0].paired.mean_difference)
+    assert sum(gains) / len(gains) == pytest.approx(pair.dsc.difference)
     assert panels[0].told.startswith("B - A +0.1")
-    assert panels[0].told.endswith("3 patients, too few for a test")
+    # Of the second row one seed has finished, and one tells nothing of other trainings.
+    assert panels[0].told.endswith("3 patients x 1 seeds, cannot be told")
 
 
 def test_the_report_draws_each_row_against_its_partner(report_table):
     assert partner_panels(report_table) == [], "their partner has not finished"
     sides = [ComparedRow(label, report_table.results) for label in (FIRST, SECOND)]
-    effect = compare_two_rows(*sides).measures[0]
-    found = next(each for each in report_table.comparisons if each.row == FIRST)
-    tested = dataclasses.replace(
-        found, partner=SECOND, over_patients=Tested(effect.paired, effect.p_value)
-    )
-    (panel,) = partner_panels(dataclasses.replace(report_table, comparisons=(tested,)))
+    test = compare_two_rows(*reversed(sides)).dsc
+    found = next(each for each in report_table.comparisons.rows if each.row == FIRST)
+    tested = Comparisons((dataclasses.replace(found, partner=SECOND, test=test),))
+    (panel,) = partner_panels(dataclasses.replace(report_table, comparisons=tested))
     assert panel.title == FIRST
     assert SECOND in panel.level
     assert len(panel.patients) == 3

@@ -34,7 +34,7 @@ def _content(source: Source, address: Address) -> list[Component]:
 
 
 def _curves(table: ReportTable) -> list[Curve]:
-    return label_curves(table, {each.row: each.interval for each in table.comparisons})
+    return label_curves(table)
 
 
 def _one_share(table: ReportTable) -> Component:

@@ -116,7 +116,7 @@ def _test_case(
     if case_id == plan.split.test[0]:
         write_overlay(plan.directory, volume, predicted)
     # An organ that nobody annotated is neither found nor invented.
-    rules = ScoringRules(organs=volume.annotated)
+    rules = ScoringRules(organs=volume.annotated, distances=plan.recipe.scoring)
     spacing_mm, label = volume.spacing_mm, volume.label
     found = score_case(case_id, predicted, label, spacing_mm, native, rules)
     kept = PackedLabels.of(predicted), PackedLabels.of(native.prediction)

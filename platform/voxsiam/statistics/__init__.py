@@ -1,0 +1,1 @@
+"""What figures allow to be said: intervals, tests, their families, first places."""
