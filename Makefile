@@ -7,7 +7,7 @@ WORKSPACE ?= voxsiam-workspace
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install demo check format test test-all clean
+.PHONY: install demo check format test test-all simulate clean
 
 install: $(VENV)/.installed
 
@@ -36,6 +36,9 @@ test: install  ## 12 minutes on 2 cores, twice that on slow ones
 
 test-all: install  ## everything, 45 minutes on 2 cores, twice that on slow ones
 	$(BIN)/pytest
+
+simulate: install  ## the tables of docs/simulations.md: 20 minutes
+	$(BIN)/python platform/simulations/all.py > docs/simulations.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -132,6 +132,8 @@ COMMANDS = {
         "--grid",
         "--json",
         "--missed-distance",
+        "--hd95",
+        "--assd",
         "--organ",
         "--output",
         "--prediction-protocol",

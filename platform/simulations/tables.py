@@ -22,6 +22,7 @@ from voxsiam.statistics.crossed import crossed_mean
 from voxsiam.statistics.interval import LEVEL
 from voxsiam.statistics.signed_rank import signed_rank_p
 
+DRAWS = 10_000
 ROWS, PATIENTS, SEEDS = (2, 3, 12), (6, 20), (2, 5, 10)
 SEED_SPREADS = (0.0, 0.0025, 0.005, 0.01)
 MOST_ERROR, LEAST_POWER, FOUND_BY_Z = 0.06, 0.60, 0.95
@@ -142,6 +143,65 @@ def settings(rows: tuple[int, ...]) -> Iterator[Setting]:
         yield Setting(int(count), int(patients), int(seeds), float(seed_spread), spread)
 
 
+def draw_model(
+    rng: np.random.Generator, patients: int, seeds: int
+) -> Float64[np.ndarray, "patients seeds"]:
+    """Draw a row as the model has it."""
+    setting = Setting(1, patients, seeds, 0.005, SPREADS[1])
+    return draw_rows(rng, setting)[0]
+
+
+def draw_heavy(
+    rng: np.random.Generator, patients: int, seeds: int
+) -> Float64[np.ndarray, "patients seeds"]:
+    """Every part has heavy tails: t of 3."""
+    return (
+        0.008 * rng.standard_t(3, (patients, 1))
+        + 0.005 * rng.standard_t(3, seeds)
+        + 0.01 * rng.standard_t(3, (patients, seeds))
+    )
+
+
+def draw_failing(
+    rng: np.random.Generator, patients: int, seeds: int
+) -> Float64[np.ndarray, "patients seeds"]:
+    """A training fails on one patient of 20."""
+    failed = rng.random((patients, seeds)) < 0.05
+    return draw_model(rng, patients, seeds) - np.where(failed, 0.7, 0.0)
+
+
+def draw_bad_trainings(
+    rng: np.random.Generator, patients: int, seeds: int
+) -> Float64[np.ndarray, "patients seeds"]:
+    """One training of ten goes wrong as a whole."""
+    return draw_model(rng, patients, seeds) - np.where(rng.random(seeds) < 0.1, 0.1, 0.0)
+
+
+def draw_with_holes(
+    rng: np.random.Generator, patients: int, seeds: int
+) -> Float64[np.ndarray, "patients seeds"]:
+    """A fifth of the cells has no figure, as of distances of missed organs."""
+    missing = rng.random((patients, seeds)) < 0.2
+    return np.where(missing, np.nan, draw_model(rng, patients, seeds))
+
+
+AWAY = {
+    "heavy tails (t of 3)": draw_heavy,
+    "5 % of cells fail": draw_failing,
+    "a tenth of trainings fails": draw_bad_trainings,
+    "a fifth of cells missing": draw_with_holes,
+}
+"""Two equal rows that are not as the model has them."""
+
+
+def error_away(name: str, patients: int, seeds: int, draws: int) -> float:
+    """Return the share of studies in which two such rows are called different."""
+    rng = np.random.default_rng(0)
+    draw = AWAY[name]
+    pairs = (draw(rng, patients, seeds) - draw(rng, patients, seeds) for _ in range(draws))
+    return sum(stands(cells, LEVEL) for cells in pairs) / draws
+
+
 def main(draws: int) -> str:
     """Print the tables; return what left its bounds."""
     header = ["rows", "patients", "seeds", "spread of trainings", "other spread"]
@@ -165,10 +225,19 @@ def main(draws: int) -> str:
     print("Share of studies that find a difference which a z test with the true variances finds in")
     print(f"{FOUND_BY_Z:.0%}:\n")
     print_table([*header, "difference", "found"], lines)
+    lines = []
+    for name, patients, seeds in product(AWAY, PATIENTS, SEEDS):
+        ours = error_away(name, patients, seeds, draws)
+        lines.append([name, str(patients), str(seeds), f"{ours:.3f}"])
+        words = f"error, {name}, {patients} patients, {seeds} seeds"
+        shares.append(Share(words, ours, draws, high=MOST_ERROR))
+    print("Share of studies of two equal rows, away from the model, in which they are called")
+    print("different:\n")
+    print_table(["rows", "patients", "seeds", "ours"], lines)
     return told(shares)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=10_000, help="studies for each line")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="studies for each line")
     sys.exit(main(parser.parse_args().draws) or 0)

@@ -71,7 +71,8 @@ def patient_notes(tests: Sequence[RowTest], family: int) -> tuple[str, ...]:
     return (
         asked,
         f"Patients are too few for it: with {fewest} of them and {family} comparisons the least "
-        f"possible corrected p-value is {least:.3g}. It takes {needed}.",
+        f"possible corrected p-value is {least:.3g}. It takes {needed} "
+        f"({PAGE}#what-could-be-found).",
     )
 
 

@@ -8,27 +8,32 @@ from voxsiam_experiments.table import Table
 
 DISTANCE_NOTE = (
     "HD95 and ASSD are in voxels of the training grid. The paper prints mm, but its figures are "
-    "almost surely grid voxels too (docs/paper_map.md), so they stand beside ours as they are."
+    "almost surely grid voxels too (docs/metrics.md#grid-voxels-and-mm), so they stand beside ours "
+    "as they are. HD95 is that of both directed sets in one pool, ASSD the mean of the directed "
+    "means, unless the settings say otherwise (docs/metrics.md#hd95)."
 )
 MISSED_NOTE = (
     "An organ that was missed counts as DSC 0 and is left out of the distances; how many were "
-    "missed stands beside them, because missing more organs makes the distances look better."
+    "missed stands beside them, because missing more organs makes the distances look better "
+    "(docs/metrics.md#missed-organs)."
 )
 MEAN_NOTE = (
     "Each figure is the mean over cases for each organ, then over the organs, then over seeds; the "
-    "spread is the sample standard deviation over seeds. The paper gives none."
+    "spread is the sample standard deviation over seeds (docs/metrics.md#means). The paper gives "
+    "none."
 )
 FEWER_ORGANS_NOTE = (
     "Of the eight organs only {scored} were scored: {names}. Do not set these means beside the "
-    "paper's, which are over eight."
+    "paper's, which are over eight (docs/metrics.md#means)."
 )
 _LEVEL = "The level of these figures cannot be compared with the paper's, only the way of measuring"
+_SAME, _KNOWN = "is the same (docs/data.md).", "is known (docs/data.md)."
 DATA_NOTES = {
-    "phantom": f"Trained and tested on computed phantoms, not on patients. {_LEVEL} is the same.",
+    "phantom": f"Trained and tested on computed phantoms, not on patients. {_LEVEL} {_SAME}",
     "semi-synthetic": (
-        f"Trained and tested on semi-synthetic images, not on plain CT. {_LEVEL} is the same."
+        f"Trained and tested on semi-synthetic images, not on plain CT. {_LEVEL} {_SAME}"
     ),
-    "unknown": f"The study's plan does not say what kind of data this is. {_LEVEL} is known.",
+    "unknown": f"The study's plan does not say what kind of data this is. {_LEVEL} {_KNOWN}",
 }
 
 

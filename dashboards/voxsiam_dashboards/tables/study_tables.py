@@ -22,7 +22,8 @@ from voxsiam_dashboards.tables.text_table import TextTable
 MM_NOTES = (
     "On the training grid: voxels times the spacing of that grid. On the scan's own: the "
     "prediction is brought back to the scan. The paper prints mm, but its figures are almost "
-    "surely grid voxels, so none of them stand here.",
+    "surely grid voxels, so none of them stand here (docs/metrics.md#grid-voxels-and-mm). What a "
+    "missed organ does to a distance: docs/metrics.md#missed-organs.",
 )
 
 

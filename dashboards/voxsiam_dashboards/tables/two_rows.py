@@ -203,7 +203,8 @@ def dsc_table(pair: RowPair) -> TextTable:
             *main_notes([test], pair.family),
             *patient_notes([test], len(pair.family)),
             *seed_notes([test]),
-            f"Effect over patients (rank-biserial, -1 to 1): {effect}.",
+            f"Effect over patients (rank-biserial, -1 to 1): {effect} "
+            "(docs/statistics.md#over-patients-alone).",
         ),
         bold=frozenset([(0, 3)] if test.holds else []),
     )

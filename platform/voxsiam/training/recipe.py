@@ -4,13 +4,12 @@ A default stands here only where the paper states it or where docs/readings.md n
 Importing it loads no PyTorch.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import (
     Field,
     PositiveFloat,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
     model_validator,
@@ -121,7 +120,10 @@ class Recipe(Frozen):
 
     @model_serializer(mode="wrap")
     def _as_before_there_was_a_choice(
-        self, serialise: SerializerFunctionWrapHandler, info: SerializationInfo
+        self,
+        serialise: Callable[[Any], dict[str, Any]],
+        # Pydantic's SerializationInfo, a protocol that cannot be checked at run time.
+        info: Any,  # noqa: ANN401
     ) -> dict[str, Any]:
         """Leave the default scoring out of JSON: recipes keep the names that they had without."""
         content = serialise(self)

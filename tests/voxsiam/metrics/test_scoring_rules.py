@@ -1,13 +1,18 @@
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from voxsiam.metrics.case_scores import NativePair, score_case
+from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.metrics.scoring_rules import DEFAULT_RULES, ScoringRules
+from voxsiam.metrics.surface import surface_distances
 from voxsiam.types import ORGANS
 
 
 def test_defaults_are_the_papers():
     assert DEFAULT_RULES.organs == ORGANS
     assert DEFAULT_RULES.missed_distance == "left_out"
+    assert DEFAULT_RULES.distances == DistanceConfig(hd95="pooled", assd="mean_of_directed")
 
 
 def test_organs_stand_in_the_papers_order_once():
@@ -20,9 +25,34 @@ def test_organs_stand_in_the_papers_order_once():
         ({"organs": ("livr",)}, "did you mean 'liver'"),
         ({"organs": ()}, "at least one organ"),
         ({"missed_distance": "zero"}, "left_out"),
+        ({"distances": {"hd95": "largest"}}, "larger_directed"),
+        ({"distances": {"assd": "mean"}}, "mean_of_directed"),
         ({"organ": ("liver",)}, "Extra inputs"),
     ],
 )
 def test_bad_rules_are_refused(fields, message):
     with pytest.raises(ValidationError, match=message):
         ScoringRules(**fields)
+
+
+@pytest.mark.parametrize("hd95", ["pooled", "larger_directed"])
+@pytest.mark.parametrize("assd", ["mean_of_directed", "pooled"])
+def test_the_distances_are_those_that_were_chosen_on_every_grid(hd95, assd):
+    liver = ORGANS.index("liver") + 1
+    prediction, reference = np.zeros((8, 8, 8), np.uint8), np.zeros((8, 8, 8), np.uint8)
+    prediction[1:8, 2:7, 2:5] = liver
+    reference[2:6, 1:6, 2:7] = liver
+    spacing_mm, native_mm = (5.0, 2.0, 1.0), (3.0, 1.0, 1.0)
+    rules = ScoringRules(organs=("liver",), distances=DistanceConfig(hd95=hd95, assd=assd))
+    native = NativePair(prediction, reference, native_mm)
+    (found,) = score_case("a", prediction, reference, spacing_mm, native, rules)
+    differ: list[tuple[bool, bool]] = []
+    names = {"grid": (1.0, 1.0, 1.0), "mm_grid": spacing_mm, "mm_native": native_mm}
+    for grid, spacing in names.items():
+        (sets,) = surface_distances(prediction == liver, reference == liver, [spacing])
+        expected = {"pooled": sets.hd95, "larger_directed": sets.larger_directed_hd95}[hd95]
+        assert getattr(found, f"hd95_{grid}") == expected
+        expected = {"mean_of_directed": sets.assd, "pooled": sets.pooled_assd}[assd]
+        assert getattr(found, f"assd_{grid}") == expected
+        differ.append((sets.hd95 != sets.larger_directed_hd95, sets.assd != sets.pooled_assd))
+    assert all(map(any, zip(*differ, strict=True))), "readings that give one figure tell nothing"

@@ -61,10 +61,16 @@ def test_percentiles_and_pooled_mean_equal_monai(measured):
         pair = (monai_input(prediction), monai_input(reference))
         options = {"include_background": True, "spacing": spacing_mm}
         theirs = compute_hausdorff_distance(*pair, percentile=95, **options).item()
-        sets = (ours.to_reference, ours.to_prediction)
-        assert max(np.percentile(one, 95) for one in sets) == pytest.approx(theirs, rel=1e-5)
+        assert ours.larger_directed_hd95 == pytest.approx(theirs, rel=1e-5)
         theirs = compute_average_surface_distance(*pair, symmetric=True, **options).item()
-        assert np.concatenate(sets).mean() == pytest.approx(theirs, rel=1e-5)
+        assert ours.pooled_assd == pytest.approx(theirs, rel=1e-5)
+
+
+def test_every_reading_of_empty_masks_is_undefined():
+    empty, full = np.zeros((3, 3, 3), bool), np.ones((3, 3, 3), bool)
+    (found,) = surface_distances(empty, full, [(1.0, 1.0, 1.0)])
+    figures = (found.hd95, found.assd, found.larger_directed_hd95, found.pooled_assd)
+    assert np.isnan(figures).all()
 
 
 @pytest.mark.parametrize(

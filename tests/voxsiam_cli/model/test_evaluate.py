@@ -127,6 +127,22 @@ def test_a_missed_organ_may_cost_the_diagonal(folders, command, capsys):
     assert "diagonal of the grid" in capsys.readouterr().out
 
 
+def test_the_reading_of_a_distance_can_be_chosen(folders, command, capsys):
+    prediction, reference = np.zeros((8, 8, 8), np.uint8), np.zeros((8, 8, 8), np.uint8)
+    prediction[1:7, 1:7, 1:7] = reference[1:3, 1:3, 1:3] = 5
+    paths = folders / "larger.nii.gz", folders / "smaller.nii.gz"
+    for path, label in zip(paths, (prediction, reference), strict=True):
+        write_scan(path, label, AFFINE)
+    files = ("-p", str(paths[0]), "-r", str(paths[1]))
+    plain = as_json(capsys, command, *files)
+    chosen = ("--hd95", "larger-directed", "--assd", "pooled")
+    other = as_json(capsys, command, *files, *chosen)
+    assert plain["distances"] == {"hd95": "pooled", "assd": "mean_of_directed"}
+    assert other["distances"] == {"hd95": "larger_directed", "assd": "pooled"}
+    assert other["summary"]["hd95_mm_native"] > plain["summary"]["hd95_mm_native"]
+    assert other["summary"]["assd_mm_native"] > plain["summary"]["assd_mm_native"]
+
+
 def test_organs_can_be_chosen(folders, command, capsys):
     content = as_json(capsys, command, *sides(folders), "--organ", "liver", "--organ", "spleen")
     assert content["organs"] == ["spleen", "liver"]
@@ -166,8 +182,10 @@ def test_csv_has_a_line_for_each_case_and_organ(folders, command):
         (["--prediction-protocol", "totalseg"], "no label protocol 'totalseg'", "voxsiam"),
         (["--organ", "livr"], "no organ 'livr'", "liver"),
         (["--protocol", "btcv", "--organ", "duodenum"], "cannot hold the organ", "leave"),
-        (["--missed-distance", "diag"], "not a way to count", "diagonal"),
-        (["--missed-distance", "zero"], "not a way to count", "left-out"),
+        (["--missed-distance", "diag"], "is none of", "diagonal"),
+        (["--missed-distance", "zero"], "is none of", "left-out"),
+        (["--hd95", "larger"], "is none of", "larger-directed"),
+        (["--assd", "mean"], "is none of", "mean-of-directed"),
         (["--grid", "128"], "is not a grid", "128x128x64"),
         (["--grid", "0x128x64"], "not a usable grid", "2 to 1024"),
         (["--grid", "99999x99999x99999"], "not a usable grid", "2 to 1024"),

@@ -58,7 +58,7 @@ def is_ours(request):
 def page(chromium):
     """A page as a laptop shows it; nothing it loads may come from elsewhere, no script may fail."""
     context = chromium.new_context(viewport={"width": 1366, "height": 768})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     opened = context.new_page()
     faults, foreign = [], []
     opened.on("pageerror", lambda error: faults.append(str(error)))

@@ -5,7 +5,7 @@ import pytest
 
 def until(page, told):
     """Wait until a Python function says so: the page's policy forbids to poll in its own words."""
-    for _ in range(200):
+    for _ in range(2400):
         if told():
             return
         page.wait_for_timeout(25)

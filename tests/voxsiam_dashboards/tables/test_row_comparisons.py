@@ -177,7 +177,7 @@ def test_few_patients_are_not_tested_and_that_is_said_beforehand(report_table):
     assert "[" not in texts["a"][3], "an interval beside a test that was not made"
     notes = " ".join(patient_table(report).notes)
     assert "with 6 of them and 2 comparisons" in notes
-    assert "corrected p-value is 0.0625. It takes 7." in notes
+    assert "corrected p-value is 0.0625. It takes 7 " in notes
     # Patients and trainings together need no such number.
     assert against_partner(report, "a").holds
 

@@ -1,6 +1,6 @@
 """How often the interval of a mean covers it: ours beside Student's and the bootstrap's.
 
-Run: .venv/bin/python platform/simulations/coverage.py --draws 4000
+Run: .venv/bin/python platform/simulations/intervals.py --draws 4000
 Ends with 1 where an interval that is said to hold does not.
 """
 
@@ -24,7 +24,7 @@ from voxsiam.statistics.interval import (
 
 Scores = Float64[np.ndarray, " n"]
 SIZES = (6, 12, 20, 50)
-RESAMPLES = 999
+DRAWS, RESAMPLES = 4000, 999
 METHODS = ("ours", "Student", "percentile", "BCa (before)")
 LEVEL, LOW, HIGH = 0.8, 0.93, 0.97
 
@@ -158,5 +158,5 @@ def main(draws: int) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=4000, help="studies for each line")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="studies for each line")
     sys.exit(main(parser.parse_args().draws) or 0)
