@@ -40,8 +40,7 @@ def test_bad_rules_are_refused(fields, message):
 def test_the_distances_are_those_that_were_chosen_on_every_grid(hd95, assd):
     liver = ORGANS.index("liver") + 1
     prediction, reference = np.zeros((8, 8, 8), np.uint8), np.zeros((8, 8, 8), np.uint8)
-    prediction[1:8, 2:7, 2:5] = liver
-    reference[2:6, 1:6, 2:7] = liver
+    prediction[:] = reference[3:6, 3:6, 3:8] = liver
     spacing_mm, native_mm = (5.0, 2.0, 1.0), (3.0, 1.0, 1.0)
     rules = ScoringRules(organs=("liver",), distances=DistanceConfig(hd95=hd95, assd=assd))
     native = NativePair(prediction, reference, native_mm)
