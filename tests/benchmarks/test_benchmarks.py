@@ -40,6 +40,7 @@ NUMBER = r"([-+.\de]+)"
 ANY = (0.0, float("inf"))
 AGREES = rf"against MONAI: Dice {NUMBER}, least {NUMBER}; {NUMBER} of the voxels"
 SMALL = {
+    "comparisons": Small("--size 3 2 6 --rounds 1", ratios=1),
     "feature_loss": Small(
         "--voxels 512 --rounds 1",
         ratios=1,

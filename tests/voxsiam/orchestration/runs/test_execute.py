@@ -1,12 +1,17 @@
 """One run from training to the files it leaves, without Ray."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
+from tests.voxsiam.training.toy import make_volume
+from voxsiam.metrics.case_scores import NativePair, score_case
+from voxsiam.metrics.distance_config import DistanceConfig
+from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.runs.result_files import TEST_FILES
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
@@ -55,6 +60,35 @@ def test_predictions_of_all_test_cases_are_kept_as_they_were_scored(workspace):
     for line in read_cases(run.directory / "cases.csv").to_dict("records"):
         voxels = read_prediction(file, line["case_id"]) == ORGANS.index(line["organ"]) + 1
         assert np.count_nonzero(voxels) == line["predicted_voxels"]
+
+
+@pytest.mark.parametrize(
+    "distances",
+    [DistanceConfig(), DistanceConfig(hd95="larger_directed", assd="pooled")],
+    ids=["default", "other readings"],
+)
+def test_every_case_is_scored_against_its_own_label_on_both_grids(workspace, distances):
+    """Anew from the kept voxels: the case's own label, each grid's own spacing, the recipe's
+    distances."""
+    run = make_run(workspace, epochs=1)
+    recipe = run.recipe.with_changes(scoring=distances)
+    run = run.model_copy(update={"recipe": recipe})
+    execute(run)
+    written = read_cases(run.directory / "cases.csv").to_dict("records")
+    files = run.directory / "predictions.npz", run.directory / "native_predictions.npz"
+    rules = ScoringRules(distances=distances)
+    expected = []
+    for case_id in run.split.test:
+        volume, reference = make_volume(case_id), ToyCases().native(case_id)
+        assert reference.spacing_mm != volume.spacing_mm
+        on_grid, on_scan = (read_prediction(file, case_id) for file in files)
+        native = NativePair(on_scan, reference.label, reference.spacing_mm)
+        spacing_mm = volume.spacing_mm
+        expected += score_case(case_id, on_grid, volume.label, spacing_mm, native, rules)
+    assert len(written) == len(expected) == 2 * len(ORGANS)
+    for line, score in zip(written, expected, strict=True):
+        assert line == pytest.approx(asdict(score), nan_ok=True)
+    assert any(line["hd95_mm_native"] != line["hd95_mm_grid"] for line in written)
 
 
 def without_test_cases(run):

@@ -44,6 +44,17 @@ def test_a_trial_that_was_trained_elsewhere_has_its_curve(ledger, runs):
     assert trial.state == "finished"
 
 
+def test_a_trial_comes_to_its_last_epoch_not_to_its_best(ledger, runs):
+    """The best of many epochs is chosen by chance: it would favour trials that waver."""
+    keeper = keeper_of(ledger)
+    for run, scores in zip(runs, [(0.1, 0.9, 0.3), (0.8, 0.2, 0.5)], strict=True):
+        finish(run, *scores)
+        keeper.trial_started(run)
+        keeper.trial_ended(run, "finished", None)
+    (trial,) = ledger.trials
+    assert trial.objectives == {"dsc": pytest.approx(0.4), "seconds": 4.5}
+
+
 def test_an_epoch_that_ended_when_no_driver_listened_is_not_lost(ledger, runs):
     keeper = keeper_of(ledger)
     keeper.trial_started(runs[0])
