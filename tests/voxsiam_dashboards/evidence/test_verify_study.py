@@ -1,5 +1,6 @@
 """A study that holds is green; one thing changed anywhere, and it is named."""
 
+import copy
 import csv
 import hashlib
 import io
@@ -18,6 +19,7 @@ from mlflow.entities import Metric
 from tests.voxsiam_dashboards.evidence_store import EvidenceStore
 from tests.voxsiam_dashboards.study_store import TABLE
 from voxsiam.metrics.case_scores import summarise
+from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.names import MANIFEST_TAG
@@ -532,3 +534,20 @@ def test_a_plan_from_before_there_were_seals_is_told_not_refused(store):
 def test_afterwards_it_holds_again(store):
     """All of the above was put back: what they found was theirs alone."""
     assert verify(store).holds
+
+
+def test_cases_are_scored_again_by_the_recipes_own_distances(store):
+    """A plan that asks for another HD95 does not fit figures that were taken from the pool."""
+    scoring = DistanceConfig(hd95="larger_directed")
+    trials = []
+    for trial in store.ledger.plan.trials:
+        recipe = trial.run.recipe.with_changes(scoring=scoring)
+        run = trial.run.model_copy(update={"recipe": recipe})
+        trials.append(trial.model_copy(update={"run": run}))
+    ledger = copy.copy(store.ledger)
+    ledger.plan = ledger.plan.model_copy(update={"trials": tuple(trials)})
+    evidence = verify_study(TABLE, ledger, store.uri, store.report, store.original, store.prepared)
+    scores = next(check for check in evidence.checks if check.name == "scores")
+    told = [mismatch.text for mismatch in scores.mismatches]
+    assert any("hd95" in text for text in told)
+    assert not any("assd" in text for text in told)
