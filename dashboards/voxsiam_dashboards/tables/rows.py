@@ -156,13 +156,15 @@ class ReportRow:
         """Finished of planned seeds."""
         return f"{self.finished} of {self.planned}"
 
-    def figure_text(self, key: str) -> str:
-        """Write a figure; a distance says on the spot how many missed organs it leaves out."""
-        if key == "dsc":
-            return self.cells[key].text
-        cell = {**self.cells, **self.distances_mm}[key]
+    def left_out(self, key: str) -> str:
+        """Say how many missed organs a distance leaves out; empty where none, and for DSC."""
         missed = sum((self.missed_native if key.endswith("native") else self.missed).values)
-        return f"{cell.text} ({missed:.0f} missed)" if missed else cell.text
+        return f"{missed:.0f} missed" if missed and key != "dsc" else ""
+
+    def figure_text(self, key: str) -> str:
+        """Write a figure; a distance says on the spot what it leaves out."""
+        text, left_out = {**self.cells, **self.distances_mm}[key].text, self.left_out(key)
+        return f"{text} ({left_out})" if left_out else text
 
     @property
     def missed_text(self) -> str:

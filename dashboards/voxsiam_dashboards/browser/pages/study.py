@@ -72,7 +72,7 @@ def _line(source: Source, address: Address, row: ReportRow) -> Component:
     for measure in MEASURES:
         cell = row.cells[measure.key]
         cells += [
-            html.Td(_figures(source, cell, cell.text)),
+            html.Td([_figures(source, cell, cell.text), *_left_out(row, measure.key)]),
             html.Td(cell.printed_text, className="paper"),
             html.Td(cell.difference_text),
         ]
@@ -86,6 +86,12 @@ def _line(source: Source, address: Address, row: ReportRow) -> Component:
             html.Td(mistakes if row.finished else ""),
         ]
     )
+
+
+def _left_out(row: ReportRow, key: str) -> list[Component]:
+    """Say below a distance what it leaves out."""
+    told = row.left_out(key)
+    return [html.Span(told, className="left-out")] if told else []
 
 
 def _figures(source: Source, cell: Cell, text: str, form: str = "{:.3f}") -> Component:
