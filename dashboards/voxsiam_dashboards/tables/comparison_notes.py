@@ -118,7 +118,7 @@ def _reach(seeds: int, family: int) -> tuple[str, ...]:
     """Say beforehand what so few trainings can find."""
     if seeds >= ENOUGH_SEEDS:
         return ()
-    enough = f"with {ENOUGH_SEEDS}, {quantile(LEVEL / family, ENOUGH_SEEDS - 1):.1f} times"
+    enough = f"with {ENOUGH_SEEDS}, {quantile(LEVEL / family, ENOUGH_SEEDS - 1):.1f}"
     if seeds == 1:
         return (
             "One training of a row does not show how far trainings differ, so nothing can be told "
@@ -126,7 +126,7 @@ def _reach(seeds: int, family: int) -> tuple[str, ...]:
         )
     times = quantile(LEVEL / family, seeds - 1)
     return (
-        f"{seeds} trainings of a row find little: a difference must be {times:.1f} times its "
-        f"standard error over trainings, {enough} (--seeds {ENOUGH_SEEDS}; "
+        f"With {seeds} trainings of a row only very large differences can be found: {times:.1f} "
+        f"standard errors over trainings; {enough} (--seeds {ENOUGH_SEEDS}; "
         f"{PAGE}#what-could-be-found).",
     )

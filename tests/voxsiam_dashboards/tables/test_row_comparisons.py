@@ -196,9 +196,9 @@ def test_what_so_few_trainings_find_is_said_beforehand(report_table):
 
     assert "nothing can be told of others: give --seeds 5" in notes(1)
     # Student's quantiles of 1 and of 4 degrees of freedom at 0.05 / 2.
-    assert "2 trainings of a row find little" in notes(2)
-    assert "25.5 times its standard error over trainings, with 5, 3.5 times" in notes(2)
-    assert "trainings of a row find little" not in notes(5)
+    assert "With 2 trainings of a row only very large differences can be found" in notes(2)
+    assert "25.5 standard errors over trainings; with 5, 3.5 (--seeds 5;" in notes(2)
+    assert "very large differences" not in notes(5)
 
 
 def test_p_values_and_intervals_pay_for_the_comparisons_of_the_table(report_table):
