@@ -10,6 +10,8 @@ import hashlib
 import json
 import logging
 import shutil
+import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +27,14 @@ from voxsiam.models.tensor_file import read_tensors
 from voxsiam.training.context import TrainingEndedError
 
 KEEP = 2
+PATIENCE_S = 90.0
+"""How long a rank looks for a checkpoint that another one sees: NFS keeps what it knows of a folder
+for up to a minute."""
+
+_LOOKING_S = 0.5
 MOMENTS = ("exp_avg", "exp_avg_sq")
 WEIGHTS, OPTIMISER = "weights.safetensors", "optimiser.safetensors"
+STATE = "state.json"
 START_ANEW = "remove this checkpoint's folder; the training goes on from the one before"
 
 log = logging.getLogger(__name__)
@@ -49,6 +57,10 @@ class TrainingState:
 
 class CheckpointUnwrittenError(TrainingEndedError):
     """A checkpoint could not be written; those before it are as they were."""
+
+
+class CheckpointUnseenError(TrainingEndedError):
+    """A rank does not see the checkpoint that the first rank goes on from."""
 
 
 class _DamagedError(Exception):
@@ -106,6 +118,38 @@ class CheckpointFolder:
             if state.run_id == run_id:
                 return path, state
         return None
+
+    def exactly(
+        self, name: str, seal: str, patience_s: float = PATIENCE_S
+    ) -> tuple[Path, TrainingState]:
+        """Open the checkpoint that another rank chose, and no other.
+
+        A network file system may show a folder as it was a minute ago: what is not there yet, or
+        not whole, is looked for again.
+
+        Args:
+            name: Of its folder.
+            seal: SHA-256 of its state file, which holds those of the others.
+            patience_s: Seconds until it is given up.
+
+        Raises:
+            CheckpointUnseenError: It is not there, or another one of its name is.
+        """
+        path, until = self.folder / name, time.monotonic() + patience_s
+        while True:
+            try:
+                if sha256_of(path / STATE) == seal:
+                    return path, _read_state(path)
+                trouble = "another checkpoint of that name is there"
+            except (OSError, _DamagedError) as error:
+                trouble = _reason(error)
+            if time.monotonic() >= until:
+                raise CheckpointUnseenError(
+                    f"on {socket.gethostname()} the checkpoint {path} that the first rank goes on "
+                    f"from is not to be seen ({trouble}), after {patience_s:.0f} s: checkpoints "
+                    "must lie on storage that all nodes see alike"
+                )
+            time.sleep(_LOOKING_S)
 
     def _drop_old(self) -> None:
         for path in self._by_epoch()[:-KEEP]:
@@ -176,14 +220,14 @@ def _write(
     sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     content = {**state.__dict__, "records": list(state.records), "files": sums}
     sealed = {"content": content, "sha256": _sha256_json(content)}
-    (folder / "state.json").write_text(json.dumps(sealed))
+    (folder / STATE).write_text(json.dumps(sealed))
     for path in [*folder.iterdir(), folder]:
         sync(path)
 
 
 def _read_state(path: Path) -> TrainingState:
     try:
-        text = (path / "state.json").read_text()
+        text = (path / STATE).read_text()
         sealed = json.loads(text)
         content = sealed["content"]
         if _sha256_json(content) != sealed["sha256"] or json.dumps(sealed) != text:

@@ -27,6 +27,7 @@ from voxsiam.training.checkpoint import (
     TrainingState,
     restore,
 )
+from voxsiam.training.common_start import newest_for_all
 from voxsiam.training.context import TrainContext
 from voxsiam.training.divergence import require_finite_gradient, require_finite_loss
 from voxsiam.training.epoch_record import EpochRecord, gradient_norms, organ_means
@@ -67,12 +68,13 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
         TrainingDivergedError: The loss of a step or its gradient is not finite, on whichever rank;
             all ranks raise it, it names the cases, and that epoch leaves no checkpoint.
         CheckpointUnwrittenError: On all ranks; the checkpoints before it are kept.
+        CheckpointUnseenError: On all ranks; one of them does not see what the first goes on from.
     """
     recipe, folder = training.recipe, CheckpointFolder(training.checkpoints, context.note)
     objective = build_objective(recipe, training.seed, context.device)
     optimiser = build_optimiser(objective, recipe.optimiser)
     state = TrainingState(epochs_done=0, run_id=training.run_id, records=())
-    found = folder.newest(training.run_id)
+    found = newest_for_all(folder, training.run_id, context.rank)
     if found is not None:
         restore(found[0], objective, optimiser)
         state = found[1]

@@ -60,7 +60,8 @@ def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None
     `model/` (the base network), `manifest.json` (what repeats and seals the run) and, last,
     `result.json`. A run without test cases has no scores, and none of the arrays.
     """
-    if plan.result_file.exists():
+    # The first rank decides: another one may see the folder as it was a minute ago.
+    if gather_objects(plan.result_file.exists())[0]:
         return
     start = time.monotonic()
     training = Training(

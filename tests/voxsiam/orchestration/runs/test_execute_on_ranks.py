@@ -42,3 +42,22 @@ def test_two_workers_keep_what_one_keeps_in_the_same_order(tmp_path):
     columns = ["case_id", "organ", "reference_voxels"]
     first, second = (table[columns].values.tolist() for table in tables)
     assert first == second
+
+
+def execute_with_a_view_of_its_own(rank, world_size, folder):
+    """The second rank's view of the run's folder holds a result that the first one does not see."""
+    with group(rank, world_size, folder):
+        run = make_run(Workspace(Path(folder)), epochs=1)
+        if rank == 1:
+            view = Path(folder) / "view"
+            view.mkdir()
+            (view / run.result_file.name).write_text("{}")
+            run = run.model_copy(update={"directory": view})
+        execute_run(run, ToyCases(), GlooWorker(rank, world_size, lambda _: None))
+        gc.collect()
+
+
+def test_whether_a_run_is_finished_is_for_the_first_rank_to_say(tmp_path):
+    """Else one rank would leave, and the other wait for it."""
+    run_ranks(execute_with_a_view_of_its_own, 2, 2, str(tmp_path))
+    assert make_run(Workspace(tmp_path), epochs=1).result_file.exists()
