@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
@@ -18,8 +19,33 @@ if TYPE_CHECKING:
 
 Entry = TypeVar("Entry")
 
+
+def local(path: Path | None) -> Path | None:
+    """Refuse an address where a folder or file of this machine is needed.
+
+    As a path, s3://bucket/work is a folder `s3:` below the current one, which nobody meant.
+
+    Raises:
+        UserError: It is an address, and no such folder is there.
+    """
+    if path is None or not _ADDRESS.match(str(path)) or path.exists():
+        return path
+    address = _ADDRESS.sub(r"\1://", str(path))
+    raise UserError(
+        f"'{address}' is an address, and a path is needed",
+        where="the command line",
+        fix="give a folder that every node sees; only --data takes addresses "
+        "(voxsiam data publish puts a prepared set at one)",
+    )
+
+
+_ADDRESS = re.compile(r"^([A-Za-z][\w+.-]+):/+")
+
 Workspace = Annotated[
-    Path, typer.Option("--workspace", "-w", help="Folder that holds everything a run writes.")
+    Path,
+    typer.Option(
+        "--workspace", "-w", help="Folder that holds everything a run writes.", callback=local
+    ),
 ]
 DEFAULT_WORKSPACE = Path("voxsiam-workspace")
 AsJson = Annotated[bool, typer.Option("--json", help="Print for machines.")]
@@ -56,7 +82,10 @@ Ignored = Annotated[
 ReportFolder = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Folder to write, of its own; that of the workspace by default."
+        "--output",
+        "-o",
+        help="Folder to write, of its own; that of the workspace by default.",
+        callback=local,
     ),
 ]
 DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from voxsiam_cli.console import SHORTEST_NAME, Steps, console, print_json, say, say_unused
-from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry
+from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, local
 
 if TYPE_CHECKING:
     from voxsiam_data.checks.data_set import CheckReport
@@ -29,7 +29,8 @@ def check(
     geometry: GeometryForm = None,
     ignore: Ignored = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for the page and checks.json.")
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for the page and checks.json.", callback=local),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

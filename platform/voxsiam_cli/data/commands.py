@@ -17,6 +17,7 @@ from voxsiam_cli.options import (
     Ignored,
     Workspace,
     find_geometry,
+    local,
     parse_grid,
 )
 
@@ -33,7 +34,9 @@ app.command()(statistics.statistics)
 
 @app.command()
 def phantom(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder to write.", callback=local)
+    ],
     cases: Annotated[int, typer.Option(min=1, help="How many patients.")] = 30,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal files.")] = 0,
     anatomy: Annotated[
@@ -54,7 +57,9 @@ def phantom(
 
 @app.command()
 def prepare(  # noqa: PLR0913
-    output: Annotated[Path, typer.Option("-o", "--output", help="Prepared set to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Prepared set to write.", callback=local)
+    ],
     source: Annotated[
         Path | None, typer.Argument(help="Data set in a layout of: voxsiam data sources.")
     ] = None,

@@ -9,7 +9,7 @@ import typer
 
 from voxsiam.errors import UserError
 from voxsiam_cli.console import Steps, console, print_json, say
-from voxsiam_cli.options import AsJson
+from voxsiam_cli.options import AsJson, local
 
 if TYPE_CHECKING:
     from voxsiam.volumes.unused_file import UnusedFile
@@ -39,7 +39,9 @@ def sources(as_json: AsJson = False) -> None:
 
 def fetch(
     name: Annotated[str, typer.Argument(help="A name of: voxsiam data sources.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder to write into.", callback=local)
+    ],
 ) -> None:
     """Fetch an openly downloadable data set, with checksums; a second call fetches nothing.
 

@@ -13,7 +13,7 @@ import typer
 
 from voxsiam.errors import UserError
 from voxsiam_cli.console import console, print_json, say
-from voxsiam_cli.options import AsJson
+from voxsiam_cli.options import AsJson, local
 
 if TYPE_CHECKING:
     from voxsiam.types import Split
@@ -40,7 +40,8 @@ def split(  # noqa: PLR0913
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Names the draw.")] = 0,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write .csv, or nnU-Net's .json.")
+        Path | None,
+        typer.Option("-o", "--output", help="Write .csv, or nnU-Net's .json.", callback=local),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -15,7 +15,7 @@ from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import ORGANS, Shape
 from voxsiam_cli.console import Steps, console, print_json, say, say_unused
-from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, parse_grid
+from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, local, parse_grid
 
 if TYPE_CHECKING:
     from voxsiam.metrics.organ_means import Counts, Mean
@@ -78,7 +78,8 @@ def evaluate(  # noqa: PLR0913
     geometry: GeometryForm = None,
     ignore: Ignored = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="CSV, a line for each case and organ.")
+        Path | None,
+        typer.Option("-o", "--output", help="CSV, a line for each case and organ.", callback=local),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

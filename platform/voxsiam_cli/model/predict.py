@@ -9,7 +9,14 @@ import typer
 
 from voxsiam.errors import UserError, is_stop
 from voxsiam_cli.console import SHORTEST_NAME, Steps, console, say, say_unused, show_error
-from voxsiam_cli.options import DEFAULT_WORKSPACE, GeometryForm, Ignored, Workspace, find_geometry
+from voxsiam_cli.options import (
+    DEFAULT_WORKSPACE,
+    GeometryForm,
+    Ignored,
+    Workspace,
+    find_geometry,
+    local,
+)
 
 if TYPE_CHECKING:
     from voxsiam.inference.model_folder import LoadedModel
@@ -22,7 +29,9 @@ def predict(  # noqa: PLR0913
     source: Annotated[
         Path, typer.Option("-i", "--input", help="CT.nii.gz, DICOM series, or a folder of cases.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .nii.gz file, or a folder.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A .nii.gz file, or a folder.", callback=local)
+    ],
     model: Annotated[
         str, typer.Option(help="Model folder, MLflow run id, or row: 'table3/feature (3)/0'.")
     ],
