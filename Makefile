@@ -37,7 +37,7 @@ test: install  ## 12 minutes on 2 cores, twice that on slow ones
 test-all: install  ## everything, 45 minutes on 2 cores, twice that on slow ones
 	$(BIN)/pytest
 
-simulate: install  ## the tables of docs/simulations.md: 20 minutes
+simulate: install  ## the tables of docs/simulations.md: half an hour
 	$(BIN)/python platform/simulations/all.py > docs/simulations.md
 
 clean:

@@ -115,7 +115,7 @@ def find_side(table: ReportTable, name: str) -> ComparedRow:
     for row in table.rows:
         if row.label == name:
             return ComparedRow(
-                row.label, table.results, row.label_fraction, partners=_partners(table)
+                row.label, table.results, row.label_fraction, partners=table.partners
             )
         for trial in row.trials:
             if trial.run_id == name:
@@ -125,10 +125,6 @@ def find_side(table: ReportTable, name: str) -> ComparedRow:
         where=table.results.study_id,
         fix="choose one of the list",
     )
-
-
-def _partners(table: ReportTable) -> dict[str, str]:
-    return {row.label: row.partner for row in table.rows if row.partner is not None}
 
 
 def default_sides(table: ReportTable) -> tuple[str, str] | None:

@@ -65,7 +65,7 @@ def patient_notes(tests: Sequence[RowTest], family: int) -> tuple[str, ...]:
     )
     fewest = min(test.patients for test in tests)
     if could_decide(fewest, family):
-        return (asked,)
+        return (asked, *few_notes(fewest))
     needed = next(patients for patients in count(1) if could_decide(patients, family))
     least = min(1.0, family * least_p(fewest))
     return (
@@ -118,13 +118,13 @@ def _reach(seeds: int, family: int) -> tuple[str, ...]:
     """Say beforehand what so few trainings can find."""
     if seeds >= ENOUGH_SEEDS:
         return ()
-    enough = f"with {ENOUGH_SEEDS}, {quantile(LEVEL / family, ENOUGH_SEEDS - 1):.1f}"
     if seeds == 1:
         return (
             "One training of a row does not show how far trainings differ, so nothing can be told "
             f"of others: give --seeds {ENOUGH_SEEDS} ({PAGE}#what-could-be-found).",
         )
     times = quantile(LEVEL / family, seeds - 1)
+    enough = f"with {ENOUGH_SEEDS}, {quantile(LEVEL / family, ENOUGH_SEEDS - 1):.1f}"
     return (
         f"With {seeds} trainings of a row only very large differences can be found: {times:.1f} "
         f"standard errors over trainings; {enough} (--seeds {ENOUGH_SEEDS}; "

@@ -22,6 +22,11 @@ class ReportTable:
     footnotes: tuple[str, ...]
     results: StudyResults
 
+    @property
+    def partners(self) -> dict[str, str]:
+        """Labels of the rows that have a partner, and the partner's."""
+        return {row.label: row.partner for row in self.rows if row.partner is not None}
+
 
 def build_table(table: Table, results: StudyResults) -> ReportTable:
     """Join a table of the paper with what a study found, by the rows' labels."""

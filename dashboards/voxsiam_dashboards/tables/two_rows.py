@@ -6,7 +6,12 @@ from dataclasses import dataclass, field, replace
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
-from voxsiam_dashboards.tables.comparison_notes import main_notes, patient_notes, seed_notes
+from voxsiam_dashboards.tables.comparison_notes import (
+    few_notes,
+    main_notes,
+    patient_notes,
+    seed_notes,
+)
 from voxsiam_dashboards.tables.paired_cells import (
     DSC_LIMIT,
     PairedCells,
@@ -231,6 +236,7 @@ def effects_table(pair: RowPair) -> TextTable:
             PAIRED_NOTE,
             f"The {len(effects)} lines are one family of tests: p-values and intervals pay for "
             "their number (docs/statistics.md#families).",
+            *few_notes(min((each.test.patients for each in effects), default=0)),
         ),
         bold=frozenset((line, 3) for line in held),
     )

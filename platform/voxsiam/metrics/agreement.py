@@ -114,9 +114,10 @@ def _agreement(
 
 
 def _distance(measured: SurfaceDistances, config: DistanceConfig) -> Distance:
-    hd95 = {"pooled": measured.hd95, "larger_directed": measured.larger_directed_hd95}
-    assd = {"mean_of_directed": measured.assd, "pooled": measured.pooled_assd}
-    return Distance(hd95[config.hd95], assd[config.assd])
+    return Distance(
+        hd95=measured.hd95 if config.hd95 == "pooled" else measured.larger_directed_hd95,
+        assd=measured.pooled_assd if config.assd == "pooled" else measured.assd,
+    )
 
 
 def _penalties(

@@ -10,14 +10,14 @@ from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.parts import chart, notice, text_table
 from voxsiam_dashboards.browser.view import View
 from voxsiam_dashboards.figures.captions import CAPTIONS
-from voxsiam_dashboards.figures.label_curve import Curve, label_curve, label_curves, label_table
+from voxsiam_dashboards.figures.label_curve import label_curve, label_curves, label_table
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.text_table import TextTable
 
 
 def _content(source: Source, address: Address) -> list[Component]:
     table = source.table(address.run_id)
-    curves = _curves(table)
+    curves = label_curves(table)
     title = html.H1("How many labelled cases are needed?")
     if not curves:
         return [title, _one_share(table)]
@@ -33,10 +33,6 @@ def _content(source: Source, address: Address) -> list[Component]:
     ]
 
 
-def _curves(table: ReportTable) -> list[Curve]:
-    return label_curves(table)
-
-
 def _one_share(table: ReportTable) -> Component:
     shares = sorted({row.label_fraction for row in table.rows}) or [1.0]
     return notice(
@@ -47,7 +43,7 @@ def _one_share(table: ReportTable) -> Component:
 
 
 def _tables(source: Source, address: Address) -> Sequence[TextTable]:
-    curves = _curves(source.table(address.run_id))
+    curves = label_curves(source.table(address.run_id))
     return (label_table(curves),) if curves else ()
 
 
