@@ -196,6 +196,13 @@ def dsc_table(pair: RowPair) -> TextTable:
     test = pair.dsc
     patients, difference, effect, p_value = test.patient_texts
     seeds, seed_difference, seed_p_value = test.seed_texts
+    notes = (
+        *main_notes([test], pair.family),
+        *patient_notes([test], len(pair.family)),
+        *seed_notes([test]),
+        f"Effect over patients (rank-biserial, -1 to 1): {effect} "
+        "(docs/statistics.md#over-patients-alone).",
+    )
     return TextTable(
         title=f"A: {pair.first}   B: {pair.second}",
         header=HEADER,
@@ -204,13 +211,7 @@ def dsc_table(pair: RowPair) -> TextTable:
             ("over patients alone", "", "", difference, patients, p_value),
             ("over seeds alone", "", "", seed_difference, seeds, seed_p_value),
         ),
-        notes=(
-            *main_notes([test], pair.family),
-            *patient_notes([test], len(pair.family)),
-            *seed_notes([test]),
-            f"Effect over patients (rank-biserial, -1 to 1): {effect} "
-            "(docs/statistics.md#over-patients-alone).",
-        ),
+        notes=tuple(dict.fromkeys(notes)),
         bold=frozenset([(0, 3)] if test.holds else []),
     )
 
@@ -236,7 +237,7 @@ def effects_table(pair: RowPair) -> TextTable:
             PAIRED_NOTE,
             f"The {len(effects)} lines are one family of tests: p-values and intervals pay for "
             "their number (docs/statistics.md#families).",
-            *few_notes(min((each.test.patients for each in effects), default=0)),
+            *(few_notes(min(each.test.patients for each in effects)) if effects else ()),
         ),
         bold=frozenset((line, 3) for line in held),
     )

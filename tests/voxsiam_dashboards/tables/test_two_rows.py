@@ -183,6 +183,10 @@ def test_what_a_test_supports_is_bold(results):
     a, b = many_patients(results, 0.1)
     pair = pair_of(a, FIRST, b, FIRST)
     assert dsc_table(pair).bold == {(0, 3)}
+    for table in (dsc_table(pair), effects_table(pair)):
+        assert any("*" in cell for line in table.body for cell in line)
+        assert sum(note.startswith("* Too few patients (12)") for note in table.notes) == 1
+    assert not any("*" in cell for cell in dsc_table(pair).body[2]), "over seeds alone"
     # Two distances that are alike, then eight organs that all gain.
     assert {line for line, _ in effects_table(pair).bold} == set(range(2, 10))
 
