@@ -119,6 +119,10 @@ class CheckpointFolder:
                 return path, state
         return None
 
+    def published(self) -> int:
+        """Return the epochs after which the newest checkpoint was written, whole or not; or 0."""
+        return max(map(_epoch_of, self._by_epoch()), default=0)
+
     def exactly(
         self, name: str, seal: str, patience_s: float = PATIENCE_S
     ) -> tuple[Path, TrainingState]:

@@ -17,10 +17,13 @@ from ray._common.utils import get_default_ray_temp_dir
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.held_places import end_own_actors, free_places_of_ended_jobs
 from voxsiam.orchestration.cluster.node_checks import check_workspace
 from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
 from voxsiam.orchestration.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it for the command of a submitted job."""
@@ -56,6 +59,8 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
         check_workspace(capacity.nodes, workspace)
         yield capacity
     finally:
+        if joins:
+            end_own_actors()
         ray.shutdown()
         if not joins:
             _session_file(workspace).unlink(missing_ok=True)
@@ -153,6 +158,8 @@ def _join() -> None:
             fix="is it running there (ray status)? unset it to use this machine alone",
         ) from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    for places in free_places_of_ended_jobs():
+        log.warning("freed %s that job %s, which has ended, still held", places, places.job)
 
 
 def _start_local(workspace: Workspace) -> None:

@@ -15,7 +15,6 @@ import torch
 from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
-from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
@@ -23,21 +22,23 @@ from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import RunLabel, epoch_line, labelled_log
 from voxsiam.orchestration.runs.pulse import PulseSender
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.trials.cause import cause_of
+from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
 from voxsiam.orchestration.trials.worker import Stamp
 from voxsiam.orchestration.trials.worker_group import (
     Attempt,
     Workers,
-    WorkersFailedError,
     patience_s,
     train_on_workers,
 )
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.context import Record, SingleProcess, TrainingEndedError
+from voxsiam.training.context import Record, SingleProcess
 
 log = logging.getLogger(__name__)
 
-PROCESS_DEATHS = tune.FailureConfig(max_failures=3)
-"""A trial whose process or node died starts again elsewhere and goes on from its checkpoint."""
+PROCESS_DEATHS = tune.FailureConfig(max_failures=MOST_FAILURES)
+"""A trial whose process or node died starts again elsewhere and goes on from its checkpoint; a new
+epoch gives it all attempts back (`tune_bridge.py`)."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _run_trial(
             except Exception as error:
                 # Raised on, Tune would try again what ends alike; it does so when processes die.
                 _leave_cause(plan.error_file, error)
-                log.error("failed: %s", _cause(error))
+                log.error("failed: %s", cause_of(error))
         if not plan.result_file.exists():
             # It failed, or was asked to end: further seeds of the point are not worth it.
             return
@@ -146,7 +147,7 @@ def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp) -> None:
 
 def _leave_cause(file: Path, error: Exception) -> None:
     try:
-        file.write_text(_cause(error))
+        file.write_text(cause_of(error))
     except OSError:
         file.unlink(missing_ok=True)  # on a full disk it would be empty
 
@@ -157,17 +158,3 @@ def _reporter(stamp: Stamp) -> Callable[[Record], None]:
         tune.report(stamp.on(record))
 
     return report
-
-
-def _cause(error: BaseException) -> str:
-    """Return what went wrong first, without the layers that Ray puts around it."""
-    if isinstance(error, UserError):
-        return f"{error.what} ({error.where}: {error.fix})"
-    if isinstance(error, TrainingEndedError | WorkersFailedError):
-        return str(error)  # written to be read
-    inner = getattr(error, "cause", None) or getattr(error, "_base_exc", None)
-    if isinstance(inner, BaseException):
-        return _cause(inner)
-    lines = str(error).strip().splitlines() or [""]
-    told = lines[-1] if "Traceback" in str(error) else lines[0]
-    return f"{type(error).__name__}: {told}"

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from ray import PlacementGroupID, tune
+from ray import tune
 from ray.tune.experiment import Trial
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.trials.rank_faults import describe_death
-from voxsiam.orchestration.trials.worker import PLACEMENT_GROUP_KEY, RUN_INDEX
+from voxsiam.orchestration.trials.worker import RUN_INDEX
 from voxsiam.training.context import Record
 
 RECORD_NAMES = ("epoch", "learning_rate")
@@ -44,7 +43,7 @@ class IncidentListener(Protocol):
 
 
 class TuneBridge(tune.Callback):
-    """Turns Tune's events into those of the runs, and frees what Tune leaks.
+    """Turns Tune's events into those of the runs.
 
     Args:
         runs: The runs of each trial, by the trial's index; the list may grow.
@@ -61,6 +60,7 @@ class TuneBridge(tune.Callback):
         self._runs, self._listeners, self._when_cut_short = runs, listeners, when_cut_short
         self._open: dict[int, TrialPlan] = {}
         self._incidents: dict[int, IncidentReader] = {}
+        self._reached: dict[int, tuple[int, int]] = {}
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         # Tune pickles its callbacks for a restore that we never ask for; ours hold live things.
@@ -77,8 +77,9 @@ class TuneBridge(tune.Callback):
         record = {name: v for name, v in result.items() if "/" in name or name in RECORD_NAMES}
         if "epoch" not in record:
             return
-        index = _index(trial)
-        self._move_to(index, int(result.get(RUN_INDEX, 0)))
+        index, run = _index(trial), int(result.get(RUN_INDEX, 0))
+        self._move_to(index, run)
+        self._give_attempts_back(trial, (run, int(record["epoch"])))
         self._tell_incidents(index)
         for listener in self._listeners:
             listener.epoch_done(self._open[index], record)
@@ -86,7 +87,6 @@ class TuneBridge(tune.Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:  # fmt: skip
-        _free_placement_group(trial)
         index = _index(trial)
         whole = self._move_on(index)
         # A failed run leaves word and returns: raised on, Tune would try again what ends alike.
@@ -97,8 +97,7 @@ class TuneBridge(tune.Callback):
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:  # fmt: skip
-        # Its process died, and Tune starts it again: its workers must not keep their places.
-        _free_placement_group(trial)
+        # Its process died, and Tune starts it again.
         index = _index(trial)
         if index in self._open:
             plan = self._open[index]
@@ -108,7 +107,6 @@ class TuneBridge(tune.Callback):
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:  # fmt: skip
-        _free_placement_group(trial)
         index = _index(trial)
         self._move_on(index)
         plan = self._open[index]
@@ -118,6 +116,12 @@ class TuneBridge(tune.Callback):
         """Mark what an interrupt cut off."""
         for index in list(self._open):
             self._end(index, "interrupted", None)
+
+    def _give_attempts_back(self, trial: Trial, reached: tuple[int, int]) -> None:
+        """Forget a trial's failures when it gets further than ever; a restart repeats its last."""
+        if reached > self._reached.get(_index(trial), (0, 0)):
+            self._reached[_index(trial)] = reached
+            trial.run_metadata.num_failures = 0
 
     def _move_on(self, index: int) -> bool:
         """Go to the first run without a result; tell whether all have one.
@@ -165,14 +169,3 @@ def _death(plan: TrialPlan) -> str:
 
 def _index(trial: Trial) -> int:
     return int(trial.config["trial"]["index"])
-
-
-def _free_placement_group(trial: Trial) -> None:
-    """Free what Tune leaks when it ends a trial.
-
-    The workers' placement group belongs to the job and stays; the next trial then waits for ever.
-    Ray's own cleaner needs a dashboard.
-    """
-    group = (trial.last_result or {}).get(PLACEMENT_GROUP_KEY)
-    if group:
-        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))

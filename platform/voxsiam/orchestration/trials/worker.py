@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-import ray
 import ray.train
 import ray.train.torch
 import torch
@@ -16,9 +15,6 @@ from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import epoch_line, labelled_log
 from voxsiam.orchestration.runs.pulse import PulseSender
 from voxsiam.training.context import Record, TrainingEndedError
-
-PLACEMENT_GROUP_KEY = "placement_group"
-"""Record entry that tells the study which placement group to free when Tune stops the trial."""
 
 RUN_INDEX, FIDELITY = "run_index", "fidelity"
 
@@ -78,8 +74,6 @@ class RayTrainWorker:
 
     def distribute(self, module: nn.Module) -> nn.Module:
         """Wrap the module for DDP where there are several workers."""
-        # From here on the study knows the placement group, even if no epoch is ever finished.
-        self.report({})
         return ray.train.torch.prepare_model(
             module,
             parallel_strategy_kwargs={"gradient_as_bucket_view": True, "broadcast_buffers": False},
@@ -91,11 +85,9 @@ class RayTrainWorker:
         Raises:
             RunStoppedError: On all ranks, where the study has asked for it.
         """
-        group = ray.util.get_current_placement_group()
         if "epoch" in record:
             log.info(epoch_line(record))
-        extra = {PLACEMENT_GROUP_KEY: group.id.hex()} if group is not None else {}
-        ray.train.report({**self._stamp.on(record), **extra})
+        ray.train.report(self._stamp.on(record))
         # Whoever has done the last epoch ends by itself, and with a result.
         is_over = record.get("epoch", 0) >= self._stamp.epochs
         if not is_over and any(gather_objects(self._plan.stop_file.exists())):

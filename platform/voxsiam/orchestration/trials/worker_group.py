@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+from ray.train import Result, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.callback import RayTrainCallback
+from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from voxsiam.errors import UserError
@@ -15,18 +16,20 @@ from voxsiam.orchestration.cluster.capacity import worker_resources
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan
 from voxsiam.orchestration.runs.incidents import IncidentReader
 from voxsiam.orchestration.runs.label import RunLabel
+from voxsiam.orchestration.trials.cause import WorkersFailedError, cause_of
+from voxsiam.orchestration.trials.failure_policy import RetryWithProgress
 from voxsiam.orchestration.trials.rank_faults import RankFaults
 from voxsiam.orchestration.trials.worker import Stamp, run_in_worker
+from voxsiam.orchestration.trials.worker_places import WorkerPlaces
 from voxsiam.training.context import TrainingEndedError
 
-MAX_WORKER_FAILURES = 3
 PATIENCE_SETTING, PATIENCE_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", 600.0
 """Ray Train's own setting, given here to the collectives too; and its default."""
 
 
 IDLE_HELPERS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
 """Parts of Ray Train that start a process each and have nothing to do here: volumes travel by
-reference, and the study frees placement groups itself. They cost three of fourteen seconds."""
+reference, and we free placement groups ourselves. They cost three of fourteen seconds."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,22 @@ class Workers:
         )
 
 
-class WorkersFailedError(RuntimeError):
-    """The workers failed more often than that is worth; it says what became of the last ones."""
-
-
 class _LeanTrainer(TorchTrainer):
-    """Ray Train's trainer without the idle helpers; a Ray that names them otherwise keeps them."""
+    """Ray Train's trainer without the idle helpers, with places that come back and our retries.
+
+    A Ray that names the helpers otherwise keeps them.
+    """
+
+    retries: RetryWithProgress
 
     def _create_default_callbacks(self) -> list[RayTrainCallback]:
         callbacks = super()._create_default_callbacks()
-        return [each for each in callbacks if type(each).__name__ not in IDLE_HELPERS]
+        needed = [each for each in callbacks if type(each).__name__ not in IDLE_HELPERS]
+        return [WorkerPlaces(), *needed]
+
+    def _initialize_and_run_controller(self, **controller_init_kwargs: Any) -> Result:  # noqa: ANN401
+        retries = controller_init_kwargs | {"failure_policy": self.retries}
+        return super()._initialize_and_run_controller(**retries)
 
 
 @dataclass(frozen=True)
@@ -150,13 +159,13 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
                 TuneReportCallback(),
                 RankFaults(plan.pulses, plan.incidents_file, workers.patience_s),
             ],
-            failure_config=FailureConfig(max_failures=MAX_WORKER_FAILURES),
         ),
     )
+    trainer.retries = RetryWithProgress(plan.checkpoints, plan.incidents_file)
     try:
         trainer.fit()
-    except WorkerGroupError as error:
+    except TrainingFailedError as error:
         told = incidents.new()
-        raise WorkersFailedError(told[-1] if told else str(error)) from error
+        raise WorkersFailedError(told[-1] if told else cause_of(error)) from error
     if plan.end_file.exists():
         raise TrainingEndedError(plan.end_file.read_text())

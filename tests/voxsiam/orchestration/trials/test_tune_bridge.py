@@ -124,3 +124,14 @@ def test_an_interrupt_marks_what_was_running(runs, trial):
     bridge.end_open_trials()
     bridge.end_open_trials()
     assert listener.events == [(0, "started"), (0, "interrupted")]
+
+
+def test_a_new_epoch_gives_a_trial_its_attempts_back_and_a_repeated_one_does_not(runs, trial):
+    bridge, _ = bridge_of(runs)
+    bridge.on_trial_start(0, [], trial)
+    for run, number, left in ((0, 1, 0), (0, 1, 2), (0, 2, 0), (0, 2, 2), (1, 1, 0)):
+        trial.run_metadata.num_failures = 2
+        if run == 1:
+            finish(runs[0])
+        epoch(bridge, trial, run, number)
+        assert trial.num_failures == left

@@ -10,7 +10,6 @@ from voxsiam.orchestration.workspace import Workspace
 def worker(tmp_path, monkeypatch):
     """A single rank whose records go nowhere; it has been asked to stop."""
     monkeypatch.setattr(ray.train, "report", lambda _record: None)
-    monkeypatch.setattr(ray.util, "get_current_placement_group", lambda: None)
     monkeypatch.setattr(RayTrainWorker, "rank", 0)
     plan = make_run(Workspace(tmp_path))
     plan.directory.mkdir(parents=True)

@@ -1,0 +1,118 @@
+"""Places in the cluster that are held for processes that are gone: found, and freed.
+
+Ray gives the places of a placement group back when both the actor that made it and its whole job
+have ended, and looks only in the moment in which they end. Where one of them lives on, or a group
+is made in that very moment, its places stay held, and whoever comes later waits for ever.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ray
+from ray._private.state import state
+from ray._private.worker import global_worker
+from ray.core.generated import gcs_pb2
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+ENDS_WITHIN_S = 20.0
+"""An actor that is killed is gone in a second; one on a node that does not answer takes longer."""
+
+
+@dataclass(frozen=True)
+class HeldPlaces:
+    """A placement group that holds places, or waits for them.
+
+    Attributes:
+        group: Ray's name of it.
+        job: The job that it belongs to.
+        maker: The actor that made it; None for the driver of the job.
+        bundles: What each place holds.
+    """
+
+    group: ray.PlacementGroupID
+    job: str
+    maker: str | None
+    bundles: tuple[dict[str, float], ...]
+
+    def __str__(self) -> str:
+        held: dict[str, float] = {}
+        for bundle in self.bundles:
+            for kind, number in bundle.items():
+                held[kind] = held.get(kind, 0.0) + number
+        return " and ".join(f"{number:g} {kind}" for kind, number in sorted(held.items()))
+
+    def free(self) -> None:
+        """Give the places back; whoever still uses them is killed."""
+        remove_placement_group(PlacementGroup(self.group))
+
+
+def free_places_of_the_dead() -> None:
+    """Free the places in this job whose maker is gone: a trial's process that was killed."""
+    ours = ray.get_runtime_context().get_job_id()
+    for places in _held():
+        if places.job == ours and places.maker is not None and _is_dead(places.maker):
+            places.free()
+
+
+def free_places_of_ended_jobs() -> list[HeldPlaces]:
+    """Free what belongs to jobs that have ended, and return it; what still has a maker stays."""
+    ended = {job["JobID"] for job in state.job_table() if job["IsDead"]}
+    left = [
+        places
+        for places in _held()
+        if places.job in ended and (places.maker is None or _is_dead(places.maker))
+    ]
+    for places in left:
+        places.free()
+    return left
+
+
+def end_own_actors() -> None:
+    """End the actors of this job and free its places, before its driver leaves the cluster.
+
+    An actor that outlived the driver for a moment could ask for new places in that moment.
+    """
+    job = ray.get_runtime_context().job_id
+    core = global_worker.core_worker  # pyright: ignore[reportAttributeAccessIssue]
+    end = time.monotonic() + ENDS_WITHIN_S
+    while living := _living_actors(job):
+        for actor in living:
+            core.kill_actor(ray.ActorID.from_hex(actor), True)
+        if time.monotonic() > end:
+            break
+        time.sleep(0.05)
+    for places in _held():
+        if places.job == job.hex():
+            places.free()
+
+
+def _living_actors(job: ray.JobID) -> list[str]:
+    actors = state.actor_table(None, job_id=job, actor_state_name=None)
+    return [
+        name
+        for name, actor in actors.items()
+        if actor["State"] != "DEAD" and not actor["IsDetached"]
+    ]
+
+
+def _is_dead(actor: str) -> bool:
+    return state.actor_table(actor).get("State") == "DEAD"
+
+
+def _held() -> Iterator[HeldPlaces]:
+    """Yield the placement groups of all jobs, but for those that shall outlive their jobs."""
+    table_data = gcs_pb2.PlacementGroupTableData  # pyright: ignore[reportAttributeAccessIssue]
+    removed = table_data.PlacementGroupState.REMOVED
+    nobody = ray.ActorID.nil().binary()
+    for told in state._connect_and_get_accessor().get_placement_group_table():  # pyright: ignore[reportPrivateUsage]
+        group = table_data.FromString(told)
+        if group.state == removed or group.is_detached:
+            continue
+        maker = group.creator_actor_id
+        yield HeldPlaces(
+            group=ray.PlacementGroupID(group.placement_group_id),
+            job=group.creator_job_id.hex(),
+            maker=None if maker in (b"", nobody) else maker.hex(),
+            bundles=tuple(dict(bundle.unit_resources) for bundle in group.bundles),
+        )

@@ -1,0 +1,63 @@
+"""The places of a run's workers, given back however the workers' start or their trial ends."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
+
+from voxsiam.orchestration.cluster.held_places import free_places_of_the_dead
+
+if TYPE_CHECKING:
+    from ray.train.v2._internal.execution.worker_group import WorkerGroup, WorkerGroupContext
+    from ray.train.v2._internal.execution.worker_group.placement_group_handle import (
+        PlacementGroupHandle,
+    )
+
+LOOK_EVERY_S = 1.0
+
+
+class WorkerPlaces(ControllerCallback, WorkerGroupCallback):
+    """Frees the places of workers that came up and could not begin; in Ray Train's controller.
+
+    Ray Train forgets them when a callback of its own fails after the workers have come up: where
+    nccl cannot start, or a worker dies while the ranks meet. First among the callbacks, it knows
+    the places before anything can fail.
+    """
+
+    def __init__(self) -> None:
+        self._places: PlacementGroupHandle | None = None
+
+    def after_worker_group_start(self, worker_group: "WorkerGroup") -> None:
+        """Remember their places."""
+        self._places = worker_group.get_worker_group_state().placement_group_handle
+
+    def before_worker_group_start(self, worker_group_context: "WorkerGroupContext") -> None:
+        """Free those of the attempt before."""
+        self._free()
+
+    async def before_controller_shutdown(self) -> None:
+        """Free those of the last attempt."""
+        self._free()
+
+    def before_controller_abort(self) -> None:
+        """Free those of the last attempt."""
+        self._free()
+
+    def _free(self) -> None:
+        if self._places is not None:
+            self._places.shutdown()
+            self._places = None
+
+
+class PlacesOfTheDead(tune.Callback):
+    """Frees, while a study goes on, the places of trials whose processes were killed."""
+
+    def __init__(self) -> None:
+        self._looked = 0.0
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Look, once a second."""
+        if time.monotonic() - self._looked >= LOOK_EVERY_S:
+            free_places_of_the_dead()
+            self._looked = time.monotonic()
