@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 import typer
 
 from voxsiam.errors import UserError, nearest_name
+from voxsiam.orchestration.cluster.waiting import PATIENCE_SETTING
 from voxsiam.types import Shape
 from voxsiam_experiments.presets import PRESETS, Preset
 from voxsiam_experiments.studies import STUDIES
@@ -88,6 +90,28 @@ ReportFolder = Annotated[
         callback=local,
     ),
 ]
+
+
+def _keep_patience(seconds: float | None) -> None:
+    """Let every wait of this process know of it."""
+    if seconds is not None:
+        os.environ[PATIENCE_SETTING] = f"{seconds:g}"
+
+
+Patience = Annotated[
+    float | None,
+    typer.Option(
+        "--patience",
+        min=1,
+        metavar="SECONDS",
+        help="End a wait for room or data after so long; else only those on which nobody works, "
+        "after 600.",
+        callback=_keep_patience,
+        expose_value=False,
+    ),
+]
+"""Heard by every wait; the functions of the commands have no use for it."""
+
 DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]
 
 

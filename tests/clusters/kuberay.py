@@ -60,6 +60,7 @@ RAY_JOB = _resource(
         {
             "clusterSelector": _TEXTS,
             "metadata": _TEXTS,
+            "runtimeEnvYAML": _TEXT,
             "submissionMode": {"enum": ["K8sJobMode", "HTTPMode", "InteractiveMode"]},
         },
     ),

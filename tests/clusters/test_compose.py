@@ -8,15 +8,30 @@ import pytest
 import yaml
 from packaging.version import Version
 
-from tests.clusters.files import CLUSTERS, load
+from tests.clusters.files import CLUSTERS
 
 COMPOSE = CLUSTERS / "compose"
+DIGESTS = dict.fromkeys(("POSTGRES_DIGEST", "GARAGE_DIGEST"), f"sha256:{0:064x}")
 SERVICES = {"ray-head", "ray-worker", "mlflow", "postgres", "garage"}
 
 
 @pytest.fixture(scope="module")
 def config():
-    return load("compose/compose.yaml")
+    return interpolated("compose/compose.yaml")
+
+
+def interpolated(name, given=None):
+    """What compose reads: variables with their defaults; those without one must be given."""
+    given = DIGESTS if given is None else given
+
+    def value(found):
+        variable, kind, rest = found.groups()
+        if kind == "?" and variable not in given:
+            raise ValueError(f"{variable}: {rest}")
+        return given.get(variable, rest)
+
+    text = (CLUSTERS / name).read_text()
+    return yaml.safe_load(re.sub(r"\$\{(\w+):([?-])([^}]*)\}", value, text))
 
 
 def validate(config):
@@ -33,7 +48,7 @@ def validate(config):
 def test_it_is_valid(config):
     validate(config)
     assert set(config["services"]) == SERVICES
-    on_gpus = load("compose/gpu.yaml")
+    on_gpus = interpolated("compose/gpu.yaml")
     compose_spec.PyCompose.from_yaml(yaml.safe_dump(on_gpus)).validate()
     assert set(on_gpus["services"]) == {"ray-worker"}
 
@@ -92,6 +107,22 @@ def test_every_service_is_watched_and_waits_for_what_it_needs(config):
     assert set(conditions) == {"service_healthy"}
 
 
+@pytest.mark.parametrize("missing", sorted(DIGESTS))
+def test_images_of_others_are_named_by_digest_and_the_command_that_finds_it_is_told(missing):
+    given = {name: digest for name, digest in DIGESTS.items() if name != missing}
+    with pytest.raises(ValueError, match=f"{missing}: docker buildx imagetools inspect"):
+        interpolated("compose/compose.yaml", given)
+
+
+def test_a_worker_takes_what_it_is_given_and_looks_after_itself(config):
+    worker, head = config["services"]["ray-worker"], config["services"]["ray-head"]
+    limits = worker["deploy"]["resources"]["limits"]
+    assert worker["command"][-1] == f"--num-cpus={limits['cpus']}"
+    assert limits["memory"]
+    assert head["deploy"]["resources"]["limits"]["memory"]
+    assert not any("ray-head" in word for word in worker["healthcheck"]["test"])
+
+
 def test_ray_has_its_token_and_no_training_is_on_the_head(config):
     for name in ("ray-head", "ray-worker"):
         service = config["services"][name]
@@ -116,7 +147,9 @@ def test_mlflow_has_its_login_its_hosts_and_a_database(config):
 def test_garage_has_the_flags_that_make_its_bucket(config):
     service = config["services"]["garage"]
     # `--default-bucket` came with 2.3.0.
-    assert Version(service["image"].rpartition(":v")[2]) >= Version("2.3.0")
+    text = (COMPOSE / "compose.yaml").read_text()
+    (version,) = re.findall(r"inspect dxflrs/garage:v([\d.]+)\}", text)
+    assert Version(version) >= Version("2.3.0")
     assert (
         tomllib.loads((COMPOSE / "garage.toml").read_text())["s3_api"]["s3_region"]
         == (config["services"]["mlflow"]["environment"]["AWS_DEFAULT_REGION"])

@@ -30,7 +30,7 @@ def test_hadolint_finds_nothing():
 @pytest.mark.parametrize(
     ("good", "bad", "rule"),
     [
-        ("-slim-bookworm\n", "\n", "DL3006"),
+        ("-slim-bookworm@${PYTHON_DIGEST}\n", "\n", "DL3006"),
         ("WORKDIR /source", "WORKDIR source", "DL3000"),
         ("--no-install-recommends ", "", "DL3015"),
     ],

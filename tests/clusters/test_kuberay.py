@@ -1,4 +1,5 @@
 import copy
+import json
 import shlex
 
 import jsonschema
@@ -7,8 +8,9 @@ import pytest
 import typer
 import yaml
 
-from tests.clusters.files import VARIANTS, load, pinned
+from tests.clusters.files import CLUSTERS, VARIANTS, load, pinned
 from tests.clusters.kuberay import RAY_CLUSTER, RAY_JOB
+from voxsiam.orchestration.submission.jobs import JOB_SETTINGS, STOP_NOTICE_S
 from voxsiam_cli.app import app
 
 KUBERNETES = "1.32"
@@ -16,7 +18,8 @@ KUBERNETES = "1.32"
 
 def cluster(variant):
     """What `kubectl apply -k` sends: the CPU cluster, patched for GPUs."""
-    resource = load("kuberay/cpu/cluster.yaml")
+    # Without the aliases of YAML, as kustomize sees it.
+    resource = json.loads(json.dumps(load("kuberay/cpu/cluster.yaml")))
     if variant == "gpu":
         (entry,) = load("kuberay/gpu/kustomization.yaml")["patches"]
         assert entry["target"] == {"kind": resource["kind"], "name": resource["metadata"]["name"]}
@@ -81,6 +84,8 @@ def test_the_folders_name_every_file():
     assert set(load("kuberay/cpu/kustomization.yaml")["resources"]) == {
         "storage.yaml",
         "cluster.yaml",
+        "network.yaml",
+        "disruption.yaml",
     }
     assert load("kuberay/gpu/kustomization.yaml")["resources"] == ["../cpu"]
 
@@ -109,6 +114,51 @@ def test_pods_run_as_the_images_user_without_rights():
         assert pod["securityContext"]["runAsUser"] == 1000
         (container,) = pod["containers"]
         assert not container["securityContext"]["allowPrivilegeEscalation"]
+
+
+def test_the_job_has_what_submit_gives():
+    given = yaml.safe_load(load("kuberay/job.yaml")["spec"]["runtimeEnvYAML"])
+    assert given == {"env_vars": JOB_SETTINGS}
+
+
+def test_ports_are_for_the_cluster_and_the_dashboard_for_jobs_and_the_operator():
+    policy = load("kuberay/cpu/network.yaml")
+    kubernetes_validate.validate(policy, KUBERNETES, strict=True)
+    own = {"matchLabels": {"ray.io/cluster": cluster("cpu")["metadata"]["name"]}}
+    assert policy["spec"]["podSelector"] == own
+    inside, outside = policy["spec"]["ingress"]
+    assert inside == {"from": [{"podSelector": own}]}
+    assert outside["ports"] == [{"port": 8265}]
+
+
+def test_the_head_is_not_moved_while_it_lives():
+    text = (CLUSTERS / "kuberay/cpu/disruption.yaml").read_text()
+    head, workers = yaml.safe_load_all(text)
+    for budget in (head, workers):
+        kubernetes_validate.validate(budget, KUBERNETES, strict=True)
+    assert head["spec"]["minAvailable"] == workers["spec"]["maxUnavailable"] == 1
+    assert head["spec"]["selector"]["matchLabels"]["ray.io/node-type"] == "head"
+
+
+def test_a_study_has_time_to_close_its_runs():
+    spec = cluster("cpu")["spec"]["headGroupSpec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] > STOP_NOTICE_S
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_shared_memory_is_a_part_of_the_pods(variant):
+    for group in groups(cluster(variant)):
+        pod = group["template"]["spec"]
+        (memory,) = (v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if v["name"] == "memory")
+        limit = pod["containers"][0]["resources"]["limits"]["memory"]
+        part = int(memory.removesuffix("Gi")) / int(limit.removesuffix("Gi"))
+        assert 0.3 < part < 0.45
+
+
+def test_workers_on_gpus_may_stand_where_only_those_may():
+    (group,) = cluster("gpu")["spec"]["workerGroupSpecs"]
+    (toleration,) = group["template"]["spec"]["tolerations"]
+    assert toleration == {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
 def test_the_job_runs_a_command_that_exists_on_the_cluster_that_exists():

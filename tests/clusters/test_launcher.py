@@ -3,6 +3,7 @@ import re
 
 import jsonschema
 import pytest
+import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from tests.clusters.files import CLUSTERS, load
@@ -10,7 +11,7 @@ from tests.clusters.files import CLUSTERS, load
 ON_PREMISE, AWS = "launcher/on-premise.yaml", "launcher/aws.yaml"
 TO_FILL_IN = {
     ON_PREMISE: {"HEAD_ADDRESS", "WORKER_ADDRESS_1", "WORKER_ADDRESS_2", "SSH_USER"},
-    AWS: {"REGISTRY", "FILE_SYSTEM"},
+    AWS: {"REGISTRY", "FILE_SYSTEM", "GPU_IMAGE"},
 }
 
 
@@ -62,6 +63,22 @@ def test_token_and_tracking_are_brought_and_the_dashboard_stays_on_the_head(name
     assert "--dashboard-host=127.0.0.1" in start
     (tracking,) = (path for path in config["file_mounts"] if path.endswith("tracking.env"))
     assert tracking.replace("/home/voxsiam", ". ~") in start
+
+
+@pytest.mark.parametrize("name", [ON_PREMISE, AWS])
+def test_the_login_of_mlflow_stays_on_the_head(name):
+    (remove,) = load(name)["worker_setup_commands"]
+    assert remove == "rm -f ~/.voxsiam/tracking.env"
+
+
+def test_spot_machines_are_one_mark_away():
+    config = yaml.safe_load(
+        (CLUSTERS / AWS).read_text().replace("# InstanceMarket", "InstanceMarket")
+    )
+    validate_config(prepare_config(config))
+    types = config["available_node_types"]
+    spot = {name for name, kind in types.items() if "InstanceMarketOptions" in kind["node_config"]}
+    assert spot == {"cpu-worker", "gpu-worker"}
 
 
 @pytest.mark.parametrize("name", [ON_PREMISE, AWS])

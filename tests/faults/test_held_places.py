@@ -32,7 +32,7 @@ def unbroken(tmp_path_factory, ray_instance):
 def nothing_stays_held():
     yield
     ours = ray.get_runtime_context().get_job_id()
-    assert [str(each) for each in held_places._held() if each.job == ours] == []
+    assert [str(each) for each in held_places.held_places() if each.job == ours] == []
 
 
 @pytest.fixture

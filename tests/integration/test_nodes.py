@@ -1,6 +1,7 @@
 """Several nodes: real raylets beside the session's own."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,16 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import node_checks
 from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
 from voxsiam.orchestration.cluster.node_checks import check_data, check_workspace
+from voxsiam.orchestration.cluster.node_view import Versions
 from voxsiam.orchestration.cluster.training_node import on_training_node
+from voxsiam.orchestration.cluster.waiting import PATIENCE_SETTING, WaitedTooLongError
 from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam_data.prepared.prepare import prepare
+from voxsiam_data.sources.detect import read_source
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
 
@@ -124,7 +129,8 @@ def test_a_folder_of_one_machine_is_refused_with_the_nodes_that_do_not_see_it(wo
 
 def test_another_version_on_a_node_is_refused(workspace, monkeypatch):
     with extra_node(cpus=1):
-        monkeypatch.setattr(node_checks, "METHOD_VERSION", 10**6)
+        ours = replace(Versions.here(), method=10**6)
+        monkeypatch.setattr(node_checks.Versions, "here", lambda: ours)
         with pytest.raises(UserError, match="differ in versions") as caught:
             check_workspace(Capacity.of_cluster().nodes, workspace)
         assert "method" in caught.value.where
@@ -146,3 +152,43 @@ def test_a_measurement_is_made_where_trainings_run_and_its_refusal_comes_back():
             with pytest.raises(UserError, match="no") as caught:
                 on_training_node(capacity, refuse, "there")
     assert caught.value.where == "there"
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setenv(PATIENCE_SETTING, "12")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_without_room_says_who_holds_it_ends_and_goes_on_later(workspace, workers, caplog):
+    plan = make_plan(workspace, workers=workers, rows=1)
+    ledger, capacity = Ledger.create(workspace, plan), Capacity.of_cluster()
+    with head_is_full(), pytest.raises(WaitedTooLongError, match="CPU") as caught:
+        run_study(ledger, ToyCases(), workspace, capacity, [], threads=1)
+    assert "this command: 4 CPU" in caught.value.what
+    assert any("waiting for" in told for told in caplog.messages)
+    assert ledger.state(plan.trials[0]) == ("pending" if workers == 1 else "interrupted")
+    assert run_study(ledger, ToyCases(), workspace, capacity, [], threads=1) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_preparation_without_room_says_who_holds_it_and_ends(
+    nnunet_folder, small_config, tmp_path
+):
+    manifest = read_source(nnunet_folder)
+    with head_is_full(), pytest.raises(WaitedTooLongError, match="first case") as caught:
+        prepare(manifest, tmp_path / "prepared", small_config)
+    assert "this command: 4 CPU" in caught.value.what
+    assert len(prepare(manifest, tmp_path / "prepared", small_config).cases) == 2
+
+
+def test_a_node_that_died_meanwhile_is_left_out_by_name(workspace, tmp_path, caplog):
+    record = tmp_path / "prepared.json"
+    record.write_text("{}")
+    with extra_node(cpus=1) as node:
+        nodes = Capacity.of_cluster().nodes
+        node.kill()
+        check_data(nodes, record)
+    (lost,) = [each for each in nodes if each.node_id == node.node_id]
+    assert caplog.messages == [f"{lost.name} has left the cluster: going on without it"]

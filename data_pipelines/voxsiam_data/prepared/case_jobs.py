@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 
 import psutil
 import ray
@@ -11,7 +12,9 @@ import ray.data
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 from ray.util.annotations import RayDeprecationWarning
 
+from voxsiam.orchestration.cluster.held_places import who_holds
 from voxsiam.orchestration.cluster.memory import memory_limit
+from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam_data.prepared.case_task import OUTCOME, CaseOutcome, CaseRefused, CaseRequest
 
 Work = Callable[[CaseRequest], CaseOutcome]
@@ -70,7 +73,13 @@ def _job(requests: Sequence[CaseRequest], work: Work, *, may_fail: bool) -> Iter
         # Ray Data retries for ever. A single retry would do so too where Ray's memory monitor
         # kills: it counts its own retries, and leaves only tasks without any alone.
         tasks = dataset.map(partial(_task, work=work), max_retries=0)
-    for row in tasks.iter_rows():
+    rows = iter(tasks.iter_rows())
+    first = waited_for(
+        lambda: next(rows, None),
+        "the first case to be prepared (1 CPU)",
+        lambda: who_holds({"CPU"}),
+    )
+    for row in chain([first] if first else [], rows):
         yield OUTCOME.validate_json(row["outcome"])
 
 

@@ -19,6 +19,7 @@ import ray.data
 import ray.exceptions
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam.types import NativeReference, Volume
 from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays, require_sound
 
@@ -109,7 +110,10 @@ def share_volumes(prepared: PreparedSet) -> SharedVolumes:
     """
     dataset = _read_dataset(prepared, [case.case_id for case in prepared.cases])
     with _telling_in_our_words():
-        references = dataset.materialize().to_numpy_refs()
+        references = waited_for(
+            lambda: dataset.materialize().to_numpy_refs(),
+            f"{len(prepared.cases)} volumes to be read from {prepared.root}",
+        )
     blocks = {
         case_id: (reference, row)
         for reference in references

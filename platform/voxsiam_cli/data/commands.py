@@ -15,6 +15,7 @@ from voxsiam_cli.options import (
     AsJson,
     GeometryForm,
     Ignored,
+    Patience,
     Workspace,
     find_geometry,
     local,
@@ -94,6 +95,7 @@ def prepare(  # noqa: PLR0913
     geometry: GeometryForm = None,
     ignore: Ignored = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
+    _patience: Patience = None,
 ) -> None:
     """Read, orient, window and resample every case of SOURCE, as a Ray Data job.
 

@@ -13,6 +13,7 @@ from voxsiam_cli.options import (
     Data,
     DryRun,
     GpuShare,
+    Patience,
     PresetName,
     ReportFolder,
     Seeds,
@@ -69,6 +70,7 @@ def run(  # noqa: PLR0913
     split: SplitFile = None,
     dry_run: DryRun = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
+    _patience: Patience = None,
 ) -> None:
     """Train every row and seed, then write the report. The same command again goes on.
 
@@ -94,7 +96,9 @@ def run(  # noqa: PLR0913
 
 
 @app.command()
-def resume(study: Study, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+def resume(
+    study: Study, workspace: Workspace = DEFAULT_WORKSPACE, _patience: Patience = None
+) -> None:
     """Go on with a study; no finished trial is repeated. Example: voxsiam study resume table3."""
     from voxsiam.orchestration.studies.ledger import choose_ledger
     from voxsiam_cli.study.session import resume_study

@@ -1,11 +1,11 @@
 """voxsiam demo: the whole way on phantoms, in minutes."""
 
 from voxsiam_cli.console import say
-from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+from voxsiam_cli.options import DEFAULT_WORKSPACE, Patience, Workspace
 from voxsiam_cli.workspace.opening import open_workspace
 
 
-def demo(workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+def demo(workspace: Workspace = DEFAULT_WORKSPACE, _patience: Patience = None) -> None:
     """Make phantoms, prepare them, run Table III at size mini (3 rows x 2 seeds), report."""
     from voxsiam_cli.study.session import start_study
     from voxsiam_experiments.plan import Choices

@@ -9,7 +9,7 @@ import typer
 
 from voxsiam.errors import UserError
 from voxsiam_cli.console import Steps, print_json, say
-from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Patience, Workspace
 from voxsiam_cli.workspace.opening import open_workspace
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def rerun(
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
+    _patience: Patience = None,
 ) -> None:
     """Train a row again from nothing and say: same, within tolerance, or different (exit 1).
 

@@ -40,12 +40,13 @@ def start_study(
         capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
         check_store(workspace.tracking_uri, len(capacity.nodes))
         prepared = require_prepared(data, preset, workspace)
+        now = Capacity.of_cluster()  # a node may have died, or joined, meanwhile
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
         asked = (table, preset, prepared, choices, workspace)
-        plan = known.plan if known else on_training_node(capacity, plan_study, *asked)
+        plan = known.plan if known else on_training_node(now, plan_study, *asked)
         ledger = known or Ledger.create(workspace, plan)
         go_on = _go_on(plan.study_id, workspace)
-        failed = run_ledger(ledger, workspace, capacity, go_on)
+        failed = run_ledger(ledger, workspace, now, go_on)
     report_study(ledger, workspace)
     exit_on_failure(failed, go_on)
 

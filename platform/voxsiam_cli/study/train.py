@@ -8,6 +8,7 @@ from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
     Data,
     GpuShare,
+    Patience,
     PresetName,
     Seeds,
     Settings,
@@ -37,6 +38,7 @@ def train(  # noqa: PLR0913
     settings: Settings = None,
     split: SplitFile = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
+    _patience: Patience = None,
 ) -> None:
     """Train one of the six systems of Tables I and II, test it, and write its report.
 

@@ -13,6 +13,7 @@ from voxsiam_cli.options import (
     Data,
     DryRun,
     GpuShare,
+    Patience,
     PresetName,
     ReportFolder,
     Settings,
@@ -74,6 +75,7 @@ def run(  # noqa: PLR0913
     split: SplitFile = None,
     dry_run: DryRun = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
+    _patience: Patience = None,
 ) -> None:
     """Search, then train the winner on all training cases and test it once.
 
@@ -106,7 +108,9 @@ def run(  # noqa: PLR0913
 
 
 @app.command()
-def resume(sweep: Sweep, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+def resume(
+    sweep: Sweep, workspace: Workspace = DEFAULT_WORKSPACE, _patience: Patience = None
+) -> None:
     """Go on with a sweep; no finished trial is repeated. Example: voxsiam sweep resume lambda."""
     from voxsiam.orchestration.sweeps.ledger import choose_sweep
     from voxsiam_cli.sweep.session import resume_sweep

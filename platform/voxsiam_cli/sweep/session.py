@@ -64,10 +64,11 @@ def start_sweep(
         check_store(workspace.tracking_uri, len(capacity.nodes))
         _check_budget(budget, capacity)
         prepared = require_prepared(data, preset, workspace)
+        now = Capacity.of_cluster()  # a node may have died, or joined, meanwhile
         planned = (sweep, preset, prepared, choices, search, workspace)
-        plan = on_training_node(capacity, plan_sweep, *planned)
+        plan = on_training_node(now, plan_sweep, *planned)
         ledger = SweepLedger.create(workspace, plan, budget)
-        failed = _search_and_test(ledger, workspace, capacity)
+        failed = _search_and_test(ledger, workspace, now)
     report_sweep(ledger, workspace)
     _exit_without_winner(ledger)
     exit_on_failure(failed, _go_on(ledger, workspace))

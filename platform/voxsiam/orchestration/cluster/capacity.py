@@ -1,5 +1,6 @@
 """The room of a cluster: how many trials can run side by side, node by node."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,8 +8,14 @@ import ray
 
 from voxsiam.errors import UserError
 
-DRIVER: dict[str, float] = {"memory": 256 * 2**20}
-"""What Tune's driver of a trial holds: no CPU, so that it cannot starve its own workers."""
+DRIVER: dict[str, float] = {"memory": 1.0 * 2**30}
+"""What the process of a trial with workers and Ray Train's controller, beside it, hold together
+(docs/benchmarks.md); no CPU, so that they cannot starve their own workers."""
+
+MANY = 10**6
+
+NODE_ID = "ray.io/node-id"
+"""The label that Ray gives every node."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +25,19 @@ class Node:
     Attributes:
         node_id: Ray's name of it.
         name: Its host name and address, for people.
+        memory: Bytes that Ray gives away there.
     """
 
     node_id: str
     name: str
     cpus: float
     gpus: float
+    memory: float = math.inf
+
+    @property
+    def trains(self) -> bool:
+        """Tell whether it has anything that a training needs; a head often has not."""
+        return bool(self.cpus or self.gpus)
 
     def places(self, gpus_per_worker: float) -> int:
         """Count the workers, of one CPU and a part of a GPU each, that fit on it."""
@@ -74,6 +88,15 @@ class Capacity:
         """
         each = gpu_share if self.gpus else 0.0
         slots = sum(node.places(each) for node in self.nodes) // workers
+        if slots and not self.trains_in_process(workers):
+            slots = min(slots, self._drivers())
+            if not slots:
+                raise UserError(
+                    f"the process of a trial holds {in_gib(DRIVER['memory'])}, which is free on no "
+                    "node that trains",
+                    where=", ".join(f"{n.name}: {in_gib(n.memory)}" for n in self.nodes),
+                    fix="give Ray more --memory there, or use larger nodes",
+                )
         if slots < 1:
             holds = f"a CPU and {each:g} GPU" if each else "a CPU"
             raise UserError(
@@ -83,6 +106,23 @@ class Capacity:
                 fix="ask for fewer --workers, or add nodes",
             )
         return slots
+
+    def trains_in_process(self, workers: int) -> bool:
+        """Tell whether a trial trains in its own process: nothing is started for it then."""
+        return workers == 1 and not self.gpus
+
+    def where_trained(self) -> dict[str, str]:
+        """Return Ray's selector of the nodes that train, for the process of a trial.
+
+        It holds no CPU, and Ray would put it on a head that has none to give, too.
+        """
+        idle = [node.node_id for node in self.nodes if not node.trains]
+        return {NODE_ID: f"!in({','.join(idle)})"} if idle else {}
+
+    def _drivers(self) -> int:
+        free = [node.memory for node in self.nodes if node.trains]
+        most = sum(memory // DRIVER["memory"] for memory in free)
+        return int(min(most, MANY))
 
     def threads(self, slots: int) -> int:
         """Return the most CPUs that each of so many one-process trials can have on its node."""
@@ -96,8 +136,13 @@ class Capacity:
 def _node(of_ray: dict[str, Any]) -> Node:
     resources = of_ray["Resources"]
     name = f"{of_ray['NodeManagerHostname']} ({of_ray['NodeManagerAddress']})"
-    cpus, gpus = (float(resources.get(kind, 0)) for kind in ("CPU", "GPU"))
-    return Node(of_ray["NodeID"], name, cpus, gpus)
+    cpus, gpus, memory = (float(resources.get(kind, 0)) for kind in ("CPU", "GPU", "memory"))
+    return Node(of_ray["NodeID"], name, cpus, gpus, memory)
+
+
+def in_gib(memory: float) -> str:
+    """Write bytes of memory as people read them."""
+    return f"{memory / 2**30:.2g} GiB of memory"
 
 
 def _told(node: Node) -> str:

@@ -6,7 +6,9 @@ is made in that very moment, its places stay held, and whoever comes later waits
 """
 
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import ray
@@ -14,6 +16,11 @@ from ray._private.state import state
 from ray._private.worker import global_worker
 from ray.core.generated import gcs_pb2
 from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from voxsiam.orchestration.cluster.capacity import in_gib
+
+EPSILON = 1e-6
+"""Parts of a GPU do not add up to whole ones to the last digit."""
 
 ENDS_WITHIN_S = 20.0
 """An actor that is killed is gone in a second; one on a node that does not answer takes longer."""
@@ -28,31 +35,44 @@ class HeldPlaces:
         job: The job that it belongs to.
         maker: The actor that made it; None for the driver of the job.
         bundles: What each place holds.
+        waits: Whether the places are asked for and not yet held.
     """
 
     group: ray.PlacementGroupID
     job: str
     maker: str | None
     bundles: tuple[dict[str, float], ...]
+    waits: bool
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What all its places hold."""
+        kinds = {kind for bundle in self.bundles for kind in bundle}
+        return {kind: sum(bundle.get(kind, 0.0) for bundle in self.bundles) for kind in kinds}
 
     def __str__(self) -> str:
-        held: dict[str, float] = {}
-        for bundle in self.bundles:
-            for kind, number in bundle.items():
-                held[kind] = held.get(kind, 0.0) + number
-        return " and ".join(f"{number:g} {kind}" for kind, number in sorted(held.items()))
+        return in_words(self.resources)
 
     def free(self) -> None:
         """Give the places back; whoever still uses them is killed."""
         remove_placement_group(PlacementGroup(self.group))
 
 
-def free_places_of_the_dead() -> None:
-    """Free the places in this job whose maker is gone: a trial's process that was killed."""
-    ours = ray.get_runtime_context().get_job_id()
-    for places in _held():
-        if places.job == ours and places.maker is not None and _is_dead(places.maker):
+def free_places_of_the_dead() -> list[HeldPlaces]:
+    """Free the places in this job whose maker is gone: a trial's process that was killed.
+
+    Returns:
+        The other places of this job.
+    """
+    ours, kept = ray.get_runtime_context().get_job_id(), []
+    for places in held_places():
+        if places.job != ours:
+            continue
+        if places.maker is not None and _is_dead(places.maker):
             places.free()
+        else:
+            kept.append(places)
+    return kept
 
 
 def free_places_of_ended_jobs() -> list[HeldPlaces]:
@@ -60,7 +80,7 @@ def free_places_of_ended_jobs() -> list[HeldPlaces]:
     ended = {job["JobID"] for job in state.job_table() if job["IsDead"]}
     left = [
         places
-        for places in _held()
+        for places in held_places()
         if places.job in ended and (places.maker is None or _is_dead(places.maker))
     ]
     for places in left:
@@ -82,9 +102,42 @@ def end_own_actors() -> None:
         if time.monotonic() > end:
             break
         time.sleep(0.05)
-    for places in _held():
+    for places in held_places():
         if places.job == job.hex():
             places.free()
+
+
+def who_holds(kinds: AbstractSet[str]) -> Sequence[str]:
+    """Say who holds what is waited for, job by job; nobody where the cluster has none of it.
+
+    Args:
+        kinds: Of resources, such as CPU.
+    """
+    held: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(kinds, 0.0))
+    free, total = ray.available_resources(), ray.cluster_resources()
+    by_tasks = {kind: total.get(kind, 0.0) - free.get(kind, 0.0) for kind in kinds}
+    for places in held_places():
+        if not places.waits:
+            for kind in kinds & places.resources.keys():
+                held[places.job][kind] += places.resources[kind]
+                by_tasks[kind] -= places.resources[kind]
+    ours = ray.get_runtime_context().get_job_id()
+    commands = {job["JobID"]: job["Entrypoint"] for job in state.job_table()}
+    told = [
+        ("this command" if job == ours else f"job {job} ({commands.get(job, '')})", resources)
+        for job, resources in held.items()
+    ]
+    told.append(("tasks", by_tasks))
+    something = [(who, {k: n for k, n in each.items() if n > EPSILON}) for who, each in told]
+    return [f"{who}: {in_words(holds)}" for who, holds in something if holds]
+
+
+def in_words(resources: Mapping[str, float]) -> str:
+    """Write resources as people read them."""
+    return " and ".join(
+        in_gib(number) if kind == "memory" else f"{number:g} {kind}"
+        for kind, number in sorted(resources.items())
+    )
 
 
 def _living_actors(job: ray.JobID) -> list[str]:
@@ -100,7 +153,7 @@ def _is_dead(actor: str) -> bool:
     return state.actor_table(actor).get("State") == "DEAD"
 
 
-def _held() -> Iterator[HeldPlaces]:
+def held_places() -> Iterator[HeldPlaces]:
     """Yield the placement groups of all jobs, but for those that shall outlive their jobs."""
     table_data = gcs_pb2.PlacementGroupTableData  # pyright: ignore[reportAttributeAccessIssue]
     removed = table_data.PlacementGroupState.REMOVED
@@ -115,4 +168,5 @@ def _held() -> Iterator[HeldPlaces]:
             job=group.creator_job_id.hex(),
             maker=None if maker in (b"", nobody) else maker.hex(),
             bundles=tuple(dict(bundle.unit_resources) for bundle in group.bundles),
+            waits=group.state != table_data.PlacementGroupState.CREATED,
         )

@@ -1,32 +1,29 @@
 """What every node must see before a study starts: the same workspace, data and versions."""
 
-import platform
+import logging
+import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import ray
-import torch
-from ray.exceptions import RayError
+from ray.exceptions import ActorUnschedulableError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Node
+from voxsiam.orchestration.cluster.cause import cause_of
+from voxsiam.orchestration.cluster.node_view import NodeView, Versions
+from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.recipe import METHOD_VERSION
 
 ANSWER_WITHIN_S = 120
 """A node that starts its first process takes seconds; one that is lost never answers."""
 
+CLOCK_TOLERANCE_S = 60.0
 
-@dataclass(frozen=True)
-class _View:
-    """What one node sees: the checksum of a file, and versions that figures depend on."""
-
-    checksum: str | None
-    versions: str
+log = logging.getLogger(__name__)
 
 
 def check_workspace(nodes: Sequence[Node], workspace: Workspace) -> None:
@@ -35,6 +32,8 @@ def check_workspace(nodes: Sequence[Node], workspace: Workspace) -> None:
     Raises:
         UserError: With the nodes.
     """
+    ours = Versions.here()
+    _require_gpus_in_use(nodes, ours)
     others = _others(nodes)
     if not others:
         return
@@ -46,39 +45,78 @@ def check_workspace(nodes: Sequence[Node], workspace: Workspace) -> None:
     finally:
         probe.unlink()
     _require(
-        {node: view for node, view in views.items() if view.checksum != checksum},
+        (node for node, view in views.items() if view.checksum != checksum),
         "the workspace is not the same folder on every node",
         where=str(workspace.root),
         fix="give a --workspace on storage that all nodes share, mounted at the same path",
     )
-    ours = _versions()
-    other = {node: view for node, view in views.items() if view.versions != ours}
-    _require(
-        other,
-        f"nodes differ in versions from this one ({ours})",
-        where="; ".join(sorted({view.versions for view in other.values()})),
-        fix="install the same on all nodes (constraints.txt, or one image)",
-    )
+    require_versions({node: view.versions for node, view in views.items()}, ours)
+    _tell_clocks(views)
 
 
 def check_data(nodes: Sequence[Node], record: Path) -> None:
     """Refuse a prepared set that some node does not see as we do.
 
     Args:
-        nodes: Of the cluster.
+        nodes: Of the cluster; one that has died meanwhile is passed over.
         record: The file that names every volume of the set by its contents.
 
     Raises:
         UserError: With the nodes.
     """
-    others = _others(nodes)
     checksum = sha256_of(record)
-    views = _views(others, record)
+    views = _views(_others(nodes), record)
     _require(
-        {node: view for node, view in views.items() if view.checksum != checksum},
+        (node for node, view in views.items() if view.checksum != checksum),
         "the prepared set is not the same on every node",
         where=str(record.parent),
         fix="prepare it on storage that all nodes share, mounted at the same path",
+    )
+
+
+def require_versions(found: Mapping[Node, Versions], ours: Versions) -> None:
+    """Refuse nodes of another release than this one, and nodes that train on different builds.
+
+    The head may have another build of torch, as it does not train where nodes have GPUs.
+
+    Args:
+        found: Of the other nodes.
+        ours: Of this one.
+
+    Raises:
+        UserError: With the nodes.
+    """
+    other = {node: each for node, each in found.items() if each.release != ours.release}
+    _require(
+        other,
+        f"nodes differ in versions from this one ({ours.release})",
+        where="; ".join(sorted({each.release for each in other.values()})),
+        fix="install the same on all nodes (constraints.txt, or one image)",
+    )
+    on_gpus = any(node.gpus for node in found)
+    training = {node: each for node, each in found.items() if node.gpus or not on_gpus}
+    builds = sorted({each.torch for each in training.values()})
+    _require(
+        training if len(builds) > 1 else (),
+        "the nodes that train have different builds of torch, which may differ in last digits",
+        where="; ".join(builds),
+        fix="install the same on all nodes that train (one image)",
+    )
+    _require(
+        (node for node, each in found.items() if node.gpus and not each.for_gpus),
+        "nodes offer GPUs that their torch cannot use",
+        where="; ".join(builds),
+        fix="install torch for GPUs there (platform/clusters), or start them with --num-gpus=0",
+    )
+
+
+def _require_gpus_in_use(nodes: Sequence[Node], ours: Versions) -> None:
+    here = ray.get_runtime_context().get_node_id()
+    _require(
+        (node for node in nodes if node.node_id == here and node.gpus and not ours.for_gpus),
+        "this node offers GPUs that its torch cannot use",
+        where=f"torch {ours.torch}",
+        fix="install torch for GPUs (README), or start Ray with --num-gpus=0",
     )
 
 
@@ -88,8 +126,12 @@ def _others(nodes: Sequence[Node]) -> list[Node]:
     return [node for node in nodes if node.node_id != here and (node.cpus or node.gpus)]
 
 
-def _views(nodes: Sequence[Node], file: Path) -> dict[Node, _View]:
-    """Ask every node at once; one that does not answer sees nothing."""
+def _views(nodes: Sequence[Node], file: Path) -> dict[Node, NodeView]:
+    """Ask every node at once; those that have died meanwhile are named and left out.
+
+    Raises:
+        UserError: A node that lives does not answer, or answers with an error.
+    """
     look = ray.remote(num_cpus=0, max_retries=0)(_look)
     places = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
     asked = {
@@ -97,26 +139,54 @@ def _views(nodes: Sequence[Node], file: Path) -> dict[Node, _View]:
         for place, node in zip(places, nodes, strict=True)
     }
     if asked:
-        ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN_S)
-    return {node: _answer(reference) for reference, node in asked.items()}
+        waited_for(
+            lambda: ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN_S),
+            f"an answer of {len(asked)} nodes",
+        )
+    answers = {node: _answer(reference) for reference, node in asked.items()}
+    living = {each["NodeID"] for each in ray.nodes() if each["Alive"]}
+    for node in set(answers):
+        if node.node_id not in living:
+            log.warning("%s has left the cluster: going on without it", node.name)
+            del answers[node]
+    _require(
+        (node for node, answer in answers.items() if answer is None),
+        f"nodes do not answer within {ANSWER_WITHIN_S} s",
+        where="the cluster",
+        fix="look at them (ray status), restart Ray there, or take them out",
+    )
+    errors = {node: answer for node, answer in answers.items() if isinstance(answer, str)}
+    _require(
+        errors,
+        "nodes cannot run our code",
+        where="; ".join(sorted(set(errors.values()))),
+        fix="install the same on all nodes (constraints.txt, or one image)",
+    )
+    return {node: view for node, view in answers.items() if isinstance(view, NodeView)}
 
 
-def _answer(reference: ray.ObjectRef) -> _View:
+def _look(file: Path) -> NodeView:
+    return NodeView.of(file)
+
+
+def _answer(reference: ray.ObjectRef) -> NodeView | str | None:
+    """Return what a node sees; its error in words; None where it said nothing."""
     try:
         return ray.get(reference, timeout=0)
-    except RayError:
-        return _View(None, "no answer")
+    except (TimeoutError, TaskUnschedulableError, ActorUnschedulableError):
+        return None
+    except RayError as error:
+        return cause_of(error)
 
 
-def _look(file: Path) -> _View:
-    return _View(sha256_of(file) if file.is_file() else None, _versions())
+def _tell_clocks(views: Mapping[Node, NodeView]) -> None:
+    """Say whose clock differs: times of runs and of files would contradict each other."""
+    now = time.time()
+    for node, view in views.items():
+        if abs(view.at - now) > CLOCK_TOLERANCE_S:
+            log.warning("the clock of %s differs from ours by %.0f s", node.name, view.at - now)
 
 
-def _versions() -> str:
-    return f"Python {platform.python_version()}, torch {torch.__version__}, method {METHOD_VERSION}"
-
-
-def _require(wrong: dict[Node, _View], what: str, *, where: str, fix: str) -> None:
-    if wrong:
-        named = ", ".join(node.name for node in wrong)
+def _require(wrong: Iterable[Node], what: str, *, where: str, fix: str) -> None:
+    if named := ", ".join(node.name for node in wrong):
         raise UserError(f"{what}: {named}", where=where, fix=fix)

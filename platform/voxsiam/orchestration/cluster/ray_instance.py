@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
 from voxsiam.orchestration.workspace import Workspace
 
 log = logging.getLogger(__name__)
+
+CONNECT_WITHIN_S = 10.0
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it for the command of a submitted job."""
@@ -147,6 +150,7 @@ def _check_temporary_folder() -> None:
 
 def _join() -> None:
     """Join the cluster at RAY_ADDRESS; a submitted job has brought its settings and its code."""
+    _require_listener(os.environ["RAY_ADDRESS"])
     settings = {name: os.environ[name] for name in RAY_SETTINGS}
     variables = {} if IN_A_JOB in os.environ else {"env_vars": settings}
     try:
@@ -160,6 +164,25 @@ def _join() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     for places in free_places_of_ended_jobs():
         log.warning("freed %s that job %s, which has ended, still held", places, places.job)
+
+
+def _require_listener(address: str) -> None:
+    """Refuse an address at which nobody listens; Ray would try it for minutes, without a word.
+
+    Raises:
+        UserError: Nothing takes a connection there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # "auto" and the like: Ray says itself what it finds
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"no Ray cluster answers: {error}",
+            where=f"RAY_ADDRESS={address}",
+            fix="is it running there (ray status)? unset it to use this machine alone",
+        ) from None
 
 
 def _start_local(workspace: Workspace) -> None:

@@ -7,6 +7,8 @@ import ray
 from ray.exceptions import RayTaskError
 
 from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
+from voxsiam.orchestration.cluster.held_places import in_words, who_holds
+from voxsiam.orchestration.cluster.waiting import waited_for
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -28,6 +30,12 @@ def on_training_node(
     held = worker_resources(1.0 if capacity.gpus else 0.0)
     task = ray.remote(num_cpus=held["CPU"], num_gpus=held.get("GPU", 0.0))(function)
     try:
-        return cast("Answer", ray.get(task.remote(*arguments, **named)))
+        asked = task.remote(*arguments, **named)
+        answer = waited_for(
+            lambda: ray.get(asked),
+            f"a measurement on a node that trains ({in_words(held)})",
+            lambda: who_holds(held.keys()),
+        )
+        return cast("Answer", answer)
     except RayTaskError as error:
         raise error.cause from None

@@ -12,7 +12,7 @@ from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.trials.trial import PROCESS_DEATHS, TrialJob, trial_config
 from voxsiam.orchestration.trials.tune_bridge import StudyListener, TuneBridge
-from voxsiam.orchestration.trials.worker_places import PlacesOfTheDead
+from voxsiam.orchestration.trials.worker_places import TrialPlaces
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
 
@@ -53,7 +53,7 @@ def run_study(
         run_config=tune.RunConfig(
             name=plan.study_id,
             storage_path=str(workspace.ray),
-            callbacks=[bridge, PlacesOfTheDead()],
+            callbacks=[bridge, TrialPlaces()],
             failure_config=PROCESS_DEATHS,
             verbose=0,
         ),

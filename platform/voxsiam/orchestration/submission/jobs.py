@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -19,8 +19,14 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
 
+ANSWER_WITHIN_S = (10.0, 120.0)
+"""To connect, and between two parts of an answer: a tunnel that is half open gives none."""
+
 STOP_NOTICE_S = 60
 """Ray kills three seconds after its SIGTERM; a study needs longer to close its runs."""
+
+JOB_SETTINGS = RAY_SETTINGS | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
+"""Variables of every job; kuberay/job.yaml gives the same."""
 
 _COMMAND, _ATTEMPT = "voxsiam.command", re.compile(r"-again(\d+)$")
 
@@ -111,7 +117,7 @@ class JobCluster:
         # It tells of packages and sockets, line by line.
         logging.getLogger("ray").setLevel(logging.WARNING)
         with self._in_our_words():
-            self._client = JobSubmissionClient(address)
+            self._client = _ImpatientClient(address)
 
     def submit(self, request: JobRequest, code: Path) -> Job:
         """Send a job; where an equal one is waiting or running, return that one.
@@ -127,7 +133,6 @@ class JobCluster:
             return before[-1]
         job_id = f"{request.name}-again{len(before) + 1}" if before else request.name
         words = shlex.join([request.python, "-m", "voxsiam_cli", *request.words])
-        variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
         with self._in_our_words():
             try:
                 self._client.submit_job(
@@ -137,7 +142,7 @@ class JobCluster:
                     metadata={_COMMAND: shlex.join(request.words)},
                     runtime_env={
                         "working_dir": str(code),
-                        "env_vars": RAY_SETTINGS | variables | dict(request.environment),
+                        "env_vars": JOB_SETTINGS | dict(request.environment),
                     },
                 )
             except RuntimeError:
@@ -206,12 +211,19 @@ class JobCluster:
                 where=self.address,
                 fix="bring the head's token: RAY_AUTH_TOKEN_PATH=FILE, or ~/.ray/auth_token",
             ) from None
-        except (ConnectionError, requests.ConnectionError) as error:
+        except (ConnectionError, requests.ConnectionError, requests.Timeout) as error:
             raise UserError(
                 "no Ray dashboard answers",
                 where=self.address,
                 fix="is the head running, is the tunnel open? (ray start --head; ssh -L)",
             ) from error
+
+
+class _ImpatientClient(JobSubmissionClient):
+    """Ray's client, which would wait for an answer for ever."""
+
+    def _do_request(self, method: str, endpoint: str, **options: Any) -> requests.Response:  # noqa: ANN401
+        return super()._do_request(method, endpoint, **{"timeout": ANSWER_WITHIN_S, **options})
 
 
 def _time(milliseconds: int | None) -> datetime | None:

@@ -14,7 +14,7 @@ from voxsiam.orchestration.sweeps.search import BudgetStopper, SweepSearch, earl
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.trials.trial import PROCESS_DEATHS, TrialJob
 from voxsiam.orchestration.trials.tune_bridge import TuneBridge
-from voxsiam.orchestration.trials.worker_places import PlacesOfTheDead
+from voxsiam.orchestration.trials.worker_places import TrialPlaces
 from voxsiam.orchestration.workspace import Workspace
 
 
@@ -49,7 +49,7 @@ def run_sweep(
         run_config=tune.RunConfig(
             name=plan.sweep_id,
             storage_path=str(workspace.ray),
-            callbacks=[bridge, PlacesOfTheDead()],
+            callbacks=[bridge, TrialPlaces()],
             failure_config=PROCESS_DEATHS,
             stop=BudgetStopper(ledger, in_process=job.in_process),
             verbose=0,

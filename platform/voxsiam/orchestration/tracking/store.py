@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam.orchestration.sqlite_address import without_stray_folder
 from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.names import EXPERIMENT
@@ -98,7 +99,10 @@ def open_for_writing(workspace: Workspace) -> MlflowClient:
     if not uri.startswith("sqlite:"):
         return open_client(uri)
     with (workspace.root / ".mlflow-opening").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        waited_for(
+            lambda: fcntl.flock(lock, fcntl.LOCK_EX),
+            f"another command that opens the tracking database (it holds {lock.name})",
+        )
         client = open_client(uri)
         claim_artifacts(uri)
         return client

@@ -7,8 +7,8 @@ from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 from ray.train.v2._internal.execution.failure_handling import FailureDecision, FailurePolicy
 from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError
 
+from voxsiam.orchestration.cluster.cause import cause_of
 from voxsiam.orchestration.runs.incidents import note_incident
-from voxsiam.orchestration.trials.cause import cause_of
 from voxsiam.training.checkpoint import CheckpointFolder
 
 MOST_FAILURES = 3

@@ -16,13 +16,13 @@ from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity
+from voxsiam.orchestration.cluster.cause import cause_of
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import RunLabel, epoch_line, labelled_log
 from voxsiam.orchestration.runs.pulse import PulseSender
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
-from voxsiam.orchestration.trials.cause import cause_of
 from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
 from voxsiam.orchestration.trials.worker import Stamp
 from voxsiam.orchestration.trials.worker_group import (
@@ -68,7 +68,7 @@ class TrialJob:
     @property
     def in_process(self) -> bool:
         """Tell whether a trial trains in its own process: nothing is started for it then."""
-        return self.workers == 1 and not self.capacity.gpus
+        return self.capacity.trains_in_process(self.workers)
 
     def trainable(self) -> Callable[..., Any]:
         """Return Tune's function of a trial with what it needs bound to it."""
@@ -81,7 +81,11 @@ class TrialJob:
         # Ray's dashboard shows the actors of trials by this name.
         bound.__name__ = self.study  # pyright: ignore[reportAttributeAccessIssue]
         own = {"CPU": float(min(threads, self.capacity.largest))}
-        placed = PlacementGroupFactory([own if self.in_process else DRIVER])
+        selector = self.capacity.where_trained()
+        placed = PlacementGroupFactory(
+            [own if self.in_process else DRIVER],
+            bundle_label_selector=[selector] if selector else None,
+        )
         return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)
 
     def _workers(self) -> Workers:

@@ -13,10 +13,10 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import worker_resources
+from voxsiam.orchestration.cluster.cause import WorkersFailedError, cause_of
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan
 from voxsiam.orchestration.runs.incidents import IncidentReader
 from voxsiam.orchestration.runs.label import RunLabel
-from voxsiam.orchestration.trials.cause import WorkersFailedError, cause_of
 from voxsiam.orchestration.trials.failure_policy import RetryWithProgress
 from voxsiam.orchestration.trials.rank_faults import RankFaults
 from voxsiam.orchestration.trials.worker import Stamp, run_in_worker

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 
-from voxsiam.orchestration.cluster.held_places import free_places_of_the_dead
+from voxsiam.orchestration.cluster.held_places import (
+    free_places_of_the_dead,
+    in_words,
+    who_holds,
+)
+from voxsiam.orchestration.cluster.waiting import Wait
 
 if TYPE_CHECKING:
     from ray.train.v2._internal.execution.worker_group import WorkerGroup, WorkerGroupContext
@@ -50,14 +55,35 @@ class WorkerPlaces(ControllerCallback, WorkerGroupCallback):
             self._places = None
 
 
-class PlacesOfTheDead(tune.Callback):
-    """Frees, while a study goes on, the places of trials whose processes were killed."""
+class TrialPlaces(tune.Callback):
+    """Looks after the places of trials while a study goes on; it lives in the driver.
+
+    Frees those of trials whose processes were killed, and says who holds the room that a trial or
+    its workers wait for.
+    """
 
     def __init__(self) -> None:
-        self._looked = 0.0
+        self._looked, self._wait = 0.0, None
+
+    def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
+        # Tune pickles its callbacks for a restore that we never ask for.
+        return tune.Callback, ()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Look, once a second."""
-        if time.monotonic() - self._looked >= LOOK_EVERY_S:
-            free_places_of_the_dead()
-            self._looked = time.monotonic()
+        """Look, once a second.
+
+        Raises:
+            WaitedTooLongError: There was no room for too long.
+        """
+        if time.monotonic() - self._looked < LOOK_EVERY_S:
+            return
+        self._looked = time.monotonic()
+        waiting = [places for places in free_places_of_the_dead() if places.waits]
+        if not waiting:
+            self._wait = None
+            return
+        asked = waiting[0].resources
+        self._wait = self._wait or Wait(
+            f"{in_words(asked)} for a training", lambda: who_holds(asked.keys())
+        )
+        self._wait.look()

@@ -68,7 +68,7 @@ def wait_until(holds, within_s=60):
 
 
 def groups_of(job):
-    return [places for places in held_places._held() if places.job == job]
+    return [places for places in held_places.held_places() if places.job == job]
 
 
 def test_the_places_of_a_killed_process_are_free_again_and_no_others():
@@ -126,10 +126,10 @@ def test_what_a_killed_job_left_behind_is_freed_and_named(job, monkeypatch):
     job.kill()
     job.wait()
     wait_until(lambda: not held & {places.group for places in groups_of(name)})
-    told = list(held_places._held())
+    told = list(held_places.held_places())
     monkeypatch.setattr(
         held_places,
-        "_held",
+        "held_places",
         lambda: [replace(p, job=name) if p.group == left.id else p for p in told],
     )
     freed = free_places_of_ended_jobs()

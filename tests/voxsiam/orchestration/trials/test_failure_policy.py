@@ -8,7 +8,7 @@ from ray.train.v2._internal.exceptions import (
 from ray.train.v2._internal.execution.failure_handling import FailureDecision
 from ray.train.v2.api.exceptions import ControllerError
 
-from voxsiam.orchestration.trials.cause import cause_of
+from voxsiam.orchestration.cluster.cause import cause_of
 from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES, RetryWithProgress
 
 WORKERS_DIED = WorkerGroupError("died", {0: RuntimeError("killed")})

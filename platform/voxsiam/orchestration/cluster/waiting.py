@@ -1,0 +1,143 @@
+"""Waits that say what for and who holds it, and that end where nobody works on it."""
+
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from voxsiam.errors import UserError
+
+PATIENCE_SETTING = "VOXSIAM_PATIENCE_S"
+"""Seconds after which any wait ends; without it, none ends on which somebody works."""
+
+FIRST_WORD_S, NEXT_WORD_S = 10.0, 180.0
+ALONE_S = 600.0
+"""The patience with a wait on which nobody works, where no other is set."""
+
+_LOOK_EVERY_S = 1.0
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+Clock = Callable[[], float]
+WhoWorks = Callable[[], Sequence[str] | None]
+"""Says who works on what is waited for: nobody where it is empty; None where that is not known."""
+
+
+class WaitedTooLongError(UserError):
+    """A wait was ended; everything that was done before it is kept."""
+
+
+class Wait:
+    """One wait; whoever waits looks at it about once a second.
+
+    Args:
+        what: Is waited for, in words.
+        who: Works on it, or holds it.
+        now: The clock.
+    """
+
+    def __init__(self, what: str, who: WhoWorks, now: Clock = time.monotonic) -> None:
+        self._what, self._who, self._now = what, who, now
+        self._began = self._worked_on = now()
+        self._next_look = self._next_word = self._began + FIRST_WORD_S
+        self._patience_s = patience_s()
+
+    def look(self) -> None:
+        """Say how it stands, after 10 s and then every three minutes.
+
+        Raises:
+            WaitedTooLongError: It has lasted longer than the patience that was set; or nobody has
+                worked on it for ten minutes.
+        """
+        now = self._now()
+        if now < self._next_look:
+            return
+        self._next_look = now + FIRST_WORD_S
+        workers = self._who()
+        if workers is None or workers:
+            self._worked_on = now
+        if now >= self._next_word:
+            self._next_word = now + NEXT_WORD_S
+            log.warning("%s", self._told(now, workers))
+        if now - self._began >= (self._patience_s or math.inf):
+            raise self._ended(now, workers)
+        if self._patience_s is None and now - self._worked_on >= ALONE_S:
+            raise self._ended(now, workers)
+
+    def _told(self, now: float, workers: Sequence[str] | None) -> str:
+        told = f"waiting for {self._what}, {now - self._began:.0f} s by now"
+        if workers is None:
+            return told
+        return f"{told}: {'; '.join(workers) or 'nobody works on it'}"
+
+    def _ended(self, now: float, workers: Sequence[str] | None) -> WaitedTooLongError:
+        return WaitedTooLongError(
+            f"{self._told(now, workers)}. It was given up; what is finished is kept",
+            where=f"--patience {self._patience_s:g}" if self._patience_s else "--patience",
+            fix="see what holds it (ray status, voxsiam jobs list), then give the same command "
+            "again, with more --patience (seconds) where it needs longer",
+        )
+
+
+def patience_s() -> float | None:
+    """Return how long any wait may last; None where only those end on which nobody works.
+
+    Raises:
+        UserError: The setting is no number of seconds.
+    """
+    setting = os.environ.get(PATIENCE_SETTING)
+    if not setting:
+        return None
+    if not setting.replace(".", "", 1).isdecimal() or float(setting) < 1:
+        raise UserError(
+            f"'{setting:.40}' is not a time that a wait may last",
+            where=PATIENCE_SETTING,
+            fix="give seconds, at least 1",
+        )
+    return float(setting)
+
+
+def waited_for(
+    call: Callable[[], Answer],
+    what: str,
+    who: WhoWorks = lambda: None,
+    now: Clock = time.monotonic,
+) -> Answer:
+    """Make a call that may wait, in a thread of its own, and say so as long as it does.
+
+    A call that is given up goes on in its thread: it must be one that does no harm.
+
+    Args:
+        call: What is called.
+        what: It waits for, in words.
+        who: Works on it.
+        now: The clock.
+
+    Raises:
+        WaitedTooLongError: See `Wait.look`.
+        Exception: What the call raises.
+    """
+    done, outcome = threading.Event(), _Outcome()
+
+    def run() -> None:
+        try:
+            outcome.answer = call()
+        except BaseException as error:  # raised again where it is waited for
+            outcome.error = error
+        done.set()
+
+    wait = Wait(what, who, now)
+    threading.Thread(target=run, name="waited-for", daemon=True).start()
+    while not done.wait(_LOOK_EVERY_S):
+        wait.look()
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.answer
+
+
+class _Outcome:
+    answer: Any = None
+    error: BaseException | None = None

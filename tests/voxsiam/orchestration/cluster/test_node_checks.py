@@ -1,0 +1,49 @@
+import pytest
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.capacity import Node
+from voxsiam.orchestration.cluster.node_checks import require_versions
+from voxsiam.orchestration.cluster.node_view import Versions
+
+
+def version(build, python="3.11.7", method=1):
+    return Versions(python, f"2.13.0+{build}" if build else "2.13.0", method, build != "cpu")
+
+
+def node(name, gpus=0.0):
+    return Node(name, name, 8.0, gpus)
+
+
+def test_the_head_may_have_another_build_than_the_nodes_that_train():
+    found = {node("a", gpus=1.0): version("cu130"), node("b", gpus=2.0): version("cu130")}
+    require_versions(found, version("cpu"))
+
+
+def test_a_node_that_only_prepares_may_have_another_build():
+    found = {node("a", gpus=1.0): version("cu130"), node("b"): version("cpu")}
+    require_versions(found, version("cpu"))
+
+
+def test_nodes_that_train_on_different_builds_are_refused():
+    found = {node("a", gpus=1.0): version("cu130"), node("b", gpus=1.0): version("cu126")}
+    with pytest.raises(UserError, match=r"different builds of torch.*a, b") as caught:
+        require_versions(found, version("cpu"))
+    assert caught.value.where == "2.13.0+cu126; 2.13.0+cu130"
+    mixed = {node("a"): version("cpu"), node("b"): version("")}
+    with pytest.raises(UserError, match="different builds of torch"):
+        require_versions(mixed, version("cpu"))
+
+
+@pytest.mark.parametrize(
+    "other", [version("cpu", python="3.11.9"), version("cpu", method=2),
+              Versions("3.11.7", "2.12.0+cpu", 1, for_gpus=False)],
+)  # fmt: skip
+def test_another_release_is_refused_with_the_node(other):
+    with pytest.raises(UserError, match=r"differ in versions.*: b\n") as caught:
+        require_versions({node("a"): version("cpu"), node("b"): other}, version("cpu"))
+    assert other.release in caught.value.where
+
+
+def test_gpus_that_torch_cannot_use_are_refused():
+    with pytest.raises(UserError, match="GPUs that their torch cannot use: a"):
+        require_versions({node("a", gpus=1.0): version("cpu")}, version("cpu"))
