@@ -10,6 +10,7 @@ import typer
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.orchestration.cluster.waiting import PATIENCE_SETTING
+from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
 from voxsiam.types import Shape
 from voxsiam_experiments.presets import PRESETS, Preset
 from voxsiam_experiments.studies import STUDIES
@@ -111,6 +112,25 @@ Patience = Annotated[
     ),
 ]
 """Heard by every wait; the functions of the commands have no use for it."""
+
+
+def _keep_owner(name: str | None) -> None:
+    if name is not None:
+        os.environ[OWNER_SETTING] = name
+        this_owner()
+
+
+Owner = Annotated[
+    str | None,
+    typer.Option(
+        "--owner",
+        metavar="NAME",
+        help="Whose it is, for others who share the cluster and MLflow; else user@host.",
+        callback=_keep_owner,
+        expose_value=False,
+    ),
+]
+"""As `Patience`."""
 
 DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start nothing.")]
 

@@ -22,13 +22,13 @@ def config():
 
 def interpolated(name, given=None):
     """What compose reads: variables with their defaults; those without one must be given."""
-    given = DIGESTS if given is None else given
+    known: dict[str, str] = DIGESTS if given is None else given
 
-    def value(found):
+    def value(found: re.Match[str]) -> str:
         variable, kind, rest = found.groups()
-        if kind == "?" and variable not in given:
+        if kind == "?" and variable not in known:
             raise ValueError(f"{variable}: {rest}")
-        return given.get(variable, rest)
+        return known.get(variable, str(rest))
 
     text = (CLUSTERS / name).read_text()
     return yaml.safe_load(re.sub(r"\$\{(\w+):([?-])([^}]*)\}", value, text))
@@ -145,7 +145,6 @@ def test_mlflow_has_its_login_its_hosts_and_a_database(config):
 
 
 def test_garage_has_the_flags_that_make_its_bucket(config):
-    service = config["services"]["garage"]
     # `--default-bucket` came with 2.3.0.
     text = (COMPOSE / "compose.yaml").read_text()
     (version,) = re.findall(r"inspect dxflrs/garage:v([\d.]+)\}", text)

@@ -1,5 +1,7 @@
 """Several nodes: real raylets beside the session's own."""
 
+import time
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -60,16 +62,33 @@ def test_a_training_spans_two_nodes_and_gives_the_same(workspace, tmp_path):
 class KillAtEpoch(Recorder):
     """Kills a node when a trial on it has done an epoch, and gives the head its CPUs back."""
 
-    def __init__(self, node, epoch, then):
+    def __init__(self, node, epoch, then, killed):
         super().__init__()
-        self._node, self._epoch, self._then = node, epoch, then
+        self._node, self._epoch, self._then, self._killed = node, epoch, then, killed
 
     def epoch_done(self, trial, record):
         super().epoch_done(trial, record)
         if self._node is not None and record["epoch"] == self._epoch:
             self._node.kill()
             self._node = None
+            self._killed.touch()
             self._then()
+
+
+class HeldBack(ToyCases):
+    """Cases that are not read in the third epoch before the node was killed.
+
+    A training of the tests would have ended before its driver hears of the first epoch.
+    """
+
+    def __init__(self, killed):
+        self.killed, self.reads = killed, Counter()
+
+    def __call__(self, case_id):
+        self.reads[case_id] += 1
+        while self.reads[case_id] > 2 and not self.killed.exists():
+            time.sleep(0.05)
+        return super().__call__(case_id)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -79,10 +98,12 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(workspace, tmp_path, worker
     tracker = StudyTracker(workspace, tracked_study(plan))
     with extra_node(cpus=workers) as node, ExitStack() as full:
         full.enter_context(head_is_full())
-        killer = KillAtEpoch(node, 1, full.close)
+        killed = tmp_path / "killed"
+        killer = KillAtEpoch(node, 1, full.close, killed)
         capacity = Capacity.of_cluster()
         listeners = [tracker, killer]
-        assert run_study(ledger, ToyCases(), workspace, capacity, listeners, threads=1) == []
+        cases = HeldBack(killed)
+        assert run_study(ledger, cases, workspace, capacity, listeners, threads=1) == []
     tracker.study_ended("finished")
     (trial,) = plan.trials
     assert losses(trial.run) == unbroken(tmp_path / "unbroken", workers)

@@ -6,6 +6,8 @@ import pytest
 import ray
 
 from tests.small_data_sets import write_case_folders
+from voxsiam.errors import UserError
+from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
 from voxsiam.orchestration.submission.jobs import JobCluster
 from voxsiam_cli.app import app
 
@@ -63,7 +65,9 @@ def test_the_error_of_a_job_is_shown_and_its_exit_code_passed_on(voxsiam, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_running_study_is_attached_to_stopped_and_goes_on(voxsiam, address, tmp_path):
+def test_a_running_study_is_attached_to_stopped_and_goes_on(
+    voxsiam, address, tmp_path, monkeypatch
+):
     words = ("study", "run", "table3", "--preset", "tiny", "--set", "epochs=24", "--seeds", "1")
     words += ("-w", tmp_path / "w")
     _, said = voxsiam("submit", "--detach", "--", *words)
@@ -73,6 +77,13 @@ def test_a_running_study_is_attached_to_stopped_and_goes_on(voxsiam, address, tm
     lines = JobCluster(address).follow(job_id)
     assert any("epoch 1/24" in text for text in lines)
     lines.close()
+    _, said = voxsiam("jobs", "list")
+    assert this_owner() in said
+    with monkeypatch.context() as another:
+        another.setenv(OWNER_SETTING, "somebody else")
+        with pytest.raises(UserError, match="and you are somebody else"):
+            voxsiam("jobs", "stop", job_id)
+    assert not JobCluster(address).find(job_id).is_over
     code, said = voxsiam("jobs", "stop", job_id)
     assert code == 0
     assert f"{job_id}: stopped" in said

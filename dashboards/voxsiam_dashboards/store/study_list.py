@@ -6,7 +6,7 @@ from typing import Literal
 
 from mlflow.entities import Run
 
-from voxsiam.orchestration.tracking.names import PROGRESS, WORKER_HOURS
+from voxsiam.orchestration.tracking.names import OWNER_TAG, PROGRESS, WORKER_HOURS
 from voxsiam.orchestration.tracking.reader import RunReader, tags_of
 from voxsiam_dashboards.store.results import one_per_seed
 
@@ -38,6 +38,7 @@ class StudyEntry:
         started: When it was first started.
         data_name: What people call its data.
         data: Their fingerprint.
+        owner: Who has run it first; empty in runs of earlier versions.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class StudyEntry:
     started: datetime
     data_name: str
     data: str
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def _entry(kind: Kind, run: Run) -> StudyEntry:
         started=datetime.fromtimestamp((run.info.start_time or 0) / 1000, UTC),
         data_name=told["data_name"],
         data=told["data"],
+        owner=run.data.tags.get(OWNER_TAG, ""),
     )
 
 

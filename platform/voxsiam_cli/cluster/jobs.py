@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.table import Table as Grid
 
+from voxsiam.errors import UserError
 from voxsiam_cli.console import console, print_json, say
-from voxsiam_cli.options import AsJson
+from voxsiam_cli.options import AsJson, Owner
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.submission.jobs import Job, JobCluster
@@ -42,9 +43,10 @@ def list_jobs(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> No
     if not jobs:
         say("no jobs yet: voxsiam submit --help")
         return
-    grid = Grid("job", "state", "started", "ended", "command")
+    grid = Grid("job", "owner", "state", "started", "ended", "command")
     for job in jobs:
-        grid.add_row(job.job_id, job.state, _clock(job.started), _clock(job.ended), job.command)
+        times = _clock(job.started), _clock(job.ended)
+        grid.add_row(job.job_id, job.owner, job.state, *times, job.command)
     console.print(grid)
 
 
@@ -82,13 +84,19 @@ def status(job_id: JobId, address: Address = DEFAULT_ADDRESS, as_json: AsJson = 
 
 
 @app.command()
-def stop(job_id: JobId, address: Address = DEFAULT_ADDRESS) -> None:
+def stop(
+    job_id: JobId,
+    address: Address = DEFAULT_ADDRESS,
+    force: Annotated[bool, typer.Option("--force", help="Although it is another's.")] = False,
+    _owner: Owner = None,
+) -> None:
     """End a job as Ctrl-C would: finished epochs are kept, the same submit goes on.
 
     Example: voxsiam jobs stop study-run-table3-1a2b3c4d
     """
     cluster = _cluster(address)
     job = cluster.find(job_id)
+    _require_own(job, force=force)
     if not cluster.stop(job_id):
         say(f"{job_id} was over already: {job.state}")
         return
@@ -96,6 +104,18 @@ def stop(job_id: JobId, address: Address = DEFAULT_ADDRESS) -> None:
     job = _wait(cluster, job)
     say(f"{job.job_id}: {job.state}")
     say(f"go on with: voxsiam submit --address {address} -- {job.command}")
+
+
+def _require_own(job: "Job", *, force: bool) -> None:
+    from voxsiam.orchestration.owner import this_owner
+
+    if force or job.is_over or job.owner in ("", this_owner()):
+        return
+    raise UserError(
+        f"{job.job_id} is {job.owner}'s, and you are {this_owner()}",
+        where="voxsiam jobs stop",
+        fix="ask them; --force ends it all the same, and finished epochs are kept",
+    )
 
 
 def follow_job(cluster: "JobCluster", job: "Job") -> NoReturn:
@@ -131,6 +151,7 @@ def _cluster(address: str) -> "JobCluster":
 def _plain(job: "Job") -> dict[str, str | int | None]:
     return {
         "job": job.job_id,
+        "owner": job.owner,
         "state": job.state,
         "started": _clock(job.started),
         "ended": _clock(job.ended),

@@ -14,6 +14,7 @@ from voxsiam.errors import UserError
 from voxsiam_cli.cluster.jobs import DEFAULT_ADDRESS, Address, follow_job
 from voxsiam_cli.cluster.remote_command import read_command
 from voxsiam_cli.console import say
+from voxsiam_cli.options import Owner
 
 PACKAGES = ("voxsiam", "voxsiam_cli", "voxsiam_data", "voxsiam_experiments", "voxsiam_dashboards")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -31,6 +32,7 @@ def submit(
     again: Annotated[
         bool, typer.Option("--again", help="Run it although it has finished before.")
     ] = False,
+    _owner: Owner = None,
 ) -> None:
     """Send a command to a Ray cluster as a job, and show what it prints.
 
@@ -65,7 +67,8 @@ def submit(
         size = pack_code(PACKAGES, command.files, Path(folder) / "code")
         job = cluster.submit(request, Path(folder) / "code")
     if before and job.job_id == before[-1].job_id:
-        say(f"{job.job_id} is {job.state} already: attached to it")
+        whose = f", sent by {job.owner}" if job.owner else ""
+        say(f"{job.job_id} is {job.state} already{whose}: attached to it")
     else:
         say(f"{job.job_id}: sent with {size / 2**20:.1f} MiB of code")
     say(f"logs:  voxsiam jobs logs -f {job.job_id} --address {address}")

@@ -13,6 +13,7 @@ from voxsiam_cli.options import (
     Data,
     DryRun,
     GpuShare,
+    Owner,
     Patience,
     PresetName,
     ReportFolder,
@@ -71,6 +72,7 @@ def run(  # noqa: PLR0913
     dry_run: DryRun = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
     _patience: Patience = None,
+    _owner: Owner = None,
 ) -> None:
     """Train every row and seed, then write the report. The same command again goes on.
 

@@ -8,6 +8,7 @@ from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
     Data,
     GpuShare,
+    Owner,
     Patience,
     PresetName,
     Seeds,
@@ -39,6 +40,7 @@ def train(  # noqa: PLR0913
     split: SplitFile = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     _patience: Patience = None,
+    _owner: Owner = None,
 ) -> None:
     """Train one of the six systems of Tables I and II, test it, and write its report.
 

@@ -13,6 +13,7 @@ from voxsiam_cli.options import (
     Data,
     DryRun,
     GpuShare,
+    Owner,
     Patience,
     PresetName,
     ReportFolder,
@@ -76,6 +77,7 @@ def run(  # noqa: PLR0913
     dry_run: DryRun = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
     _patience: Patience = None,
+    _owner: Owner = None,
 ) -> None:
     """Search, then train the winner on all training cases and test it once.
 

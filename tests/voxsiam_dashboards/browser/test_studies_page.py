@@ -49,7 +49,7 @@ def test_a_row_called_like_markup_is_shown_as_text(store, serve, page):
     ("path", "told"),
     [
         ("/study/00000000000000000000000000000000", "there is no such study"),
-        ("/study/..%2f..%2fetc%2fpasswd", "there is no such page"),
+        ("/study/..%2f..%2fetc%2fpasswd", "there is no study '../../etc/passwd' here"),
         ("/study/{parent}/nothing", "there is no such page"),
         ("/elsewhere", "there is no such page"),
     ],

@@ -16,6 +16,7 @@ from voxsiam_dashboards.tables.text_table import TextTable
 
 COLUMNS = {
     "study_id": "Study",
+    "owner": "Owner",
     "kind": "Kind",
     "preset": "Preset",
     "state": "State",
@@ -27,6 +28,7 @@ COLUMNS = {
 }
 _LINK = {"cellRenderer": "StudyLink", "flex": 1, "minWidth": 200}
 _WIDTHS = {
+    "owner": 150,
     "kind": 95,
     "preset": 95,
     "state": 110,
@@ -78,6 +80,7 @@ def _layout(count: int) -> str:
 def _line(entry: StudyEntry) -> dict[str, str]:
     return {
         "study_id": entry.study_id,
+        "owner": entry.owner,
         "kind": entry.kind,
         "preset": entry.preset,
         "state": entry.state,

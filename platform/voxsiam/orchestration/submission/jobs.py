@@ -18,6 +18,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
+from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
 
 ANSWER_WITHIN_S = (10.0, 120.0)
 """To connect, and between two parts of an answer: a tunnel that is half open gives none."""
@@ -28,7 +29,8 @@ STOP_NOTICE_S = 60
 JOB_SETTINGS = RAY_SETTINGS | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
 """Variables of every job; kuberay/job.yaml gives the same."""
 
-_COMMAND, _ATTEMPT = "voxsiam.command", re.compile(r"-again(\d+)$")
+_COMMAND, _OWNER = "voxsiam.command", "voxsiam.owner"
+_ATTEMPT = re.compile(r"-again(\d+)$")
 
 JobState = Literal["waiting", "running", "stopped", "finished", "failed"]
 _STATES: dict[JobStatus, JobState] = {
@@ -47,12 +49,14 @@ class Job:
     Attributes:
         job_id: Ray's submission id.
         command: What follows `voxsiam`.
+        owner: Who has sent it; empty in jobs of earlier versions.
         message: Ray's words about the state.
         exit_code: Of the command, once it has ended by itself.
     """
 
     job_id: str
     command: str
+    owner: str
     state: JobState
     started: datetime | None
     ended: datetime | None
@@ -70,6 +74,7 @@ class Job:
         return cls(
             job_id=details.submission_id or "",
             command=(details.metadata or {}).get(_COMMAND, ""),
+            owner=(details.metadata or {}).get(_OWNER, ""),
             state=_STATES[details.status],
             started=_time(details.start_time),
             ended=_time(details.end_time),
@@ -132,6 +137,8 @@ class JobCluster:
         if before and not before[-1].is_over:
             return before[-1]
         job_id = f"{request.name}-again{len(before) + 1}" if before else request.name
+        owner = this_owner()
+        owned = {OWNER_SETTING: owner}
         words = shlex.join([request.python, "-m", "voxsiam_cli", *request.words])
         with self._in_our_words():
             try:
@@ -139,10 +146,10 @@ class JobCluster:
                     # exec: Ray's SIGTERM shall reach the program and not a shell around it.
                     entrypoint=f"exec {words}",
                     submission_id=job_id,
-                    metadata={_COMMAND: shlex.join(request.words)},
+                    metadata={_COMMAND: shlex.join(request.words), _OWNER: owner},
                     runtime_env={
                         "working_dir": str(code),
-                        "env_vars": JOB_SETTINGS | dict(request.environment),
+                        "env_vars": JOB_SETTINGS | owned | dict(request.environment),
                     },
                 )
             except RuntimeError:

@@ -23,6 +23,9 @@ STATUS = {
     "interrupted": "KILLED",
 }
 
+OWNER_TAG, USER_TAG = "voxsiam.owner", "mlflow.user"
+"""Who has run it; MLflow's page shows the latter."""
+
 COMMIT_TAG = "mlflow.source.git.commit"
 """Commit that the code comes from."""
 

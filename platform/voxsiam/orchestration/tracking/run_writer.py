@@ -10,6 +10,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.tracking import MlflowClient
 
 from voxsiam.durable_files import sha256_of
+from voxsiam.orchestration.owner import this_owner
 from voxsiam.orchestration.runs.environment import library_versions
 from voxsiam.orchestration.runs.plan import RunData
 from voxsiam.orchestration.runs.result_files import TEST_FILES
@@ -21,10 +22,12 @@ from voxsiam.orchestration.tracking.names import (
     INCIDENTS_TAG,
     MANIFEST_TAG,
     MODEL_FOLDER,
+    OWNER_TAG,
     RECIPE_FILE,
     SOURCE_TAG,
     SPLIT_FILE,
     STATUS,
+    USER_TAG,
 )
 from voxsiam.orchestration.tracking.reader import find_run, find_runs
 from voxsiam.orchestration.tracking.run_description import job_tags, run_params, run_tags
@@ -144,7 +147,7 @@ class RunWriter:
         tags = {"voxsiam.kind": job.kind, "voxsiam.study_id": job.job_id}
         found = find_run(self._client, self._experiment, tags)
         if found is None:
-            more = job_tags(job) | _source_tags(job.commit)
+            more = job_tags(job) | _owner_tags() | _source_tags(job.commit)
             found = self._create(job.job_id, tags, more, at_ms)
         elif reopen:
             self._client.update_run(found.info.run_id, status="RUNNING")
@@ -182,7 +185,7 @@ class RunWriter:
         self._client.log_inputs(run_id, _dataset_inputs(self._job.data))
 
     def _new_tags(self, trial: TrialPlan) -> dict[str, str]:
-        return run_tags(trial, self._job) | _source_tags()
+        return run_tags(trial, self._job) | _owner_tags() | _source_tags()
 
     def _source_of(self, trial: TrialPlan) -> dict[str, str]:
         """Name the run in which another study has trained this trial."""
@@ -213,6 +216,10 @@ def _dataset_inputs(data: RunData) -> list[DatasetInput]:
 
 def _environment() -> dict[str, str]:
     return library_versions() | {"python": platform.python_version(), "system": platform.platform()}
+
+
+def _owner_tags() -> dict[str, str]:
+    return dict.fromkeys((OWNER_TAG, USER_TAG), this_owner())
 
 
 def _source_tags(known: str | None = None) -> dict[str, str]:

@@ -1,3 +1,4 @@
+import socket
 import subprocess
 import sys
 
@@ -6,7 +7,8 @@ import pytest
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
-from voxsiam.orchestration.cluster.ray_instance import _end_leftovers, _is_running
+from voxsiam.orchestration.cluster import ray_instance as module
+from voxsiam.orchestration.cluster.ray_instance import _end_leftovers, _is_running, ray_instance
 from voxsiam.orchestration.workspace import Workspace
 
 
@@ -55,3 +57,30 @@ def test_a_spoiled_or_absent_record_ends_nothing(sleeper, tmp_path):
     _end_leftovers(workspace)
     assert sleeper.poll() is None
     assert not _is_running(2**22 + 1, 0.0)
+
+
+def test_an_address_where_nobody_listens_is_said_at_once(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"127.0.0.1:{server.getsockname()[1]}"
+    for address in (closed, f"ray://{closed}", "no-such-host.invalid:6379", "127.0.0.1:70000"):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with (
+            pytest.raises(UserError, match="no Ray cluster answers") as caught,
+            ray_instance(Workspace(tmp_path / "w")),
+        ):
+            pass
+        assert caught.value.where == f"RAY_ADDRESS={address}"
+
+
+def test_a_host_that_swallows_calls_is_given_up(tmp_path, monkeypatch):
+    def swallow(address, timeout):
+        assert timeout == module.CONNECT_WITHIN_S
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "create_connection", swallow)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with (
+        pytest.raises(UserError, match="timed out"),
+        ray_instance(Workspace(tmp_path / "w")),
+    ):
+        pass

@@ -12,6 +12,7 @@ from tests.voxsiam.orchestration.toy_study import (
 )
 from voxsiam.inference.model_folder import load_model
 from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.owner import this_owner
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.runs.manifest import read_manifest
 from voxsiam.orchestration.studies.job import run_study
@@ -63,10 +64,12 @@ def test_a_study_is_done_once_and_tracked_whole(workspace):
     )
 
     client = MlflowClient(workspace.tracking_uri)
+    assert client.get_run(tracker.parent).data.tags["voxsiam.owner"] == this_owner()
     runs = children(client, tracker.parent)
     assert sorted(run.data.tags["voxsiam.row"] for run in runs) == [t.row for t in plan.trials]
     for run in runs:
         assert run.info.status == "FINISHED"
+        assert run.data.tags["voxsiam.owner"] == run.data.tags["mlflow.user"] == this_owner()
         assert run.data.params["batch_size"] == "4"
         assert run.data.metrics["test/dsc"] >= 0
         assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3

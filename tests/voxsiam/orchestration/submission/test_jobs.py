@@ -1,9 +1,11 @@
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.submission import jobs
 from voxsiam.orchestration.submission.jobs import JobCluster
 
 
@@ -41,6 +43,15 @@ def test_an_address_where_nothing_answers():
     with pytest.raises(UserError, match="no Ray dashboard answers") as caught:
         JobCluster(closed)
     assert caught.value.where == closed
+
+
+def test_a_tunnel_that_is_half_open_is_given_up(monkeypatch):
+    """It takes the connection, and nothing ever comes back."""
+    monkeypatch.setattr(jobs, "ANSWER_WITHIN_S", (0.5, 0.5))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UserError, match="no Ray dashboard answers"):
+            JobCluster(address)
 
 
 @pytest.mark.parametrize("address", ["head:8265", "ray://head:10001", "auto", ""])
