@@ -11,7 +11,10 @@ from packaging.version import Version
 from tests.clusters.files import CLUSTERS
 
 COMPOSE = CLUSTERS / "compose"
-DIGESTS = dict.fromkeys(("POSTGRES_DIGEST", "GARAGE_DIGEST"), f"sha256:{0:064x}")
+DIGESTS: dict[str, str] = {
+    "POSTGRES_DIGEST": f"sha256:{0:064x}",
+    "GARAGE_DIGEST": f"sha256:{0:064x}",
+}
 SERVICES = {"ray-head", "ray-worker", "mlflow", "postgres", "garage"}
 
 
