@@ -44,6 +44,7 @@ class Wait:
         self._began = self._worked_on = now()
         self._next_look = self._next_word = self._began + FIRST_WORD_S
         self._patience_s = patience_s()
+        self._end = self._began + (self._patience_s or math.inf)
 
     def look(self) -> None:
         """Say how it stands, after 10 s and then every three minutes.
@@ -53,7 +54,7 @@ class Wait:
                 worked on it for ten minutes.
         """
         now = self._now()
-        if now < self._next_look:
+        if now < min(self._next_look, self._end):
             return
         self._next_look = now + FIRST_WORD_S
         workers = self._who()
@@ -62,7 +63,7 @@ class Wait:
         if now >= self._next_word:
             self._next_word = now + NEXT_WORD_S
             log.warning("%s", self._told(now, workers))
-        if now - self._began >= (self._patience_s or math.inf):
+        if now >= self._end:
             raise self._ended(now, workers)
         if self._patience_s is None and now - self._worked_on >= ALONE_S:
             raise self._ended(now, workers)
