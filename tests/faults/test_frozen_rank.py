@@ -10,10 +10,10 @@ import pytest
 from tests.faults.faulty_cases import FaultyCases, freeze, hang
 from tests.faults.trained import Trained
 from tests.voxsiam.orchestration.toy_study import ToyCases
-from voxsiam.orchestration.trials.worker_group import PATIENCE_SETTING
+from voxsiam.orchestration.trials.worker_group import SILENCE_SETTING
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
-PATIENCE_S = 15
+SILENCE_S = 15
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def unbroken(tmp_path_factory, ray_instance):
 def test_a_silent_rank_is_named_and_replaced(
     attempt, fault, unbroken, tmp_path, monkeypatch, measured
 ):
-    monkeypatch.setenv(PATIENCE_SETTING, str(PATIENCE_S))
+    monkeypatch.setenv(SILENCE_SETTING, str(SILENCE_S))
     cases = FaultyCases(tmp_path, fault, at_read=4 + attempt)
     trained = Trained(tmp_path / "w", cases)
     assert trained.state == "finished"
@@ -34,7 +34,7 @@ def test_a_silent_rank_is_named_and_replaced(
     told_at = trained.run.incidents_file.stat().st_mtime
     (told,) = trained.recorder.incidents
     (process,) = {process for process, _ in cases.all_reads() if f"process {process} " in told}
-    assert f"kept silent for {PATIENCE_S} s and was ended" in told
+    assert f"kept silent for {SILENCE_S} s and was ended" in told
     # It is the one that met the fault, and it is gone.
     met = cases.flag.read_text()
     assert process == met

@@ -43,8 +43,8 @@ class Wait:
         self._what, self._who, self._now = what, who, now
         self._began = self._worked_on = now()
         self._next_look = self._next_word = self._began + FIRST_WORD_S
-        self._patience_s = patience_s()
-        self._end = self._began + (self._patience_s or math.inf)
+        self._patience_s = seconds_set(PATIENCE_SETTING, "a time that a wait may last", math.inf)
+        self._end = self._began + self._patience_s
 
     def look(self) -> None:
         """Say how it stands, after 10 s and then every three minutes.
@@ -65,7 +65,7 @@ class Wait:
             log.warning("%s", self._told(now, workers))
         if now >= self._end:
             raise self._ended(now, workers)
-        if self._patience_s is None and now - self._worked_on >= ALONE_S:
+        if self._patience_s == math.inf and now - self._worked_on >= ALONE_S:
             raise self._ended(now, workers)
 
     def _told(self, now: float, workers: Sequence[str] | None) -> str:
@@ -77,27 +77,29 @@ class Wait:
     def _ended(self, now: float, workers: Sequence[str] | None) -> WaitedTooLongError:
         return WaitedTooLongError(
             f"{self._told(now, workers)}. It was given up; what is finished is kept",
-            where=f"--patience {self._patience_s:g}" if self._patience_s else "--patience",
+            where=f"--patience {self._patience_s:g}" if self._end < math.inf else "--patience",
             fix="see what holds it (ray status, voxsiam jobs list), then give the same command "
             "again, with more --patience (seconds) where it needs longer",
         )
 
 
-def patience_s() -> float | None:
-    """Return how long any wait may last; None where only those end on which nobody works.
+def seconds_set(name: str, what: str, otherwise: float) -> float:
+    """Read a number of seconds, at least 1, from the environment.
+
+    Args:
+        name: Of the variable.
+        what: It is, in words.
+        otherwise: Where it is not set.
 
     Raises:
-        UserError: The setting is no number of seconds.
+        UserError: It is set to anything else.
     """
-    setting = os.environ.get(PATIENCE_SETTING)
-    if not setting:
-        return None
+    setting = os.environ.get(name)
+    if setting is None:
+        return otherwise
     if not setting.replace(".", "", 1).isdecimal() or float(setting) < 1:
-        raise UserError(
-            f"'{setting:.40}' is not a time that a wait may last",
-            where=PATIENCE_SETTING,
-            fix="give seconds, at least 1",
-        )
+        fix = f"give seconds, at least 1, or leave it unset ({otherwise:g})"
+        raise UserError(f"'{setting:.40}' is not {what}", where=name, fix=fix)
     return float(setting)
 
 

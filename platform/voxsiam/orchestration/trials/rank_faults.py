@@ -20,21 +20,21 @@ class RankFaults(UserCallback):
     Args:
         pulses: Folder of the run's pulses.
         incidents: The run's incidents.
-        patience_s: After which a rank that does not answer is ended.
+        silence_s: After which a rank that does not answer is ended.
     """
 
-    def __init__(self, pulses: Path, incidents: Path, patience_s: float) -> None:
-        self._pulses, self._incidents, self._patience_s = pulses, incidents, patience_s
+    def __init__(self, pulses: Path, incidents: Path, silence_s: float) -> None:
+        self._pulses, self._incidents, self._silence_s = pulses, incidents, silence_s
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ANN401, ARG002
         """Note it."""
         known = read_pulses(self._pulses)
-        for text in describe_faults(known, worker_exceptions, self._patience_s, time.time()):
+        for text in describe_faults(known, worker_exceptions, self._silence_s, time.time()):
             note_incident(self._incidents, text)
 
 
 def describe_faults(
-    pulses: Mapping[int, Pulse], errors: Mapping[int, Exception], patience_s: float, now: float
+    pulses: Mapping[int, Pulse], errors: Mapping[int, Exception], silence_s: float, now: float
 ) -> list[str]:
     """Say of each rank that is to blame what has become of it.
 
@@ -44,7 +44,7 @@ def describe_faults(
     Args:
         pulses: The last one of every rank.
         errors: Of the ranks for which Ray Train has one.
-        patience_s: After which a rank that does not answer is ended.
+        silence_s: After which a rank that does not answer is ended.
         now: Seconds since 1970.
     """
     dead = {rank for rank, error in errors.items() if _is_dead(error)}
@@ -56,7 +56,7 @@ def describe_faults(
         frozen = {rank for rank, pulse in pulses.items() if pulse.is_silent(now)}
         frozen = frozen or _last(pulses, errors)
     if frozen:
-        return [_frozen(pulses.get(rank), rank, patience_s) for rank in sorted(frozen)]
+        return [_frozen(pulses.get(rank), rank, silence_s) for rank in sorted(frozen)]
     return [f"rank {rank} failed: {_first_line(errors[rank])}" for rank in sorted(errors)]
 
 
@@ -91,8 +91,8 @@ def _death(pulse: Pulse | None, rank: int) -> str:
     return f"{_who(pulse, rank)} was killed, or its node is gone{memory}"
 
 
-def _frozen(pulse: Pulse | None, rank: int, patience_s: float) -> str:
-    return f"{_who(pulse, rank)} kept silent for {patience_s:g} s and was ended"
+def _frozen(pulse: Pulse | None, rank: int, silence_s: float) -> str:
+    return f"{_who(pulse, rank)} kept silent for {silence_s:g} s and was ended"
 
 
 def _first_line(error: Exception) -> str:

@@ -28,7 +28,7 @@ from voxsiam.orchestration.trials.worker import Stamp
 from voxsiam.orchestration.trials.worker_group import (
     Attempt,
     Workers,
-    patience_s,
+    silence_s,
     train_on_workers,
 )
 from voxsiam.orchestration.workspace import Workspace
@@ -91,7 +91,7 @@ class TrialJob:
     def _workers(self) -> Workers:
         gpu_share = self.gpu_share if self.capacity.gpus else 0.0
         return Workers(
-            self.workers, gpu_share, patience_s(), self.workspace.ray, watched=joins_cluster()
+            self.workers, gpu_share, silence_s(), self.workspace.ray, watched=joins_cluster()
         )
 
 

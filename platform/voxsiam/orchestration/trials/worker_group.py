@@ -11,9 +11,9 @@ from ray.train.v2.api.callback import RayTrainCallback
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import worker_resources
 from voxsiam.orchestration.cluster.cause import WorkersFailedError, cause_of
+from voxsiam.orchestration.cluster.waiting import seconds_set
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan
 from voxsiam.orchestration.runs.incidents import IncidentReader
 from voxsiam.orchestration.runs.label import RunLabel
@@ -23,7 +23,7 @@ from voxsiam.orchestration.trials.worker import Stamp, run_in_worker
 from voxsiam.orchestration.trials.worker_places import WorkerPlaces
 from voxsiam.training.context import TrainingEndedError
 
-PATIENCE_SETTING, PATIENCE_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", 600.0
+SILENCE_SETTING, SILENCE_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", 600.0
 """Ray Train's own setting, given here to the collectives too; and its default."""
 
 
@@ -39,14 +39,14 @@ class Workers:
     Attributes:
         number: Ranks.
         gpu_share: Part of a GPU that each holds; 0 trains on CPUs.
-        patience_s: After which a rank that does not answer is ended and replaced.
+        silence_s: After which a rank that does not answer is ended and replaced.
         storage: Where Ray keeps its own records.
         watched: Whether Ray's dashboard lists the runs.
     """
 
     number: int
     gpu_share: float
-    patience_s: float
+    silence_s: float
     storage: Path
     watched: bool
 
@@ -54,7 +54,7 @@ class Workers:
     def backend(self) -> TorchConfig:
         """How the ranks talk."""
         kind = "nccl" if self.gpu_share else "gloo"
-        return TorchConfig(backend=kind, timeout_s=max(1, round(self.patience_s)))
+        return TorchConfig(backend=kind, timeout_s=max(1, round(self.silence_s)))
 
     @property
     def scaling(self) -> ScalingConfig:
@@ -110,20 +110,13 @@ class Attempt:
         }
 
 
-def patience_s() -> float:
+def silence_s() -> float:
     """Return how long a rank may keep silent, as this process's settings have it.
 
     Raises:
         UserError: The setting is no number of seconds.
     """
-    setting = os.environ.get(PATIENCE_SETTING, str(PATIENCE_S))
-    if not setting.replace(".", "", 1).isdecimal() or float(setting) < 1:
-        raise UserError(
-            f"'{setting:.40}' is not a time that workers may keep silent",
-            where=PATIENCE_SETTING,
-            fix="give seconds, at least 1, or leave it unset: 600",
-        )
-    return float(setting)
+    return seconds_set(SILENCE_SETTING, "a time that workers may keep silent", SILENCE_S)
 
 
 def train_on_workers(attempt: Attempt, workers: Workers) -> None:
@@ -143,7 +136,7 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
     plan.end_file.unlink(missing_ok=True)
     incidents = IncidentReader(plan.incidents_file)
     # Ray Train hands it on to its controller, which looks after the workers.
-    os.environ[PATIENCE_SETTING] = str(workers.patience_s)
+    os.environ[SILENCE_SETTING] = str(workers.silence_s)
     # Read in this process: one more actor for the whole cluster.
     os.environ["RAY_TRAIN_ENABLE_STATE_TRACKING"] = str(int(workers.watched))
     trainer = _LeanTrainer(
@@ -157,7 +150,7 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
             storage_path=str(workers.storage),
             callbacks=[
                 TuneReportCallback(),
-                RankFaults(plan.pulses, plan.incidents_file, workers.patience_s),
+                RankFaults(plan.pulses, plan.incidents_file, workers.silence_s),
             ],
         ),
     )

@@ -11,7 +11,6 @@ from voxsiam.orchestration.cluster.waiting import (
     PATIENCE_SETTING,
     Wait,
     WaitedTooLongError,
-    patience_s,
     waited_for,
 )
 
@@ -77,11 +76,11 @@ def test_patience_ends_any_wait(clock, monkeypatch):
     assert caught.value.where == "--patience 60"
 
 
-@pytest.mark.parametrize("setting", ["soon", "-5", "0", "nan", "1e3", "inf"])
+@pytest.mark.parametrize("setting", ["", "soon", "-5", "0", "nan", "1e3", "inf"])
 def test_a_patience_that_is_no_time_is_refused(monkeypatch, setting):
     monkeypatch.setenv(PATIENCE_SETTING, setting)
     with pytest.raises(UserError, match="time that a wait may last"):
-        patience_s()
+        Wait("2 CPU", lambda: None)
 
 
 def test_the_answer_of_a_call_comes_back_and_its_error_too(clock):
