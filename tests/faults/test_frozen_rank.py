@@ -32,7 +32,10 @@ def test_a_silent_rank_is_named_and_replaced(
     assert trained.state == "finished"
     silent = cases.flag.stat().st_mtime
     told_at = trained.run.incidents_file.stat().st_mtime
-    (told,) = trained.recorder.incidents
+    *before, told = trained.recorder.incidents
+    # A process that is stopped says nothing; one that waits for a read says for which.
+    assert len(before) == (fault is hang)
+    assert all("is being read for 10 s" in text for text in before)
     (process,) = {process for process, _ in cases.all_reads() if f"process {process} " in told}
     assert f"kept silent for {SILENCE_S} s and was ended" in told
     # It is the one that met the fault, and it is gone.
@@ -42,3 +45,21 @@ def test_a_silent_rank_is_named_and_replaced(
     assert losses == pytest.approx(unbroken, rel=1e-6)
     trained.assert_tracked_once()
     measured(told=told, after_s=round(told_at - silent, 1), whole_s=round(time.time() - silent))
+
+
+@pytest.mark.attempts(short=1, full=3)
+def test_a_read_that_never_returns_ends_a_training_that_waits_alone(
+    attempt, tmp_path, monkeypatch, measured
+):
+    monkeypatch.setenv(SILENCE_SETTING, str(SILENCE_S))
+    expected = Trained(tmp_path / "unbroken", ToyCases(), workers=1).losses()
+    cases = FaultyCases(tmp_path, hang, at_read=10 + attempt)
+    trained = Trained(tmp_path / "w", cases, workers=1)
+    assert trained.state == "finished"
+    slow, given_up, death = trained.recorder.incidents
+    assert "is being read for 10 s by now" in slow
+    assert f"was not read within {SILENCE_S} s: given up" in given_up
+    assert f"process {cases.flag.read_text()} " in death
+    assert trained.losses() == expected
+    trained.assert_tracked_once()
+    measured(told=given_up)

@@ -22,6 +22,7 @@ from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import RunLabel, epoch_line, labelled_log
 from voxsiam.orchestration.runs.pulse import PulseSender
+from voxsiam.orchestration.runs.read_watch import ReadWatch
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
 from voxsiam.orchestration.trials.worker import Stamp
@@ -77,6 +78,7 @@ class TrialJob:
             _run_trial,
             workers=None if self.in_process else self._workers(),
             threads=threads,
+            longest_s=silence_s(),
         )
         # Ray's dashboard shows the actors of trials by this name.
         bound.__name__ = self.study  # pyright: ignore[reportAttributeAccessIssue]
@@ -111,7 +113,12 @@ def trial_config(index: int, study: str, runs: Sequence[TrialPlan]) -> dict[str,
 
 
 def _run_trial(
-    config: dict[str, Any], *, load: CaseSource, workers: Workers | None, threads: int
+    config: dict[str, Any],
+    *,
+    load: CaseSource,
+    workers: Workers | None,
+    threads: int,
+    longest_s: float,
 ) -> None:
     """Tune's function: the runs of one trial, here (no workers) or on Ray Train workers."""
     runs = zip(config["trial"]["runs"], config["trial"]["labels"], strict=True)
@@ -128,7 +135,7 @@ def _run_trial(
                     train_on_workers(Attempt(plan, load, stamp, label), workers)
                 else:
                     torch.set_num_threads(threads)
-                    _train_here(plan, load, stamp)
+                    _train_here(plan, load, stamp, longest_s)
             except Exception as error:
                 # Raised on, Tune would try again what ends alike; it does so when processes die.
                 _leave_cause(plan.error_file, error)
@@ -138,15 +145,16 @@ def _run_trial(
             return
 
 
-def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp) -> None:
+def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp, longest_s: float) -> None:
     pulse = PulseSender(plan.pulses, 0)
     context = SingleProcess(
         _reporter(stamp),
         on_note=functools.partial(note_incident, plan.incidents_file),
         on_step=pulse.begin_step,
     )
-    with pulse.beating():
-        execute_run(plan, load, context)
+    reads = ReadWatch(load, functools.partial(note_incident, plan.incidents_file), longest_s)
+    with pulse.beating(), reads.watching():
+        execute_run(plan, reads, context)
 
 
 def _leave_cause(file: Path, error: Exception) -> None:

@@ -1,5 +1,6 @@
 """From Tune's events to ours: a trial is one run after the other, and each run is heard of."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +13,7 @@ from voxsiam.orchestration.trials.rank_faults import describe_death
 from voxsiam.orchestration.trials.worker import RUN_INDEX
 from voxsiam.training.context import Record
 
+LOOK_EVERY_S = 2.0
 RECORD_NAMES = ("epoch", "learning_rate")
 """Figures of an epoch whose names have no slash; the rest of a Tune result is Tune's."""
 
@@ -61,6 +63,7 @@ class TuneBridge(tune.Callback):
         self._open: dict[int, TrialPlan] = {}
         self._incidents: dict[int, IncidentReader] = {}
         self._reached: dict[int, tuple[int, int]] = {}
+        self._looked = 0.0
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         # Tune pickles its callbacks for a restore that we never ask for; ours hold live things.
@@ -83,6 +86,13 @@ class TuneBridge(tune.Callback):
         self._tell_incidents(index)
         for listener in self._listeners:
             listener.epoch_done(self._open[index], record)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        # A read that waits is told now, not with the next epoch.
+        if time.monotonic() - self._looked >= LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            for index in list(self._open):
+                self._tell_incidents(index)
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

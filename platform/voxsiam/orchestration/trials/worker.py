@@ -1,6 +1,7 @@
 """What runs inside a Ray Train worker; imported by each of them, so it stays light."""
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from voxsiam.orchestration.runs.execute import RunPlan, execute_run
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import epoch_line, labelled_log
 from voxsiam.orchestration.runs.pulse import PulseSender
+from voxsiam.orchestration.runs.read_watch import ReadWatch
 from voxsiam.training.context import Record, TrainingEndedError
 
 RUN_INDEX, FIDELITY = "run_index", "fidelity"
@@ -97,6 +99,10 @@ class RayTrainWorker:
         """Say in the next pulse where this worker stands."""
         self.pulse.begin_step(epoch, step)
 
+    def tell(self, text: str) -> None:
+        """Add to the run's incidents what this worker alone sees."""
+        note_incident(self._plan.incidents_file, f"rank {self.rank}: {text}")
+
     def note(self, text: str) -> None:
         """Add to the run's incidents; all workers see the same."""
         if self.rank == 0:
@@ -110,8 +116,11 @@ def run_in_worker(config: dict[str, Any]) -> None:
     with labelled_log(f"{config['label']} | rank {worker.rank}"):
         try:
             log.info("rank %d of %d on %s", worker.rank, worker.world_size, worker.device)
-            with worker.pulse.beating():
-                execute_run(plan, config["load"], worker)
+            # Among several ranks the others' patience ends one that waits.
+            longest_s = config["longest_s"] if worker.world_size == 1 else math.inf
+            reads = ReadWatch(config["load"], worker.tell, longest_s)
+            with worker.pulse.beating(), reads.watching():
+                execute_run(plan, reads, worker)
         except RunStoppedError:
             log.info("asked to end")
         except TrainingEndedError as error:

@@ -100,13 +100,18 @@ class Attempt:
     stamp: Stamp
     label: RunLabel
 
-    def worker_config(self) -> dict[str, Any]:
-        """Return what its workers are given."""
+    def worker_config(self, longest_s: float) -> dict[str, Any]:
+        """Return what its workers are given.
+
+        Args:
+            longest_s: After which a read of a case ends its worker.
+        """
         return {
             "plan": self.plan.model_dump_json(),
             "load": self.load,
             "stamp": asdict(self.stamp),
             "label": str(self.label),
+            "longest_s": longest_s,
         }
 
 
@@ -141,7 +146,7 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
     os.environ["RAY_TRAIN_ENABLE_STATE_TRACKING"] = str(int(workers.watched))
     trainer = _LeanTrainer(
         run_in_worker,
-        train_loop_config=attempt.worker_config(),
+        train_loop_config=attempt.worker_config(workers.silence_s),
         scaling_config=workers.scaling,
         torch_config=workers.backend,
         run_config=RunConfig(
