@@ -38,6 +38,7 @@ RECIPE_FILE, SPLIT_FILE, ENVIRONMENT_FILE = (
     "config/recipe.json", "config/split.json", "config/environment.json",
 )  # fmt: skip
 
+STATE_TAG, ERROR_TAG = "voxsiam.state", "voxsiam.error"
 INCIDENTS_TAG = "voxsiam.incidents"
 TRIALS_FILE = "sweep/trials.json"
 REPORT_FOLDER = "report"

@@ -19,6 +19,7 @@ from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.tracking.names import (
     COMMIT_TAG,
     ENVIRONMENT_FILE,
+    ERROR_TAG,
     INCIDENTS_TAG,
     MANIFEST_TAG,
     MODEL_FOLDER,
@@ -26,6 +27,7 @@ from voxsiam.orchestration.tracking.names import (
     RECIPE_FILE,
     SOURCE_TAG,
     SPLIT_FILE,
+    STATE_TAG,
     STATUS,
     USER_TAG,
 )
@@ -76,7 +78,7 @@ class RunWriter:
                 f"{trial.row} s{trial.run.seed}", tags, self._new_tags(trial) | source, at_ms
             )
         elif reopen:
-            self._client.update_run(found.info.run_id, status="RUNNING")
+            self._reopen(found)
         self._describe(found, trial)
         self._runs[key] = found.info.run_id
         return found.info.run_id
@@ -132,8 +134,8 @@ class RunWriter:
     def end(self, run_id: str, state: TrialState, at_ms: int, error: str | None = None) -> None:
         """End a run."""
         if error is not None:
-            self._client.set_tag(run_id, "voxsiam.error", error[:500])
-        self._client.set_tag(run_id, "voxsiam.state", state)
+            self._client.set_tag(run_id, ERROR_TAG, error[:500])
+        self._client.set_tag(run_id, STATE_TAG, state)
         self._client.set_terminated(run_id, STATUS[state], end_time=at_ms)
 
     def open_parent(self, at_ms: int, *, reopen: bool = True) -> None:
@@ -150,7 +152,7 @@ class RunWriter:
             more = job_tags(job) | _owner_tags() | _source_tags(job.commit)
             found = self._create(job.job_id, tags, more, at_ms)
         elif reopen:
-            self._client.update_run(found.info.run_id, status="RUNNING")
+            self._reopen(found)
         self.parent = found.info.run_id
         if not self._client.list_artifacts(self.parent, job.kind):
             self.log_json(self.parent, {f"{job.kind}/plan.json": job.plan})
@@ -166,6 +168,12 @@ class RunWriter:
         for twin in twins:
             self._client.delete_run(twin.info.run_id)
         return first
+
+    def _reopen(self, run: Run) -> None:
+        """Let a run go on: what an earlier attempt came to is no longer said of it."""
+        self._client.update_run(run.info.run_id, status="RUNNING")
+        for tag in {STATE_TAG, ERROR_TAG} & run.data.tags.keys():
+            self._client.delete_tag(run.info.run_id, tag)
 
     def _describe(self, run: Run, trial: TrialPlan) -> None:
         """Say what a run is; the data set comes last and tells that nothing is missing."""

@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException, RestException
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.tracking.left_runs import end_left_runs
 from voxsiam.orchestration.tracking.names import PROGRESS, WORKER_HOURS
 from voxsiam.orchestration.tracking.outbox import Event, outbox_of
 from voxsiam.orchestration.tracking.run_writer import RunWriter, metrics
@@ -214,6 +215,8 @@ class StudyTracker:
             writer = RunWriter(client, experiment, self._job)
             writer.open_parent(at_ms or _now_ms(), reopen=self._reopen)
             self._writer = writer
+            for left in end_left_runs(client, experiment, self._workspace, but=self._job.job_id):
+                log.warning("%s was cut off and is marked as interrupted in MLflow", left)
         return self._writer
 
     def _write(self, events: Sequence[Event]) -> None:
