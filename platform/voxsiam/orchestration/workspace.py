@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,6 +63,17 @@ class Workspace:
                 fix="leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
             )
         return given or sqlite_address(self.root / "mlflow.db")
+
+    @property
+    def identity(self) -> str:
+        """What tells it from other workspaces, wherever it is moved; made when first asked for."""
+        file, new = self.root / ".identity", self.root / f".identity-{os.getpid()}"
+        if not file.exists():
+            new.write_text(uuid.uuid4().hex)
+            with suppress(FileExistsError):  # another command was faster: its one counts
+                os.link(new, file)
+            new.unlink()
+        return file.read_text()
 
     @property
     def quoted(self) -> str:

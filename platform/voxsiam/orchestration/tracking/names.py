@@ -23,6 +23,9 @@ STATUS = {
     "interrupted": "KILLED",
 }
 
+WORKSPACE_TAG = "voxsiam.workspace"
+"""Identity of the workspace that has run a study last."""
+
 OWNER_TAG, USER_TAG = "voxsiam.owner", "mlflow.user"
 """Who has run it; MLflow's page shows the latter."""
 

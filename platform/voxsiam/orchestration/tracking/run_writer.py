@@ -1,6 +1,7 @@
 """One study's runs in MLflow: made once, described, filled and ended. What fails is raised."""
 
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.tracking import MlflowClient
 
 from voxsiam.durable_files import sha256_of
+from voxsiam.errors import UserError
 from voxsiam.orchestration.owner import this_owner
 from voxsiam.orchestration.runs.environment import library_versions
 from voxsiam.orchestration.runs.plan import RunData
@@ -30,10 +32,13 @@ from voxsiam.orchestration.tracking.names import (
     STATE_TAG,
     STATUS,
     USER_TAG,
+    WORKSPACE_TAG,
 )
 from voxsiam.orchestration.tracking.reader import find_run, find_runs
 from voxsiam.orchestration.tracking.run_description import job_tags, run_params, run_tags
 from voxsiam.orchestration.tracking.tracked_job import TrackedJob
+
+log = logging.getLogger(__name__)
 
 _METRICS_A_CALL = 1000
 
@@ -47,10 +52,14 @@ class RunWriter:
         client: Of the store.
         experiment: MLflow's number of ours.
         job: The study or sweep.
+        workspace: Identity of the one that runs it.
     """
 
-    def __init__(self, client: MlflowClient, experiment: str, job: TrackedJob) -> None:
+    def __init__(
+        self, client: MlflowClient, experiment: str, job: TrackedJob, workspace: str
+    ) -> None:
         self._client, self._experiment, self._job = client, experiment, job
+        self._workspace = workspace
         self.parent = ""
         self._runs: dict[tuple[str, str], str] = {}
 
@@ -144,14 +153,19 @@ class RunWriter:
         Args:
             at_ms: When it started, if it is made now.
             reopen: Mark it as running.
+
+        Raises:
+            UserError: It runs now, from another workspace.
         """
         job = self._job
         tags = {"voxsiam.kind": job.kind, "voxsiam.study_id": job.job_id}
         found = find_run(self._client, self._experiment, tags)
         if found is None:
             more = job_tags(job) | _owner_tags() | _source_tags(job.commit)
+            more |= {WORKSPACE_TAG: self._workspace}
             found = self._create(job.job_id, tags, more, at_ms)
         elif reopen:
+            self._join(found)
             self._reopen(found)
         self.parent = found.info.run_id
         if not self._client.list_artifacts(self.parent, job.kind):
@@ -168,6 +182,23 @@ class RunWriter:
         for twin in twins:
             self._client.delete_run(twin.info.run_id)
         return first
+
+    def _join(self, parent: Run) -> None:
+        """Go on with what another workspace has run, unless it runs it now."""
+        tags = parent.data.tags
+        before = tags.get(WORKSPACE_TAG, self._workspace)
+        if before == self._workspace:
+            return
+        whose = tags.get(OWNER_TAG, "somebody")
+        if parent.info.status == "RUNNING":
+            raise UserError(
+                f"'{self._job.job_id}' is being run by {whose} from another workspace",
+                where=f"run {parent.info.run_id} in MLflow",
+                fix="wait for it and look at its report, or ask for something else (--seeds, "
+                "--set); if nobody runs it any more, end that run in MLflow's page",
+            )
+        log.warning("%s goes on in MLflow where %s ended", self._job.job_id, whose)
+        self._client.set_tag(parent.info.run_id, WORKSPACE_TAG, self._workspace)
 
     def _reopen(self, run: Run) -> None:
         """Let a run go on: what an earlier attempt came to is no longer said of it."""

@@ -212,7 +212,7 @@ class StudyTracker:
         if self._writer is None:
             client = open_for_writing(self._workspace)
             experiment = experiment_of(client, self._workspace)
-            writer = RunWriter(client, experiment, self._job)
+            writer = RunWriter(client, experiment, self._job, self._workspace.identity)
             writer.open_parent(at_ms or _now_ms(), reopen=self._reopen)
             self._writer = writer
             for left in end_left_runs(client, experiment, self._workspace, but=self._job.job_id):

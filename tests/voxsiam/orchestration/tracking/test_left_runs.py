@@ -4,6 +4,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import make_plan
+from voxsiam.errors import UserError
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.tracking.tracked_job import tracked_study
@@ -59,6 +60,34 @@ def test_a_study_of_another_workspace_is_left_alone(workspace, tmp_path, monkeyp
     monkeypatch.setenv("MLFLOW_TRACKING_URI", workspace.tracking_uri)
     begin(Workspace(tmp_path / "other"), "ours")
     assert states(workspace, "theirs") == [("RUNNING", None)] * 2
+
+
+def test_the_same_study_from_another_workspace_is_refused_while_it_runs(
+    workspace, tmp_path, monkeypatch
+):
+    begin(workspace, "shared")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", workspace.tracking_uri)
+    with pytest.raises(UserError, match=r"'shared' is being run by .* from another workspace"):
+        begin(Workspace(tmp_path / "other"), "shared")
+    assert states(workspace, "shared") == [("RUNNING", None)] * 2
+
+
+def test_the_same_study_from_another_workspace_is_joined_when_it_has_ended(
+    workspace, tmp_path, monkeypatch, caplog
+):
+    _, tracker = begin(workspace, "shared")
+    tracker.study_ended("finished")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", workspace.tracking_uri)
+    _, other = begin(Workspace(tmp_path / "other"), "shared")
+    assert other.parent == tracker.parent
+    assert any("goes on in MLflow where" in text for text in caplog.messages)
+
+
+def test_a_workspace_that_is_moved_is_the_same(workspace, tmp_path):
+    before = workspace.identity
+    workspace.root.rename(tmp_path / "moved")
+    assert Workspace(tmp_path / "moved").identity == before
+    assert Workspace(tmp_path / "new").identity != before
 
 
 def test_a_study_that_goes_on_is_no_longer_said_to_have_failed(workspace):
