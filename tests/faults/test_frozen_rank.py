@@ -35,7 +35,7 @@ def test_a_silent_rank_is_named_and_replaced(
     *before, told = trained.recorder.incidents
     # A process that is stopped says nothing; one that waits for a read says for which.
     assert len(before) == (fault is hang)
-    assert all("is being read for 10 s" in text for text in before)
+    assert all("is being read for" in text for text in before)
     (process,) = {process for process, _ in cases.all_reads() if f"process {process} " in told}
     assert f"kept silent for {SILENCE_S} s and was ended" in told
     # It is the one that met the fault, and it is gone.
@@ -57,7 +57,7 @@ def test_a_read_that_never_returns_ends_a_training_that_waits_alone(
     trained = Trained(tmp_path / "w", cases, workers=1)
     assert trained.state == "finished"
     slow, given_up, death = trained.recorder.incidents
-    assert "is being read for 10 s by now" in slow
+    assert "is being read for" in slow
     assert f"was not read within {SILENCE_S} s: given up" in given_up
     assert f"process {cases.flag.read_text()} " in death
     assert trained.losses() == expected
