@@ -121,8 +121,7 @@ class Capacity:
 
     def _drivers(self) -> int:
         free = [node.memory for node in self.nodes if node.trains]
-        most = sum(memory // DRIVER["memory"] for memory in free)
-        return int(min(most, MANY))
+        return sum(int(min(memory / DRIVER["memory"], MANY)) for memory in free)
 
     def threads(self, slots: int) -> int:
         """Return the most CPUs that each of so many one-process trials can have on its node."""

@@ -64,3 +64,36 @@ def test_what_can_never_run_is_refused_with_what_the_nodes_have(nodes, workers, 
 )
 def test_threads_of_trials_that_must_all_find_a_node(nodes, slots, threads):
     assert cluster(*nodes).threads(slots) == threads
+
+
+GIB = 2.0**30
+
+
+@pytest.mark.parametrize(
+    ("memory", "workers", "trials"),
+    [
+        # One worker trains in the trial's process, which asks for no memory.
+        ((0.5, 0.5), 1, 8),
+        ((8.0, 8.0), 2, 4),
+        ((1.5, 2.5), 2, 3),
+        # A trial's process lies on one node: two halves are none.
+        ((0.5, 1.0), 2, 1),
+    ],
+)
+def test_trials_side_by_side_have_memory_for_their_processes(memory, workers, trials):
+    nodes = tuple(Node(str(n), f"n{n}", 4.0, 0.0, gib * GIB) for n, gib in enumerate(memory))
+    # A head without processors carries none, whatever memory it has.
+    head = Node("head", "head", 0.0, 0.0, 100 * GIB)
+    assert Capacity((head, *nodes)).trials_at_once(workers) == trials
+
+
+def test_a_trial_whose_process_fits_nowhere_is_refused():
+    small = Capacity((Node("a", "small", 4.0, 0.0, 0.5 * GIB),))
+    with pytest.raises(UserError, match="holds 1 GiB of memory") as caught:
+        small.trials_at_once(2)
+    assert "small: 0.5 GiB" in caught.value.where
+
+
+def test_trials_are_never_put_on_a_node_without_processors():
+    assert cluster((4, 0), (0, 1)).where_trained() == {}
+    assert cluster((0, 0), (4, 0), (0, 0)).where_trained() == {"ray.io/node-id": "!in(0,2)"}
