@@ -32,10 +32,10 @@ def check_workspace(nodes: Sequence[Node], workspace: Workspace) -> None:
     Raises:
         UserError: With the nodes.
     """
-    ours = Versions.here()
-    _require_gpus_in_use(nodes, ours)
-    others = _others(nodes)
+    ours, others = Versions.here(), _others(nodes)
+    here = {node: ours for node in nodes if node.trains and node not in others}
     if not others:
+        require_versions(here, ours)
         return
     probe = workspace.root / f".seen-{uuid.uuid4().hex}"
     probe.write_text(probe.name)
@@ -50,7 +50,7 @@ def check_workspace(nodes: Sequence[Node], workspace: Workspace) -> None:
         where=str(workspace.root),
         fix="give a --workspace on storage that all nodes share, mounted at the same path",
     )
-    require_versions({node: view.versions for node, view in views.items()}, ours)
+    require_versions(here | {node: view.versions for node, view in views.items()}, ours)
     _tell_clocks(views)
 
 
@@ -80,7 +80,7 @@ def require_versions(found: Mapping[Node, Versions], ours: Versions) -> None:
     The head may have another build of torch, as it does not train where nodes have GPUs.
 
     Args:
-        found: Of the other nodes.
+        found: Of the nodes that have processors or GPUs, this one among them if it has.
         ours: Of this one.
 
     Raises:
@@ -106,24 +106,15 @@ def require_versions(found: Mapping[Node, Versions], ours: Versions) -> None:
         (node for node, each in found.items() if node.gpus and not each.for_gpus),
         "nodes offer GPUs that their torch cannot use",
         where="; ".join(builds),
-        fix="install torch for GPUs there (platform/clusters), or start them with --num-gpus=0",
-    )
-
-
-def _require_gpus_in_use(nodes: Sequence[Node], ours: Versions) -> None:
-    here = ray.get_runtime_context().get_node_id()
-    _require(
-        (node for node in nodes if node.node_id == here and node.gpus and not ours.for_gpus),
-        "this node offers GPUs that its torch cannot use",
-        where=f"torch {ours.torch}",
-        fix="install torch for GPUs (README), or start Ray with --num-gpus=0",
+        fix="install torch for GPUs there (README), or hide them: ray start --num-gpus=0, or here "
+        "CUDA_VISIBLE_DEVICES=-1",
     )
 
 
 def _others(nodes: Sequence[Node]) -> list[Node]:
     """Leave out this node, and those that carry no trial."""
     here = ray.get_runtime_context().get_node_id()
-    return [node for node in nodes if node.node_id != here and (node.cpus or node.gpus)]
+    return [node for node in nodes if node.node_id != here and node.trains]
 
 
 def _views(nodes: Sequence[Node], file: Path) -> dict[Node, NodeView]:

@@ -1,9 +1,13 @@
+import time
+
 import pytest
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster import node_checks
 from voxsiam.orchestration.cluster.capacity import Node
 from voxsiam.orchestration.cluster.node_checks import require_versions
-from voxsiam.orchestration.cluster.node_view import Versions
+from voxsiam.orchestration.cluster.node_view import NodeView, Versions
+from voxsiam.orchestration.workspace import Workspace
 
 
 def version(build, python="3.11.7", method=1):
@@ -47,3 +51,15 @@ def test_another_release_is_refused_with_the_node(other):
 def test_gpus_that_torch_cannot_use_are_refused():
     with pytest.raises(UserError, match="GPUs that their torch cannot use: a"):
         require_versions({node("a", gpus=1.0): version("cpu")}, version("cpu"))
+
+
+def test_a_head_that_trains_is_compared_with_the_others(monkeypatch, tmp_path):
+    """A processor on each of two nodes: both train, this one too."""
+    head, other = node("head"), node("other")
+    views = {other: NodeView("", version("cu130"), time.time())}
+    monkeypatch.setattr(node_checks, "_others", lambda _: [other])
+    monkeypatch.setattr(node_checks, "_views", lambda *_: views)
+    monkeypatch.setattr(node_checks, "sha256_of", lambda _: "")
+    monkeypatch.setattr(node_checks.Versions, "here", lambda: version("cpu"))
+    with pytest.raises(UserError, match=r"different builds of torch.*head, other"):
+        node_checks.check_workspace([head, other], Workspace(tmp_path))
