@@ -107,7 +107,7 @@ def require_versions(found: Mapping[Node, Versions], ours: Versions) -> None:
         "nodes offer GPUs that their torch cannot use",
         where="; ".join(builds),
         fix="install torch for GPUs there (README), or hide them: ray start --num-gpus=0, or here "
-        "CUDA_VISIBLE_DEVICES=-1",
+        "CUDA_VISIBLE_DEVICES= (empty)",
     )
 
 
