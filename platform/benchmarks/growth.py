@@ -1,9 +1,12 @@
 """Time and memory for each case, from 30 to 3,000 cases: what grows faster than the cases?
 
-Run: .venv/bin/python platform/benchmarks/growth.py [--cases 30 300 3000]
+Run: .venv/bin/python platform/benchmarks/growth.py [--cases 30 300 3000] [--volumes 400 4000]
 
 Every case is a pair of small NIfTI files of its own, so that reading voxels hides nothing. The
 memory is what the driver holds more than before, with the set opened, split and planned.
+
+With --volumes, prepared volumes of 128x128x64 instead, which eight trainings on one node read at
+the same time, an epoch each: from the disk, and from the object store where half of it holds them.
 """
 
 import argparse
@@ -16,20 +19,25 @@ from typing import TypeVar
 
 import numpy as np
 import psutil
+import ray
+from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+from stream import Volumes, plan_of, write_set
 
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.training.batch import epoch_plan
+from voxsiam.training.batch import epoch_plan, read_batches
 from voxsiam.types import NUM_CLASSES
 from voxsiam.volumes.nifti import write_nifti
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.prepare import prepare
 from voxsiam_data.prepared.prepared_set import open_prepared
+from voxsiam_data.prepared.stream import StreamedVolumes, share_volumes, volume_bytes
 from voxsiam_data.sources.detect import read_source
 from voxsiam_data.splits.holdout import split_cases
 
 T = TypeVar("T")
 CONFIG = PreparationConfig(grid_dhw=(16, 16, 16))
+READERS = 8
 
 
 def write_cases(root: Path, cases: int) -> None:
@@ -74,15 +82,57 @@ def measure(folder: Path, cases: int) -> None:
     print(f"  memory: {held / cases / 1024:.1f} KiB a case")
 
 
+class Reader:
+    """A training that does nothing with what it reads."""
+
+    def read(self, volumes: Volumes, epoch: int) -> int:
+        """Read an epoch; return the volumes that came."""
+        batches = read_batches(plan_of(volumes.prepared, epoch), volumes, 0, 1)
+        return sum(len(batch.images) for batch in batches)
+
+
+def stored_bytes() -> tuple[int, int]:
+    """Return what the object store has put on the disk, and taken from there again."""
+    told = get_memory_info_reply(get_state_from_address()).store_stats
+    return told.spilled_bytes_total, told.restored_bytes_total
+
+
+def measure_readers(folder: Path, count: int) -> None:
+    """Let all readers read a set of so many volumes at the same time."""
+    prepared = write_set(folder, count)
+    sources: dict[str, Volumes] = {"streamed": StreamedVolumes(prepared)}
+    if 2 * volume_bytes(prepared) <= ray.cluster_resources()["object_store_memory"]:
+        sources["shared"] = timed("share", count, lambda: share_volumes(prepared))
+    readers = [ray.remote(num_cpus=0)(Reader).remote() for _ in range(READERS)]
+    for name, volumes in sources.items():
+        before, start = stored_bytes(), time.perf_counter()
+        # Each has an order of its own, as the trials of a study with several seeds have.
+        read = ray.get([reader.read.remote(volumes, i) for i, reader in enumerate(readers)])
+        seconds, spilled = time.perf_counter() - start, stored_bytes()
+        moved = [1e-9 * (b - a) for a, b in zip(before, spilled, strict=True)]
+        print(
+            f"{count} volumes, {READERS} readers, {name}: {sum(read) / seconds:.0f} volumes/s, "
+            f"spilled {moved[0]:.2f} GB, restored {moved[1]:.2f} GB, {_processes()} processes"
+        )
+
+
+def _processes() -> int:
+    return sum("ray::" in (each.name() or "") for each in psutil.process_iter())
+
+
 def main() -> None:
     """Measure each size in a folder of its own."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--cases", type=int, nargs="+", default=[30, 300, 3000])
+    options.add_argument("--volumes", type=int, nargs="+", default=[])
+    asked = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ray_instance(Workspace(folder / "workspace")):
-            for cases in options.parse_args().cases:
+            for cases in asked.cases if not asked.volumes else ():
                 measure(folder / str(cases), cases)
+            for count in asked.volumes:
+                measure_readers(folder / f"{count} volumes", count)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Run: .venv/bin/python platform/benchmarks/stream.py [--cases 48] [--rounds 3]
 
 Volumes of 128x128x64 as they lie in a prepared set (float16 and uint8), batches of 4 of float32 and
 uint8 tensors in the same order. Ours run inside a Ray Train worker: `shared` takes them from the
-object store, `streamed` reads them by Ray Data from the disk. The files are in the page cache.
+object store, `streamed` reads ahead from the disk. The files are in the page cache.
 """
 
 import argparse

@@ -1,32 +1,48 @@
 """Prepared volumes on their way to the workers, in the order of the epoch plan.
 
-A set that fits half of the object store is read once, as a Ray dataset, and shared by every trial:
-trainings take its rows without a copy on the same node. A larger one is streamed by Ray Data from
-the disk, every epoch again. Both give the same batches.
+A set that fits half of a node's object store is read once, as a Ray dataset, and shared by every
+trial: a volume is a block of its own, which trainings take without a copy on the same node. Of a
+larger one every training maps the files, which all nodes see, and threads read ahead of it
+(docs/decisions/0003-volumes-by-reference.md). Both give the same batches.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import mmap
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import ray
 import ray.data
 import ray.exceptions
+from ray.data.block import BlockAccessor
+from ray.data.dataset import MaterializedDataset
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam.types import NativeReference, Volume
-from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays, require_sound
+from voxsiam_data.prepared.prepared_set import (
+    PreparedCase,
+    PreparedSet,
+    read_arrays,
+    require_sound,
+)
 
 VOLUMES_PER_TASK = 8
 """A task for each volume reads a quarter as many a second."""
 
-TASKS_AT_ONCE = 3
+TASKS_PER_NODE = 3
+
+READERS, READ_AHEAD = 2, 8
+"""Threads of a training that read from the disk, and volumes that they are ahead of it."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +51,17 @@ class SharedVolumes:
 
     Attributes:
         prepared: The set on disk, which must be visible wherever `native` is called.
-        blocks: For each case, the block that holds it and its row there. The materialised
-            dataset's owner must live as long as they are read.
+        blocks: For each case, the block that holds it. The materialised dataset's owner must live
+            as long as they are read.
     """
 
     prepared: PreparedSet
-    blocks: Mapping[str, tuple[Any, int]]
+    blocks: Mapping[str, Any]
 
     def __call__(self, case_id: str) -> Volume:
         """Return one case; its arrays are views of shared memory."""
-        reference, row = self.blocks[case_id]
-        return _volume(self.prepared, ray.get(reference), row)
+        rows = BlockAccessor.for_block(ray.get(self.blocks[case_id])).to_numpy(["image", "label"])
+        return _volume(self.prepared.case(case_id), rows["image"][0], rows["label"][0])
 
     def in_order(self, case_ids: Sequence[str]) -> Iterator[Volume]:
         """Return cases one after the other."""
@@ -58,7 +74,7 @@ class SharedVolumes:
 
 @dataclass(frozen=True)
 class StreamedVolumes:
-    """Reads cases from the disk; Ray Data reads ahead of a worker that takes many in order.
+    """Reads cases from the disk; threads read ahead of a worker that takes many in order.
 
     Attributes:
         prepared: The set on disk, which every node must see.
@@ -71,31 +87,38 @@ class StreamedVolumes:
         return self.prepared.load(case_id)
 
     def in_order(self, case_ids: Sequence[str]) -> Iterator[Volume]:
-        """Read cases one after the other, some ahead of the reader."""
-        dataset = _read_dataset(self.prepared, case_ids)
-        blocks = dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2)
-        with _telling_in_our_words():
-            for block in cast("Iterable[dict[str, Any]]", blocks):
-                for row in range(len(block["case_id"])):
-                    yield _volume(self.prepared, block, row)
+        """Read cases one after the other, some ahead of the reader; arrays are views of files."""
+        with ThreadPoolExecutor(READERS, thread_name_prefix="read-ahead") as pool:
+            coming = (pool.submit(self._read, case_id) for case_id in case_ids)
+            ahead = deque(islice(coming, READ_AHEAD))
+            while ahead:
+                volume = ahead.popleft().result()
+                ahead.extend(islice(coming, 1))
+                yield volume
 
     def native(self, case_id: str) -> NativeReference:
         """Read a case's label map on the scan's own grid."""
         return self.prepared.load_native(case_id)
 
+    def _read(self, case_id: str) -> Volume:
+        case = self.prepared.case(case_id)
+        folder = self.prepared.folder(case)
+        _require_sound_once(folder, case_id)
+        image, label = read_arrays(folder, case_id)
+        for array in (image, label):
+            array.reshape(-1).view(np.uint8)[:: mmap.PAGESIZE].sum()  # looks at every page of it
+        return _volume(case, image, label)
+
 
 def open_volumes(prepared: PreparedSet) -> SharedVolumes | StreamedVolumes:
-    """Share a set that fits half of the object store, and stream a larger one.
+    """Share a set that fits half of every training node's object store, and stream a larger one.
 
     Raises:
-        UserError: The object store does not hold the few volumes that a stream reads ahead, or a
-            volume is damaged (shared) or gone (streamed, whose checksums are compared when a
-            worker first reads them).
+        UserError: A volume is damaged (shared) or gone (streamed, whose checksums are compared when
+            a worker first reads them).
     """
-    room = ray.available_resources().get("object_store_memory", float("inf"))
-    if 2 * volume_bytes(prepared) <= room:
+    if 2 * volume_bytes(prepared) <= Capacity.of_cluster().smallest_store:
         return share_volumes(prepared)
-    _require_room_for_stream(prepared, room)
     for case in prepared.cases:
         # Now, not when a worker has been waiting for its GPU.
         read_arrays(prepared.folder(case), case.case_id)
@@ -108,18 +131,14 @@ def share_volumes(prepared: PreparedSet) -> SharedVolumes:
     Raises:
         UserError: A volume is damaged or gone.
     """
-    dataset = _read_dataset(prepared, [case.case_id for case in prepared.cases])
+    dataset = _read_dataset(prepared)
     with _telling_in_our_words():
         references = waited_for(
-            lambda: dataset.materialize().to_numpy_refs(),
+            lambda: _blocks_of(dataset.materialize()),
             f"{len(prepared.cases)} volumes to be read from {prepared.root}",
         )
-    blocks = {
-        case_id: (reference, row)
-        for reference in references
-        for row, case_id in enumerate(_case_ids(reference))
-    }
-    return SharedVolumes(prepared, blocks)
+    names = [case.case_id for case in prepared.cases]
+    return SharedVolumes(prepared, dict(zip(names, references, strict=True)))
 
 
 @contextmanager
@@ -134,39 +153,39 @@ def _telling_in_our_words() -> Iterator[None]:
         raise cause or error from None
 
 
-def _case_ids(reference: Any) -> list[str]:  # noqa: ANN401
-    block: dict[str, Any] = ray.get(reference)
-    return [str(case_id) for case_id in block["case_id"]]
+def _blocks_of(dataset: MaterializedDataset) -> list[Any]:
+    bundles = dataset.iter_internal_ref_bundles()
+    return [reference for bundle in bundles for reference in bundle.block_refs]
 
 
-def _read_dataset(prepared: PreparedSet, case_ids: Sequence[str]) -> ray.data.Dataset:
-    """Describe a job that reads these cases in this order."""
-    cases = [prepared.case(case_id) for case_id in case_ids]
-    rows = [{"folder": str(prepared.folder(case)), "case_id": case.case_id} for case in cases]
-    blocks = math.ceil(len(rows) / VOLUMES_PER_TASK)
-    dataset = ray.data.from_items(rows, override_num_blocks=blocks)
+def _read_dataset(prepared: PreparedSet) -> ray.data.Dataset:
+    """Describe a job that reads the cases in their order, each into a block of its own."""
+    rows = [
+        {"folder": str(prepared.folder(case)), "case_id": case.case_id} for case in prepared.cases
+    ]
+    capacity = Capacity.of_cluster()
+    tasks = math.ceil(len(rows) / VOLUMES_PER_TASK)
+    dataset = ray.data.from_items(rows, override_num_blocks=tasks)
     dataset.context.enable_progress_bars = False
     dataset.context.execution_options.preserve_order = True
     dataset.context.raise_original_map_exception = True
+    # A volume is larger than that: each becomes a block, and none moves because of its neighbours.
+    dataset.context.target_max_block_size = 1
     # Trainings hold every CPU: a task that waited for one would wait for ever.
     return dataset.map_batches(
-        _read_rows,  # pyright: ignore[reportArgumentType]
-        batch_size=VOLUMES_PER_TASK,
+        _read_row,  # pyright: ignore[reportArgumentType]
+        batch_size=1,
         num_cpus=0,
-        concurrency=min(TASKS_AT_ONCE, blocks),
+        concurrency=min(TASKS_PER_NODE * capacity.training_nodes, tasks),
+        label_selector=capacity.where_trained() or None,
     )
 
 
-def _read_rows(rows: dict[str, Any]) -> dict[str, Any]:
-    folders = [Path(folder) for folder in rows["folder"]]
-    for folder, case_id in zip(folders, rows["case_id"], strict=True):
-        _require_sound_once(folder, str(case_id))
-    pairs = [
-        read_arrays(folder, case_id)
-        for folder, case_id in zip(folders, rows["case_id"], strict=True)
-    ]
-    images, labels = zip(*pairs, strict=True)
-    return {"case_id": rows["case_id"], "image": np.stack(images), "label": np.stack(labels)}
+def _read_row(row: dict[str, Any]) -> dict[str, Any]:
+    folder, case_id = Path(row["folder"][0]), str(row["case_id"][0])
+    _require_sound_once(folder, case_id)
+    image, label = read_arrays(folder, case_id)
+    return {"image": image[None], "label": label[None]}
 
 
 @cache
@@ -175,26 +194,14 @@ def _require_sound_once(folder: Path, case_id: str) -> None:
     require_sound(folder, case_id)
 
 
-def _volume(prepared: PreparedSet, block: Mapping[str, Any], row: int) -> Volume:
-    case = prepared.case(str(block["case_id"][row]))
+def _volume(case: PreparedCase, image: np.ndarray, label: np.ndarray) -> Volume:
     return Volume(
         case_id=case.case_id,
-        image=block["image"][row],
-        label=block["label"][row],
+        image=image,
+        label=label,
         spacing_mm=case.spacing_mm,
         annotated=case.annotated,
     )
-
-
-def _require_room_for_stream(prepared: PreparedSet, room: float) -> None:
-    needed = 2 * TASKS_AT_ONCE * VOLUMES_PER_TASK * volume_bytes(prepared) / len(prepared.cases)
-    if needed > room:
-        raise UserError(
-            f"reading ahead needs {needed / 2**30:.1f} GiB of shared memory, "
-            f"Ray has {room / 2**30:.1f}",
-            where=str(prepared.root),
-            fix="use a machine with more memory, or prepare on a smaller --grid",
-        )
 
 
 def volume_bytes(prepared: PreparedSet) -> int:

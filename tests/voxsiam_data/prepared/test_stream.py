@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import ray
 
-import voxsiam_data.prepared.stream
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.capacity import Capacity, Node
 from voxsiam.training.batch import read_batches
+from voxsiam_data.prepared import stream
 from voxsiam_data.prepared.prepare import prepare
 from voxsiam_data.prepared.stream import (
-    SharedVolumes,
     StreamedVolumes,
     open_volumes,
     share_volumes,
@@ -57,25 +57,51 @@ def test_native_labels_are_read_from_disk_where_they_are_needed(prepared):
     assert volumes("carl").label.any()
 
 
-def with_room(monkeypatch, room):
-    monkeypatch.setattr(ray, "available_resources", lambda: {"object_store_memory": float(room)})
+def with_stores(monkeypatch, *stores, cpus=2.0):
+    nodes = tuple(Node("a", "a", cpus, 0.0, store=float(store)) for store in stores)
+    head = Node("head", "head", 0.0, 0.0, store=1.0)  # trains nothing, and needs no room
+    monkeypatch.setattr(Capacity, "of_cluster", lambda: Capacity((head, *nodes)))
 
 
-def test_a_set_that_fits_half_of_the_memory_is_shared_and_a_larger_one_streamed(
+def test_a_set_that_fits_half_of_every_node_is_shared_and_a_larger_one_streamed(
     prepared, monkeypatch
 ):
-    with_room(monkeypatch, 2 * volume_bytes(prepared))
-    assert isinstance(open_volumes(prepared), SharedVolumes)
-    with_room(monkeypatch, 2 * volume_bytes(prepared) - 1)
-    monkeypatch.setattr(voxsiam_data.prepared.stream, "VOLUMES_PER_TASK", 1)
-    monkeypatch.setattr(voxsiam_data.prepared.stream, "TASKS_AT_ONCE", 1)
+    monkeypatch.setattr(stream, "share_volumes", lambda _: "shared")
+    enough = 2 * volume_bytes(prepared)
+    with_stores(monkeypatch, enough, enough)
+    assert open_volumes(prepared) == "shared"
+    with_stores(monkeypatch, 10 * enough, enough - 1)
     assert isinstance(open_volumes(prepared), StreamedVolumes)
 
 
-def test_a_set_of_which_nothing_fits_is_refused(prepared, monkeypatch):
-    with_room(monkeypatch, 10)
-    with pytest.raises(UserError, match="shared memory"):
-        open_volumes(prepared)
+def test_a_block_holds_one_volume(prepared, monkeypatch):
+    volumes = share_volumes(prepared)
+    assert len({str(block) for block in volumes.blocks.values()}) == len(prepared.cases)
+    sizes = [ray.get(block).num_rows for block in volumes.blocks.values()]
+    assert sizes == [1] * len(prepared.cases)
+
+
+def test_shared_volumes_are_not_copied(prepared):
+    volume = share_volumes(prepared)("anna")
+    assert not volume.image.flags.owndata
+    assert not volume.image.flags.writeable
+
+
+def test_a_stream_reads_no_further_ahead_than_it_says(prepared, monkeypatch):
+    names, read = [case.case_id for case in prepared.cases] * 20, []
+    arrays = stream.read_arrays
+
+    def noted(folder, case_id):
+        read.append(case_id)
+        return arrays(folder, case_id)
+
+    monkeypatch.setattr(stream, "read_arrays", noted)
+    volumes = StreamedVolumes(prepared).in_order(names)
+    for taken in range(1, 6):
+        next(volumes)
+        assert len(read) <= taken + stream.READ_AHEAD
+    volumes.close()
+    assert len(read) <= 5 + stream.READ_AHEAD
 
 
 @ray.remote(num_cpus=2)
@@ -133,9 +159,7 @@ def test_damaged_volumes_are_refused_in_our_words_however_they_travel(prepared, 
 
 
 def test_a_stream_misses_a_volume_before_it_begins(prepared, monkeypatch):
-    monkeypatch.setattr(voxsiam_data.prepared.stream, "VOLUMES_PER_TASK", 1)
-    monkeypatch.setattr(voxsiam_data.prepared.stream, "TASKS_AT_ONCE", 1)
-    with_room(monkeypatch, 2 * volume_bytes(prepared) - 1)
+    with_stores(monkeypatch, 2 * volume_bytes(prepared) - 1)
     gone(prepared.folder(prepared.case("carl")) / "label.npy")
     with pytest.raises(UserError, match="'carl' is damaged"):
         open_volumes(prepared)

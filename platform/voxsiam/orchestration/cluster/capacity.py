@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray._private.state import available_resources_per_node
 
 from voxsiam.errors import UserError
 
@@ -26,6 +27,7 @@ class Node:
         node_id: Ray's name of it.
         name: Its host name and address, for people.
         memory: Bytes that Ray gives away there.
+        store: Bytes of its object store.
     """
 
     node_id: str
@@ -33,6 +35,7 @@ class Node:
     cpus: float
     gpus: float
     memory: float = math.inf
+    store: float = math.inf
 
     @property
     def trains(self) -> bool:
@@ -59,6 +62,15 @@ class Capacity:
         """Ask the Ray instance that this process has joined."""
         return cls(tuple(_node(each) for each in ray.nodes() if each["Alive"]))
 
+    @classmethod
+    def free(cls) -> "Capacity":
+        """Ask for what nobody holds now."""
+        free = available_resources_per_node()
+        alive = [each for each in ray.nodes() if each["Alive"]]
+        return cls(
+            tuple(_node({**each, "Resources": free.get(each["NodeID"], {})}) for each in alive)
+        )
+
     @property
     def cpus(self) -> int:
         """Of all nodes."""
@@ -74,6 +86,16 @@ class Capacity:
         """CPUs of the largest node."""
         return max((int(node.cpus) for node in self.nodes), default=0)
 
+    @property
+    def training_nodes(self) -> int:
+        """Nodes that have something to train on."""
+        return sum(node.trains for node in self.nodes)
+
+    @property
+    def smallest_store(self) -> float:
+        """Bytes of the smallest object store of a node that trains."""
+        return min((node.store for node in self.nodes if node.trains), default=math.inf)
+
     def trials_at_once(self, workers: int, gpu_share: float = 1.0) -> int:
         """Count the trials of so many workers that fit side by side.
 
@@ -87,9 +109,9 @@ class Capacity:
             UserError: Not even one fits; Ray would wait for ever.
         """
         each = gpu_share if self.gpus else 0.0
-        slots = sum(node.places(each) for node in self.nodes) // workers
+        slots = self._places(workers, each)
         if slots and not self.trains_in_process(workers):
-            slots = min(slots, self._drivers())
+            slots = self.trials_on_workers(workers, each)
             if not slots:
                 raise UserError(
                     f"the process of a trial holds {in_gib(DRIVER['memory'])}, which is free on no "
@@ -119,24 +141,32 @@ class Capacity:
         idle = [node.node_id for node in self.nodes if not node.trains]
         return {NODE_ID: f"!in({','.join(idle)})"} if idle else {}
 
+    def trials_on_workers(self, workers: int, gpus_per_worker: float) -> int:
+        """Count the trials of so many workers that fit, each with a process of its own beside."""
+        return min(self._places(workers, gpus_per_worker), self._drivers())
+
+    def trials_in_process(self, threads: int) -> int:
+        """Count the trials of so many CPUs that fit, each on one node."""
+        return sum(int(node.cpus) // threads for node in self.nodes)
+
+    def _places(self, workers: int, gpus_per_worker: float) -> int:
+        return sum(node.places(gpus_per_worker) for node in self.nodes) // workers
+
     def _drivers(self) -> int:
         free = [node.memory for node in self.nodes if node.trains]
         return sum(int(min(memory / DRIVER["memory"], MANY)) for memory in free)
 
     def threads(self, slots: int) -> int:
         """Return the most CPUs that each of so many one-process trials can have on its node."""
-        enough = (t for t in range(self.largest, 1, -1) if self._trials_of(t) >= slots)
+        enough = (t for t in range(self.largest, 1, -1) if self.trials_in_process(t) >= slots)
         return next(enough, 1)
-
-    def _trials_of(self, threads: int) -> int:
-        return sum(int(node.cpus) // threads for node in self.nodes)
 
 
 def _node(of_ray: dict[str, Any]) -> Node:
     resources = of_ray["Resources"]
     name = f"{of_ray['NodeManagerHostname']} ({of_ray['NodeManagerAddress']})"
-    cpus, gpus, memory = (float(resources.get(kind, 0)) for kind in ("CPU", "GPU", "memory"))
-    return Node(of_ray["NodeID"], name, cpus, gpus, memory)
+    kinds = ("CPU", "GPU", "memory", "object_store_memory")
+    return Node(of_ray["NodeID"], name, *(float(resources.get(kind, 0)) for kind in kinds))
 
 
 def in_gib(memory: float) -> str:

@@ -31,6 +31,9 @@ CONNECT_WITHIN_S = 10.0
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it for the command of a submitted job."""
 
+SESSION_SETTING = "VOXSIAM_RAY_SESSION"
+"""The session of the Ray that a job was sent to. Ray's job supervisor looks through the machine's
+processes for the cluster that it belongs to, and may find another one's."""
 
 _MOST_BYTES = 107 if sys.platform == "linux" else 103
 _LONGEST_SOCKET = "session_2026-11-28_20-25-34_123456_{pid}/sockets/plasma_store"
@@ -63,7 +66,7 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
         yield capacity
     finally:
         if joins:
-            end_own_actors()
+            _leave()
         ray.shutdown()
         if not joins:
             _session_file(workspace).unlink(missing_ok=True)
@@ -161,9 +164,36 @@ def _join() -> None:
             where=f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}",
             fix="is it running there (ray status)? unset it to use this machine alone",
         ) from None
+    _require_session()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     for places in free_places_of_ended_jobs():
         log.warning("freed %s that job %s, which has ended, still held", places, places.job)
+
+
+def _leave() -> None:
+    """End what this command has in the cluster; a cluster that is lost ends it by itself."""
+    try:
+        end_own_actors()
+    except Exception as error:
+        log.warning("the cluster did not answer when this command left it: %s", error)
+
+
+def _require_session() -> None:
+    """Refuse a Ray that is not the one to which this job was sent.
+
+    Raises:
+        UserError: It is another.
+    """
+    sent_to, joined = os.environ.get(SESSION_SETTING), ray.get_runtime_context().get_session_name()
+    if sent_to is None or sent_to == joined:
+        return
+    ray.shutdown()
+    raise UserError(
+        f"this job was sent to the Ray of {sent_to} and has reached another, {joined}",
+        where=f"{socket.gethostname()}, RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}",
+        fix="two Rays run on the head's machine: end the other one there, or give it a machine of "
+        "its own",
+    )
 
 
 def _require_listener(address: str) -> None:

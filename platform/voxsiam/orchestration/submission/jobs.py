@@ -17,6 +17,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.ray_instance import SESSION_SETTING
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
 
@@ -138,7 +139,7 @@ class JobCluster:
             return before[-1]
         job_id = f"{request.name}-again{len(before) + 1}" if before else request.name
         owner = this_owner()
-        owned = {OWNER_SETTING: owner}
+        own = {OWNER_SETTING: owner, SESSION_SETTING: self._session()}
         words = shlex.join([request.python, "-m", "voxsiam_cli", *request.words])
         with self._in_our_words():
             try:
@@ -149,7 +150,7 @@ class JobCluster:
                     metadata={_COMMAND: shlex.join(request.words), _OWNER: owner},
                     runtime_env={
                         "working_dir": str(code),
-                        "env_vars": JOB_SETTINGS | owned | dict(request.environment),
+                        "env_vars": JOB_SETTINGS | own | dict(request.environment),
                     },
                 )
             except RuntimeError:
@@ -208,6 +209,10 @@ class JobCluster:
         with self._in_our_words():
             return self._client.stop_job(job_id)
 
+    def _session(self) -> str:
+        with self._in_our_words():
+            return self._client._do_request("GET", "/api/version").json()["session_name"]  # pyright: ignore[reportPrivateUsage]
+
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:
         try:
@@ -224,6 +229,20 @@ class JobCluster:
                 where=self.address,
                 fix="is the head running, is the tunnel open? (ray start --head; ssh -L)",
             ) from error
+        except RuntimeError as error:
+            if not _is_agent_missing(error):
+                raise
+            raise UserError(
+                "the cluster takes no jobs: the agent of its head could not start, often because "
+                "another Ray has its port, 52365",
+                where=f"{self.address}, dashboard_agent.log of the head's session",
+                fix="on the head: end what holds the port and start Ray again, or give it another "
+                "with ray start --dashboard-agent-listen-port",
+            ) from None
+
+
+def _is_agent_missing(error: RuntimeError) -> bool:
+    return any(words in str(error) for words in ("Agent info not found", "No available agent"))
 
 
 class _ImpatientClient(JobSubmissionClient):

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from ray import tune
 
 from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.fair_share import FairShare
 from voxsiam.orchestration.runs.execute import CaseSource
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.keeper import SweepKeeper, SweepListener
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.sweeps.search import BudgetStopper, SweepSearch, early_stopping
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
+from voxsiam.orchestration.trials.fair_trials import FairSearch
 from voxsiam.orchestration.trials.trial import PROCESS_DEATHS, TrialJob
 from voxsiam.orchestration.trials.tune_bridge import TuneBridge
 from voxsiam.orchestration.trials.worker_places import TrialPlaces
@@ -37,13 +39,13 @@ def run_sweep(
     heard = [keeper, *listeners, *cluster_listeners(plan.sweep_id)]
     bridge = TuneBridge(search.runs, heard, keeper.when_cut_short)
     job = TrialJob(plan.sweep_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share)
+    share = FairShare(job.size)
     tuner = tune.Tuner(
         job.trainable(),
         tune_config=tune.TuneConfig(
-            search_alg=search,
-            scheduler=early_stopping(ledger, None if job.in_process else search.ask_to_end),
+            search_alg=FairSearch(search, share),
+            scheduler=early_stopping(ledger, share, None if job.in_process else search.ask_to_end),
             num_samples=-1,
-            max_concurrent_trials=slots,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

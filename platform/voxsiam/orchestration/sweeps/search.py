@@ -6,13 +6,15 @@ from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
+from voxsiam.orchestration.cluster.fair_share import FairShare
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.trials.fair_trials import FairOrder, give_way
 from voxsiam.orchestration.trials.trial import trial_config
 from voxsiam.orchestration.trials.worker import FIDELITY
 
@@ -25,14 +27,17 @@ def _grace(epochs: int) -> int:
     return max(1, epochs // REDUCTION**2)
 
 
-def early_stopping(ledger: SweepLedger, ask: Callable[[Trial], None] | None) -> TrialScheduler:
+def early_stopping(
+    ledger: SweepLedger, share: FairShare, ask: Callable[[Trial], None] | None
+) -> TrialScheduler:
     """Build ASHA, or what stops no trial where the plan wants that.
 
     Args:
         ledger: Of the sweep.
+        share: Of the cluster.
         ask: Asks a trial on workers to end; None lets Tune end it.
     """
-    return _Asha(ledger, ask) if ledger.plan.stop_early else FIFOScheduler()
+    return _Asha(ledger, share, ask) if ledger.plan.stop_early else FairOrder(share)
 
 
 class _Asha(ASHAScheduler):
@@ -44,8 +49,10 @@ class _Asha(ASHAScheduler):
     next trial waits for ever.
     """
 
-    def __init__(self, ledger: SweepLedger, ask: Callable[[Trial], None] | None) -> None:
-        self._ledger, self._ask = ledger, ask
+    def __init__(
+        self, ledger: SweepLedger, share: FairShare, ask: Callable[[Trial], None] | None
+    ) -> None:
+        self._ledger, self._share, self._ask = ledger, share, ask
         self._epochs = ledger.plan.space.base.epochs
         super().__init__(
             time_attr=FIDELITY,
@@ -77,6 +84,11 @@ class _Asha(ASHAScheduler):
             self._ask(trial)
             return TrialScheduler.CONTINUE
         return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Take its last result, and make room for others who wait."""
+        super().on_trial_complete(tune_controller, trial, result)
+        give_way(tune_controller, self._share)
 
     def _remember(self, trial: Any, known: SweepTrial) -> None:
         controller: Any = None

@@ -17,6 +17,7 @@ from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity
 from voxsiam.orchestration.cluster.cause import cause_of
+from voxsiam.orchestration.cluster.fair_share import TrialSize
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
 from voxsiam.orchestration.runs.incidents import note_incident
@@ -52,7 +53,7 @@ class TrialJob:
         workspace: Holds what Ray writes for itself.
         capacity: Of the cluster.
         workers: DDP workers of a trial.
-        slots: Trials at a time.
+        slots: Trials at a time, where nobody else uses the cluster.
         gpu_share: Part of a GPU that a worker holds, where there are GPUs.
         threads: Of a trial that trains in its own process; its share of the nodes where None.
     """
@@ -71,9 +72,19 @@ class TrialJob:
         """Tell whether a trial trains in its own process: nothing is started for it then."""
         return self.capacity.trains_in_process(self.workers)
 
+    @property
+    def size(self) -> TrialSize:
+        """What one trial takes."""
+        threads = min(self._threads, self.capacity.largest)
+        return TrialSize(self.workers, self.gpu_share, threads if self.in_process else None)
+
+    @property
+    def _threads(self) -> int:
+        return self.threads or self.capacity.threads(self.slots)
+
     def trainable(self) -> Callable[..., Any]:
         """Return Tune's function of a trial with what it needs bound to it."""
-        threads = self.threads or self.capacity.threads(self.slots)
+        threads = self._threads
         bound = functools.partial(
             _run_trial,
             workers=None if self.in_process else self._workers(),
@@ -82,10 +93,10 @@ class TrialJob:
         )
         # Ray's dashboard shows the actors of trials by this name.
         bound.__name__ = self.study  # pyright: ignore[reportAttributeAccessIssue]
-        own = {"CPU": float(min(threads, self.capacity.largest))}
+        own = self.size.threads
         selector = self.capacity.where_trained()
         placed = PlacementGroupFactory(
-            [own if self.in_process else DRIVER],
+            [{"CPU": float(own)} if own else DRIVER],
             bundle_label_selector=[selector] if selector else None,
         )
         return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)

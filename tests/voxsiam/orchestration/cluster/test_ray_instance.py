@@ -4,6 +4,7 @@ import sys
 
 import psutil
 import pytest
+import ray
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
@@ -84,3 +85,26 @@ def test_a_host_that_swallows_calls_is_given_up(tmp_path, monkeypatch):
         ray_instance(Workspace(tmp_path / "w")),
     ):
         pass
+
+
+def test_a_job_that_reached_another_ray_than_it_was_sent_to_is_refused(request, monkeypatch):
+    request.getfixturevalue("ray_instance")
+    left = []
+    monkeypatch.setattr(ray, "shutdown", lambda: left.append("left"))
+    for fine in (None, ray.get_runtime_context().get_session_name()):
+        if fine:
+            monkeypatch.setenv(module.SESSION_SETTING, fine)
+        module._require_session()
+    monkeypatch.setenv(module.SESSION_SETTING, "session_of_another")
+    with pytest.raises(UserError, match="sent to the Ray of session_of_another"):
+        module._require_session()
+    assert left == ["left"]
+
+
+def test_a_cluster_that_is_lost_does_not_hide_why_a_command_ends(monkeypatch, caplog):
+    def lost():
+        raise ConnectionError("GCS is gone")
+
+    monkeypatch.setattr(module, "end_own_actors", lost)
+    module._leave()
+    assert "did not answer when this command left it: GCS is gone" in caplog.text

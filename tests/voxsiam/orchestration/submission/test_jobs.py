@@ -1,4 +1,5 @@
 import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -6,7 +7,7 @@ import pytest
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.submission import jobs
-from voxsiam.orchestration.submission.jobs import JobCluster
+from voxsiam.orchestration.submission.jobs import JobCluster, JobRequest
 
 
 @pytest.fixture
@@ -52,6 +53,52 @@ def test_a_tunnel_that_is_half_open_is_given_up(monkeypatch):
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(UserError, match="no Ray dashboard answers"):
             JobCluster(address)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "KeyError: 'Agent info not found in internal KV for node 3f.'",
+        "No available agent to submit job, please try again later.",
+    ],
+)
+def test_a_head_whose_agent_could_not_start_is_said_in_our_words(told, tmp_path):
+    """Ray's dashboard answers, and the agent that runs jobs is not there."""
+
+    class Head(BaseHTTPRequestHandler):
+        def do_GET(self):
+            jobs = b"[]" if "/api/jobs" in self.path else None
+            version = b'{"version": "4", "ray_version": "2", "ray_commit": "", "session_name": "s"}'
+            self.answer(200, jobs or version)
+
+        def do_PUT(self):
+            self.answer(200, b"")
+
+        def do_POST(self):
+            self.answer(500, told.encode())
+
+        def answer(self, code, content):
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format, *args):  # noqa: A002
+            pass
+
+    (tmp_path / "code.py").touch()
+    with HTTPServer(("127.0.0.1", 0), Head) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            cluster = JobCluster(f"http://127.0.0.1:{server.server_port}")
+            request = JobRequest("name", ("doctor",), sys.executable)
+            with pytest.raises(UserError, match="agent of its head could not start") as caught:
+                cluster.submit(request, tmp_path)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "52365" in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["head:8265", "ray://head:10001", "auto", ""])

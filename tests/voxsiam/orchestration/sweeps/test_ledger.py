@@ -10,11 +10,13 @@ from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger, make_sw
 from tests.voxsiam.training.toy import make_recipe
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.fair_share import FairShare, TrialSize
 from voxsiam.orchestration.sweeps import ledger as sweep_ledger
 from voxsiam.orchestration.sweeps.history import DATABASE, SearchHistory
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.sweeps.search import early_stopping
 from voxsiam.orchestration.sweeps.space import Setting
+from voxsiam.orchestration.trials.fair_trials import FairOrder
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
 
@@ -220,13 +222,16 @@ def test_a_search_for_time_alone_does_not_take_scores_for_times(tmp_path):
     assert not any(trial.intermediate_values for trial in study.trials)
 
 
+ALONE = FairShare(TrialSize(workers=1, gpu_share=1.0, threads=1))
+
+
 def newcomer(number):
     return SimpleNamespace(trial_id="new", config={"trial": {"index": number}})
 
 
 def decisions(ledger, number, scores):
     """What ASHA decides about one trial, by what its runs report of it: fidelity and score."""
-    asha: Any = early_stopping(ledger, None)
+    asha: Any = early_stopping(ledger, ALONE, None)
     trial = newcomer(number)
     asha.on_trial_add(None, trial)
     return [
@@ -257,8 +262,8 @@ def test_early_stopping_remembers_what_earlier_sessions_have_seen(tmp_path):
     relaxed = SweepLedger(
         ledger.folder, Workspace(tmp_path), make_sweep(stop_early=False), Budget(trials=4)
     )
-    scheduler = early_stopping(relaxed, None)
-    assert type(scheduler).__name__ == "FIFOScheduler"
+    scheduler = early_stopping(relaxed, ALONE, None)
+    assert type(scheduler) is FairOrder
 
 
 def test_a_trial_that_goes_on_is_not_judged_again_where_it_has_passed(tmp_path):

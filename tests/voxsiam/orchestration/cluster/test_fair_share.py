@@ -1,0 +1,182 @@
+"""How many trials a job may have: by arithmetic, and among the jobs of a real Ray."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+import ray
+from ray.util.placement_group import placement_group, remove_placement_group
+
+from voxsiam.orchestration.cluster import fair_share
+from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity, Node
+from voxsiam.orchestration.cluster.fair_share import (
+    GIVES_WAY_S,
+    LOOK_EVERY_S,
+    FairShare,
+    Standing,
+    TrialSize,
+    trials_allowed,
+)
+from voxsiam.orchestration.cluster.ray_access import OUTSIDE
+
+DRIVER_OF_ANOTHER = """
+import sys, ray
+from ray.util.placement_group import placement_group, remove_placement_group
+ray.init(log_to_driver=False, logging_level="ERROR")
+
+@ray.remote
+def task():
+    pass
+
+kept = []
+for asked in sys.stdin:
+    kind, cpus = asked.split()
+    if kind == "places":
+        kept.append(placement_group([{"CPU": float(cpus)}]))
+    elif kind == "task":
+        kept.append(task.options(num_cpus=float(cpus)).remote())
+    else:
+        for group in kept:
+            remove_placement_group(group) if hasattr(group, "bundle_specs") else ray.cancel(group)
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("fit", "free", "standing", "allowed"),
+    [
+        (8, 8, Standing(), 8),  # alone
+        (8, 0, Standing(held=8), 8),
+        (8, 0, Standing(held=8, jobs=1, waits=True), 4),  # another has come
+        (8, 0, Standing(held=4, jobs=1), 4),  # both have their share
+        (8, 4, Standing(held=4, jobs=1), 8),  # the other has ended most of its trials
+        (8, 0, Standing(jobs=1), 4),  # the other has all: ask for a share of it
+        (8, 2, Standing(held=1, jobs=1, waits=True), 4),  # free, but others wait for it
+        (9, 0, Standing(held=5, jobs=3, waits=True), 2),
+        (2, 0, Standing(held=1, jobs=9, waits=True), 1),  # more jobs than places: one each
+        (0, 0, Standing(), 1),  # every node is gone for a moment
+        (4, 9, Standing(held=3, jobs=1), 4),  # never more than fit
+    ],
+)
+def test_a_job_has_what_is_free_and_its_share_where_others_wait(fit, free, standing, allowed):
+    assert trials_allowed(fit, free, standing) == allowed
+
+
+def test_trials_are_counted_by_what_they_take():
+    cpus = Capacity((Node("a", "a", 5.0, 0.0), Node("b", "b", 4.0, 0.0)))
+    assert TrialSize(1, 1.0, threads=2).fitting(cpus) == 4
+    gpus = Capacity(
+        (Node("a", "a", 8.0, 2.0), Node("b", "b", 8.0, 3.0, memory=2 * DRIVER["memory"]))
+    )
+    assert TrialSize(1, 1.0, threads=None).fitting(gpus) == 5
+    assert TrialSize(2, 0.5, threads=None).fitting(gpus) == 5
+    assert TrialSize(6, 1.0, threads=None).fitting(gpus) == 0
+    little = Capacity((Node("a", "a", 8.0, 8.0, memory=2.5 * DRIVER["memory"]),))
+    assert TrialSize(1, 1.0, threads=None).fitting(little) == 2
+
+
+class Cluster:
+    """Eight CPUs, and others who come and go."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.standing, self.asked = 100.0, Standing(), 0
+        capacity = Capacity((Node("a", "a", 8.0, 0.0),))
+        monkeypatch.setattr(Capacity, "of_cluster", lambda: capacity)
+        monkeypatch.setattr(Capacity, "free", lambda: Capacity(()))
+        monkeypatch.setattr(Standing, "of_cluster", self.ask)
+        self.share = FairShare(TrialSize(1, 1.0, threads=1), now=lambda: self.now)
+
+    def ask(self):
+        self.asked += 1
+        return self.standing
+
+
+def test_the_cluster_is_asked_once_a_second(monkeypatch):
+    cluster = Cluster(monkeypatch)
+    assert [cluster.share.allows_another(ours) for ours in (0, 7, 8)] == [True, True, False]
+    assert cluster.asked == 1
+    cluster.standing = Standing(held=8, jobs=1, waits=True)
+    assert cluster.share.allows_another(7)
+    cluster.now += LOOK_EVERY_S
+    assert not cluster.share.allows_another(7)
+    assert cluster.share.allows_another(3)
+    assert cluster.asked == 2
+
+
+def test_a_job_that_has_made_room_does_not_take_it_itself(monkeypatch):
+    cluster = Cluster(monkeypatch)
+    assert not cluster.share.gives_way()
+    assert cluster.share.allows_another(0)
+    cluster.standing = Standing(held=1, jobs=7, waits=True)
+    assert cluster.share.gives_way()
+    assert not cluster.share.allows_another(0)
+    cluster.now += GIVES_WAY_S
+    assert cluster.share.allows_another(0)
+
+
+@pytest.fixture
+def another(child_environment, ray_instance):
+    """Another driver in the same cluster; it is asked line by line."""
+    environment = child_environment | {
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        "RAY_AUTH_MODE": "token",
+        OUTSIDE: "0",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER_OF_ANOTHER],
+        env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+
+    def ask(what):
+        process.stdin.write(f"{what}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done\n"
+
+    yield ask
+    process.kill()
+    process.wait()
+
+
+def stands_at(expected, within_s=60):
+    end = time.monotonic() + within_s
+    while (standing := Standing.of_cluster()) != expected:
+        assert time.monotonic() < end, standing
+        time.sleep(0.1)
+
+
+def test_the_others_are_those_who_hold_places_or_wait_for_some(another):
+    own = placement_group([{"CPU": 1}])
+    own.wait(60)
+    try:
+        stands_at(Standing(held=1))
+        another("places 1")
+        stands_at(Standing(held=1, jobs=1))
+        another("places 1")
+        stands_at(Standing(held=1, jobs=1, waits=True))
+        another("end 0")
+        stands_at(Standing(held=1))
+        another("task 2")  # as preparation of data: no places, and the CPUs are ours
+        stands_at(Standing(held=1, jobs=1, waits=True))
+    finally:
+        remove_placement_group(own)
+    stands_at(Standing())
+
+
+def test_what_is_free_is_less_by_what_is_held(ray_instance):
+    whole, own = Capacity.of_cluster(), placement_group([{"CPU": 1}])
+    own.wait(60)
+    try:
+        end = time.monotonic() + 60
+        while Capacity.free().cpus != whole.cpus - 1:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert [node.node_id for node in Capacity.free().nodes] == [
+            node.node_id for node in whole.nodes
+        ]
+    finally:
+        remove_placement_group(own)
+
+
+def test_tasks_that_hold_no_cpu_are_nobody(monkeypatch, ray_instance):
+    assert not fair_share._tasks_wait()

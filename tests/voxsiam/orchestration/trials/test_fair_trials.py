@@ -1,0 +1,97 @@
+"""Tune asks for trials and ends them: what a share allows, and what is given back."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray import tune
+from ray.tune.experiment import Experiment
+from ray.tune.search import Searcher
+
+from tests.voxsiam.orchestration.toy_sweep import make_ledger
+from voxsiam.orchestration.sweeps.search import early_stopping
+from voxsiam.orchestration.trials.fair_trials import FairOrder, FairSearch, FairVariants
+
+
+class Share:
+    """Allows as many trials as it is told, and knows whether others wait."""
+
+    def __init__(self, allowed=0, *, waits=False):
+        self.allowed, self.waits = allowed, waits
+
+    def allows_another(self, ours):
+        return ours < self.allowed
+
+    def gives_way(self):
+        return self.waits
+
+
+class Numbers(Searcher):
+    """Suggests 0, 1, 2, then nothing more."""
+
+    def __init__(self):
+        super().__init__()
+        self.next = 0
+
+    def suggest(self, trial_id):
+        self.next += 1
+        return {"number": self.next - 1} if self.next <= 3 else Searcher.FINISHED
+
+
+def variants(share: Any):
+    given = FairVariants(share)
+    grid = {"number": tune.grid_search([0, 1, 2, 3])}
+    given.add_configurations([Experiment("toy", lambda _: None, config=grid)])
+    return given
+
+
+def test_a_study_gives_its_trials_in_order_as_far_as_the_share_allows(ray_instance):
+    share = Share(2)
+    given = variants(share)
+    first: Any = given.next_trial()
+    second: Any = given.next_trial()
+    assert [first.config["number"], second.config["number"]] == [0, 1]
+    assert given.next_trial() is None
+    assert not given.is_finished()
+    given.on_trial_complete(first.trial_id)
+    third: Any = given.next_trial()
+    assert third.config["number"] == 2
+    share.allowed = 0
+    given.on_trial_complete(second.trial_id)
+    assert given.next_trial() is None
+    assert not given.is_finished()
+    share.allowed = 9
+    last: Any = given.next_trial()
+    assert last.config["number"] == 3
+    assert given.next_trial() is None
+    assert given.is_finished()
+
+
+def test_a_search_is_asked_only_where_the_share_allows():
+    share: Any = Share(1)
+    numbers = Numbers()
+    search = FairSearch(numbers, share)
+    assert search.suggest("a") == {"number": 0}
+    assert search.suggest("b") is None
+    assert numbers.next == 1  # not asked: a point that is not begun must not be in the ledger
+    search.on_trial_complete("a", {})
+    assert search.suggest("b") == {"number": 1}
+    share.allowed = 9
+    assert search.suggest("c") == {"number": 2}
+    assert search.suggest("d") == Searcher.FINISHED
+
+
+@pytest.mark.parametrize("stops_early", [True, False])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_trial_that_ends_keeps_its_process_for_the_next_unless_others_wait(
+    waits, stops_early, tmp_path
+):
+    share: Any = Share(waits=waits)
+    ledger = make_ledger(tmp_path, stop_early=stops_early)
+    ledger.add({"lambda": 2.0, "layers": 1})
+    trial: Any = SimpleNamespace(trial_id="a", config={"trial": {"index": 0}})
+    for scheduler in (early_stopping(ledger, share, None), FairOrder(share)):
+        controller: Any = SimpleNamespace(_reuse_actors=True)
+        scheduler.on_trial_add(controller, trial)
+        scheduler.on_trial_complete(controller, trial, {"fidelity": 1, "validation/dsc": 0.5})
+        assert controller._reuse_actors is not waits
