@@ -18,7 +18,7 @@ PYTHON_PATH = str(REPOSITORY)
 """Of the tests themselves; the packages are installed."""
 
 
-MAY_SKIP = {"gpu", "shared_data", "postgres", "browser"}
+MAY_SKIP = {"gpu", "shared_data", "postgres", "browser", "slurm"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that is skipped for any other reason than a missing GPU, data or PostgreSQL."""
+    """Fail a test that is skipped for any other reason than a missing GPU, data or program."""
     report = yield
     if report.skipped and not MAY_SKIP & {mark.name for mark in item.iter_markers()}:
         report.outcome = "failed"

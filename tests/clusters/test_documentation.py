@@ -4,6 +4,13 @@ from tests.clusters.files import CLUSTERS, ROOT, pinned, project
 from voxsiam.orchestration.trials.cluster_metrics import READINGS, RUNNING
 
 PAGE = (ROOT / "docs" / "cluster.md").read_text()
+WAYS = (
+    "Dockerfile",
+    "slurm/voxsiam.sbatch",
+    "launcher/on-premise.yaml",
+    "launcher/aws.yaml",
+    "kuberay/job.yaml",
+)
 FILES = [path for path in CLUSTERS.rglob("*") if path.is_file() and "secrets" not in path.parts]
 
 
@@ -24,7 +31,7 @@ def test_every_port_of_the_files_is_named():
 
 
 def test_every_way_in_the_files_is_on_the_page():
-    for path in ("Dockerfile", "launcher/on-premise.yaml", "launcher/aws.yaml", "kuberay/job.yaml"):
+    for path in WAYS:
         assert (CLUSTERS / path).is_file()
         assert f"platform/clusters/{path}" in PAGE
     commands = re.findall(r"platform/clusters/[\w./-]+", PAGE)
