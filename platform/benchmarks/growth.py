@@ -117,7 +117,8 @@ def measure_readers(folder: Path, count: int) -> None:
 
 
 def _processes() -> int:
-    return sum("ray::" in (each.name() or "") for each in psutil.process_iter())
+    running = psutil.process_iter(["name"])
+    return sum("ray::" in (each.info["name"] or "") for each in running)
 
 
 def main() -> None:

@@ -57,8 +57,8 @@ def test_native_labels_are_read_from_disk_where_they_are_needed(prepared):
     assert volumes("carl").label.any()
 
 
-def with_stores(monkeypatch, *stores, cpus=2.0):
-    nodes = tuple(Node("a", "a", cpus, 0.0, store=float(store)) for store in stores)
+def with_stores(monkeypatch, *stores):
+    nodes = tuple(Node("a", "a", 2.0, 0.0, store=float(store)) for store in stores)
     head = Node("head", "head", 0.0, 0.0, store=1.0)  # trains nothing, and needs no room
     monkeypatch.setattr(Capacity, "of_cluster", lambda: Capacity((head, *nodes)))
 
@@ -74,7 +74,7 @@ def test_a_set_that_fits_half_of_every_node_is_shared_and_a_larger_one_streamed(
     assert isinstance(open_volumes(prepared), StreamedVolumes)
 
 
-def test_a_block_holds_one_volume(prepared, monkeypatch):
+def test_a_block_holds_one_volume(prepared):
     volumes = share_volumes(prepared)
     assert len({str(block) for block in volumes.blocks.values()}) == len(prepared.cases)
     sizes = [ray.get(block).num_rows for block in volumes.blocks.values()]

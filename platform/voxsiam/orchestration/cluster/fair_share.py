@@ -113,8 +113,9 @@ class FairShare:
         return waits
 
     def _ask(self) -> int:
-        fit, free = (self._size.fitting(each) for each in (Capacity.of_cluster(), Capacity.free()))
-        return trials_allowed(fit, free, Standing.of_cluster())
+        standing, fit = Standing.of_cluster(), self._size.fitting(Capacity.of_cluster())
+        free = self._size.fitting(Capacity.free()) if standing.jobs else fit
+        return trials_allowed(fit, free, standing)
 
 
 def _tasks_wait() -> bool:

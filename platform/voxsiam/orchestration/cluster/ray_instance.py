@@ -184,8 +184,11 @@ def _require_session() -> None:
     Raises:
         UserError: It is another.
     """
-    sent_to, joined = os.environ.get(SESSION_SETTING), ray.get_runtime_context().get_session_name()
-    if sent_to is None or sent_to == joined:
+    sent_to = os.environ.get(SESSION_SETTING)
+    if sent_to is None:
+        return
+    joined = ray.get_runtime_context().get_session_name()
+    if sent_to == joined:
         return
     ray.shutdown()
     raise UserError(

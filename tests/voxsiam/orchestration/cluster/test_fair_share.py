@@ -8,7 +8,6 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from voxsiam.orchestration.cluster import fair_share
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity, Node
 from voxsiam.orchestration.cluster.fair_share import (
     GIVES_WAY_S,
@@ -176,7 +175,3 @@ def test_what_is_free_is_less_by_what_is_held(ray_instance):
         ]
     finally:
         remove_placement_group(own)
-
-
-def test_tasks_that_hold_no_cpu_are_nobody(monkeypatch, ray_instance):
-    assert not fair_share._tasks_wait()
