@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
@@ -103,7 +103,8 @@ def measure_readers(folder: Path, count: int) -> None:
     sources: dict[str, Volumes] = {"streamed": StreamedVolumes(prepared)}
     if 2 * volume_bytes(prepared) <= ray.cluster_resources()["object_store_memory"]:
         sources["shared"] = timed("share", count, lambda: share_volumes(prepared))
-    readers = [ray.remote(num_cpus=0)(Reader).remote() for _ in range(READERS)]
+    actor: Any = ray.remote(num_cpus=0)(Reader)
+    readers = [actor.remote() for _ in range(READERS)]
     for name, volumes in sources.items():
         before, start = stored_bytes(), time.perf_counter()
         # Each has an order of its own, as the trials of a study with several seeds have.

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import ray
@@ -77,8 +79,8 @@ def test_a_set_that_fits_half_of_every_node_is_shared_and_a_larger_one_streamed(
 def test_a_block_holds_one_volume(prepared):
     volumes = share_volumes(prepared)
     assert len({str(block) for block in volumes.blocks.values()}) == len(prepared.cases)
-    sizes = [ray.get(block).num_rows for block in volumes.blocks.values()]
-    assert sizes == [1] * len(prepared.cases)
+    blocks: list[Any] = [ray.get(block) for block in volumes.blocks.values()]
+    assert [block.num_rows for block in blocks] == [1] * len(prepared.cases)
 
 
 def test_shared_volumes_are_not_copied(prepared):
@@ -96,7 +98,7 @@ def test_a_stream_reads_no_further_ahead_than_it_says(prepared, monkeypatch):
         return arrays(folder, case_id)
 
     monkeypatch.setattr(stream, "read_arrays", noted)
-    volumes = StreamedVolumes(prepared).in_order(names)
+    volumes: Any = StreamedVolumes(prepared).in_order(names)
     for taken in range(1, 6):
         next(volumes)
         assert len(read) <= taken + stream.READ_AHEAD

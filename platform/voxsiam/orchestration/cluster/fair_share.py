@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray._private.worker import global_worker
@@ -121,7 +122,8 @@ class FairShare:
 def _tasks_wait() -> bool:
     """Tell whether tasks wait for a CPU or GPU: no study has such, so they are somebody else's."""
     reply = autoscaler_pb2.GetClusterResourceStateReply  # pyright: ignore[reportAttributeAccessIssue]
-    told = reply.FromString(global_worker.gcs_client.get_cluster_resource_state())
+    gcs: Any = global_worker.gcs_client  # pyright: ignore[reportAttributeAccessIssue]
+    told = reply.FromString(gcs.get_cluster_resource_state())
     waiting = told.cluster_resource_state.pending_resource_requests
     asked = [each.request.resources_bundle for each in waiting]
     return any(bundle.get(kind, 0.0) for bundle in asked for kind in ("CPU", "GPU"))

@@ -128,6 +128,8 @@ def another(child_environment, ray_instance):
     )  # fmt: skip
 
     def ask(what):
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(f"{what}\n")
         process.stdin.flush()
         assert process.stdout.readline() == "done\n"
@@ -149,13 +151,13 @@ def test_the_others_are_those_who_hold_places_or_wait_for_some(another):
     own.wait(60)
     try:
         stands_at(Standing(held=1))
-        another("places 1")
+        another("places 2")
         stands_at(Standing(held=1, jobs=1))
-        another("places 1")
+        another("places 2")  # of four CPUs one is free
         stands_at(Standing(held=1, jobs=1, waits=True))
         another("end 0")
         stands_at(Standing(held=1))
-        another("task 2")  # as preparation of data: no places, and the CPUs are ours
+        another("task 4")  # as preparation of data: no places, and the CPUs are ours
         stands_at(Standing(held=1, jobs=1, waits=True))
     finally:
         remove_placement_group(own)

@@ -9,14 +9,16 @@ from ray.tune.experiment import Experiment
 from ray.tune.search import Searcher
 
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
+from voxsiam.orchestration.cluster.fair_share import FairShare, TrialSize
 from voxsiam.orchestration.sweeps.search import early_stopping
 from voxsiam.orchestration.trials.fair_trials import FairOrder, FairSearch, FairVariants
 
 
-class Share:
+class Share(FairShare):
     """Allows as many trials as it is told, and knows whether others wait."""
 
     def __init__(self, allowed=0, *, waits=False):
+        super().__init__(TrialSize(1, 1.0, threads=1))
         self.allowed, self.waits = allowed, waits
 
     def allows_another(self, ours):
@@ -33,12 +35,15 @@ class Numbers(Searcher):
         super().__init__()
         self.next = 0
 
-    def suggest(self, trial_id):
+    def suggest(self, trial_id) -> Any:
         self.next += 1
         return {"number": self.next - 1} if self.next <= 3 else Searcher.FINISHED
 
+    def on_trial_complete(self, trial_id, result=None, error=False):
+        pass
 
-def variants(share: Any):
+
+def variants(share):
     given = FairVariants(share)
     grid = {"number": tune.grid_search([0, 1, 2, 3])}
     given.add_configurations([Experiment("toy", lambda _: None, config=grid)])
@@ -68,7 +73,7 @@ def test_a_study_gives_its_trials_in_order_as_far_as_the_share_allows(ray_instan
 
 
 def test_a_search_is_asked_only_where_the_share_allows():
-    share: Any = Share(1)
+    share = Share(1)
     numbers = Numbers()
     search = FairSearch(numbers, share)
     assert search.suggest("a") == {"number": 0}
@@ -86,7 +91,7 @@ def test_a_search_is_asked_only_where_the_share_allows():
 def test_a_trial_that_ends_keeps_its_process_for_the_next_unless_others_wait(
     waits, stops_early, tmp_path
 ):
-    share: Any = Share(waits=waits)
+    share = Share(waits=waits)
     ledger = make_ledger(tmp_path, stop_early=stops_early)
     ledger.add({"lambda": 2.0, "layers": 1})
     trial: Any = SimpleNamespace(trial_id="a", config={"trial": {"index": 0}})
