@@ -142,6 +142,7 @@ COMMANDS = {
         "--protocol",
         "--references",
     },
+    "jobs free": set(),
     "jobs list": {"--address", "--json"},
     "jobs logs": {"--address", "--follow"},
     "jobs status": {"--address", "--json"},

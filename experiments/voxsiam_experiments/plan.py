@@ -23,6 +23,8 @@ from voxsiam_experiments.settled_numerics import settle_numerics
 from voxsiam_experiments.table import Row, Table
 
 SPLIT_SEED = 0
+SMALLEST_SHARE = 0.05
+"""Of a GPU."""
 """All rows and seeds of a study share one split: seeds vary the training, not the test cases."""
 
 
@@ -34,7 +36,7 @@ class Choices:
         seeds: Number of trainings a row; the preset's where None.
         workers: DDP workers a trial; the preset's where None.
         gpu_share: Part of a GPU that a worker holds, where there are GPUs: 0.5 puts two trials of
-            one worker on each. It changes when things run, not what comes out.
+            one worker on each, 0 trains on CPUs.
         overrides: `field.path=value` settings applied to every row.
         split: Fixed lists; drawn by the preset where None.
     """
@@ -58,12 +60,18 @@ def check_choices(table: Table, preset: Preset, choices: Choices) -> None:
 
 
 def check_gpu_share(preset: Preset, choices: Choices) -> None:
-    """Refuse that workers of one training share a GPU.
+    """Refuse that workers of one training share a GPU, and parts of one that are next to nothing.
 
     Raises:
-        UserError: They were asked to.
+        UserError: They were asked for.
     """
-    if choices.gpu_share < 1 and (choices.workers or preset.workers) > 1:
+    if 0 < choices.gpu_share < SMALLEST_SHARE:
+        raise UserError(
+            f"{choices.gpu_share:g} of a GPU is too little to train on",
+            where="--gpu-share",
+            fix=f"give 0 (on CPUs), or {SMALLEST_SHARE} to 1",
+        )
+    if 0 < choices.gpu_share < 1 and (choices.workers or preset.workers) > 1:
         raise UserError(
             "workers of one training cannot share a GPU (NCCL refuses it)",
             where="--gpu-share",

@@ -63,7 +63,11 @@ Seeds = Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")
 Workers = Annotated[int | None, typer.Option(min=1, help="DDP workers of a trial.")]
 GpuShare = Annotated[
     float,
-    typer.Option(min=0.05, max=1.0, help="Part of a GPU that a trial holds: 0.5 puts two on each."),
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Part of a GPU that a trial holds: 0.5 puts two on each, 0 trains on CPUs.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

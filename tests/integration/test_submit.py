@@ -1,6 +1,8 @@
 """Commands sent to a cluster as jobs: the test session's Ray, asked over its dashboard."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import ray
@@ -8,7 +10,8 @@ import ray
 from tests.small_data_sets import write_case_folders
 from voxsiam.errors import UserError
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
-from voxsiam.orchestration.submission.jobs import JobCluster
+from voxsiam.orchestration.submission.code_package import pack_code
+from voxsiam.orchestration.submission.jobs import JobCluster, JobRequest
 from voxsiam_cli.app import app
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
@@ -93,3 +96,43 @@ def test_a_running_study_is_attached_to_stopped_and_goes_on(
     assert code == 0, said
     assert f"{job_id}-again2" in said
     assert "report:" in said
+
+
+HOLDER = """
+import ray
+from ray.util.placement_group import placement_group
+ray.init(log_to_driver=False, logging_level="ERROR")
+
+@ray.remote(num_cpus=0)
+class Holder:
+    def hold(self):
+        placement_group([{"CPU": 1}]).wait(60)
+
+holder = Holder.options(name="holder", namespace="tests", lifetime="detached").remote()
+ray.get(holder.hold.remote())
+"""
+
+
+@pytest.fixture
+def held_by_an_ended_job(child_environment):
+    """Places whose job has ended and whose maker lives on: Ray leaves them, and so do we."""
+    environment = child_environment | {
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        "RAY_AUTH_MODE": "token",
+    }
+    subprocess.run([sys.executable, "-c", HOLDER], env=environment, check=True)
+    yield
+    ray.kill(ray.get_actor("holder", namespace="tests"))
+
+
+def test_a_stop_looks_after_places_that_ended_jobs_hold(
+    voxsiam, address, held_by_an_ended_job, tmp_path
+):
+    cluster = JobCluster(address)
+    assert cluster.ended_jobs_hold_places()
+    pack_code(tmp_path / "code")
+    job = cluster.submit(JobRequest("models", ("models",), sys.executable), tmp_path / "code")
+    assert job.python == sys.executable
+    _, said = voxsiam("jobs", "stop", job.job_id)
+    assert "jobs that have ended hold nothing" in said
+    assert cluster.find(f"free-after-{job.job_id}").state == "finished"

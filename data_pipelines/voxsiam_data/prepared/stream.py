@@ -25,8 +25,8 @@ import ray.exceptions
 from ray.data.block import BlockAccessor
 from ray.data.dataset import MaterializedDataset
 
-from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.cause import refusal_in
 from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam.types import NativeReference, Volume
 from voxsiam_data.prepared.prepared_set import (
@@ -147,10 +147,7 @@ def _telling_in_our_words() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, UserError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        raise cause or error from None
+        raise refusal_in(error) or error from None
 
 
 def _blocks_of(dataset: MaterializedDataset) -> list[Any]:

@@ -100,9 +100,14 @@ class Workspace:
         """What Ray's libraries write for themselves."""
         return self.root / "ray"
 
+    @property
+    def runs(self) -> Path:
+        """Folders of runs."""
+        return self.root / "runs"
+
     def run(self, run_id: str) -> Path:
         """Folder of one run, named by its identity."""
-        return self.root / "runs" / run_id
+        return self.runs / run_id
 
     def study(self, study_id: str) -> Path:
         """Folder of one study's ledger."""

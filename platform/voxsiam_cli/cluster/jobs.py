@@ -1,6 +1,8 @@
 """voxsiam jobs: what runs on a cluster, its output and its end."""
 
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -97,13 +99,49 @@ def stop(
     cluster = _cluster(address)
     job = cluster.find(job_id)
     _require_own(job, force=force)
-    if not cluster.stop(job_id):
-        say(f"{job_id} was over already: {job.state}")
-        return
-    say(f"{job_id} is asked to end ...")
-    job = _wait(cluster, job)
-    say(f"{job.job_id}: {job.state}")
-    say(f"go on with: voxsiam submit --address {address} -- {job.command}")
+    stopped = cluster.stop(job_id)
+    if stopped:
+        say(f"{job_id} is asked to end ...")
+        job = _wait(cluster, job)
+    say(f"{job_id}: {job.state}" if stopped else f"{job_id} was over already: {job.state}")
+    if cluster.ended_jobs_hold_places():
+        _free_places(cluster, job)
+    if stopped:
+        say(f"go on with: voxsiam submit --address {address} -- {job.command}")
+
+
+@app.command()
+def free() -> None:
+    """Free what jobs that have ended still hold in the cluster at RAY_ADDRESS.
+
+    `jobs stop` sends it where it is needed, and every command that joins a cluster does it first.
+
+    Example: RAY_ADDRESS=head:6379 voxsiam jobs free
+    """
+    from voxsiam.orchestration.cluster.ray_instance import free_places, joins_cluster
+
+    if not joins_cluster():
+        raise UserError(
+            "no cluster is named", where="RAY_ADDRESS", fix="export RAY_ADDRESS=<head>:6379"
+        )
+    freed = free_places()
+    for places in freed:
+        say(f"freed {places.told()}")
+    if not freed:
+        say("jobs that have ended hold nothing")
+
+
+def _free_places(cluster: "JobCluster", stopped: "Job") -> None:
+    """Have it done in the cluster: only there can it be seen who is gone."""
+    from voxsiam.orchestration.submission.code_package import pack_code
+    from voxsiam.orchestration.submission.jobs import JobRequest
+
+    request = JobRequest(f"free-after-{stopped.job_id}", ("jobs", "free"), stopped.python)
+    with TemporaryDirectory() as folder:
+        pack_code(Path(folder) / "code")
+        job = cluster.submit(request, Path(folder) / "code")
+    _wait(cluster, job)
+    print(cluster.log(job.job_id), end="")  # noqa: T201  # as it was printed there
 
 
 def _require_own(job: "Job", *, force: bool) -> None:

@@ -16,7 +16,6 @@ from voxsiam_cli.cluster.remote_command import read_command
 from voxsiam_cli.console import say
 from voxsiam_cli.options import Owner
 
-PACKAGES = ("voxsiam", "voxsiam_cli", "voxsiam_data", "voxsiam_experiments", "voxsiam_dashboards")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -64,7 +63,7 @@ def submit(
         say(f"{before[-1].job_id} has finished before; --again runs it once more")
         follow_job(cluster, before[-1])
     with TemporaryDirectory() as folder:
-        size = pack_code(PACKAGES, command.files, Path(folder) / "code")
+        size = pack_code(Path(folder) / "code", command.files)
         job = cluster.submit(request, Path(folder) / "code")
     if before and job.job_id == before[-1].job_id:
         whose = f", sent by {job.owner}" if job.owner else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxsiam.errors import UserError, is_stop
+from voxsiam.orchestration.cluster.capacity import worker_resources
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.runs.manifest import RunManifest, read_manifest
 from voxsiam.orchestration.runs.repetition import Repetition, compare_runs
@@ -67,7 +68,8 @@ def rerun_row(manifest: RunManifest, data: Path | None, workspace: Workspace) ->
     _require_method(manifest)
     prepared = _require_data(manifest, data or _planned_data(manifest, workspace))
     with ExitStack() as held:
-        capacity = held.enter_context(ray_instance(workspace))
+        worker = worker_resources(0.0 if manifest.environment.device == "cpu" else 1.0)
+        capacity = held.enter_context(ray_instance(workspace, worker))
         capacity.trials_at_once(manifest.workers)
         home, ledger = open_rerun(manifest, prepared.root, workspace)
         held.enter_context(ledger.held())

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
 from voxsiam.orchestration.cluster.node_checks import check_data
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.cluster.training_node import on_training_node
@@ -36,7 +36,7 @@ def start_study(
     """Plan a study and run it; a request that was made before goes on where it stopped."""
     check_choices(table, preset, choices)
     check_address(workspace.tracking_uri)
-    with ray_instance(workspace) as capacity:
+    with ray_instance(workspace, worker_resources(choices.gpu_share)) as capacity:
         capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
         check_store(workspace.tracking_uri, len(capacity.nodes))
         prepared = require_prepared(data, preset, workspace)
@@ -55,7 +55,7 @@ def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
     go_on = _go_on(ledger.plan.study_id, workspace)
     check_address(workspace.tracking_uri)
-    with ray_instance(workspace) as capacity:
+    with ray_instance(workspace, worker_resources(ledger.plan.gpu_share)) as capacity:
         check_store(workspace.tracking_uri, len(capacity.nodes))
         failed = run_ledger(ledger, workspace, capacity, go_on)
     report_study(ledger, workspace)

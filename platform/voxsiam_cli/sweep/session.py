@@ -8,7 +8,7 @@ import typer
 from rich.table import Table as Grid
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.cluster.training_node import on_training_node
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
@@ -59,7 +59,7 @@ def start_sweep(
     choices, search, budget = asked
     check_search(sweep, preset, choices)
     check_address(workspace.tracking_uri)
-    with ray_instance(workspace) as capacity:
+    with ray_instance(workspace, worker_resources(choices.gpu_share)) as capacity:
         capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
         check_store(workspace.tracking_uri, len(capacity.nodes))
         _check_budget(budget, capacity)
@@ -77,7 +77,7 @@ def start_sweep(
 def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
     """Go on with a sweep: what is finished is left alone, what was cut off continues."""
     check_address(workspace.tracking_uri)
-    with ray_instance(workspace) as capacity:
+    with ray_instance(workspace, worker_resources(ledger.plan.gpu_share)) as capacity:
         check_store(workspace.tracking_uri, len(capacity.nodes))
         _check_budget(ledger.budget, capacity)
         failed = _search_and_test(ledger, workspace, capacity)

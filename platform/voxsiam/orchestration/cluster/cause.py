@@ -11,6 +11,15 @@ class WorkersFailedError(RuntimeError):
     """The workers failed more often than that is worth; it says what became of the last ones."""
 
 
+def refusal_in(error: BaseException | None) -> UserError | None:
+    """Return the UserError that an error of Ray's is about; None where it is about another."""
+    while error is not None and not isinstance(error, UserError):
+        inner = (getattr(error, name, None) for name in LAYERS)
+        within = next((each for each in inner if isinstance(each, BaseException)), None)
+        error = within or error.__cause__
+    return error
+
+
 def cause_of(error: BaseException) -> str:
     """Return the innermost error in one line."""
     if isinstance(error, UserError):

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import ray
-from ray._private.worker import global_worker
-from ray.core.generated import autoscaler_pb2
 
+from voxsiam.orchestration.cluster.autoscaler import autoscales, cluster_state
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.held_places import held_places
 
@@ -113,17 +112,20 @@ class FairShare:
             self._rests_until = self._now() + GIVES_WAY_S
         return waits
 
+    @cached_property
+    def _grows(self) -> bool:
+        return autoscales()
+
     def _ask(self) -> int:
         standing, fit = Standing.of_cluster(), self._size.fitting(Capacity.of_cluster())
         free = self._size.fitting(Capacity.free()) if standing.jobs else fit
-        return trials_allowed(fit, free, standing)
+        allowed = trials_allowed(fit, free, standing)
+        # It starts nodes only for who waits: as many again as run, so that they double.
+        return allowed + max(1, standing.held) if self._grows else allowed
 
 
 def _tasks_wait() -> bool:
     """Tell whether tasks wait for a CPU or GPU: no study has such, so they are somebody else's."""
-    reply = autoscaler_pb2.GetClusterResourceStateReply  # pyright: ignore[reportAttributeAccessIssue]
-    gcs: Any = global_worker.gcs_client  # pyright: ignore[reportAttributeAccessIssue]
-    told = reply.FromString(gcs.get_cluster_resource_state())
-    waiting = told.cluster_resource_state.pending_resource_requests
+    waiting = cluster_state().pending_resource_requests
     asked = [each.request.resources_bundle for each in waiting]
     return any(bundle.get(kind, 0.0) for bundle in asked for kind in ("CPU", "GPU"))

@@ -53,6 +53,10 @@ class HeldPlaces:
     def __str__(self) -> str:
         return in_words(self.resources)
 
+    def told(self) -> str:
+        """Say what it is, of a job that has ended."""
+        return f"{self} that job {self.job}, which has ended, still held"
+
     def free(self) -> None:
         """Give the places back; whoever still uses them is killed."""
         remove_placement_group(PlacementGroup(self.group))
@@ -93,7 +97,7 @@ def end_own_actors() -> None:
 
     An actor that outlived the driver for a moment could ask for new places in that moment.
     """
-    job = ray.get_runtime_context().job_id
+    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
     core = global_worker.core_worker  # pyright: ignore[reportAttributeAccessIssue]
     end = time.monotonic() + ENDS_WITHIN_S
     while living := _living_actors(job):

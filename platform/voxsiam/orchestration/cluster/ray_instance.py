@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,13 @@ from ray._common.utils import get_default_ray_temp_dir
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.autoscaler import await_first_node
 from voxsiam.orchestration.cluster.capacity import Capacity
-from voxsiam.orchestration.cluster.held_places import end_own_actors, free_places_of_ended_jobs
+from voxsiam.orchestration.cluster.held_places import (
+    HeldPlaces,
+    end_own_actors,
+    free_places_of_ended_jobs,
+)
 from voxsiam.orchestration.cluster.node_checks import check_workspace
 from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
@@ -41,11 +46,18 @@ _LONGEST_SOCKET = "session_2026-11-28_20-25-34_123456_{pid}/sockets/plasma_store
 
 
 @contextmanager
-def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
+def ray_instance(
+    workspace: Workspace, worker: Mapping[str, float] | None = None
+) -> Iterator[Capacity]:
     """Join the cluster at RAY_ADDRESS, or start Ray on this machine and stop it at the end.
 
     A local instance is private (`address="local"`). What a killed command of this workspace left
     running is ended first: two instances on one host hang each other.
+
+    Args:
+        workspace: Of the command.
+        worker: What one worker holds, where the command trains: the first node that has it is
+            waited for where an autoscaler starts nodes.
 
     Raises:
         UserError: Another command has a local Ray in this workspace now, or a node of the cluster
@@ -55,12 +67,16 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if joins:
         _join()
+        for places in free_places_of_ended_jobs():
+            log.warning("freed %s", places.told())
     else:
         _end_leftovers(workspace)
         _start_local(workspace)
     # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
+        if joins and worker:
+            await_first_node(worker)
         capacity = Capacity.of_cluster()
         check_workspace(capacity.nodes, workspace)
         yield capacity
@@ -70,6 +86,23 @@ def ray_instance(workspace: Workspace) -> Iterator[Capacity]:
         ray.shutdown()
         if not joins:
             _session_file(workspace).unlink(missing_ok=True)
+
+
+def free_places() -> list[HeldPlaces]:
+    """Join the cluster at RAY_ADDRESS, free what jobs that have ended still hold, and leave.
+
+    Returns:
+        What was freed.
+
+    Raises:
+        UserError: No cluster answers there.
+    """
+    _join()
+    try:
+        return free_places_of_ended_jobs()
+    finally:
+        _leave()
+        ray.shutdown()
 
 
 def joins_cluster() -> bool:
@@ -166,8 +199,6 @@ def _join() -> None:
         ) from None
     _require_session()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    for places in free_places_of_ended_jobs():
-        log.warning("freed %s that job %s, which has ended, still held", places, places.job)
 
 
 def _leave() -> None:

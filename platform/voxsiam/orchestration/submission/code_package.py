@@ -2,27 +2,27 @@
 
 import importlib.util
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.source_commit import COMMIT_FILE, source_commit
 
+PACKAGES = ("voxsiam", "voxsiam_cli", "voxsiam_data", "voxsiam_experiments", "voxsiam_dashboards")
 LARGEST_PACKAGE_BYTES = 20 * 2**20
 """The code has less than 2 MB; Ray itself refuses above 500 MB, after a long upload."""
 
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
-def pack_code(packages: Sequence[str], files: Iterable[Path], folder: Path) -> int:
-    """Copy packages and small files into a folder that Ray sends as a job's working directory.
+def pack_code(folder: Path, files: Iterable[Path] = ()) -> int:
+    """Copy our packages and small files into a folder that Ray sends as a job's working directory.
 
     The data, the workspace, `.git` and everything else beside the packages stay here.
 
     Args:
-        packages: Importable names.
-        files: Sent along under their own names.
         folder: Where to; it must not exist yet.
+        files: Sent along under their own names.
 
     Returns:
         Size in bytes.
@@ -30,12 +30,12 @@ def pack_code(packages: Sequence[str], files: Iterable[Path], folder: Path) -> i
     Raises:
         UserError: Something large lies in the packages; nothing has been sent then.
     """
-    for name in packages:
+    for name in PACKAGES:
         shutil.copytree(_folder_of(name), folder / name, ignore=_LEFT_OUT)
     for file in files:
         shutil.copy(file, folder / file.name)
     if commit := source_commit():
-        (folder / packages[0] / COMMIT_FILE).write_text(commit)
+        (folder / PACKAGES[0] / COMMIT_FILE).write_text(commit)
     sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     if sum(sizes.values()) > LARGEST_PACKAGE_BYTES:
         largest = max(sizes, key=sizes.__getitem__)

@@ -31,6 +31,8 @@ JOB_SETTINGS = RAY_SETTINGS | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
 """Variables of every job; kuberay/job.yaml gives the same."""
 
 _COMMAND, _OWNER = "voxsiam.command", "voxsiam.owner"
+_EXEC = "exec "
+"""Ray's SIGTERM shall reach the program and not a shell around it."""
 _ATTEMPT = re.compile(r"-again(\d+)$")
 
 JobState = Literal["waiting", "running", "stopped", "finished", "failed"]
@@ -53,6 +55,7 @@ class Job:
         owner: Who has sent it; empty in jobs of earlier versions.
         message: Ray's words about the state.
         exit_code: Of the command, once it has ended by itself.
+        python: The interpreter that runs it.
     """
 
     job_id: str
@@ -63,6 +66,7 @@ class Job:
     ended: datetime | None
     message: str
     exit_code: int | None
+    python: str
 
     @property
     def is_over(self) -> bool:
@@ -81,6 +85,7 @@ class Job:
             ended=_time(details.end_time),
             message=details.message or "",
             exit_code=details.driver_exit_code,
+            python=details.entrypoint.removeprefix(_EXEC).split(" -m ")[0],
         )
 
 
@@ -144,8 +149,7 @@ class JobCluster:
         with self._in_our_words():
             try:
                 self._client.submit_job(
-                    # exec: Ray's SIGTERM shall reach the program and not a shell around it.
-                    entrypoint=f"exec {words}",
+                    entrypoint=f"{_EXEC}{words}",
                     submission_id=job_id,
                     metadata={_COMMAND: shlex.join(request.words), _OWNER: owner},
                     runtime_env={
@@ -209,9 +213,23 @@ class JobCluster:
         with self._in_our_words():
             return self._client.stop_job(job_id)
 
+    def ended_jobs_hold_places(self) -> bool:
+        """Tell whether something in the cluster is still held by jobs that have ended."""
+        with self._in_our_words():
+            jobs = {each.job_id for each in self._client.list_jobs() if each.status.is_terminal()}
+            told = self._ask("/api/v0/placement_groups?detail=1")["data"]["result"]["result"]
+        return any(
+            group["creator_job_id"] in jobs
+            for group in told
+            if group["state"] != "REMOVED" and not group["is_detached"]
+        )
+
     def _session(self) -> str:
         with self._in_our_words():
-            return self._client._do_request("GET", "/api/version").json()["session_name"]  # pyright: ignore[reportPrivateUsage]
+            return self._ask("/api/version")["session_name"]
+
+    def _ask(self, endpoint: str) -> dict[str, Any]:
+        return self._client._do_request("GET", endpoint).json()  # pyright: ignore[reportPrivateUsage]
 
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from ray.tune.execution.placement_groups import PlacementGroupFactory
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity
 from voxsiam.orchestration.cluster.cause import cause_of
 from voxsiam.orchestration.cluster.fair_share import TrialSize
+from voxsiam.orchestration.cluster.node_view import Versions
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
 from voxsiam.orchestration.runs.incidents import note_incident
@@ -26,6 +27,7 @@ from voxsiam.orchestration.runs.pulse import PulseSender
 from voxsiam.orchestration.runs.read_watch import ReadWatch
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
+from voxsiam.orchestration.trials.joined_node import require_like_the_others
 from voxsiam.orchestration.trials.worker import Stamp
 from voxsiam.orchestration.trials.worker_group import (
     Attempt,
@@ -85,11 +87,13 @@ class TrialJob:
     def trainable(self) -> Callable[..., Any]:
         """Return Tune's function of a trial with what it needs bound to it."""
         threads = self._threads
+        self.workspace.runs.mkdir(parents=True, exist_ok=True)
         bound = functools.partial(
             _run_trial,
             workers=None if self.in_process else self._workers(),
             threads=threads,
             longest_s=silence_s(),
+            release=Versions.here().release,
         )
         # Ray's dashboard shows the actors of trials by this name.
         bound.__name__ = self.study  # pyright: ignore[reportAttributeAccessIssue]
@@ -130,20 +134,22 @@ def _run_trial(
     workers: Workers | None,
     threads: int,
     longest_s: float,
+    release: str,
 ) -> None:
     """Tune's function: the runs of one trial, here (no workers) or on Ray Train workers."""
     runs = zip(config["trial"]["runs"], config["trial"]["labels"], strict=True)
     for index, (run, names) in enumerate(runs):
         plan, label = RunPlan.model_validate_json(run), RunLabel(**names)
         stamp = Stamp(index=index, epochs=plan.recipe.epochs)
-        plan.directory.mkdir(parents=True, exist_ok=True)
+        require_like_the_others(plan.directory.parent, release)
+        plan.directory.mkdir(exist_ok=True)
         for left in (plan.error_file, plan.stop_file):
             left.unlink(missing_ok=True)
         shutil.rmtree(plan.pulses, ignore_errors=True)
         with labelled_log(str(label)):
             try:
                 if workers is not None:
-                    train_on_workers(Attempt(plan, load, stamp, label), workers)
+                    train_on_workers(Attempt(plan, load, stamp, label, release), workers)
                 else:
                     torch.set_num_threads(threads)
                     _train_here(plan, load, stamp, longest_s)

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from ray import tune
 from ray.tune.experiment import Trial
 
+from voxsiam.orchestration.cluster.cause import cause_of, refusal_in
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.trials.rank_faults import describe_death
@@ -111,7 +112,7 @@ class TuneBridge(tune.Callback):
         index = _index(trial)
         if index in self._open:
             plan = self._open[index]
-            note_incident(plan.run.incidents_file, _death(plan))
+            note_incident(plan.run.incidents_file, _death(trial, plan))
             self._tell_incidents(index)
 
     def on_trial_error(
@@ -120,7 +121,7 @@ class TuneBridge(tune.Callback):
         index = _index(trial)
         self._move_on(index)
         plan = self._open[index]
-        self._end(index, "failed", plan.run.failure() or _death(plan))
+        self._end(index, "failed", plan.run.failure() or _death(trial, plan))
 
     def end_open_trials(self) -> None:
         """Mark what an interrupt cut off."""
@@ -173,7 +174,9 @@ class TuneBridge(tune.Callback):
             listener.trial_ended(plan, state, error)
 
 
-def _death(plan: TrialPlan) -> str:
+def _death(trial: Trial, plan: TrialPlan) -> str:
+    if refused := refusal_in(trial.get_error()):
+        return cause_of(refused)
     return describe_death(plan.run.pulses) or "its process died"
 
 

@@ -16,6 +16,7 @@ from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import epoch_line, labelled_log
 from voxsiam.orchestration.runs.pulse import PulseSender
 from voxsiam.orchestration.runs.read_watch import ReadWatch
+from voxsiam.orchestration.trials.joined_node import require_like_the_others
 from voxsiam.training.context import Record, TrainingEndedError
 
 RUN_INDEX, FIDELITY = "run_index", "fidelity"
@@ -112,6 +113,7 @@ class RayTrainWorker:
 def run_in_worker(config: dict[str, Any]) -> None:
     """Execute the run of a train job; Ray Train calls this in each worker."""
     plan = RunPlan.model_validate_json(config["plan"])
+    require_like_the_others(plan.directory, config["release"])
     worker = RayTrainWorker(Stamp(**config["stamp"]), plan)
     with labelled_log(f"{config['label']} | rank {worker.rank}"):
         try:

@@ -93,12 +93,14 @@ class Attempt:
         load: Reads its cases.
         stamp: Put on every record.
         label: How people see the run.
+        release: Versions of the study's driver.
     """
 
     plan: RunPlan
     load: CaseSource
     stamp: Stamp
     label: RunLabel
+    release: str
 
     def worker_config(self, longest_s: float) -> dict[str, Any]:
         """Return what its workers are given.
@@ -112,6 +114,7 @@ class Attempt:
             "stamp": asdict(self.stamp),
             "label": str(self.label),
             "longest_s": longest_s,
+            "release": self.release,
         }
 
 

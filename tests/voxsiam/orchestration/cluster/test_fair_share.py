@@ -8,6 +8,7 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
+from voxsiam.orchestration.cluster import fair_share
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity, Node
 from voxsiam.orchestration.cluster.fair_share import (
     GIVES_WAY_S,
@@ -80,10 +81,12 @@ class Cluster:
 
     def __init__(self, monkeypatch):
         self.now, self.standing, self.asked = 100.0, Standing(), 0
+        self.autoscales = False
         capacity = Capacity((Node("a", "a", 8.0, 0.0),))
         monkeypatch.setattr(Capacity, "of_cluster", lambda: capacity)
         monkeypatch.setattr(Capacity, "free", lambda: Capacity(()))
         monkeypatch.setattr(Standing, "of_cluster", self.ask)
+        monkeypatch.setattr(fair_share, "autoscales", lambda: self.autoscales)
         self.share = FairShare(TrialSize(1, 1.0, threads=1), now=lambda: self.now)
 
     def ask(self):
@@ -112,6 +115,16 @@ def test_a_job_that_has_made_room_does_not_take_it_itself(monkeypatch):
     assert not cluster.share.allows_another(0)
     cluster.now += GIVES_WAY_S
     assert cluster.share.allows_another(0)
+
+
+@pytest.mark.parametrize(("held", "allowed"), [(0, 9), (8, 16)])
+def test_an_autoscaler_sees_that_more_would_be_used(held, allowed, monkeypatch):
+    """It starts nodes for places that are waited for, and for nothing else."""
+    cluster = Cluster(monkeypatch)
+    cluster.autoscales = True
+    cluster.standing = Standing(held=held)
+    assert cluster.share.allows_another(allowed - 1)
+    assert not cluster.share.allows_another(allowed)
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ import pytest
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.submission import code_package
-from voxsiam.orchestration.submission.code_package import pack_code
-from voxsiam_cli.cluster.submit import PACKAGES
+from voxsiam.orchestration.submission.code_package import PACKAGES, pack_code
 
 
 def test_the_packages_lie_side_by_side_and_nothing_else_does(tmp_path):
     split = tmp_path / "fold0.json"
     split.write_text("{}")
-    size = pack_code(PACKAGES, [split], tmp_path / "code")
+    size = pack_code(tmp_path / "code", [split])
     found = {path.name for path in (tmp_path / "code").iterdir()}
     assert found == {*PACKAGES, "fold0.json"}
     files = [path for path in (tmp_path / "code").rglob("*") if path.is_file()]
@@ -46,8 +45,9 @@ def package_with_data(tmp_path, monkeypatch):
 
 
 def test_something_large_is_refused_with_its_name(package_with_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(code_package, "PACKAGES", (package_with_data,))
     monkeypatch.setattr(code_package, "LARGEST_PACKAGE_BYTES", 2**20)
     with pytest.raises(UserError, match="the code has 3 MiB, more than 1") as caught:
-        pack_code([package_with_data], [], tmp_path / "code")
+        pack_code(tmp_path / "code")
     assert caught.value.where == "has_a_scan/scan.npy (3 MiB)"
     assert not (tmp_path / "code" / "has_a_scan" / ".git").exists()
