@@ -150,7 +150,8 @@ def test_a_job_trains_on_both_nodes_and_what_was_stopped_in_time_goes_on(
     jobs = json.loads(done.stdout.splitlines()[-1])
     codes = {name: job["code"] for name, job in jobs.items()}
     said = {name: job["said"] for name, job in jobs.items()}
-    assert codes == {"stopped": TERMINATED, "resumed": 0, "undisturbed": 0}, said
+    ends = "\n\n".join(f"{name}: {text[-2000:]}" for name, text in said.items())
+    assert codes == {"stopped": TERMINATED, "resumed": 0, "undisturbed": 0}, ends
     for output in said.values():
         # One head, which has seen all nodes before it called the command, once.
         assert output.count("On head node") == 1

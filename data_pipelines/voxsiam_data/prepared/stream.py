@@ -7,7 +7,6 @@ larger one every training maps the files, which all nodes see, and threads read 
 """
 
 import math
-import mmap
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -88,13 +87,17 @@ class StreamedVolumes:
 
     def in_order(self, case_ids: Sequence[str]) -> Iterator[Volume]:
         """Read cases one after the other, some ahead of the reader; arrays are views of files."""
-        with ThreadPoolExecutor(READERS, thread_name_prefix="read-ahead") as pool:
-            coming = (pool.submit(self._read, case_id) for case_id in case_ids)
+        pool = ThreadPoolExecutor(READERS, thread_name_prefix="read-ahead")
+        coming = (pool.submit(self._read, case_id) for case_id in case_ids)
+        try:
             ahead = deque(islice(coming, READ_AHEAD))
             while ahead:
                 volume = ahead.popleft().result()
                 ahead.extend(islice(coming, 1))
                 yield volume
+        finally:
+            # Whoever stops early does not wait for reads that nobody wants, or that hang.
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def native(self, case_id: str) -> NativeReference:
         """Read a case's label map on the scan's own grid."""
@@ -106,18 +109,21 @@ class StreamedVolumes:
         _require_sound_once(folder, case_id)
         image, label = read_arrays(folder, case_id)
         for array in (image, label):
-            array.reshape(-1).view(np.uint8)[:: mmap.PAGESIZE].sum()  # looks at every page of it
+            # Looks at every page of it, and lets other threads run meanwhile; a stride would not.
+            array.reshape(-1).view(np.uint8).max()
         return _volume(case, image, label)
 
 
 def open_volumes(prepared: PreparedSet) -> SharedVolumes | StreamedVolumes:
-    """Share a set that fits half of every training node's object store, and stream a larger one.
+    """Share a set that fits half of what is free in every training node's object store.
+
+    A larger one is streamed.
 
     Raises:
         UserError: A volume is damaged (shared) or gone (streamed, whose checksums are compared when
             a worker first reads them).
     """
-    if 2 * volume_bytes(prepared) <= Capacity.of_cluster().smallest_store:
+    if 2 * volume_bytes(prepared) <= Capacity.of_cluster().free_store:
         return share_volumes(prepared)
     for case in prepared.cases:
         # Now, not when a worker has been waiting for its GPU.

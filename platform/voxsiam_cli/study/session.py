@@ -89,8 +89,8 @@ def run_ledger(
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
         held.enter_context(_resumable(go_on, tracker))
         fingerprint = plan.trials[0].run.data.fingerprint
-        load = open_volumes(open_planned(plan.prepared, fingerprint, capacity))
         slots = capacity.trials_at_once(plan.workers, plan.gpu_share)
+        load = open_volumes(open_planned(plan.prepared, fingerprint, capacity))
         live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])
         tracker.complete_finished(ledger.finished())

@@ -1,3 +1,4 @@
+import threading
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,44 @@ def test_a_stream_reads_no_further_ahead_than_it_says(prepared, monkeypatch):
         assert len(read) <= taken + stream.READ_AHEAD
     volumes.close()
     assert len(read) <= 5 + stream.READ_AHEAD
+
+
+def test_whoever_stops_early_does_not_wait_for_reads_ahead_of_it(prepared, monkeypatch):
+    names, hangs = [case.case_id for case in prepared.cases] * 20, threading.Event()
+    arrays = stream.read_arrays
+    seen = []
+
+    def second_hangs(folder, case_id):
+        seen.append(case_id)
+        if len(seen) > 1:
+            hangs.wait(60)
+        return arrays(folder, case_id)
+
+    monkeypatch.setattr(stream, "read_arrays", second_hangs)
+    volumes: Any = StreamedVolumes(prepared).in_order(names)
+    try:
+        next(volumes)
+        volumes.close()
+        assert len(seen) <= 1 + stream.READERS  # what was to come is not begun
+    finally:
+        hangs.set()
+
+
+def test_other_threads_run_while_pages_are_read(prepared, monkeypatch):
+    """A call that keeps Python's lock until the disk has answered would stop the training."""
+    calls = []
+
+    class Noted(np.ndarray):
+        def max(self, *arguments, **named):
+            calls.append((self.dtype, self.strides))
+            return super().max(*arguments, **named)
+
+    arrays = stream.read_arrays
+    monkeypatch.setattr(
+        stream, "read_arrays", lambda *where: [each.view(Noted) for each in arrays(*where)]
+    )
+    next(StreamedVolumes(prepared).in_order([prepared.cases[0].case_id]))
+    assert calls == [(np.uint8, (1,))] * 2  # every byte: fewer would be too few to let go of it
 
 
 @ray.remote(num_cpus=2)

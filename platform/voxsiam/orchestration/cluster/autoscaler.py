@@ -2,6 +2,7 @@
 
 import json
 import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,14 +10,16 @@ from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
 from ray._private.worker import global_worker
 from ray.autoscaler.v2.utils import is_autoscaler_v2
 from ray.core.generated import autoscaler_pb2
-from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 from voxsiam.orchestration.cluster.capacity import Capacity
-from voxsiam.orchestration.cluster.held_places import in_words
+from voxsiam.orchestration.cluster.held_places import HeldPlaces, in_words
 from voxsiam.orchestration.cluster.waiting import Wait
 
 KIND_OF_ITS_OWN = "node_"
 """Ray calls the kind of a node so that nobody has configured."""
+
+_DEMAND = "voxsiam-demand-"
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,32 @@ def autoscales() -> bool:
     return any(kind and not kind.startswith(KIND_OF_ITS_OWN) for kind in kinds)
 
 
+class Demand:
+    """Room that this job would use, kept before the autoscaler's eyes; it takes none itself.
+
+    Args:
+        bundles: Of one trial.
+    """
+
+    def __init__(self, bundles: Sequence[Mapping[str, float]]) -> None:
+        self._bundles = [dict(bundle) for bundle in bundles]
+        self._group: PlacementGroup | None = None
+
+    def is_for(self, trials: int) -> None:
+        """Ask for room for so many more; what was asked for before stays until it is there."""
+        if self._group is None:
+            name = f"{_DEMAND}{uuid.uuid4().hex}"
+            self._group = placement_group(self._bundles * trials, name=name)
+        elif self._group.wait(0):
+            remove_placement_group(self._group)
+            self._group = None
+
+
+def is_demand(places: HeldPlaces) -> bool:
+    """Tell whether places are asked for only so that an autoscaler sees it."""
+    return places.name.startswith(_DEMAND)
+
+
 def await_first_node(needs: Mapping[str, float]) -> None:
     """Wait for a node that trains where the cluster has none and an autoscaler starts them.
 
@@ -47,7 +76,7 @@ def await_first_node(needs: Mapping[str, float]) -> None:
         return
     log.warning("no node trains by now: the autoscaler is asked for %s", in_words(needs))
     # What autoscalers look at; a target given by itself would replace that of others.
-    demand = placement_group([dict(needs)])
+    demand = placement_group([dict(needs)], name=f"{_DEMAND}{uuid.uuid4().hex}")
     wait = Wait(
         f"a node with {in_words(needs)}, which the autoscaler is to start (where its nodes have "
         "no GPUs: --gpu-share 0)",
@@ -73,7 +102,7 @@ def who_starts_nodes() -> Sequence[str] | None:
     ]
 
 
-def cluster_state() -> Any:
+def cluster_state() -> Any:  # noqa: ANN401  # a message of Ray's
     """Return what Ray tells autoscalers: nodes, and who waits for places."""
     reply = autoscaler_pb2.GetClusterResourceStateReply  # pyright: ignore[reportAttributeAccessIssue]
     return reply.FromString(_gcs().get_cluster_resource_state()).cluster_resource_state
@@ -85,5 +114,5 @@ def _report() -> dict[str, Any]:
     return json.loads(told)["autoscaler_report"] if told else {}
 
 
-def _gcs() -> Any:
+def _gcs() -> Any:  # noqa: ANN401  # Ray's client, compiled
     return global_worker.gcs_client  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,6 +1,7 @@
 """The room of a cluster: how many trials can run side by side, node by node."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ DRIVER: dict[str, float] = {"memory": 1.0 * 2**30}
 (docs/benchmarks.md); no CPU, so that they cannot starve their own workers."""
 
 MANY = 10**6
+EPSILON = 1e-6
+"""Parts of a GPU do not add up to whole ones to the last digit."""
 
 NODE_ID = "ray.io/node-id"
 """The label that Ray gives every node."""
@@ -27,7 +30,7 @@ class Node:
         node_id: Ray's name of it.
         name: Its host name and address, for people.
         memory: Bytes that Ray gives away there.
-        store: Bytes of its object store.
+        store: Bytes that are free in its object store.
     """
 
     node_id: str
@@ -47,8 +50,14 @@ class Node:
         if not gpus_per_worker:
             return int(self.cpus)
         # A GPU is shared by whole numbers of workers: two thirds of one and of another are none.
-        on_gpus = int(self.gpus) * int(1 / gpus_per_worker + 1e-6)
-        return min(int(self.cpus), on_gpus)
+        whole, part = divmod(self.gpus, 1.0)
+        on_gpus = whole * int(1 / gpus_per_worker + EPSILON) + int(part / gpus_per_worker + EPSILON)
+        return min(int(self.cpus), int(on_gpus))
+
+    def could_hold(self, bundle: Mapping[str, float]) -> bool:
+        """Tell whether a place of so much fits on it while nothing else runs there."""
+        has = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
+        return all(bundle.get(kind, 0.0) <= amount + EPSILON for kind, amount in has.items())
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,9 @@ class Capacity:
     @classmethod
     def of_cluster(cls) -> "Capacity":
         """Ask the Ray instance that this process has joined."""
-        return cls(tuple(_node(each) for each in ray.nodes() if each["Alive"]))
+        free = available_resources_per_node()
+        alive = [each for each in ray.nodes() if each["Alive"]]
+        return cls(tuple(_node(each, free.get(each["NodeID"], {})) for each in alive))
 
     @classmethod
     def free(cls) -> "Capacity":
@@ -68,7 +79,11 @@ class Capacity:
         free = available_resources_per_node()
         alive = [each for each in ray.nodes() if each["Alive"]]
         return cls(
-            tuple(_node({**each, "Resources": free.get(each["NodeID"], {})}) for each in alive)
+            tuple(
+                _node({**each, "Resources": free[each["NodeID"]]}, free[each["NodeID"]])
+                for each in alive
+                if each["NodeID"] in free
+            )
         )
 
     @property
@@ -81,6 +96,14 @@ class Capacity:
         """Of all nodes."""
         return int(sum(node.gpus for node in self.nodes))
 
+    def could_hold(self, bundles: Sequence[Mapping[str, float]]) -> bool:
+        """Tell whether places of so much could be had while nothing else runs."""
+        room = {"CPU": self.cpus, "GPU": self.gpus}
+        asked = {kind: sum(bundle.get(kind, 0.0) for bundle in bundles) for kind in room}
+        return all(asked[kind] <= room[kind] + EPSILON for kind in room) and all(
+            any(node.could_hold(bundle) for node in self.nodes) for bundle in bundles
+        )
+
     @property
     def largest(self) -> int:
         """CPUs of the largest node."""
@@ -92,8 +115,8 @@ class Capacity:
         return sum(node.trains for node in self.nodes)
 
     @property
-    def smallest_store(self) -> float:
-        """Bytes of the smallest object store of a node that trains."""
+    def free_store(self) -> float:
+        """Bytes that are free in the fullest object store of a node that trains."""
         return min((node.store for node in self.nodes if node.trains), default=math.inf)
 
     def trials_at_once(self, workers: int, gpu_share: float = 1.0) -> int:
@@ -162,11 +185,12 @@ class Capacity:
         return next(enough, 1)
 
 
-def _node(of_ray: dict[str, Any]) -> Node:
+def _node(of_ray: Mapping[str, Any], free: Mapping[str, float]) -> Node:
     resources = of_ray["Resources"]
     name = f"{of_ray['NodeManagerHostname']} ({of_ray['NodeManagerAddress']})"
-    kinds = ("CPU", "GPU", "memory", "object_store_memory")
-    return Node(of_ray["NodeID"], name, *(float(resources.get(kind, 0)) for kind in kinds))
+    cpus, gpus, memory = (float(resources.get(kind, 0)) for kind in ("CPU", "GPU", "memory"))
+    store = float(free.get("object_store_memory", 0))
+    return Node(of_ray["NodeID"], name, cpus, gpus, memory, store)
 
 
 def in_gib(memory: float) -> str:

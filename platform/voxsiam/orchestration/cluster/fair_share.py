@@ -1,20 +1,29 @@
 """A fair share of a cluster: all that is free, and an even part where others wait for theirs."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import ray
+from ray._private.state import state
 
-from voxsiam.orchestration.cluster.autoscaler import autoscales, cluster_state
-from voxsiam.orchestration.cluster.capacity import Capacity
-from voxsiam.orchestration.cluster.held_places import held_places
+from voxsiam.orchestration.cluster.autoscaler import Demand, autoscales, cluster_state, is_demand
+from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity, worker_resources
+from voxsiam.orchestration.cluster.held_places import HeldPlaces, held_places
 
 LOOK_EVERY_S = 1.0
-GIVES_WAY_S = 2.0
+RESTS_S = 2.0
 """Ray tries again once a second to place whoever waits; a trial that has just made room and asks
 at once for the next would be first for ever."""
+
+ROOM_IS_MADE_WITHIN_S = 30.0
+STARVES_AFTER_S = 10.0
+"""Another job that trains nothing has waited as long: what our share leaves is too small for it."""
+
+DRAINED_IN_VAIN_S, GIVES_UP_FOR_S = 30.0, 600.0
+"""What cannot be placed although we hold nothing at all does not wait for us."""
 
 Clock = Callable[[], float]
 
@@ -25,7 +34,7 @@ class TrialSize:
 
     Attributes:
         workers: DDP workers.
-        gpu_share: Part of a GPU that each holds, where there are GPUs.
+        gpu_share: Part of a GPU that each holds; 0 where they train on CPUs.
         threads: CPUs of a trial that trains in its own process; None for one with workers.
     """
 
@@ -37,7 +46,14 @@ class TrialSize:
         """Count such trials that fit side by side."""
         if self.threads is not None:
             return capacity.trials_in_process(self.threads)
-        return capacity.trials_on_workers(self.workers, self.gpu_share if capacity.gpus else 0.0)
+        return capacity.trials_on_workers(self.workers, self.gpu_share)
+
+    @property
+    def bundles(self) -> list[dict[str, float]]:
+        """Its places."""
+        if self.threads is not None:
+            return [{"CPU": float(self.threads)}]
+        return [DRIVER, *[worker_resources(self.gpu_share)] * self.workers]
 
 
 @dataclass(frozen=True)
@@ -47,24 +63,41 @@ class Standing:
     Attributes:
         held: Places of trials that this job holds.
         jobs: Other jobs that hold places, or wait for some.
-        waits: Whether any of them waits.
+        waits: Whether any of them waits for what it could have.
+        starves: Whether one that waits has nothing to train on.
+        coming: Trials of all jobs whose workers have not asked for their places yet.
     """
 
     held: int = 0
     jobs: int = 0
     waits: bool = False
+    starves: bool = False
+    coming: int = 0
 
     @classmethod
-    def of_cluster(cls) -> "Standing":
+    def of_cluster(cls, capacity: Capacity) -> "Standing":
         """Ask the Ray instance that this process has joined."""
-        job = ray.get_runtime_context().get_job_id()
-        places = list(held_places())
+        ours = ray.get_runtime_context().get_job_id()
+        dead = {job["JobID"] for job in state.job_table() if job["IsDead"]}
+        places = [p for p in held_places() if p.job not in dead and not is_demand(p)]
         # The driver makes the places of its trials; those of workers are made by the trials.
-        held = [each for each in places if each.job == job and not each.maker and not each.waits]
-        theirs = [each for each in places if each.job != job]
-        tasks = _tasks_wait()
-        jobs = max(len({each.job for each in theirs}), int(tasks))
-        return cls(len(held), jobs, tasks or any(each.waits for each in theirs))
+        held = [p for p in places if p.job == ours and not p.maker and not p.waits]
+        theirs = [p for p in places if p.job != ours]
+        waiting = [p for p in theirs if p.waits and capacity.could_hold(p.bundles)]
+        training = {p.job for p in theirs if not p.waits and trains_on(p.resources)}
+        tasks = _tasks_wait(capacity)
+        return cls(
+            held=len(held),
+            jobs=max(len({p.job for p in theirs}), int(tasks)),
+            waits=bool(waiting) or tasks,
+            starves=bool({p.job for p in waiting} - training),
+            coming=_coming(places),
+        )
+
+
+def trains_on(resources: Mapping[str, float]) -> bool:
+    """Tell whether these train; what the process of a trial on workers holds does not."""
+    return bool(resources.get("CPU") or resources.get("GPU"))
 
 
 def trials_allowed(fit: int, free: int, standing: Standing) -> int:
@@ -76,7 +109,8 @@ def trials_allowed(fit: int, free: int, standing: Standing) -> int:
         standing: Of the job among the others.
     """
     share = max(1, fit // (standing.jobs + 1))
-    return share if standing.waits else max(share, min(fit, standing.held + free))
+    room = standing.held + max(free - standing.coming, 0)
+    return share if standing.waits else max(share, min(fit, room))
 
 
 class FairShare:
@@ -89,7 +123,9 @@ class FairShare:
 
     def __init__(self, size: TrialSize, now: Clock = time.monotonic) -> None:
         self._size, self._now = size, now
-        self._allowed, self._looked, self._rests_until = 1, -LOOK_EVERY_S, 0.0
+        self._allowed, self._looked = 1, -LOOK_EVERY_S
+        self._room, self._starving = _Room(), _Starving()
+        self._demand = Demand(size.bundles)
 
     def allows_another(self, ours: int) -> bool:
         """Tell whether a trial may be begun beside those that this job has.
@@ -98,34 +134,93 @@ class FairShare:
             ours: Trials of this job that run, or wait for their places.
         """
         now = self._now()
-        if now < self._rests_until:
-            return False
         if now - self._looked >= LOOK_EVERY_S:
             self._looked = now
-            self._allowed = self._ask()
-        return ours < self._allowed
+            self._allowed = self._ask(now)
+        more = ours < self._allowed
+        if not more and self._allowed and self._grows:
+            # As much again as runs, so that it doubles.
+            self._demand.is_for(max(1, self._allowed))
+        return more
 
     def gives_way(self) -> bool:
-        """Tell, when a trial has ended, whether somebody waits: its places shall be given back."""
-        waits = Standing.of_cluster().waits
-        if waits:
-            self._rests_until = self._now() + GIVES_WAY_S
-        return waits
+        """Tell, when a trial has ended, whether its places shall be given back to who waits."""
+        capacity = Capacity.of_cluster()
+        standing = Standing.of_cluster(capacity)
+        fit = self._size.fitting(capacity)
+        # Within a share that all can have at the same time nobody waits for ours.
+        contested = standing.jobs + 1 > fit
+        above = standing.held > trials_allowed(fit, 0, standing)
+        gives = standing.waits and (contested or above or self._starving.drains)
+        if gives:
+            self._room.is_to_be_made(standing.held, self._now())
+            self._looked -= LOOK_EVERY_S  # what was allowed until now is not any more
+        return gives
 
     @cached_property
     def _grows(self) -> bool:
         return autoscales()
 
-    def _ask(self) -> int:
-        standing, fit = Standing.of_cluster(), self._size.fitting(Capacity.of_cluster())
+    def _ask(self, now: float) -> int:
+        capacity = Capacity.of_cluster()
+        standing, fit = Standing.of_cluster(capacity), self._size.fitting(capacity)
+        drains = self._starving.sees(standing, now)
+        if drains or self._room.is_kept_free(standing.held, now):
+            return 0
         free = self._size.fitting(Capacity.free()) if standing.jobs else fit
-        allowed = trials_allowed(fit, free, standing)
-        # It starts nodes only for who waits: as many again as run, so that they double.
-        return allowed + max(1, standing.held) if self._grows else allowed
+        return trials_allowed(fit, free, standing)
 
 
-def _tasks_wait() -> bool:
+class _Room:
+    """Places that a trial of ours gives back, for somebody else to be first."""
+
+    def __init__(self) -> None:
+        self._held, self._until, self._made = 0, 0.0, True
+
+    def is_to_be_made(self, held: int, now: float) -> None:
+        """Wait until fewer are held than now, and a moment longer."""
+        self._held, self._until, self._made = held, now + ROOM_IS_MADE_WITHIN_S, False
+
+    def is_kept_free(self, held: int, now: float) -> bool:
+        """Tell whether nothing shall be asked for now."""
+        if not self._made and held < self._held:
+            self._made, self._until = True, now + RESTS_S
+        return now < self._until
+
+
+class _Starving:
+    """Others for whom an even share of ours leaves too little: they get all that ends."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._alone_since: float | None = None
+        self._not_before = 0.0
+        self.drains = False
+
+    def sees(self, standing: Standing, now: float) -> bool:
+        """Tell whether no trial shall be begun for their sake."""
+        self._since = (self._since or now) if standing.starves else None
+        self.drains = (
+            self._since is not None
+            and now - self._since >= STARVES_AFTER_S
+            and now >= self._not_before
+        )
+        alone = self.drains and not standing.held
+        self._alone_since = (self._alone_since or now) if alone else None
+        if self._alone_since is not None and now - self._alone_since >= DRAINED_IN_VAIN_S:
+            self._not_before, self.drains = now + GIVES_UP_FOR_S, False
+        return self.drains
+
+
+def _coming(places: Sequence[HeldPlaces]) -> int:
+    """Count processes of trials that are placed, and whose workers' places nobody has asked for."""
+    drivers = Counter(p.job for p in places if not (p.maker or p.waits or trains_on(p.resources)))
+    workers = Counter(p.job for p in places if p.maker)
+    return (drivers - workers).total()
+
+
+def _tasks_wait(capacity: Capacity) -> bool:
     """Tell whether tasks wait for a CPU or GPU: no study has such, so they are somebody else's."""
     waiting = cluster_state().pending_resource_requests
-    asked = [each.request.resources_bundle for each in waiting]
-    return any(bundle.get(kind, 0.0) for bundle in asked for kind in ("CPU", "GPU"))
+    asked = [dict(each.request.resources_bundle) for each in waiting]
+    return any(trains_on(bundle) and capacity.could_hold([bundle]) for bundle in asked)

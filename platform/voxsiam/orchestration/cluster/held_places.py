@@ -17,10 +17,7 @@ from ray._private.worker import global_worker
 from ray.core.generated import gcs_pb2
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-from voxsiam.orchestration.cluster.capacity import in_gib
-
-EPSILON = 1e-6
-"""Parts of a GPU do not add up to whole ones to the last digit."""
+from voxsiam.orchestration.cluster.capacity import EPSILON, in_gib
 
 ENDS_WITHIN_S = 20.0
 """An actor that is killed is gone in a second; one on a node that does not answer takes longer."""
@@ -36,6 +33,7 @@ class HeldPlaces:
         maker: The actor that made it; None for the driver of the job.
         bundles: What each place holds.
         waits: Whether the places are asked for and not yet held.
+        name: That its maker gave it, often none.
     """
 
     group: ray.PlacementGroupID
@@ -43,6 +41,7 @@ class HeldPlaces:
     maker: str | None
     bundles: tuple[dict[str, float], ...]
     waits: bool
+    name: str = ""
 
     @property
     def resources(self) -> dict[str, float]:
@@ -173,4 +172,5 @@ def held_places() -> Iterator[HeldPlaces]:
             maker=None if maker in (b"", nobody) else maker.hex(),
             bundles=tuple(dict(bundle.unit_resources) for bundle in group.bundles),
             waits=group.state != table_data.PlacementGroupState.CREATED,
+            name=group.name,
         )

@@ -11,7 +11,7 @@ from voxsiam.orchestration.runs.execute import CaseSource
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
-from voxsiam.orchestration.trials.fair_trials import FairOrder, FairVariants
+from voxsiam.orchestration.trials.fair_trials import FairOrder, FairVariants, Turns
 from voxsiam.orchestration.trials.trial import PROCESS_DEATHS, TrialJob, trial_config
 from voxsiam.orchestration.trials.tune_bridge import StudyListener, TuneBridge
 from voxsiam.orchestration.trials.worker_places import TrialPlaces
@@ -48,12 +48,12 @@ def run_study(
     heard = [LedgerKeeper(ledger), *listeners, *cluster_listeners(plan.study_id)]
     bridge = TuneBridge([[trial] for trial in trials], heard)
     configs = [trial_config(i, plan.study_id, [trial]) for i, trial in enumerate(trials)]
-    share = FairShare(job.size)
+    turns = Turns(FairShare(job.size))
     tuner = tune.Tuner(
         job.trainable(),
         param_space={"trial": tune.grid_search(configs)},
         tune_config=tune.TuneConfig(
-            search_alg=FairVariants(share), scheduler=FairOrder(share), reuse_actors=True
+            search_alg=FairVariants(turns), scheduler=FairOrder(turns), reuse_actors=True
         ),
         run_config=tune.RunConfig(
             name=plan.study_id,

@@ -13,7 +13,7 @@ from voxsiam.orchestration.sweeps.keeper import SweepKeeper, SweepListener
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.sweeps.search import BudgetStopper, SweepSearch, early_stopping
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
-from voxsiam.orchestration.trials.fair_trials import FairSearch
+from voxsiam.orchestration.trials.fair_trials import FairSearch, Turns
 from voxsiam.orchestration.trials.trial import PROCESS_DEATHS, TrialJob
 from voxsiam.orchestration.trials.tune_bridge import TuneBridge
 from voxsiam.orchestration.trials.worker_places import TrialPlaces
@@ -39,12 +39,12 @@ def run_sweep(
     heard = [keeper, *listeners, *cluster_listeners(plan.sweep_id)]
     bridge = TuneBridge(search.runs, heard, keeper.when_cut_short)
     job = TrialJob(plan.sweep_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share)
-    share = FairShare(job.size)
+    turns = Turns(FairShare(job.size))
     tuner = tune.Tuner(
         job.trainable(),
         tune_config=tune.TuneConfig(
-            search_alg=FairSearch(search, share),
-            scheduler=early_stopping(ledger, share, None if job.in_process else search.ask_to_end),
+            search_alg=FairSearch(search, turns),
+            scheduler=early_stopping(ledger, turns, None if job.in_process else search.ask_to_end),
             num_samples=-1,
             reuse_actors=True,
         ),

@@ -10,11 +10,10 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
-from voxsiam.orchestration.cluster.fair_share import FairShare
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
-from voxsiam.orchestration.trials.fair_trials import FairOrder, give_way
+from voxsiam.orchestration.trials.fair_trials import FairOrder, Turns
 from voxsiam.orchestration.trials.trial import trial_config
 from voxsiam.orchestration.trials.worker import FIDELITY
 
@@ -28,16 +27,16 @@ def _grace(epochs: int) -> int:
 
 
 def early_stopping(
-    ledger: SweepLedger, share: FairShare, ask: Callable[[Trial], None] | None
+    ledger: SweepLedger, turns: Turns, ask: Callable[[Trial], None] | None
 ) -> TrialScheduler:
     """Build ASHA, or what stops no trial where the plan wants that.
 
     Args:
         ledger: Of the sweep.
-        share: Of the cluster.
+        turns: Of the sweep's trials.
         ask: Asks a trial on workers to end; None lets Tune end it.
     """
-    return _Asha(ledger, share, ask) if ledger.plan.stop_early else FairOrder(share)
+    return _Asha(ledger, turns, ask) if ledger.plan.stop_early else FairOrder(turns)
 
 
 class _Asha(ASHAScheduler):
@@ -50,9 +49,9 @@ class _Asha(ASHAScheduler):
     """
 
     def __init__(
-        self, ledger: SweepLedger, share: FairShare, ask: Callable[[Trial], None] | None
+        self, ledger: SweepLedger, turns: Turns, ask: Callable[[Trial], None] | None
     ) -> None:
-        self._ledger, self._share, self._ask = ledger, share, ask
+        self._ledger, self._turns, self._ask = ledger, turns, ask
         self._epochs = ledger.plan.space.base.epochs
         super().__init__(
             time_attr=FIDELITY,
@@ -88,7 +87,12 @@ class _Asha(ASHAScheduler):
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Take its last result, and make room for others who wait."""
         super().on_trial_complete(tune_controller, trial, result)
-        give_way(tune_controller, self._share)
+        self._turns.end_one(tune_controller)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Make room for others who wait."""
+        super().on_trial_error(tune_controller, trial)
+        self._turns.end_one(tune_controller)
 
     def _remember(self, trial: Any, known: SweepTrial) -> None:
         controller: Any = None

@@ -9,50 +9,83 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from voxsiam.orchestration.cluster.fair_share import FairShare
 
-MOST_WAITING = 200
-"""Trials that Tune may have waiting for places; the share allows fewer."""
+UNLIMITED = 10**6
+"""Trials of a search at a time; the share allows fewer."""
+
+
+class Turns:
+    """Whether a job may begin its next trial, and what its ended trials give back.
+
+    Args:
+        share: Of the job.
+    """
+
+    def __init__(self, share: FairShare) -> None:
+        self._share = share
+        self._controller: Any = None
+
+    def allow_another(self, ours: int) -> bool:
+        """Tell whether a trial may begin beside ours.
+
+        Where it may not, no process is kept for it, nor the places of that process.
+        """
+        allowed = self._share.allows_another(ours)
+        if not allowed and self._controller is not None:
+            self._clear(self._controller, ours)
+        return allowed
+
+    def _clear(self, controller: Any, ours: int) -> None:
+        if not controller._pending_trials:
+            controller._cleanup_cached_actors(force_all=True)
+        if not ours:
+            # Tune without a trial asks for one again and again, and does nothing else meanwhile.
+            controller._actor_manager.next(timeout=0.1)
+
+    def end_one(self, controller: Any) -> None:
+        """Let a trial that ends give its places back where others wait.
+
+        Tune keeps the process of a trial that has ended, and its places with it, for the next one.
+        """
+        self._controller = controller
+        controller._reuse_actors = not self._share.gives_way()
 
 
 class FairVariants(BasicVariantGenerator):
     """Gives Tune the trials of a study in their order, as many at a time as the share allows."""
 
-    def __init__(self, share: FairShare) -> None:
+    def __init__(self, turns: Turns) -> None:
         super().__init__()
-        self._share = share
+        self._turns = turns
 
     def next_trial(self) -> Trial | None:
         """Return the next trial, or that there is none now."""
-        return super().next_trial() if self._share.allows_another(len(self._live_trials)) else None
+        return super().next_trial() if self._turns.allow_another(len(self._live_trials)) else None
 
 
 class FairSearch(ConcurrencyLimiter):
     """Asks a search for trials, as many at a time as the share allows."""
 
-    def __init__(self, search: Searcher, share: FairShare) -> None:
-        super().__init__(search, max_concurrent=MOST_WAITING)
-        self._share = share
+    def __init__(self, search: Searcher, turns: Turns) -> None:
+        super().__init__(search, max_concurrent=UNLIMITED)
+        self._turns = turns
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial, or that there is none now."""
-        allowed = self._share.allows_another(len(self.live_trials))
+        allowed = self._turns.allow_another(len(self.live_trials))
         return super().suggest(trial_id) if allowed else None
 
 
 class FairOrder(FIFOScheduler):
     """Runs trials in their order; makes room when one ends and others wait."""
 
-    def __init__(self, share: FairShare) -> None:
+    def __init__(self, turns: Turns) -> None:
         super().__init__()
-        self._share = share
+        self._turns = turns
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Make room for others who wait."""
-        give_way(tune_controller, self._share)
+        self._turns.end_one(tune_controller)
 
-
-def give_way(tune_controller: Any, share: FairShare) -> None:
-    """Let a trial that ends give its places back where others wait.
-
-    Tune keeps the process of a trial that has ended, and its places with it, for the next one.
-    """
-    tune_controller._reuse_actors = not share.gives_way()
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Make room for others who wait."""
+        self._turns.end_one(tune_controller)

@@ -78,7 +78,11 @@ class TrialJob:
     def size(self) -> TrialSize:
         """What one trial takes."""
         threads = min(self._threads, self.capacity.largest)
-        return TrialSize(self.workers, self.gpu_share, threads if self.in_process else None)
+        return TrialSize(self.workers, self._gpus, threads if self.in_process else None)
+
+    @property
+    def _gpus(self) -> float:
+        return self.gpu_share if self.capacity.gpus else 0.0
 
     @property
     def _threads(self) -> int:
@@ -106,9 +110,8 @@ class TrialJob:
         return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)
 
     def _workers(self) -> Workers:
-        gpu_share = self.gpu_share if self.capacity.gpus else 0.0
         return Workers(
-            self.workers, gpu_share, silence_s(), self.workspace.ray, watched=joins_cluster()
+            self.workers, self._gpus, silence_s(), self.workspace.ray, watched=joins_cluster()
         )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 
+from voxsiam.orchestration.cluster.autoscaler import is_demand
 from voxsiam.orchestration.cluster.held_places import (
     free_places_of_the_dead,
     in_words,
@@ -78,7 +79,8 @@ class TrialPlaces(tune.Callback):
         if time.monotonic() - self._looked < LOOK_EVERY_S:
             return
         self._looked = time.monotonic()
-        waiting = [places for places in free_places_of_the_dead() if places.waits]
+        ours = free_places_of_the_dead()
+        waiting = [places for places in ours if places.waits and not is_demand(places)]
         if not waiting:
             self._wait = None
             return

@@ -9,10 +9,14 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from voxsiam.orchestration.cluster import fair_share
+from voxsiam.orchestration.cluster.autoscaler import Demand
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity, Node
 from voxsiam.orchestration.cluster.fair_share import (
-    GIVES_WAY_S,
+    DRAINED_IN_VAIN_S,
     LOOK_EVERY_S,
+    RESTS_S,
+    ROOM_IS_MADE_WITHIN_S,
+    STARVES_AFTER_S,
     FairShare,
     Standing,
     TrialSize,
@@ -34,11 +38,14 @@ for asked in sys.stdin:
     kind, cpus = asked.split()
     if kind == "places":
         kept.append(placement_group([{"CPU": float(cpus)}]))
+    elif kind == "demand":
+        kept.append(placement_group([{"CPU": float(cpus)}], name="voxsiam-demand-1"))
     elif kind == "task":
         kept.append(task.options(num_cpus=float(cpus)).remote())
     else:
         for group in kept:
             remove_placement_group(group) if hasattr(group, "bundle_specs") else ray.cancel(group)
+        kept.clear()
     print("done", flush=True)
 """
 
@@ -53,6 +60,8 @@ for asked in sys.stdin:
         (8, 4, Standing(held=4, jobs=1), 8),  # the other has ended most of its trials
         (8, 0, Standing(jobs=1), 4),  # the other has all: ask for a share of it
         (8, 2, Standing(held=1, jobs=1, waits=True), 4),  # free, but others wait for it
+        (8, 4, Standing(held=4, jobs=1, coming=3), 5),  # workers will ask for most of it
+        (8, 2, Standing(held=4, jobs=1, coming=3), 4),
         (9, 0, Standing(held=5, jobs=3, waits=True), 2),
         (2, 0, Standing(held=1, jobs=9, waits=True), 1),  # more jobs than places: one each
         (0, 0, Standing(), 1),  # every node is gone for a moment
@@ -72,6 +81,10 @@ def test_trials_are_counted_by_what_they_take():
     assert TrialSize(1, 1.0, threads=None).fitting(gpus) == 5
     assert TrialSize(2, 0.5, threads=None).fitting(gpus) == 5
     assert TrialSize(6, 1.0, threads=None).fitting(gpus) == 0
+    assert TrialSize(1, 0.0, threads=None).fitting(gpus) == 16
+    taken = Capacity((Node("a", "a", 8.0, 0.0), Node("b", "b", 8.0, 0.5)))
+    assert TrialSize(1, 1.0, threads=None).fitting(taken) == 0
+    assert TrialSize(1, 0.5, threads=None).fitting(taken) == 1
     little = Capacity((Node("a", "a", 8.0, 8.0, memory=2.5 * DRIVER["memory"]),))
     assert TrialSize(1, 1.0, threads=None).fitting(little) == 2
 
@@ -85,7 +98,7 @@ class Cluster:
         capacity = Capacity((Node("a", "a", 8.0, 0.0),))
         monkeypatch.setattr(Capacity, "of_cluster", lambda: capacity)
         monkeypatch.setattr(Capacity, "free", lambda: Capacity(()))
-        monkeypatch.setattr(Standing, "of_cluster", self.ask)
+        monkeypatch.setattr(Standing, "of_cluster", lambda _: self.ask())
         monkeypatch.setattr(fair_share, "autoscales", lambda: self.autoscales)
         self.share = FairShare(TrialSize(1, 1.0, threads=1), now=lambda: self.now)
 
@@ -106,25 +119,103 @@ def test_the_cluster_is_asked_once_a_second(monkeypatch):
     assert cluster.asked == 2
 
 
-def test_a_job_that_has_made_room_does_not_take_it_itself(monkeypatch):
+@pytest.mark.parametrize(
+    ("standing", "gives"),
+    [
+        (Standing(held=8), False),
+        (Standing(held=8, jobs=1), False),
+        (Standing(held=5, jobs=1, waits=True), True),  # more than its half
+        (Standing(held=4, jobs=1, waits=True), False),  # the other waits for a third one's places
+        (Standing(held=1, jobs=7, waits=True), False),
+        (Standing(held=1, jobs=8, waits=True), True),  # nine jobs, eight places: they take turns
+    ],
+)
+def test_places_are_given_back_above_the_share_and_where_there_is_none_for_all(
+    standing, gives, monkeypatch
+):
     cluster = Cluster(monkeypatch)
-    assert not cluster.share.gives_way()
-    assert cluster.share.allows_another(0)
-    cluster.standing = Standing(held=1, jobs=7, waits=True)
+    cluster.standing = standing
+    assert cluster.share.gives_way() is gives
+
+
+def test_a_job_that_makes_room_asks_for_nothing_until_it_is_made_and_somebody_was_first(
+    monkeypatch,
+):
+    cluster = Cluster(monkeypatch)
+    cluster.standing = Standing(held=1, jobs=8, waits=True)
     assert cluster.share.gives_way()
+    for _ in range(5):
+        # Its ended trial still holds the place.
+        assert not cluster.share.allows_another(0)
+        cluster.now += LOOK_EVERY_S
+    cluster.standing = Standing(jobs=8, waits=True)
     assert not cluster.share.allows_another(0)
-    cluster.now += GIVES_WAY_S
+    cluster.now += RESTS_S
     assert cluster.share.allows_another(0)
 
 
-@pytest.mark.parametrize(("held", "allowed"), [(0, 9), (8, 16)])
-def test_an_autoscaler_sees_that_more_would_be_used(held, allowed, monkeypatch):
-    """It starts nodes for places that are waited for, and for nothing else."""
+def test_a_place_that_is_never_given_back_is_not_waited_for(monkeypatch):
     cluster = Cluster(monkeypatch)
-    cluster.autoscales = True
-    cluster.standing = Standing(held=held)
-    assert cluster.share.allows_another(allowed - 1)
-    assert not cluster.share.allows_another(allowed)
+    cluster.standing = Standing(held=1, jobs=8, waits=True)
+    assert cluster.share.gives_way()
+    cluster.now += ROOM_IS_MADE_WITHIN_S
+    assert cluster.share.allows_another(0)
+
+
+def test_a_job_for_which_the_others_shares_leave_too_little_gets_all_that_ends(monkeypatch):
+    """A training of eight workers, say, beside a study of single ones."""
+    cluster = Cluster(monkeypatch)
+    cluster.standing = Standing(held=4, jobs=1, waits=True, starves=True)
+    assert cluster.share.allows_another(3)
+    cluster.now += STARVES_AFTER_S
+    assert not cluster.share.allows_another(0)
+    assert cluster.share.gives_way()
+    cluster.standing = Standing(jobs=1)
+    assert not cluster.share.allows_another(0)
+    cluster.now += RESTS_S
+    assert cluster.share.allows_another(3)  # it waits for these: the other starves us now
+
+
+def test_what_cannot_be_placed_although_nothing_of_ours_runs_does_not_end_a_study(monkeypatch):
+    cluster = Cluster(monkeypatch)
+    cluster.standing = Standing(held=1, jobs=1, waits=True, starves=True)
+    assert cluster.share.allows_another(0)
+    cluster.now += STARVES_AFTER_S
+    assert not cluster.share.allows_another(0)
+    cluster.standing = Standing(jobs=1, waits=True, starves=True)
+    cluster.now += LOOK_EVERY_S
+    assert not cluster.share.allows_another(0)
+    cluster.now += DRAINED_IN_VAIN_S
+    assert cluster.share.allows_another(3)
+    cluster.now += STARVES_AFTER_S
+    assert cluster.share.allows_another(3)
+
+
+class Asked(Demand):
+    """Notes for how many trials room is asked."""
+
+    def __init__(self):
+        super().__init__([{"CPU": 1.0}])
+        self.trials = []
+
+    def is_for(self, trials):
+        self.trials.append(trials)
+
+
+def test_an_autoscaler_sees_that_more_would_be_used(monkeypatch):
+    """It starts nodes for places that are waited for, and for nothing else."""
+    cluster, asked = Cluster(monkeypatch), Asked()
+    monkeypatch.setattr(cluster.share, "_demand", asked)
+    cluster.standing = Standing(held=8)
+    assert not cluster.share.allows_another(8)
+    assert asked.trials == []
+    cluster = Cluster(monkeypatch)
+    monkeypatch.setattr(cluster.share, "_demand", asked)
+    cluster.autoscales, cluster.standing = True, Standing(held=8)
+    assert cluster.share.allows_another(7)
+    assert asked.trials == []
+    assert not cluster.share.allows_another(8)
+    assert asked.trials == [8]
 
 
 @pytest.fixture
@@ -154,7 +245,7 @@ def another(child_environment, ray_instance):
 
 def stands_at(expected, within_s=60):
     end = time.monotonic() + within_s
-    while (standing := Standing.of_cluster()) != expected:
+    while (standing := Standing.of_cluster(Capacity.of_cluster())) != expected:
         assert time.monotonic() < end, standing
         time.sleep(0.1)
 
@@ -170,6 +261,15 @@ def test_the_others_are_those_who_hold_places_or_wait_for_some(another):
         stands_at(Standing(held=1, jobs=1, waits=True))
         another("end 0")
         stands_at(Standing(held=1))
+        another("places 4")
+        stands_at(Standing(held=1, jobs=1, waits=True, starves=True))
+        another("end 0")
+        another("places 5")  # more than there is: nobody could make room
+        stands_at(Standing(held=1, jobs=1))
+        another("end 0")
+        another("demand 4")  # for an autoscaler to see
+        stands_at(Standing(held=1))
+        another("end 0")
         another("task 4")  # as preparation of data: no places, and the CPUs are ours
         stands_at(Standing(held=1, jobs=1, waits=True))
     finally:

@@ -16,7 +16,7 @@ from voxsiam.orchestration.sweeps.history import DATABASE, SearchHistory
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.sweeps.search import early_stopping
 from voxsiam.orchestration.sweeps.space import Setting
-from voxsiam.orchestration.trials.fair_trials import FairOrder
+from voxsiam.orchestration.trials.fair_trials import FairOrder, Turns
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
 
@@ -222,7 +222,7 @@ def test_a_search_for_time_alone_does_not_take_scores_for_times(tmp_path):
     assert not any(trial.intermediate_values for trial in study.trials)
 
 
-ALONE = FairShare(TrialSize(workers=1, gpu_share=1.0, threads=1))
+ALONE = Turns(FairShare(TrialSize(workers=1, gpu_share=1.0, threads=1)))
 
 
 def newcomer(number):

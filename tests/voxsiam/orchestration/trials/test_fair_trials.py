@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.orchestration.cluster.fair_share import FairShare, TrialSize
 from voxsiam.orchestration.sweeps.search import early_stopping
-from voxsiam.orchestration.trials.fair_trials import FairOrder, FairSearch, FairVariants
+from voxsiam.orchestration.trials.fair_trials import FairOrder, FairSearch, FairVariants, Turns
 
 
 class Share(FairShare):
@@ -43,8 +43,8 @@ class Numbers(Searcher):
         pass
 
 
-def variants(share):
-    given = FairVariants(share)
+def variants(turns):
+    given = FairVariants(turns)
     grid = {"number": tune.grid_search([0, 1, 2, 3])}
     given.add_configurations([Experiment("toy", lambda _: None, config=grid)])
     return given
@@ -52,7 +52,7 @@ def variants(share):
 
 def test_a_study_gives_its_trials_in_order_as_far_as_the_share_allows(ray_instance):
     share = Share(2)
-    given = variants(share)
+    given = variants(Turns(share))
     first: Any = given.next_trial()
     second: Any = given.next_trial()
     assert [first.config["number"], second.config["number"]] == [0, 1]
@@ -75,7 +75,7 @@ def test_a_study_gives_its_trials_in_order_as_far_as_the_share_allows(ray_instan
 def test_a_search_is_asked_only_where_the_share_allows():
     share = Share(1)
     numbers = Numbers()
-    search = FairSearch(numbers, share)
+    search = FairSearch(numbers, Turns(share))
     assert search.suggest("a") == {"number": 0}
     assert search.suggest("b") is None
     assert numbers.next == 1  # not asked: a point that is not begun must not be in the ledger
@@ -95,8 +95,35 @@ def test_a_trial_that_ends_keeps_its_process_for_the_next_unless_others_wait(
     ledger = make_ledger(tmp_path, stop_early=stops_early)
     ledger.add({"lambda": 2.0, "layers": 1})
     trial: Any = SimpleNamespace(trial_id="a", config={"trial": {"index": 0}})
-    for scheduler in (early_stopping(ledger, share, None), FairOrder(share)):
+    for scheduler in (early_stopping(ledger, Turns(share), None), FairOrder(Turns(share))):
         controller: Any = SimpleNamespace(_reuse_actors=True)
         scheduler.on_trial_add(controller, trial)
         scheduler.on_trial_complete(controller, trial, {"fidelity": 1, "validation/dsc": 0.5})
         assert controller._reuse_actors is not waits
+        controller._reuse_actors = True
+        scheduler.on_trial_error(controller, trial)
+        assert controller._reuse_actors is not waits
+
+
+def test_while_a_job_without_a_trial_waits_for_its_turn_what_it_held_is_given_back(ray_instance):
+    """Tune would do nothing else than ask."""
+    seen, share = [], Share(0, waits=True)
+    turns = Turns(share)
+    assert not turns.allow_another(0)
+    controller: Any = SimpleNamespace(
+        _reuse_actors=True,
+        _pending_trials=set(),
+        _cleanup_cached_actors=lambda **_: seen.append("kept processes"),
+        _actor_manager=SimpleNamespace(next=lambda **_: seen.append("ended processes")),
+    )
+    turns.end_one(controller)
+    assert not turns.allow_another(1)
+    assert seen == ["kept processes"]
+    assert not turns.allow_another(0)
+    assert seen[1:] == ["kept processes", "ended processes"]
+    # The process that was kept is for a trial that is to come.
+    controller._pending_trials.add("a trial")
+    assert not turns.allow_another(1)
+    share.allowed = 1
+    assert turns.allow_another(0)
+    assert len(seen) == 3

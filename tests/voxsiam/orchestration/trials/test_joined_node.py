@@ -21,7 +21,7 @@ def test_a_node_like_the_others_is_taken(tmp_path):
 
 
 def test_a_node_of_other_versions_is_refused_by_name(tmp_path):
-    with pytest.raises(UserError, match="differs in versions .* from the others") as caught:
+    with pytest.raises(UserError, match=r"differs in versions .* from the others") as caught:
         require_like_the_others(tmp_path, "Python 3.9.1, torch 2.0.0, method 1")
     assert caught.value.where == socket.gethostname()
 
@@ -50,4 +50,4 @@ def test_what_was_to_train_on_such_a_node_says_why_it_did_not(
     assert failed == plan.trials[0]
     assert not list((tmp_path / "elsewhere").rglob("*.safetensors"))
     assert heard.events[-1] == (failed.row, "failed")
-    assert "does not see" in heard.errors[-1]
+    assert "does not see" in str(heard.errors[-1])
