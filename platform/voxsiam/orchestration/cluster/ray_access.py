@@ -13,6 +13,9 @@ from voxsiam.errors import UserError
 OUTSIDE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's own variable: at 1 a Ray may form a cluster, and listens on all interfaces."""
 
+_FIRST_CALL, _ANSWER_WITHIN_S = "/ray.rpc.NodeInfoGcsService/GetClusterId", 10.0
+"""With it a client of Ray begins."""
+
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
@@ -60,6 +63,39 @@ def token_file() -> Path:
             where="HOME",
             fix="set HOME to a folder that only you can read: export HOME=FOLDER",
         ) from None
+
+
+def unknown_token(where: str) -> UserError:
+    """Say that a cluster turns this user away."""
+    return UserError(
+        "the cluster does not know our token",
+        where=where,
+        fix="bring the head's token: RAY_AUTH_TOKEN_PATH=FILE, or ~/.ray/auth_token",
+    )
+
+
+def require_known_token(address: str) -> None:
+    """Refuse a cluster that turns our token away; Ray would try for 20 s and call it unreachable.
+
+    Args:
+        address: Of its GCS; what else keeps it from answering Ray says itself.
+
+    Raises:
+        UserError: It wants another token than ours, or has one and we have none.
+    """
+    import grpc
+    from ray._private.gcs_utils import create_gcs_channel
+    from ray.exceptions import AuthenticationError
+
+    where = f"RAY_ADDRESS={address}"
+    try:
+        with create_gcs_channel(address) as channel:
+            channel.unary_unary(_FIRST_CALL)(b"", timeout=_ANSWER_WITHIN_S)
+    except AuthenticationError:
+        raise unknown_token(where) from None
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:  # pyright: ignore[reportAttributeAccessIssue]
+            raise unknown_token(where) from None
 
 
 def keep_token_private() -> None:

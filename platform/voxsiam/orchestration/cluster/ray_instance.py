@@ -25,7 +25,11 @@ from voxsiam.orchestration.cluster.held_places import (
     free_places_of_ended_jobs,
 )
 from voxsiam.orchestration.cluster.node_checks import check_workspace
-from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
+from voxsiam.orchestration.cluster.ray_access import (
+    keep_token_private,
+    on_loopback,
+    require_known_token,
+)
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
 from voxsiam.orchestration.workspace import Workspace
 
@@ -234,7 +238,7 @@ def _require_listener(address: str) -> None:
     """Refuse an address at which nobody listens; Ray would try it for minutes, without a word.
 
     Raises:
-        UserError: Nothing takes a connection there.
+        UserError: Nothing takes a connection there, or what does so turns our token away.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdecimal():
@@ -247,6 +251,7 @@ def _require_listener(address: str) -> None:
             where=f"RAY_ADDRESS={address}",
             fix="is it running there (ray status)? unset it to use this machine alone",
         ) from None
+    require_known_token(f"{host}:{port}")
 
 
 def _start_local(workspace: Workspace) -> None:

@@ -17,6 +17,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.ray_access import unknown_token
 from voxsiam.orchestration.cluster.ray_instance import SESSION_SETTING
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
@@ -236,11 +237,7 @@ class JobCluster:
         try:
             yield
         except AuthenticationError:
-            raise UserError(
-                "the cluster does not know our token",
-                where=self.address,
-                fix="bring the head's token: RAY_AUTH_TOKEN_PATH=FILE, or ~/.ray/auth_token",
-            ) from None
+            raise unknown_token(self.address) from None
         except (ConnectionError, requests.ConnectionError, requests.Timeout) as error:
             raise UserError(
                 "no Ray dashboard answers",

@@ -132,6 +132,46 @@ def test_all_interfaces_without_a_token_are_refused(home, monkeypatch):
         pytest.fail("it would have started")
 
 
+JOIN = """
+import sys
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.ray_access import require_known_token
+try:
+    require_known_token(sys.argv[1])
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, ""),
+        ({"RAY_AUTH_TOKEN": "0" * 64}, "does not know our token"),
+        ({"RAY_AUTH_TOKEN_PATH": "/nowhere/token"}, "does not know our token"),
+        ({"RAY_AUTH_MODE": "disabled"}, "does not know our token"),
+    ],
+)
+def test_a_cluster_that_turns_our_token_away_says_so_at_once(
+    ray_instance, child_environment, variables, said
+):
+    address = ray.get_runtime_context().gcs_address
+    ours = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_file().read_text()}
+    given = ours | variables
+    if "RAY_AUTH_TOKEN_PATH" in variables:
+        del given["RAY_AUTH_TOKEN"]
+    done = subprocess.run(
+        [sys.executable, "-c", JOIN, address],
+        env=child_environment | given, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert len(lines) == (3 if said else 0), done.stdout
+    if said:
+        assert said in lines[0]
+        assert lines[1] == f"  where: RAY_ADDRESS={address}"
+
+
 def nobody(monkeypatch):
     """A user without HOME and without an entry in the list of users, as in many containers."""
     monkeypatch.delenv("HOME", raising=False)
