@@ -5,6 +5,7 @@ A rank that is frozen or was killed cannot say why; its last pulse can.
 
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Pulse(Frozen):
         step: In progress, from 1.
         resident: Bytes of memory that the process holds.
         limit: Bytes that all processes of its machine or container may hold.
-        at: Seconds since 1970.
+        at: When it was written, by the clock of the file system: those of the nodes may differ.
     """
 
     rank: int
@@ -38,7 +39,7 @@ class Pulse(Frozen):
     step: int
     resident: int
     limit: int
-    at: float
+    at: float = 0.0
 
     @property
     def place(self) -> str:
@@ -56,7 +57,11 @@ class Pulse(Frozen):
         return self.host == socket.gethostname() and not psutil.pid_exists(self.pid)
 
     def is_silent(self, now: float) -> bool:
-        """Tell whether the process has missed several pulses."""
+        """Tell whether the process has missed several pulses.
+
+        Args:
+            now: By the clock of the file system.
+        """
         return now - self.at > 5 * INTERVAL_S
 
 
@@ -102,7 +107,6 @@ class PulseSender:
                 step=step,
                 resident=process.memory_info().rss,
                 limit=limit,
-                at=time.time(),
             )
             with suppress(OSError):  # a full disk is told by the checkpoint
                 _send(self._file, pulse)
@@ -116,8 +120,17 @@ def read_pulses(folder: Path) -> dict[int, Pulse]:
     for file in folder.glob("*.json"):
         with suppress(OSError, ValidationError):
             pulse = Pulse.model_validate_json(file.read_bytes())
-            pulses[pulse.rank] = pulse
+            pulses[pulse.rank] = pulse.model_copy(update={"at": file.stat().st_mtime})
     return pulses
+
+
+def file_system_time(folder: Path) -> float:
+    """Return what the clock of a folder's file system says now."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            return os.fstat(probe.fileno()).st_mtime
+    except OSError:  # no such folder, no room
+        return time.time()
 
 
 def _send(file: Path, pulse: Pulse) -> None:

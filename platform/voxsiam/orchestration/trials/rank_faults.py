@@ -1,6 +1,5 @@
 """Which rank failed, and what is known of it: Ray Train sees errors of all those that waited."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from ray.exceptions import RayActorError
 from ray.train import UserCallback
 
 from voxsiam.orchestration.runs.incidents import note_incident
-from voxsiam.orchestration.runs.pulse import Pulse, read_pulses
+from voxsiam.orchestration.runs.pulse import Pulse, file_system_time, read_pulses
 
 LESS_MEMORY = "fewer --workers, a smaller batch (--set batch_size=2) or a smaller --grid take less"
 
@@ -28,8 +27,8 @@ class RankFaults(UserCallback):
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ANN401, ARG002
         """Note it."""
-        known = read_pulses(self._pulses)
-        for text in describe_faults(known, worker_exceptions, self._silence_s, time.time()):
+        known, now = read_pulses(self._pulses), file_system_time(self._pulses)
+        for text in describe_faults(known, worker_exceptions, self._silence_s, now):
             note_incident(self._incidents, text)
 
 
@@ -45,7 +44,7 @@ def describe_faults(
         pulses: The last one of every rank.
         errors: Of the ranks for which Ray Train has one.
         silence_s: After which a rank that does not answer is ended.
-        now: Seconds since 1970.
+        now: By the clock of the file system that holds the pulses.
     """
     dead = {rank for rank, error in errors.items() if _is_dead(error)}
     dead |= {rank for rank, pulse in pulses.items() if pulse.is_gone()}

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 
 import pytest
 from ray.exceptions import ActorDiedError
@@ -13,7 +12,7 @@ from ray.train.v2._internal.exceptions import (
 
 from voxsiam.orchestration.cluster.memory import memory_limit
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
-from voxsiam.orchestration.runs.pulse import Pulse, PulseSender, read_pulses
+from voxsiam.orchestration.runs.pulse import Pulse, PulseSender, file_system_time, read_pulses
 from voxsiam.orchestration.trials.rank_faults import describe_death, describe_faults
 
 NOW = 1000.0
@@ -84,7 +83,7 @@ def test_without_pulses_a_rank_is_still_named():
 def test_a_pulse_says_where_the_rank_stands_and_goes_when_it_is_done(tmp_path):
     sender = PulseSender(tmp_path / "pulses", 3)
     sender.begin_step(1, 4)
-    before = time.time()
+    before = file_system_time(tmp_path)
     with sender.beating():
         while not (found := read_pulses(tmp_path / "pulses")):
             pass
@@ -95,6 +94,15 @@ def test_a_pulse_says_where_the_rank_stands_and_goes_when_it_is_done(tmp_path):
         assert not found[3].is_gone()
     assert read_pulses(tmp_path / "pulses") == {}
     assert describe_death(tmp_path / "pulses") is None
+
+
+def test_a_pulse_is_dated_by_the_file_system_whatever_the_clock_of_its_node_says(tmp_path):
+    for rank, hour in ((0, 3600.0), (1, -3600.0)):
+        told = pulse(rank, at=file_system_time(tmp_path) + hour)
+        (tmp_path / f"{rank}.json").write_text(told.model_dump_json())
+    os.utime(tmp_path / "0.json", (NOW, NOW))
+    now, found = file_system_time(tmp_path), read_pulses(tmp_path)
+    assert [rank for rank in found if found[rank].is_silent(now)] == [0]
 
 
 def test_incidents_are_told_once_each_and_in_whole_lines(tmp_path):
