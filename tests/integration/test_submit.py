@@ -55,6 +55,16 @@ def test_a_job_prepares_data_and_an_equal_request_finds_it(voxsiam, tmp_path):
     assert (job["job"], job["state"], job["exit_code"]) == (sent, "finished", 0)
 
 
+def test_a_job_that_has_not_begun_is_stopped_and_a_second_stop_finds_it_over(voxsiam, tmp_path):
+    words = ("data", "prepare", tmp_path, "-o", tmp_path / "prepared", "-w", tmp_path / "w")
+    _, said = voxsiam("submit", "--detach", "--", *words)
+    (job_id,) = (line.split(":")[0] for line in said.splitlines() if "of code" in line)
+    code, said = voxsiam("jobs", "stop", job_id)
+    assert (code, f"{job_id}: stopped" in said) == (0, True), said
+    code, said = voxsiam("jobs", "stop", job_id)
+    assert (code, said) == (0, f"{job_id} was over already: stopped\n")
+
+
 @pytest.mark.slow
 def test_the_error_of_a_job_is_shown_and_its_exit_code_passed_on(voxsiam, tmp_path):
     words = ("data", "prepare", tmp_path / "nowhere", "-o", tmp_path / "p", "-w", tmp_path / "w")

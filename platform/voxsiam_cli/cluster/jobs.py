@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from rich.table import Column
 from rich.table import Table as Grid
 
 from voxsiam.errors import UserError
@@ -30,6 +31,8 @@ Address = Annotated[
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 JobId = Annotated[str, typer.Argument(help="See: voxsiam jobs list.")]
 POLL_S = 1.0
+LAST_LINES = ", last available logs"
+"""Ray's message goes on with them; they have been shown."""
 
 
 @app.command("list")
@@ -45,7 +48,7 @@ def list_jobs(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> No
     if not jobs:
         say("no jobs yet: voxsiam submit --help")
         return
-    grid = Grid("job", "owner", "state", "started", "ended", "command")
+    grid = Grid(Column("job", no_wrap=True), "owner", "state", "started", "ended", "command")
     for job in jobs:
         times = _clock(job.started), _clock(job.ended)
         grid.add_row(job.job_id, job.owner, job.state, *times, job.command)
@@ -102,8 +105,9 @@ def stop(
     stopped = cluster.stop(job_id)
     if stopped:
         say(f"{job_id} is asked to end ...")
-        job = _wait(cluster, job)
-    say(f"{job_id}: {job.state}" if stopped else f"{job_id} was over already: {job.state}")
+        _wait(cluster, job)
+    state = cluster.find(job_id).state
+    say(f"{job_id}: {state}" if stopped else f"{job_id} was over already: {state}")
     if cluster.ended_jobs_hold_places():
         _free_places(cluster, job)
     if stopped:
@@ -170,7 +174,7 @@ def follow_job(cluster: "JobCluster", job: "Job") -> NoReturn:
         raise
     say(f"{job.job_id}: {job.state}", "green" if job.state == "finished" else "red")
     if job.state != "finished":
-        say(job.message)
+        say(job.message.partition(LAST_LINES)[0])
     raise typer.Exit(0 if job.state == "finished" else job.exit_code or 1)
 
 
