@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.autoscaler import await_first_node
 from voxsiam.orchestration.cluster.capacity import Capacity
+from voxsiam.orchestration.cluster.head_watch import watching_head
 from voxsiam.orchestration.cluster.held_places import (
     HeldPlaces,
     end_own_actors,
@@ -78,18 +79,20 @@ def ray_instance(
         _start_local(workspace)
     # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
     signal.signal(signal.SIGTERM, on_sigterm)
-    try:
-        if joins and worker:
-            await_first_node(worker)
-        capacity = Capacity.of_cluster()
-        check_workspace(capacity.nodes, workspace)
-        yield capacity
-    finally:
-        if joins:
-            _leave()
-        ray.shutdown()
-        if not joins:
-            _session_file(workspace).unlink(missing_ok=True)
+    head = ray.get_runtime_context().gcs_address
+    with watching_head(head) if joins else nullcontext():
+        try:
+            if joins and worker:
+                await_first_node(worker)
+            capacity = Capacity.of_cluster()
+            check_workspace(capacity.nodes, workspace)
+            yield capacity
+        finally:
+            if joins:
+                _leave()
+            ray.shutdown()
+            if not joins:
+                _session_file(workspace).unlink(missing_ok=True)
 
 
 def free_places() -> list[HeldPlaces]:

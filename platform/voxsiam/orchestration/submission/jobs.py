@@ -34,6 +34,8 @@ JOB_SETTINGS = RAY_SETTINGS | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
 _COMMAND, _OWNER = "voxsiam.command", "voxsiam.owner"
 _EXEC = "exec "
 """Ray's SIGTERM shall reach the program and not a shell around it."""
+_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
+"""Loggers of Ray's that tell of packages and sockets, line by line."""
 _ATTEMPT = re.compile(r"-again(\d+)$")
 
 JobState = Literal["waiting", "running", "stopped", "finished", "failed"]
@@ -126,8 +128,8 @@ class JobCluster:
                 fix="give it with http, for example http://127.0.0.1:8265",
             )
         self.address = address
-        # It tells of packages and sockets, line by line.
-        logging.getLogger("ray").setLevel(logging.WARNING)
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
         with self._in_our_words():
             self._client = _ImpatientClient(address)
 
@@ -245,6 +247,13 @@ class JobCluster:
                 fix="is the head running, is the tunnel open? (ray start --head; ssh -L)",
             ) from error
         except RuntimeError as error:
+            if "WebSocket" in str(error):
+                raise UserError(
+                    "the connection to the dashboard broke off: its head, or a tunnel, is gone",
+                    where=self.address,
+                    fix="once it answers again (voxsiam jobs list), the same submit attaches to "
+                    "the job, or goes on where that ended",
+                ) from None
             if not _is_agent_missing(error):
                 raise
             raise UserError(

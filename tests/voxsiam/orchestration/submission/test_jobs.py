@@ -1,9 +1,11 @@
+import asyncio
 import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from aiohttp import web
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.submission import jobs
@@ -99,6 +101,51 @@ def test_a_head_whose_agent_could_not_start_is_said_in_our_words(told, tmp_path)
             server.shutdown()
             thread.join()
     assert "52365" in str(caught.value)
+
+
+@pytest.fixture
+def dying_head():
+    """A dashboard that shows a line of a job's output and is gone."""
+
+    async def version(_):
+        return web.json_response(
+            {"version": "4", "ray_version": "2.60.0", "ray_commit": "", "session_name": "s"}
+        )
+
+    async def tail(request):
+        answer = web.WebSocketResponse()
+        await answer.prepare(request)
+        await answer.send_str("epoch 1\n")
+        request.transport.abort()
+        return answer
+
+    async def begin():
+        app = web.Application()
+        app.router.add_get("/api/jobs/{job}/logs/tail", tail)
+        app.router.add_get("/api/{rest:.*}", version)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    runner = asyncio.run_coroutine_threadsafe(begin(), loop).result()
+    host, port = runner.addresses[0]
+    yield f"http://{host}:{port}"
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_a_head_that_goes_while_a_job_is_followed_is_said_in_our_words(dying_head):
+    lines = JobCluster(dying_head).follow("job")
+    assert next(lines) == "epoch 1\n"
+    with pytest.raises(UserError, match="broke off") as caught:
+        next(lines)
+    assert caught.value.where == dying_head
 
 
 @pytest.mark.parametrize("address", ["head:8265", "ray://head:10001", "auto", ""])
