@@ -1,6 +1,8 @@
 """What every node must see before a study starts: the same workspace, data and versions."""
 
+import errno
 import logging
+import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +22,8 @@ from voxsiam.orchestration.workspace import Workspace
 
 ANSWER_WITHIN_S = 120
 """A node that starts its first process takes seconds; one that is lost never answers."""
+
+NO_ROOM_SIGNS = (os.strerror(errno.ENOSPC), "WorkerCrashedError")
 
 CLOCK_TOLERANCE_S = 60.0
 
@@ -151,9 +155,19 @@ def _views(nodes: Sequence[Node], file: Path) -> dict[Node, NodeView]:
         errors,
         "nodes cannot run our code",
         where="; ".join(sorted(set(errors.values()))),
-        fix="install the same on all nodes (constraints.txt, or one image)",
+        fix=_mend(errors.values()),
     )
     return {node: view for node, view in answers.items() if isinstance(view, NodeView)}
+
+
+def _mend(errors: Iterable[str]) -> str:
+    """Say what to do about nodes on which nothing of ours could be called.
+
+    Ray's processes die at their start where they cannot write their logs.
+    """
+    if any(sign in error for error in errors for sign in NO_ROOM_SIGNS):
+        return "make room there, on the disk of Ray's folder (df /tmp/ray) and in memory"
+    return "install the same on all nodes (constraints.txt, or one image)"
 
 
 def _look(file: Path) -> NodeView:

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from voxsiam.durable_files import temporary_beside
 from voxsiam.errors import UserError
@@ -89,7 +90,8 @@ def require_known_token(address: str) -> None:
 
     where = f"RAY_ADDRESS={address}"
     try:
-        with create_gcs_channel(address) as channel:
+        channels: Any = create_gcs_channel(address)
+        with channels as channel:
             channel.unary_unary(_FIRST_CALL)(b"", timeout=_ANSWER_WITHIN_S)
     except AuthenticationError:
         raise unknown_token(where) from None

@@ -34,7 +34,7 @@ JOB_SETTINGS = RAY_SETTINGS | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
 _COMMAND, _OWNER = "voxsiam.command", "voxsiam.owner"
 _EXEC = "exec "
 """Ray's SIGTERM shall reach the program and not a shell around it."""
-_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
+_TALKATIVE = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 """Loggers of Ray's that tell of packages and sockets, line by line."""
 _ATTEMPT = re.compile(r"-again(\d+)$")
 

@@ -26,6 +26,7 @@ def command(child_environment):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         started.append(process)
+        assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         return process
 

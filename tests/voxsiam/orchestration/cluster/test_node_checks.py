@@ -63,3 +63,29 @@ def test_a_head_that_trains_is_compared_with_the_others(monkeypatch, tmp_path):
     monkeypatch.setattr(node_checks.Versions, "here", lambda: version("cpu"))
     with pytest.raises(UserError, match=r"different builds of torch.*head, other"):
         node_checks.check_workspace([head, other], Workspace(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        ("RuntimeError: ModuleNotFoundError: No module named 'torch'", "constraints.txt"),
+        ("RuntimeEnvSetupError: OSError: [Errno 28] No space left on device", "make room there"),
+        ("WorkerCrashedError: The worker died unexpectedly", "make room there"),
+    ],
+)
+def test_a_node_that_cannot_run_our_code_is_refused_with_what_helps(error, fix):
+    """The errors are those that real nodes gave (docs/faults.md)."""
+    assert fix in node_checks._mend([error])
+
+
+def test_a_clock_that_differs_is_told_with_the_node_and_the_seconds(caplog):
+    hour = 3600.0
+    views = {
+        node(name): NodeView("", version("cpu"), time.time() + off)
+        for name, off in (("ahead", hour), ("behind", -hour), ("right", 1.0))
+    }
+    node_checks._tell_clocks(views)
+    assert [text.split(" differs")[0] for text in caplog.messages] == [
+        "the clock of ahead",
+        "the clock of behind",
+    ]
