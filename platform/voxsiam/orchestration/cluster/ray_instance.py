@@ -8,12 +8,13 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil
 import ray
 from ray._common.utils import get_default_ray_temp_dir
+from ray._private.services import get_ray_address_from_environment
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
@@ -243,9 +244,12 @@ def _require_listener(address: str) -> None:
     Raises:
         UserError: Nothing takes a connection there, or what does so turns our token away.
     """
+    if address == "auto":
+        with suppress(ConnectionError):  # said by Ray itself
+            address = get_ray_address_from_environment(address, None)
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdecimal():
-        return  # "auto" and the like: Ray says itself what it finds
+        return
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_WITHIN_S).close()
     except (OSError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""A command whose cluster's head is gone; with a real head: tests/faults/test_lost_head.py."""
+"""A command whose cluster's head is gone; with a real head: tests/faults/test_bad_clusters.py."""
 
 import socket
 import subprocess
