@@ -25,8 +25,9 @@ def on_own_host(child, tmp_path):
 def test_a_node_without_torch_is_named(on_own_host):
     found = on_own_host("bare_node")
     assert found["code"] == 2
-    workspace, what, where, fix = found["said"].splitlines()
-    assert workspace.startswith("workspace: ")
+    *before, what, where, fix = found["said"].splitlines()
+    # A host without a network is warned of by Ray.
+    assert all(line.startswith(("workspace: ", "[")) for line in before), found["said"]
     assert what.startswith("error: nodes cannot run our code: ")
     assert where.endswith("No module named 'torch'")
     assert "constraints.txt" in fix
