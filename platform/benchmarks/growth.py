@@ -6,7 +6,7 @@ Every case is a pair of small NIfTI files of its own, so that reading voxels hid
 memory is what the driver holds more than before, with the set opened, split and planned.
 
 With --volumes, prepared volumes of 128x128x64 instead, which eight trainings on one node read at
-the same time, 400 each, twice: from the disk, and from the object store where half of it holds them.
+the same time, 400 each, twice: from the disk, and from the object store where that has the room.
 """
 
 import argparse
