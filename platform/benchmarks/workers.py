@@ -24,6 +24,7 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
+from voxsiam.collective import DDP_SETTINGS
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.runs.plan import RunPlan
@@ -57,9 +58,7 @@ class BareRank(SingleProcess):
         """Wrap it as our workers do."""
         if self.world_size == 1:
             return module
-        return DistributedDataParallel(
-            module, gradient_as_bucket_view=True, broadcast_buffers=False
-        )
+        return DistributedDataParallel(module, **DDP_SETTINGS)
 
 
 def steady_epoch(ends: list[float]) -> float:

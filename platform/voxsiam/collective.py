@@ -19,6 +19,17 @@ _LOOKING_S = 0.02
 """Ten times what ranks of one machine were found apart; one that waits longer had better sleep."""
 
 
+DDP_SETTINGS = {
+    "gradient_as_bucket_view": True,
+    "broadcast_buffers": False,
+    "find_unused_parameters": True,
+}
+"""Of every DistributedDataParallel. After its first step it would sort the gradients into other
+buckets, and where in a bucket a gradient lies decides in which order three ranks or more are added:
+a training that goes on from a checkpoint would part from the unbroken one in the last digits. While
+it looks for unused parameters it keeps its buckets."""
+
+
 def is_distributed() -> bool:
     """Tell whether this process is one of several ranks."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1

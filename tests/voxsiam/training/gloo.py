@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
+from voxsiam.collective import DDP_SETTINGS
 from voxsiam.training.context import SingleProcess
 
 
@@ -45,4 +46,4 @@ class GlooWorker(SingleProcess):
         self.rank, self.world_size = rank, world_size
 
     def distribute(self, module):
-        return DistributedDataParallel(module)
+        return DistributedDataParallel(module, **DDP_SETTINGS)

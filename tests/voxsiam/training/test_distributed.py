@@ -1,6 +1,7 @@
 """N gloo processes give the loss, the gradient and the sample of one."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.voxsiam.training.gloo import GlooWorker, run_ranks
+from tests.voxsiam.training.gloo import GlooWorker, group, run_ranks
 from tests.voxsiam.training.toy import make_recipe, make_volume
-from voxsiam.collective import sum_over_ranks
+from voxsiam.collective import DDP_SETTINGS, sum_over_ranks
 from voxsiam.training.batch import Batch, Moment, rank_part, read_batches
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import Training, build_objective, fit
@@ -32,7 +33,7 @@ def loss_and_gradient(rank, world_size, cases, layers):
     objective = build_objective(recipe, 0, torch.device("cpu")).double()
     module: torch.nn.Module = objective
     if world_size > 1:
-        module = DistributedDataParallel(objective)
+        module = DistributedDataParallel(objective, **DDP_SETTINGS)
     (batch,) = read_batches([cases], make_volume, rank, world_size)
     if not batch.case_ids:
         blank = torch.zeros(0, 1, 16, 16, 16)
@@ -101,6 +102,38 @@ def test_a_whole_training_on_two_workers_follows_that_on_one(tmp_path):
         assert ours.keys() == theirs.keys()
         assert ours["train/loss"] == pytest.approx(theirs["train/loss"], rel=1e-4)
         assert ours["validation/dsc"] == pytest.approx(theirs["validation/dsc"], abs=0.02)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def train_in_parts(rank, world_size, folder, stop_after):
+    def note(record):
+        records.append(record)
+        if record["epoch"] == stop_after:
+            raise StoppedError
+
+    records = []
+    split = Split(train=CASES, validation=("v", "w", "x"), test=())
+    training = Training("run", make_recipe(epochs=3), 0, split, Path(folder) / "checkpoints")
+    with group(rank, world_size, folder), suppress(StoppedError):
+        fit(training, make_volume, GlooWorker(rank, world_size, note))
+
+
+def weights(folder):
+    return (folder / "checkpoints" / "epoch-0003" / "weights.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_that_go_on_from_a_checkpoint_end_as_if_never_stopped(tmp_path, world_size):
+    for name in ("unbroken", "stopped"):
+        (tmp_path / name).mkdir()
+    run_ranks(train_in_parts, world_size, world_size, str(tmp_path / "unbroken"), None)
+    run_ranks(train_in_parts, world_size, world_size, str(tmp_path / "stopped"), 1)
+    (tmp_path / "stopped" / f"meet-{world_size}").unlink(missing_ok=True)
+    run_ranks(train_in_parts, world_size, world_size, str(tmp_path / "stopped"), None)
+    assert weights(tmp_path / "stopped") == weights(tmp_path / "unbroken")
 
 
 def test_an_objective_without_feature_loss_has_no_heads():

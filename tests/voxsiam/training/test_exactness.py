@@ -27,6 +27,7 @@ from tests.voxsiam.training.random_objectives import (
     make_volume,
     random_objective,
 )
+from voxsiam.collective import DDP_SETTINGS
 from voxsiam.models.network import NetworkOutput
 from voxsiam.training.batch import Batch, Moment, read_batches
 from voxsiam.training.loop import build_objective
@@ -86,7 +87,7 @@ def whole_step(index, rank, world_size, dtype):
 
 def step_on(case, batch, index, world_size=1):
     objective = build_objective(case.recipe, 0, torch.device("cpu")).to(batch.images.dtype)
-    module = DistributedDataParallel(objective) if world_size > 1 else objective
+    module = DistributedDataParallel(objective, **DDP_SETTINGS) if world_size > 1 else objective
     outcome = module(batch, Moment(0, 0, index))
     outcome.loss.backward()
     gradients = [p.grad.flatten() for p in objective.parameters() if p.grad is not None]

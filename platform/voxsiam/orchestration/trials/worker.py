@@ -10,7 +10,7 @@ import ray.train.torch
 import torch
 from torch import nn
 
-from voxsiam.collective import gather_objects
+from voxsiam.collective import DDP_SETTINGS, gather_objects
 from voxsiam.orchestration.runs.execute import RunPlan, execute_run
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import epoch_line, labelled_log
@@ -77,10 +77,7 @@ class RayTrainWorker:
 
     def distribute(self, module: nn.Module) -> nn.Module:
         """Wrap the module for DDP where there are several workers."""
-        return ray.train.torch.prepare_model(
-            module,
-            parallel_strategy_kwargs={"gradient_as_bucket_view": True, "broadcast_buffers": False},
-        )
+        return ray.train.torch.prepare_model(module, parallel_strategy_kwargs=DDP_SETTINGS)
 
     def report(self, record: Record) -> None:
         """Send the record to the trial; Ray Train forwards the first worker's.
