@@ -66,22 +66,34 @@ def autoscaling_head(folder: Path, nodes: int) -> Iterator[None]:
     yield
 
 
+def run(workspace: Path) -> subprocess.CompletedProcess:
+    """Run the study."""
+    words = [sys.executable, "-m", "voxsiam_cli", *STUDY, "--workspace", str(workspace)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def trained(workspace: Path) -> list[list[float]]:
+    """Read the losses of its trials."""
+    (ledger,) = find_ledgers(Workspace(workspace))
+    return [losses(trial.run) for trial in ledger.plan.trials if trial.run.result_file.exists()]
+
+
 def main(folder: Path, nodes: int) -> None:
     """Print what the command said, how it ended and what was trained, as JSON."""
-    workspace = folder / "workspace"
+    undisturbed, scaled = folder / "undisturbed", folder / "scaled"
+    run(undisturbed)  # a Ray of its own, on this machine alone
     with autoscaling_head(folder, nodes), serving(folder) as server:
         os.environ["MLFLOW_TRACKING_URI"] = server.url
-        words = [sys.executable, "-m", "voxsiam_cli", *STUDY, "--workspace", str(workspace)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = run(scaled)
         listed = subprocess.run([RAY, "list", "nodes"], capture_output=True, text=True, check=False)
-    trained = [
-        losses(trial.run)
-        for ledger in find_ledgers(Workspace(workspace))
-        for trial in ledger.plan.trials
-        if trial.run.result_file.exists()
-    ]
-    outcome = {"code": done.returncode, "said": done.stdout + done.stderr, "trained": trained}
-    sys.stdout.write(json.dumps(outcome | {"nodes": listed.stdout.count("ALIVE")}) + "\n")
+    outcome = {
+        "code": done.returncode,
+        "said": done.stdout + done.stderr,
+        "trained": trained(scaled),
+        "expected": trained(undisturbed),
+        "nodes": listed.stdout.count("ALIVE"),
+    }
+    sys.stdout.write(json.dumps(outcome) + "\n")
 
 
 if __name__ == "__main__":

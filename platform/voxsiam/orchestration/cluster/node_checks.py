@@ -137,6 +137,7 @@ def _views(nodes: Sequence[Node], file: Path) -> dict[Node, NodeView]:
         waited_for(
             lambda: ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN_S),
             f"an answer of {len(asked)} nodes",
+            lambda: _silent(asked),
         )
     answers = {node: _answer(reference) for reference, node in asked.items()}
     living = {each["NodeID"] for each in ray.nodes() if each["Alive"]}
@@ -168,6 +169,12 @@ def _mend(errors: Iterable[str]) -> str:
     if any(sign in error for error in errors for sign in NO_ROOM_SIGNS):
         return "make room there, on the disk of Ray's folder (df /tmp/ray) and in memory"
     return "install the same on all nodes (constraints.txt, or one image)"
+
+
+def _silent(asked: Mapping[ray.ObjectRef, Node]) -> list[str]:
+    """Name the nodes that have not answered yet."""
+    _, waiting = ray.wait(list(asked), num_returns=len(asked), timeout=0)
+    return [asked[reference].name for reference in waiting]
 
 
 def _look(file: Path) -> NodeView:

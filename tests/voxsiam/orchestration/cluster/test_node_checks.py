@@ -1,6 +1,8 @@
 import time
+from typing import Any
 
 import pytest
+import ray
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import node_checks
@@ -89,3 +91,14 @@ def test_a_clock_that_differs_is_told_with_the_node_and_the_seconds(caplog):
         "the clock of ahead",
         "the clock of behind",
     ]
+
+
+def test_whoever_waits_for_nodes_says_which_have_not_answered(ray_instance):
+    answer: Any = ray.remote(num_cpus=0)(lambda: None)
+    elsewhere: Any = ray.remote(num_cpus=0, resources={"another machine": 1})(lambda: None)
+    first, second = answer.remote(), elsewhere.remote()
+    ray.wait([first], timeout=60)
+    try:
+        assert node_checks._silent({first: node("a"), second: node("b")}) == ["b"]
+    finally:
+        ray.cancel(second)
