@@ -24,6 +24,10 @@ class Turns:
         self._share = share
         self._controller: Any = None
 
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        # Tune copies and pickles its searches for a restore that we never ask for.
+        return object, ()
+
     def allow_another(self, ours: int) -> bool:
         """Tell whether a trial may begin beside ours.
 

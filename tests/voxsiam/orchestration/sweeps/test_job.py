@@ -60,7 +60,9 @@ def children(client, parent):
     return client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
 
 
-def test_a_sweep_trains_every_point_once_and_no_test_case_is_read(tmp_path):
+def test_a_sweep_trains_every_point_once_and_no_test_case_is_read(tmp_path, monkeypatch):
+    # Tune saves its state at every step instead of now and then: a longer sweep meets it.
+    monkeypatch.setenv("TUNE_GLOBAL_CHECKPOINT_S", "0")
     workspace = Workspace(tmp_path)
     ledger = make_ledger(tmp_path, Budget(trials=6), stop_early=True, seeds=2)
     tracker, points = SweepTracker(workspace, ledger), Points()

@@ -127,3 +127,18 @@ def test_while_a_job_without_a_trial_waits_for_its_turn_what_it_held_is_given_ba
     share.allowed = 1
     assert turns.allow_another(0)
     assert len(seen) == 3
+
+
+def test_tune_can_save_a_search_that_knows_its_controller(ray_instance, tmp_path):
+    """It does so every now and then, from the first trial that has ended on."""
+    turns = Turns(Share(2))
+    search, study = FairSearch(Numbers(), turns), variants(turns)
+
+    class Controller:
+        def __reduce__(self):
+            raise TypeError("a controller cannot be copied")
+
+    turns.end_one(Controller())
+    search.get_state()
+    study.save_to_dir(str(tmp_path), "session")
+    assert study.next_trial() is not None
