@@ -62,6 +62,7 @@ class RunWriter:
         self._workspace = workspace
         self.parent = ""
         self._runs: dict[tuple[str, str], str] = {}
+        self._epochs: dict[str, set[int]] = {}
 
     def run_of(
         self, trial: TrialPlan, at_ms: int, *, reopen: bool = True, may_link: bool = False
@@ -102,6 +103,13 @@ class RunWriter:
         for start in range(0, len(points), _METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=points[start : start + _METRICS_A_CALL])
 
+    def epochs_of(self, run_id: str) -> set[int]:
+        """Return the epochs that a run has; whoever writes one adds it."""
+        if run_id not in self._epochs:
+            history = self._client.get_metric_history(run_id, "train/loss")
+            self._epochs[run_id] = {metric.step for metric in history}
+        return self._epochs[run_id]
+
     def log_json(self, run_id: str, artifacts: Mapping[str, Mapping[str, Any]]) -> None:
         """Write JSON artifacts by path."""
         for path, content in artifacts.items():
@@ -111,7 +119,7 @@ class RunWriter:
         """Write what a finished trial has left on disk and the store has not."""
         result: dict[str, Any] = json.loads(trial.run.result_file.read_text())
         linked = SOURCE_TAG in self._client.get_run(run_id).data.tags
-        logged = {m.step for m in self._client.get_metric_history(run_id, "train/loss")}
+        logged = self.epochs_of(run_id)
         # The epochs of a linked run stand in the run that it was trained in.
         missing = [] if linked else [r for r in result["records"] if int(r["epoch"]) not in logged]
         for record in missing:

@@ -228,7 +228,11 @@ class StudyTracker:
         else:
             run_id = writer.run_of(first.trial, first.time_ms, may_link=first.may_link)
         if first.kind == "figures":
-            writer.log(run_id, [m for e in events for m in metrics(e.figures, e.step, e.time_ms)])
+            # A training that goes on tells its last epoch once more.
+            known = writer.epochs_of(run_id) if first.trial is not None else set()
+            new = [e for e in events if e.step not in known]
+            writer.log(run_id, [m for e in new for m in metrics(e.figures, e.step, e.time_ms)])
+            known.update(e.step for e in new)
             writer.log_json(run_id, events[-1].artifacts)
         if first.kind == "end" and first.state is not None:
             if first.trial is not None:

@@ -83,9 +83,9 @@ class TuneBridge(tune.Callback):
             return
         index, run = _index(trial), int(result.get(RUN_INDEX, 0))
         self._move_to(index, run)
-        self._give_attempts_back(trial, (run, int(record["epoch"])))
+        is_new = self._is_new(trial, (run, int(record["epoch"])))
         self._tell_incidents(index)
-        for listener in self._listeners:
+        for listener in self._listeners if is_new else ():
             listener.epoch_done(self._open[index], record)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -128,11 +128,16 @@ class TuneBridge(tune.Callback):
         for index in list(self._open):
             self._end(index, "interrupted", None)
 
-    def _give_attempts_back(self, trial: Trial, reached: tuple[int, int]) -> None:
-        """Forget a trial's failures when it gets further than ever; a restart repeats its last."""
-        if reached > self._reached.get(_index(trial), (0, 0)):
-            self._reached[_index(trial)] = reached
-            trial.run_metadata.num_failures = 0
+    def _is_new(self, trial: Trial, reached: tuple[int, int]) -> bool:
+        """Tell whether a trial has got further than ever; a restart repeats its last epoch.
+
+        Its failures are forgotten then: it has all attempts again.
+        """
+        if reached <= self._reached.get(_index(trial), (0, 0)):
+            return False
+        self._reached[_index(trial)] = reached
+        trial.run_metadata.num_failures = 0
+        return True
 
     def _move_on(self, index: int) -> bool:
         """Go to the first run without a result; tell whether all have one.
