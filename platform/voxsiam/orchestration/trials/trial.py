@@ -15,6 +15,7 @@ import torch
 from ray import tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity
 from voxsiam.orchestration.cluster.cause import cause_of
 from voxsiam.orchestration.cluster.fair_share import TrialSize
@@ -28,7 +29,7 @@ from voxsiam.orchestration.runs.read_watch import ReadWatch
 from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
 from voxsiam.orchestration.trials.joined_node import require_like_the_others
-from voxsiam.orchestration.trials.worker import Stamp
+from voxsiam.orchestration.trials.worker import REFUSAL, Stamp
 from voxsiam.orchestration.trials.worker_group import (
     Attempt,
     Workers,
@@ -144,7 +145,7 @@ def _run_trial(
     for index, (run, names) in enumerate(runs):
         plan, label = RunPlan.model_validate_json(run), RunLabel(**names)
         stamp = Stamp(index=index, epochs=plan.recipe.epochs)
-        require_like_the_others(plan.directory.parent, release)
+        _require_node(plan, release)
         plan.directory.mkdir(exist_ok=True)
         for left in (plan.error_file, plan.stop_file):
             left.unlink(missing_ok=True)
@@ -163,6 +164,14 @@ def _run_trial(
         if not plan.result_file.exists():
             # It failed, or was asked to end: further seeds of the point are not worth it.
             return
+
+
+def _require_node(plan: RunPlan, release: str) -> None:
+    try:
+        require_like_the_others(plan.directory.parent, release)
+    except UserError as error:
+        tune.report({REFUSAL: cause_of(error)})
+        raise  # Tune tries it again, elsewhere where there is room
 
 
 def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp, longest_s: float) -> None:

@@ -7,11 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 from ray import tune
 from ray.tune.experiment import Trial
 
-from voxsiam.orchestration.cluster.cause import cause_of, refusal_in
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.trials.rank_faults import describe_death
-from voxsiam.orchestration.trials.worker import RUN_INDEX
+from voxsiam.orchestration.trials.worker import REFUSAL, RUN_INDEX
 from voxsiam.training.context import Record
 
 LOOK_EVERY_S = 2.0
@@ -64,6 +63,7 @@ class TuneBridge(tune.Callback):
         self._open: dict[int, TrialPlan] = {}
         self._incidents: dict[int, IncidentReader] = {}
         self._reached: dict[int, tuple[int, int]] = {}
+        self._refusals: dict[int, str] = {}
         self._looked = 0.0
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
@@ -79,9 +79,11 @@ class TuneBridge(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:  # fmt: skip
         record = {name: v for name, v in result.items() if "/" in name or name in RECORD_NAMES}
+        index, run = _index(trial), int(result.get(RUN_INDEX, 0))
+        if REFUSAL in result:
+            self._refusals[index] = result[REFUSAL]
         if "epoch" not in record:
             return
-        index, run = _index(trial), int(result.get(RUN_INDEX, 0))
         self._move_to(index, run)
         is_new = self._is_new(trial, (run, int(record["epoch"])))
         self._tell_incidents(index)
@@ -112,7 +114,7 @@ class TuneBridge(tune.Callback):
         index = _index(trial)
         if index in self._open:
             plan = self._open[index]
-            note_incident(plan.run.incidents_file, _death(trial, plan))
+            note_incident(plan.run.incidents_file, self._death(index))
             self._tell_incidents(index)
 
     def on_trial_error(
@@ -121,7 +123,7 @@ class TuneBridge(tune.Callback):
         index = _index(trial)
         self._move_on(index)
         plan = self._open[index]
-        self._end(index, "failed", plan.run.failure() or _death(trial, plan))
+        self._end(index, "failed", plan.run.failure() or self._death(index))
 
     def end_open_trials(self) -> None:
         """Mark what an interrupt cut off."""
@@ -170,6 +172,11 @@ class TuneBridge(tune.Callback):
                 if isinstance(listener, IncidentListener):
                     listener.incident(self._open[index], text)
 
+    def _death(self, index: int) -> str:
+        """Say why a trial's process ended: it has told the driver, or its last pulse tells."""
+        refusal = self._refusals.pop(index, None)
+        return refusal or describe_death(self._open[index].run.pulses) or "its process died"
+
     def _end(self, index: int, state: TrialState, error: str | None) -> None:
         if index not in self._open:
             return
@@ -177,12 +184,6 @@ class TuneBridge(tune.Callback):
         plan = self._open.pop(index)
         for listener in self._listeners:
             listener.trial_ended(plan, state, error)
-
-
-def _death(trial: Trial, plan: TrialPlan) -> str:
-    if refused := refusal_in(trial.get_error()):
-        return cause_of(refused)
-    return describe_death(plan.run.pulses) or "its process died"
 
 
 def _index(trial: Trial) -> int:

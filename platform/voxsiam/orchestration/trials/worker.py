@@ -20,6 +20,8 @@ from voxsiam.orchestration.trials.joined_node import require_like_the_others
 from voxsiam.training.context import Record, TrainingEndedError
 
 RUN_INDEX, FIDELITY = "run_index", "fidelity"
+REFUSAL = "refusal"
+"""Why a node is not trained on, told to the driver: the node may not see the run's folder."""
 
 log = logging.getLogger(__name__)
 
