@@ -19,7 +19,7 @@ _LOOKING_S = 0.02
 """Ten times what ranks of one machine were found apart; one that waits longer had better sleep."""
 
 
-DDP_SETTINGS = {
+DDP_SETTINGS: dict[str, Any] = {
     "gradient_as_bucket_view": True,
     "broadcast_buffers": False,
     "find_unused_parameters": True,
