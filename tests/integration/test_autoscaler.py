@@ -21,7 +21,7 @@ def test_a_study_waits_for_the_first_node(child_environment, tmp_path):
         "-m",
         "tests.integration.autoscaled_study",
         str(tmp_path),
-        "2",
+        "1",
     ]
     done = subprocess.run(
         command, env=child_environment, capture_output=True, text=True, check=False
