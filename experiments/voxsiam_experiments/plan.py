@@ -23,9 +23,10 @@ from voxsiam_experiments.settled_numerics import settle_numerics
 from voxsiam_experiments.table import Row, Table
 
 SPLIT_SEED = 0
-SMALLEST_SHARE = 0.05
-"""Of a GPU."""
 """All rows and seeds of a study share one split: seeds vary the training, not the test cases."""
+
+SMALLEST_SHARE = 0.05
+"""Of a GPU, for a worker."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,9 +51,13 @@ class Demand:
     def is_for(self, trials: int) -> None:
         """Ask for room for so many more; what was asked for before stays until it is there."""
         if self._group is None:
-            name = f"{_DEMAND}{uuid.uuid4().hex}"
-            self._group = placement_group(self._bundles * trials, name=name)
+            self._group = _ask_for(self._bundles * trials)
         elif self._group.wait(0):
+            self.is_over()
+
+    def is_over(self) -> None:
+        """Ask for nothing more: a node that came now would be held for nobody."""
+        if self._group is not None:
             remove_placement_group(self._group)
             self._group = None
 
@@ -75,8 +79,7 @@ def await_first_node(needs: Mapping[str, float]) -> None:
     if Capacity.of_cluster().training_nodes or not autoscales():
         return
     log.warning("no node trains by now: the autoscaler is asked for %s", in_words(needs))
-    # What autoscalers look at; a target given by itself would replace that of others.
-    demand = placement_group([dict(needs)], name=f"{_DEMAND}{uuid.uuid4().hex}")
+    demand = _ask_for([dict(needs)])
     wait = Wait(
         f"a node with {in_words(needs)}, which the autoscaler is to start (where its nodes have "
         "no GPUs: --gpu-share 0)",
@@ -106,6 +109,11 @@ def cluster_state() -> Any:  # noqa: ANN401  # a message of Ray's
     """Return what Ray tells autoscalers: nodes, and who waits for places."""
     reply = autoscaler_pb2.GetClusterResourceStateReply  # pyright: ignore[reportAttributeAccessIssue]
     return reply.FromString(_gcs().get_cluster_resource_state()).cluster_resource_state
+
+
+def _ask_for(bundles: Sequence[dict[str, float]]) -> PlacementGroup:
+    # What autoscalers look at; a target given by itself would replace that of others.
+    return placement_group(list(bundles), name=f"{_DEMAND}{uuid.uuid4().hex}")
 
 
 def _report() -> dict[str, Any]:

@@ -143,6 +143,10 @@ class FairShare:
             self._demand.is_for(max(1, self._allowed))
         return more
 
+    def needs_no_more(self) -> None:
+        """Hear that no trial is left to begin."""
+        self._demand.is_over()
+
     def gives_way(self) -> bool:
         """Tell, when a trial has ended, whether its places shall be given back to who waits."""
         capacity = Capacity.of_cluster()

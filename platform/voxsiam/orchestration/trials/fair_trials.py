@@ -45,6 +45,10 @@ class Turns:
             # Tune without a trial asks for one again and again, and does nothing else meanwhile.
             controller._actor_manager.next(timeout=0.1)
 
+    def are_over(self) -> None:
+        """Hear that there is no trial left to begin."""
+        self._share.needs_no_more()
+
     def end_one(self, controller: Any) -> None:
         """Let a trial that ends give its places back where others wait.
 
@@ -63,7 +67,12 @@ class FairVariants(BasicVariantGenerator):
 
     def next_trial(self) -> Trial | None:
         """Return the next trial, or that there is none now."""
-        return super().next_trial() if self._turns.allow_another(len(self._live_trials)) else None
+        if not self._turns.allow_another(len(self._live_trials)):
+            return None
+        trial = super().next_trial()
+        if trial is None:
+            self._turns.are_over()
+        return trial
 
 
 class FairSearch(ConcurrencyLimiter):
@@ -76,7 +85,10 @@ class FairSearch(ConcurrencyLimiter):
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial, or that there is none now."""
         allowed = self._turns.allow_another(len(self.live_trials))
-        return super().suggest(trial_id) if allowed else None
+        given = super().suggest(trial_id) if allowed else None
+        if given == Searcher.FINISHED:
+            self._turns.are_over()
+        return given
 
 
 class FairOrder(FIFOScheduler):

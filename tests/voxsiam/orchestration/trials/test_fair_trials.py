@@ -19,13 +19,16 @@ class Share(FairShare):
 
     def __init__(self, allowed=0, *, waits=False):
         super().__init__(TrialSize(1, 1.0, threads=1))
-        self.allowed, self.waits = allowed, waits
+        self.allowed, self.waits, self.over = allowed, waits, False
 
     def allows_another(self, ours):
         return ours < self.allowed
 
     def gives_way(self):
         return self.waits
+
+    def needs_no_more(self):
+        self.over = True
 
 
 class Numbers(Searcher):
@@ -68,8 +71,10 @@ def test_a_study_gives_its_trials_in_order_as_far_as_the_share_allows(ray_instan
     share.allowed = 9
     last: Any = given.next_trial()
     assert last.config["number"] == 3
+    assert not share.over
     assert given.next_trial() is None
     assert given.is_finished()
+    assert share.over  # no node is to be started any more
 
 
 def test_a_search_is_asked_only_where_the_share_allows():
@@ -83,7 +88,9 @@ def test_a_search_is_asked_only_where_the_share_allows():
     assert search.suggest("b") == {"number": 1}
     share.allowed = 9
     assert search.suggest("c") == {"number": 2}
+    assert not share.over
     assert search.suggest("d") == Searcher.FINISHED
+    assert share.over
 
 
 @pytest.mark.parametrize("stops_early", [True, False])
