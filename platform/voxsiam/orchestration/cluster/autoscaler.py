@@ -119,7 +119,7 @@ def _ask_for(bundles: Sequence[dict[str, float]]) -> PlacementGroup:
 def _report() -> dict[str, Any]:
     """Return what the autoscaler writes about itself; empty before it has done so."""
     told = _gcs().internal_kv_get(DEBUG_AUTOSCALING_STATUS.encode(), None, timeout=10)
-    return json.loads(told)["autoscaler_report"] if told else {}
+    return json.loads(told).get("autoscaler_report", {}) if told else {}
 
 
 def _gcs() -> Any:  # noqa: ANN401  # Ray's client, compiled
