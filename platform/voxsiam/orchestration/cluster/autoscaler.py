@@ -13,7 +13,7 @@ from ray.core.generated import autoscaler_pb2
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 from voxsiam.orchestration.cluster.capacity import Capacity
-from voxsiam.orchestration.cluster.held_places import HeldPlaces, in_words
+from voxsiam.orchestration.cluster.held_places import HeldPlaces, held_places, in_words
 from voxsiam.orchestration.cluster.waiting import Wait
 
 KIND_OF_ITS_OWN = "node_"
@@ -52,7 +52,7 @@ class Demand:
         """Ask for room for so many more; what was asked for before stays until it is there."""
         if self._group is None:
             self._group = _ask_for(self._bundles * trials)
-        elif self._group.wait(0):
+        elif self._is_met(self._group):
             self.is_over()
 
     def is_over(self) -> None:
@@ -60,6 +60,11 @@ class Demand:
         if self._group is not None:
             remove_placement_group(self._group)
             self._group = None
+
+    @staticmethod
+    def _is_met(group: PlacementGroup) -> bool:
+        # Read from Ray's table: a wait of 0 s can end before a busy head has answered.
+        return any(places.group == group.id and not places.waits for places in held_places())
 
 
 def is_demand(places: HeldPlaces) -> bool:

@@ -15,6 +15,14 @@ from voxsiam.orchestration.cluster.held_places import held_places
 pytestmark = pytest.mark.usefixtures("ray_instance")
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays():
+    """Places that stayed would be missed by every later test."""
+    yield
+    for places in demands():
+        places.free()
+
+
 def demands():
     return [places for places in held_places() if is_demand(places)]
 
