@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 
 from voxsiam.errors import UserError
 from voxsiam_cli.console import console, print_json, say
-from voxsiam_cli.options import AsJson, Owner
+from voxsiam_cli.options import AsJson, Owner, Patience
 
 if TYPE_CHECKING:
     from voxsiam.orchestration.submission.jobs import Job, JobCluster
@@ -94,6 +94,7 @@ def stop(
     address: Address = DEFAULT_ADDRESS,
     force: Annotated[bool, typer.Option("--force", help="Although it is another's.")] = False,
     _owner: Owner = None,
+    _patience: Patience = None,
 ) -> None:
     """End a job as Ctrl-C would: finished epochs are kept, the same submit goes on.
 
@@ -179,7 +180,12 @@ def follow_job(cluster: "JobCluster", job: "Job") -> NoReturn:
 
 
 def _wait(cluster: "JobCluster", job: "Job") -> "Job":
+    from voxsiam.orchestration.cluster.waiting import Wait
+
+    # Nobody works on a job that waits for its turn.
+    wait = Wait(f"the end of {job.job_id}", lambda: [] if job.state == "waiting" else [job.state])
     while not (job := cluster.find(job.job_id)).is_over:
+        wait.look()
         time.sleep(POLL_S)
     return job
 
