@@ -1,7 +1,6 @@
 """Fixtures for every package: the one Ray instance, and the real data beside the checkout."""
 
 import os
-import stat
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ PYTHON_PATH = str(REPOSITORY)
 """Of the tests themselves; the packages are installed."""
 
 
-MAY_SKIP = {"gpu", "shared_data", "postgres", "browser", "slurm"}
+MAY_SKIP = {"gpu", "shared_data", "postgres", "browser", "slurm", "root"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,8 +42,6 @@ def pytest_runtest_makereport(
 
 Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 TABLES = pytest.StashKey[list[Table]]()
-SESSION_MODE = pytest.StashKey[int]()
-"""Who may write into the folder of the session's Ray, when it has just been started."""
 
 
 @pytest.fixture
@@ -82,7 +79,7 @@ def cuda() -> torch.device:
 
 
 @pytest.fixture(scope="session")
-def ray_instance(request: pytest.FixtureRequest) -> Iterator[None]:
+def ray_instance() -> Iterator[None]:
     """One local Ray for the whole session: a second one on the host makes sweeps hang."""
     import ray
 
@@ -90,8 +87,7 @@ def ray_instance(request: pytest.FixtureRequest) -> Iterator[None]:
 
     # Inherited by submitted jobs: else they take its 127.0.0.1 for the machine's outside address.
     os.environ[OUTSIDE] = "0"
-    folder = start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH}, dashboard=True)
-    request.config.stash[SESSION_MODE] = stat.S_IMODE(folder.stat().st_mode)
+    start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH}, dashboard=True)
     yield
     ray.shutdown()
 

@@ -6,7 +6,11 @@ MOUNTS = (
     "ip link set lo up 2>/dev/null || ifconfig lo up; mkdir -p /tmp/ray; "
     'mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs tmpfs /tmp/ray; exec "$@"'
 )
-ALONE = ["unshare", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
+ALONE = [
+    *("unshare", "--map-root-user", "--net", "--mount", "--pid", "--mount-proc"),
+    # What goes on inside ends with whoever began it.
+    *("--fork", "--kill-child"),
+]
 
 
 def on_a_host_of_its_own():

@@ -13,12 +13,13 @@ def ui(
     workspace: Workspace = DEFAULT_WORKSPACE,
     port: Annotated[int, typer.Option(help="Port on the loopback address.")] = 5000,
 ) -> None:
-    """Open the MLflow UI on this machine only; stop it with Ctrl-C.
+    """Open the MLflow UI on this machine only, by the link that is printed; Ctrl-C ends it.
 
     For several people or machines: voxsiam tracking serve. Example: voxsiam ui --port 5001
     """
     from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
     from voxsiam.orchestration.tracking.server import TrackingServer
+    from voxsiam.page_token import PageToken
 
     folder = open_workspace(workspace, "change")
     if folder.tracking_uri.startswith(("http:", "https:")):
@@ -26,7 +27,9 @@ def ui(
         return
     if claim_artifacts(folder.tracking_uri):
         say(f"MLflow's database names this place of its artifacts now: {folder.artifacts}")
-    server = TrackingServer(folder.tracking_uri, str(folder.artifacts), port=port)
+    token = PageToken.new(port)
+    server = TrackingServer(folder.tracking_uri, str(folder.artifacts), port=port, token=token)
     server.check()
-    say(f"MLflow UI: {server.url}   (Ctrl-C ends it)")
+    say(f"MLflow UI: {token.link(server.url)}")
+    say("for you alone: the link holds a token, of this start. Ctrl-C ends it.")
     raise typer.Exit(server.run())

@@ -1,22 +1,19 @@
 """A Ray instance for one command: started or joined, checked for room, and cleaned up after."""
 
-import json
 import logging
 import os
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import ray
-from ray._common.utils import get_default_ray_temp_dir
 from ray._private.services import get_ray_address_from_environment
+from ray.job_config import JobConfig
 
-from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.autoscaler import await_first_node
 from voxsiam.orchestration.cluster.capacity import Capacity
@@ -26,6 +23,7 @@ from voxsiam.orchestration.cluster.held_places import (
     end_own_actors,
     free_places_of_ended_jobs,
 )
+from voxsiam.orchestration.cluster.local_session import note_session, one_session, ray_folder
 from voxsiam.orchestration.cluster.node_checks import check_workspace
 from voxsiam.orchestration.cluster.ray_access import (
     keep_token_private,
@@ -46,10 +44,6 @@ SESSION_SETTING = "VOXSIAM_RAY_SESSION"
 """The session of the Ray that a job was sent to. Ray's job supervisor looks through the machine's
 processes for the cluster that it belongs to, and may find another one's."""
 
-_MOST_BYTES = 107 if sys.platform == "linux" else 103
-_LONGEST_SOCKET = "session_2026-11-28_20-25-34_123456_{pid}/sockets/plasma_store"
-"""Below Ray's folder; the name of a socket has so many bytes at most."""
-
 
 @contextmanager
 def ray_instance(
@@ -69,31 +63,10 @@ def ray_instance(
         UserError: Another command has a local Ray in this workspace now, or a node of the cluster
             does not see the workspace.
     """
-    joins = joins_cluster()
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    if joins:
-        _join()
-        for places in free_places_of_ended_jobs():
-            log.warning("freed %s", places.told())
-    else:
-        _end_leftovers(workspace)
-        _start_local(workspace)
-    # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
-    signal.signal(signal.SIGTERM, on_sigterm)
-    head = ray.get_runtime_context().gcs_address
-    with watching_head(head) if joins else nullcontext():
-        try:
-            if joins and worker:
-                await_first_node(worker)
-            capacity = Capacity.of_cluster()
-            check_workspace(capacity.nodes, workspace)
-            yield capacity
-        finally:
-            if joins:
-                _leave()
-            ray.shutdown()
-            if not joins:
-                _session_file(workspace).unlink(missing_ok=True)
+    with _in_cluster(worker) if joins_cluster() else _on_this_machine(workspace):
+        capacity = Capacity.of_cluster()
+        check_workspace(capacity.nodes, workspace)
+        yield capacity
 
 
 def free_places() -> list[HeldPlaces]:
@@ -149,56 +122,66 @@ def start_ray(
         env_vars: More environment for its workers.
         dashboard: Take jobs over HTTP, too; that costs processes and seconds.
     """
-    _check_temporary_folder()
     keep_token_private()
     with on_loopback():
         ray.init(
             address="local",
+            _temp_dir=str(ray_folder()),
             num_cpus=cpus,
             include_dashboard=dashboard,
             object_store_memory=object_store,
             logging_level=logging.ERROR,
             log_to_driver=False,
             runtime_env={"env_vars": env_vars} if env_vars else None,
+            job_config=_without_current_folder(),
         )
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    folder = Path(ray._private.worker._global_node.get_session_dir_path())  # pyright: ignore
-    # Ray lets every user of the machine write into it; workers run what lies there.
-    folder.chmod(0o700)
-    return folder
+    return Path(ray._private.worker._global_node.get_session_dir_path())  # pyright: ignore
 
 
-def _check_temporary_folder() -> None:
-    """Refuse a folder for temporary files below which Ray's sockets would have too long a name.
+@contextmanager
+def _on_this_machine(workspace: Workspace) -> Iterator[None]:
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    with one_session(workspace):
+        try:
+            # At least two, so that two workers run on a one-core machine too.
+            note_session(workspace, start_ray(max(2, local_cpus()), object_store_bytes()))
+            signal.signal(signal.SIGTERM, on_sigterm)
+            yield
+        finally:
+            ray.shutdown()
 
-    Raises:
-        UserError: It is too long, or no place to write.
-    """
-    folder = get_default_ray_temp_dir()
-    variable = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "RAY_TMPDIR")
-    where = f"{variable}={Path(folder).parent}"
-    fix = "name a short folder that can be written for Ray alone: export RAY_TMPDIR=/tmp"
-    longest = len(os.fsencode(f"{folder}/{_LONGEST_SOCKET.format(pid=os.getpid())}"))
-    if longest > _MOST_BYTES:
-        what = "the folder for temporary files has too long a name: Ray's sockets lie below it"
-        most = len(os.fsencode(str(Path(folder).parent))) - (longest - _MOST_BYTES)
-        raise UserError(f"{what} (at most {most} characters)", where=where, fix=fix)
-    there = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(
-            "the folder for temporary files cannot be written, which Ray needs",
-            where=where,
-            fix=fix,
-        )
+
+@contextmanager
+def _in_cluster(worker: Mapping[str, float] | None) -> Iterator[None]:
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    _join()
+    # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
+    signal.signal(signal.SIGTERM, on_sigterm)
+    for places in free_places_of_ended_jobs():
+        log.warning("freed %s", places.told())
+    with watching_head(ray.get_runtime_context().gcs_address):
+        try:
+            if worker:
+                await_first_node(worker)
+            yield
+        finally:
+            _leave()
+            ray.shutdown()
 
 
 def _join() -> None:
     """Join the cluster at RAY_ADDRESS; a submitted job has brought its settings and its code."""
     _require_listener(os.environ["RAY_ADDRESS"])
     settings = {name: os.environ[name] for name in RAY_SETTINGS}
-    variables = {} if IN_A_JOB in os.environ else {"env_vars": settings}
+    in_a_job = IN_A_JOB in os.environ
     try:
-        ray.init(runtime_env=variables, logging_level=logging.ERROR, log_to_driver=False)
+        ray.init(
+            runtime_env={} if in_a_job else {"env_vars": settings},
+            job_config=None if in_a_job else _without_current_folder(),
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
     except ConnectionError as error:
         raise UserError(
             f"no Ray cluster answers: {str(error).splitlines()[0]:.160}",
@@ -207,6 +190,14 @@ def _join() -> None:
         ) from None
     _require_session()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _without_current_folder() -> JobConfig:
+    """Return settings with which workers do not import from the folder that this process is in.
+
+    Ray puts it in front of their module path, whatever lies there; for its own clients it does not.
+    """
+    return JobConfig(_client_job=True)
 
 
 def _leave() -> None:
@@ -259,45 +250,3 @@ def _require_listener(address: str) -> None:
             fix="is it running there (ray status)? unset it to use this machine alone",
         ) from None
     require_known_token(f"{host}:{port}")
-
-
-def _start_local(workspace: Workspace) -> None:
-    # At least two, so that two workers run on a one-core machine too.
-    folder = start_ray(max(2, local_cpus()), object_store_bytes())
-    owner = psutil.Process()
-    session = {
-        "folder": str(folder),
-        "pid": owner.pid,
-        "started": owner.create_time(),
-    }
-    write_json(_session_file(workspace), session)
-
-
-def _session_file(workspace: Workspace) -> Path:
-    return workspace.ray / "session.json"
-
-
-def _end_leftovers(workspace: Workspace) -> None:
-    """Kill the processes of a Ray session whose driver, started for this workspace, is gone."""
-    try:
-        session = json.loads(_session_file(workspace).read_text())
-    except (OSError, ValueError):
-        return
-    if _is_running(session["pid"], session["started"]):
-        raise UserError(
-            "another command is using this workspace now",
-            where=str(workspace.root),
-            fix="wait for it (voxsiam study status), or use another --workspace",
-        )
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if any(session["folder"] in word for word in words):
-            process.send_signal(signal.SIGKILL)
-
-
-def _is_running(pid: int, started: float) -> bool:
-    """Tell whether the very process still runs: its number may belong to another by now."""
-    try:
-        return psutil.Process(pid).create_time() == started
-    except psutil.NoSuchProcess:
-        return False

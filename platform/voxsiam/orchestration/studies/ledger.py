@@ -1,6 +1,5 @@
 """The study's own record of what is to be done and what is done: what a resume goes by."""
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.choice import Choice, choose
+from voxsiam.orchestration.lock import held_alone
 from voxsiam.orchestration.runs.source_commit import source_commit
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.workspace import Workspace
@@ -190,15 +190,12 @@ class Ledger:
         Raises:
             UserError: Another driver runs this study now.
         """
-        with (self.path.parent / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(
-                    "another process is running this study now",
-                    where=str(self.path.parent),
-                    fix=f"watch it with: voxsiam study status {self.plan.study_id}",
-                ) from None
+        refusal = UserError(
+            "another process is running this study now",
+            where=str(self.path.parent),
+            fix=f"watch it with: voxsiam study status {self.plan.study_id}",
+        )
+        with held_alone(self.path.parent / "lock", refusal):
             yield
 
     def keeps_whole_paths(self) -> bool:

@@ -1,6 +1,5 @@
 """A sweep's own record: what was tried, what came out, what it has cost; what a resume goes by."""
 
-import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.choice import Choice, choose
+from voxsiam.orchestration.lock import held_alone
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.sweeps.space import SearchSpace, Value
@@ -269,15 +269,12 @@ class SweepLedger:
         Raises:
             UserError: Another driver runs it now.
         """
-        with (self.folder / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(
-                    "another process is running this sweep now",
-                    where=str(self.folder),
-                    fix=f"watch it with: voxsiam sweep status {self.plan.sweep_id}",
-                ) from None
+        refusal = UserError(
+            "another process is running this sweep now",
+            where=str(self.folder),
+            fix=f"watch it with: voxsiam sweep status {self.plan.sweep_id}",
+        )
+        with held_alone(self.folder / "lock", refusal):
             # Another driver may have gone on with it since this was read.
             self._look()
             yield

@@ -1,12 +1,11 @@
 """Runs that say they go on while nobody trains them: their driver was killed, or its node died."""
 
-import fcntl
 from itertools import chain
-from pathlib import Path
 
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
+from voxsiam.orchestration.lock import is_held
 from voxsiam.orchestration.tracking.names import STATE_TAG, STATUS
 from voxsiam.orchestration.workspace import Workspace
 
@@ -31,7 +30,7 @@ def end_left_runs(
         job_id = parent.data.tags.get("voxsiam.study_id", "")
         folders = [place / job_id for place in (workspace.study(""), workspace.sweep(""))]
         ours = [folder for folder in folders if job_id and folder.is_dir()]
-        if job_id == but or not ours or any(map(_is_held, ours)):
+        if job_id == but or not ours or any(is_held(folder / "lock") for folder in ours):
             continue
         condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
         for run in (*_running(client, experiment, condition), parent):
@@ -44,12 +43,3 @@ def end_left_runs(
 def _running(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
     running = f"attributes.status = 'RUNNING' and {condition}"
     return list(client.search_runs([experiment], running, ViewType.ACTIVE_ONLY))
-
-
-def _is_held(folder: Path) -> bool:
-    try:
-        with (folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    return False

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from voxsiam.errors import UserError
@@ -15,8 +16,12 @@ from voxsiam.orchestration.sqlite_address import without_stray_folder
 from voxsiam.orchestration.tracking.advisories import check_mlflow
 from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.store import without_password
+from voxsiam.page_token import PageToken
 
 LOOPBACK = "127.0.0.1"
+APP = "voxsiam"
+"""Of MLflow's applications the one in `server_app.py`: pyproject.toml names it to MLflow."""
+
 # What a browser or a client on the same host, or at the near end of a tunnel, may call it.
 _LOCAL_HOSTS = ("localhost", LOOPBACK)
 _STOP_WITHIN_S = 10.0
@@ -34,7 +39,8 @@ class TrackingServer:
         port: Port to listen on.
         workers: Processes that answer.
         allowed_hosts: Names under which clients call it, beside localhost.
-        login: Who may; None lets everybody in.
+        login: Who may; None lets everybody in who shows the token, if there is one.
+        token: Of a server for one user of this machine.
     """
 
     store: str
@@ -44,6 +50,7 @@ class TrackingServer:
     workers: int = 1
     allowed_hosts: tuple[str, ...] = ()
     login: Login | None = None
+    token: PageToken | None = None
 
     @property
     def url(self) -> str:
@@ -76,13 +83,15 @@ class TrackingServer:
         words = [sys.executable, "-m", "mlflow", "server", "--workers", str(self.workers)]
         words += ["--host", self.host, "--port", str(self.port)]
         words += ["--artifacts-destination", self.artifacts]
+        # Else modules are imported from the current folder first; where they are is known without.
+        words += ["--uvicorn-opts", "--app-dir=/"]
         hosts = (*_LOCAL_HOSTS, *self.allowed_hosts)
         words += ["--allowed-hosts", ",".join(f"{host},{host}:*" for host in hosts)]
         if self.allowed_hosts:
             # Browsers name the page's own address as the origin of what it sends.
             origins = [f"{kind}://{host}" for kind in ("http", "https") for host in hosts]
             words += ["--cors-allowed-origins", ",".join(f"{o},{o}:*" for o in origins)]
-        return words + (["--app-name", "basic-auth"] if self.login else [])
+        return [*words, "--app-name", APP]
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the server's process.
@@ -90,8 +99,17 @@ class TrackingServer:
         Raises:
             UserError: MLflow's login is not installed.
         """
+        local = urlsplit(self.artifacts).scheme in ("", "file")
+        doors = {
+            "VOXSIAM_ARTIFACTS": str(Path(self.artifacts).absolute()) if local else None,
+            "VOXSIAM_LOGIN": "1" if self.login else None,
+            "VOXSIAM_PAGE_TOKEN": self.token.value if self.token else None,
+            "VOXSIAM_PAGE_PORT": str(self.port),
+        }
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in doors},
+            **{name: value for name, value in doors.items() if value is not None},
+            "PYTHONSAFEPATH": "1",
             "MLFLOW_BACKEND_STORE_URI": self.store,
             # It would start eight job processes that nothing here uses.
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

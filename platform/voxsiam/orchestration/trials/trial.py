@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from ray import tune
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from voxsiam.errors import UserError
@@ -40,6 +41,9 @@ from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record, SingleProcess
 
 log = logging.getLogger(__name__)
+
+CLOUD_KEYS = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+"""Trials have those of their node."""
 
 PROCESS_DEATHS = tune.FailureConfig(max_failures=MOST_FAILURES)
 """A trial whose process or node died starts again elsewhere and goes on from its checkpoint; a new
@@ -93,6 +97,8 @@ class TrialJob:
         """Return Tune's function of a trial with what it needs bound to it."""
         threads = self._threads
         self.workspace.runs.mkdir(parents=True, exist_ok=True)
+        # Tune would write them into the settings of each trial, which Ray logs.
+        ENV_VARS_TO_PROPAGATE.difference_update(CLOUD_KEYS)
         bound = functools.partial(
             _run_trial,
             workers=None if self.in_process else self._workers(),

@@ -12,8 +12,8 @@ import pytest
 import ray
 from ray._private import ray_constants
 
-from tests.conftest import SESSION_MODE
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.local_session import ray_folder
 from voxsiam.orchestration.cluster.ray_access import (
     OUTSIDE,
     keep_token_private,
@@ -82,9 +82,10 @@ def test_the_token_is_in_no_command_line_and_no_log(ray_instance):
     assert not [path for path in files if token.encode() in path.read_bytes()]
 
 
-def test_our_session_and_token_belong_to_their_user_alone(ray_instance, request):
-    # As it was started: every program of the other tests that joins it opens the folder again.
-    assert request.config.stash[SESSION_MODE] == 0o700
+def test_our_sessions_and_token_belong_to_their_user_alone(ray_instance):
+    # Ray has opened the folders below by now.
+    assert mode(ray_folder().parent) == 0o700
+    assert session_folder().parent == ray_folder()
     assert not readable_by_others(token_file())
 
 

@@ -1,63 +1,12 @@
 import socket
-import subprocess
-import sys
 
-import psutil
 import pytest
 import ray
 
-from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import ray_instance as module
-from voxsiam.orchestration.cluster.ray_instance import _end_leftovers, _is_running, ray_instance
+from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.workspace import Workspace
-
-
-@pytest.fixture
-def sleeper(tmp_path):
-    """A process that carries a session's folder on its command line, as Ray's do."""
-    code = "import sys; sys.stdout.write('up\\n'); sys.stdout.flush(); sys.stdin.read()"
-    command = [sys.executable, "-c", code, f"--session-dir={tmp_path}/session_1"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "up\n"
-    yield process
-    process.kill()
-    process.wait()
-
-
-def record(workspace, folder, pid, started):
-    session = {"folder": str(folder), "pid": pid, "started": started}
-    write_json(workspace.ray / "session.json", session)
-
-
-def test_what_a_dead_driver_left_behind_is_ended(sleeper, tmp_path):
-    workspace = Workspace(tmp_path / "w")
-    # This process's number, but not its time: the driver is gone and its number was given anew.
-    record(workspace, tmp_path / "session_1", psutil.Process().pid, 1.0)
-    _end_leftovers(workspace)
-    assert sleeper.wait(timeout=30) != 0
-
-
-def test_a_living_drivers_processes_and_other_sessions_are_left_alone(sleeper, tmp_path):
-    workspace = Workspace(tmp_path / "w")
-    me = psutil.Process()
-    record(workspace, tmp_path / "session_1", me.pid, me.create_time())
-    with pytest.raises(UserError, match="another command"):
-        _end_leftovers(workspace)
-    record(workspace, tmp_path / "session_2", me.pid, 1.0)
-    _end_leftovers(workspace)
-    assert sleeper.poll() is None
-
-
-def test_a_spoiled_or_absent_record_ends_nothing(sleeper, tmp_path):
-    workspace = Workspace(tmp_path / "w")
-    _end_leftovers(workspace)
-    workspace.ray.mkdir()
-    (workspace.ray / "session.json").write_text("{")
-    _end_leftovers(workspace)
-    assert sleeper.poll() is None
-    assert not _is_running(2**22 + 1, 0.0)
 
 
 def test_an_address_where_nobody_listens_is_said_at_once(tmp_path, monkeypatch):
