@@ -95,8 +95,8 @@ def measure(folder: Path) -> None:
     server = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None  # noqa: S101  # for the type checker
-        server.stdout.readline()
-        in_browser(f"http://127.0.0.1:{port}", len(list_studies(reader)))
+        link = server.stdout.readline().split()[1]
+        in_browser(link, len(list_studies(reader)))
         memory = psutil.Process(server.pid).memory_info().rss / 2**20
         print(f"memory of the server: {memory:.0f} MiB")
     finally:

@@ -47,7 +47,7 @@ def dashboard(
 
     if host not in LOOPBACK:
         raise UserError(
-            f"the page would be open to everybody who reaches {host}: it has no login",
+            f"the page would be open to everybody at {host} who sees its link pass, unencrypted",
             where="--host",
             fix=f"leave it out; from elsewhere: ssh -N -L {port}:127.0.0.1:{port} THIS_MACHINE",
         )
@@ -58,7 +58,7 @@ def dashboard(
         open_prepared(given)  # a wrong one is told now, not when a case is opened
     sets = PreparedSets(lambda: (*(data or ()), *prepared_folders(folder)))
     source = Source(uri, folder.cache / "figures", served.rstrip("/"), sets.find)
-    serve(source, host, port, lambda address: say(f"dashboard: {address}   (Ctrl-C ends it)"))
+    serve(source, host, port, lambda link: say(f"dashboard: {link}   (Ctrl-C ends it)"))
 
 
 def prepared_folders(folder: "Folder") -> Iterator[Path]:

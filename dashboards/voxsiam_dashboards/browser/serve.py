@@ -1,10 +1,14 @@
 """The page on a port of this machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.utils import redirect
 
 from voxsiam.errors import UserError
+from voxsiam.page_token import ASKS, PageToken
 from voxsiam_dashboards.browser.app import create_app
 from voxsiam_dashboards.browser.cached_store import Source
 
@@ -17,29 +21,51 @@ class _Quiet(WSGIRequestHandler):
 
 
 def serve(source: Source, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, to who opens the link that it is ready with.
 
     Args:
         source: What it shows.
         host: A loopback address.
         port: A free port of it.
-        ready: Told the page's address once it answers.
+        ready: Told the page's link once it answers; whoever has it is let in.
 
     Raises:
         UserError: The port is taken.
     """
+    token = PageToken.new(port)
     shown = f"[{host}]" if ":" in host else host
     names = tuple(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
     try:
-        server = make_server(
-            host, port, create_app(source, names).server, threaded=True, request_handler=_Quiet
-        )
+        page = TokenDoor(create_app(source, names).server, token)
+        server = make_server(host, port, page, threaded=True, request_handler=_Quiet)
     except (OSError, SystemExit) as error:
         raise UserError(
             f"port {port} is taken", where="--port", fix=f"choose another: --port {port + 1}"
         ) from error
-    ready(f"http://{shown}:{port}")
+    ready(token.link(f"http://{shown}:{port}"))
     try:
         server.serve_forever()
     finally:
         server.server_close()
+
+
+class TokenDoor:
+    """Lets in who has shown the token; a link that holds it is kept by the browser as a cookie.
+
+    Args:
+        page: What lies behind.
+    """
+
+    def __init__(self, page: WSGIApplication, token: PageToken) -> None:
+        self._page, self._token = page, token
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        asked = Request(environ)
+        if self._token.admits(asked.cookies, asked.headers.get("Authorization", "")):
+            return self._page(environ, start)
+        if self._token.is_it(asked.args.get("token", "")):
+            away: Response = redirect(asked.path, 303)
+            away.headers["Set-Cookie"] = self._token.set_cookie
+            return away(environ, start)
+        return Response(ASKS.format(command="voxsiam dashboard"), 403)(environ, start)

@@ -3,14 +3,16 @@
 import socket
 
 import pytest
+from werkzeug.test import Client
 
 from tests.voxsiam_dashboards.study_store import STUDY_ID, open_client, write_study
 from voxsiam.errors import UserError
+from voxsiam.page_token import ASKS, PageToken
 from voxsiam_cli.app import app as program
 from voxsiam_dashboards.browser.app import create_app
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.routes import draw_live, draw_page
-from voxsiam_dashboards.browser.serve import serve
+from voxsiam_dashboards.browser.serve import TokenDoor, serve
 
 OURS = "127.0.0.1:8050"
 
@@ -55,9 +57,35 @@ def test_the_page_offers_nothing_that_changes_anything(client):
     assert posting == ["/_dash-update-component"]
 
 
+@pytest.fixture
+def door(store, tmp_path):
+    source = Source(store[1], tmp_path, "http://127.0.0.1:5000")
+    page = create_app(source, (OURS,)).server
+    return Client(TokenDoor(page, PageToken("t0ken", 8050)))
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/study/table3", "/_dash-layout", "/style.css", "/?token=", "/?token=wrong"]
+)
+@pytest.mark.parametrize("shown", [{}, {"Cookie": "voxsiam-8050=x"}, {"Authorization": "Bearer"}])
+def test_without_the_token_nothing_is_told(door, path, shown):
+    for method in ("GET", "POST", "OPTIONS"):
+        answer = door.open(path, method=method, headers={"Host": OURS, **shown})
+        assert (answer.status_code, answer.text) == (403, ASKS.format(command="voxsiam dashboard"))
+
+
+def test_the_link_lets_a_browser_in(door):
+    answer = door.get("/study/x?token=t0ken", headers={"Host": OURS})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/study/x")
+    assert door.get("/", headers={"Host": OURS}).status_code == 200
+    # Of another server of this machine, which the browser shows its cookies too.
+    other = Client(TokenDoor(door.application, PageToken("t0ken", 8051)))
+    assert other.get("/", headers={"Host": OURS, "Cookie": "voxsiam-8050=t0ken"}).status_code == 403
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "machine.lab"])  # noqa: S104
 def test_a_bind_beyond_loopback_is_refused(tmp_path, host):
-    with pytest.raises(UserError, match="it has no login") as caught:
+    with pytest.raises(UserError, match="who sees its link pass") as caught:
         program(["dashboard", "--workspace", str(tmp_path), "--host", host], standalone_mode=False)
     assert "ssh -N -L 8050" in caught.value.fix
 
