@@ -64,15 +64,21 @@ def _row(port: RayPort) -> tuple[str, str, str, str]:
 
 def _ui_lines(workspace: Workspace) -> Iterable[str]:
     command = [sys.executable, "-m", "voxsiam_cli", "ui", "--port", str(UI_PORT)]
-    with subprocess.Popen([*command, "--workspace", str(workspace.root)]) as server:
+    words = [*command, "--workspace", str(workspace.root)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         try:
+            assert server.stdout is not None  # noqa: S101  # for the type checker
+            shown = {
+                "Authorization": f"Bearer {server.stdout.readline().rpartition('=')[2].strip()}"
+            }
             _wait_for(UI_PORT)
             bound = {c.laddr.ip for c in _sockets() if c.laddr.port == UI_PORT}
             reach = "no" if all(map(is_loopback, bound)) else "yes"
             for what, headers in (
-                ("a run created", {}),
-                ("the same for another host name", {"Host": "attacker.example"}),
-                ("the same from another page", {"Origin": "https://attacker.example"}),
+                ("a run created", shown),
+                ("the same without the token", {}),
+                ("the same for another host name", {**shown, "Host": "attacker.example"}),
+                ("the same from another page", {**shown, "Origin": "https://attacker.example"}),
             ):
                 answer = _create_run(headers)
                 line = f"MLflow of `voxsiam ui`, {what} | {', '.join(bound)} | {reach} | {answer}"

@@ -1,9 +1,10 @@
 """The program `voxsiam`: verbs under nouns.
 
-Exit codes: 0 ok, 1 failed, 2 bad input, 130 stopped (143 by SIGTERM).
+Exit codes: 0 ok, 1 failed, 2 bad input, 130 stopped (143 by SIGTERM, or a terminal that is closed).
 """
 
 import errno
+import os
 import shutil
 import signal
 import sys
@@ -30,7 +31,13 @@ from voxsiam_cli.workspace import commands as workspace
 
 STOPPED, TERMINATED = 130, 143
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_sigterm_seen: list[bool] = []
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STILL_CLOSING = b"closing what runs; Ctrl-C once more ends at once and leaves it as it is\n"
+ENOUGH = 2
+_seen: list[int] = []
+_terminals: list[int] = []
+"""Streams of this process; of one that is closed it cannot be told any more."""
+
 
 app = typer.Typer(
     name="voxsiam",
@@ -65,9 +72,14 @@ def options(debug: bool = typer.Option(False, help="Show tracebacks.")) -> None:
 
 def main() -> NoReturn:
     """Run the program and turn every outcome into its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _terminals[:] = [stream for stream in range(3) if os.isatty(stream)]
+    for number in STOPS:
+        # What whoever began it wants to be deaf to (nohup, a shell's background) stays so.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
     code = _run(debug="--debug" in sys.argv)
-    sys.exit(TERMINATED if code == STOPPED and _sigterm_seen else code)
+    by_terminal = _seen[:1] in ([], [signal.SIGINT])
+    sys.exit(code if code != STOPPED or by_terminal else TERMINATED)
 
 
 def _run(*, debug: bool) -> int:
@@ -128,8 +140,25 @@ def _show_unexpected(error: Exception) -> int:
     return 1
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """Take SIGTERM like Ctrl-C, which every library knows; only the exit code differs."""
-    del number, frame
-    _sigterm_seen.append(True)
-    raise KeyboardInterrupt
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Take every stop like Ctrl-C, which every library knows; only the exit code differs.
+
+    One is enough: what runs is closed then, and that is not cut short. A third Ctrl-C ends it.
+    """
+    del frame
+    _seen.append(number)
+    if number == signal.SIGHUP:
+        _leave_terminal()
+    if len(_seen) == 1:
+        raise KeyboardInterrupt
+    if number == signal.SIGINT:
+        if _seen.count(signal.SIGINT) > ENOUGH:
+            os._exit(STOPPED)
+        os.write(2, STILL_CLOSING)
+
+
+def _leave_terminal() -> None:
+    """Write to nowhere: the terminal is gone, and whatever is said to it would be an error."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in _terminals:
+        os.dup2(nowhere, stream)

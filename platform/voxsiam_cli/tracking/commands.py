@@ -8,6 +8,7 @@ import typer
 from voxsiam.errors import UserError
 from voxsiam_cli.console import say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+from voxsiam_cli.tracking.advisories import tell_open_advisories
 from voxsiam_cli.workspace.opening import open_workspace
 
 app = typer.Typer(
@@ -105,12 +106,8 @@ def _store(given: str | None) -> str | None:
 
 
 def _warn() -> None:
-    from voxsiam.orchestration.tracking.advisories import unanswered
-
     say(
         "passwords and figures travel unencrypted: put TLS in front of it, or use a tunnel",
         "yellow",
     )
-    for advisory in unanswered():
-        say(f"{advisory.name} ({advisory.what}): no MLflow is known to answer it;", "yellow")
-        say("let nobody reach this port whom you do not trust (docs/tracking.md)", "yellow")
+    tell_open_advisories()

@@ -6,6 +6,7 @@ import typer
 
 from voxsiam_cli.console import say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
+from voxsiam_cli.tracking.advisories import tell_open_advisories
 from voxsiam_cli.workspace.opening import open_workspace
 
 
@@ -32,4 +33,5 @@ def ui(
     server.check()
     say(f"MLflow UI: {token.link(server.url)}")
     say("for you alone: the link holds a token, of this start. Ctrl-C ends it.")
+    tell_open_advisories()
     raise typer.Exit(server.run())

@@ -123,7 +123,7 @@ def start_ray(
         dashboard: Take jobs over HTTP, too; that costs processes and seconds.
     """
     keep_token_private()
-    with on_loopback():
+    with on_loopback(), _deaf_to_a_closed_terminal():
         ray.init(
             address="local",
             _temp_dir=str(ray_folder()),
@@ -190,6 +190,16 @@ def _join() -> None:
         ) from None
     _require_session()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _deaf_to_a_closed_terminal() -> Iterator[None]:
+    """Let what is started here outlive a terminal that is closed: its driver ends it, in order."""
+    on_sighup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, on_sighup)
 
 
 def _without_current_folder() -> JobConfig:
