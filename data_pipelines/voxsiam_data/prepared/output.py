@@ -1,12 +1,12 @@
 """Where a prepared set is written: its folder, and the record that is written last."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
+from voxsiam.small_files import LARGE, read_json, read_text
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.manifest import Case, Manifest
@@ -48,7 +48,7 @@ def open_output(output: Path) -> Path:
 def require_no_other_set(root: Path, name: str) -> None:
     """Refuse to replace the record of another data set."""
     try:
-        known = json.loads((root / RECORD).read_bytes())["name"]
+        known = read_json(root / RECORD, LARGE)["name"]
     except (OSError, ValueError, KeyError, TypeError):
         return  # none, or one that is damaged and made anew
     if known != name:
@@ -89,5 +89,5 @@ def write_record(
         checked=all(is_done(outcome.facts, checked=True) for _, outcome in ready),
     )
     text = record.model_dump_json(indent=1)
-    if not path.is_file() or path.read_text() != text:
+    if not path.is_file() or read_text(path, LARGE.most_bytes) != text:
         write_text_atomically(path, text)

@@ -9,17 +9,25 @@ from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float16, UInt8
-from pydantic import StringConstraints, ValidationError
+from pydantic import StringConstraints
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.fingerprint import fingerprint
+from voxsiam.regular_files import require_regular
+from voxsiam.small_files import LARGE, read_json_bytes, require_few_values
 from voxsiam.types import CropBox, Frozen, NativeReference, Shape, Spacing, Volume
 from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.placement import box_of, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.manifest import DataKind
-from voxsiam_data.prepared.entries import ARRAYS, NATIVE_LABEL, damaged_file, read_native_label
+from voxsiam_data.prepared.entries import (
+    ARRAYS,
+    MOST_ARRAY_BYTES,
+    NATIVE_LABEL,
+    damaged_file,
+    read_native_label,
+)
 
 RECORD = "prepared.json"
 VOLUMES = "volumes"
@@ -206,11 +214,16 @@ def read_arrays(
         UserError: They are damaged or gone.
     """
     try:
+        for name in ARRAYS:
+            require_regular(folder / name, MOST_ARRAY_BYTES)
         image, label = (
             np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ARRAYS
         )
     except (OSError, ValueError, EOFError) as error:
         raise _damaged(folder, case_id) from error
+    forms = (image.ndim, image.dtype, label.dtype, label.shape)
+    if forms != (3, np.float16, np.uint8, image.shape):
+        raise _damaged(folder, case_id)
     return image, label
 
 
@@ -221,13 +234,13 @@ def open_prepared(path: Path) -> PreparedSet:
         UserError: There is none, it was made by another version, or its record was altered.
     """
     file = path / RECORD
-    if not file.is_file():
+    if not file.exists():
         raise UserError(
             "This is not a prepared data set.", where=str(path), fix=f"make one: {_COMMAND}"
         )
     try:
-        content = file.read_bytes()
-    except OSError as error:
+        content = read_json_bytes(file, LARGE)
+    except (OSError, ValueError) as error:
         raise _unusable(str(file), "The record of the prepared set cannot be read.") from error
     return PreparedSet.of_record(read_record(content, str(file)), path.resolve())
 
@@ -243,8 +256,9 @@ def read_record(content: bytes, where: str) -> PreparedRecord:
         UserError: It was made by another version, or altered.
     """
     try:
+        require_few_values(content, LARGE)
         record = PreparedRecord.model_validate_json(content)
-    except ValidationError as error:
+    except ValueError as error:
         raise _unusable(where, "The record of the prepared set cannot be read.") from error
     if record.version != PREPARATION_VERSION:
         raise _unusable(

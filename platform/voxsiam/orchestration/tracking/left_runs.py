@@ -9,6 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from voxsiam.orchestration.tracking.names import STATE_TAG, STATUS
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.regular_files import open_lock
 
 
 def end_left_runs(
@@ -48,7 +49,7 @@ def _running(client: MlflowClient, experiment: str, condition: str) -> list[Run]
 
 def _is_held(folder: Path) -> bool:
     try:
-        with (folder / "lock").open("a") as lock:
+        with open_lock(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return True
