@@ -28,7 +28,8 @@ from voxsiam_data.prepared.case_task import (
 from voxsiam_data.prepared.entries import entry_key, read_sound_entry
 from voxsiam_data.prepared.file_index import FileIndex
 from voxsiam_data.prepared.output import open_output, require_no_other_set, write_record
-from voxsiam_data.prepared.prepared_set import RECORD, VOLUMES, PreparedSet, open_prepared
+from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet, open_prepared
+from voxsiam_data.prepared.record import RECORD
 from voxsiam_data.sources import crop_boxes
 from voxsiam_data.sources.file_names import require_text
 from voxsiam_data.sources.found import RefusedCase, joined

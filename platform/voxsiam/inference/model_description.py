@@ -125,7 +125,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise TypeError("it is not an object")
     except (OSError, ValueError, TypeError) as error:
-        what = f"The model's description cannot be read ({error!s:.80})."
+        why = error.strerror if isinstance(error, OSError) else error
+        what = f"The model's description cannot be read ({why!s:.80})."
         raise _refuse(path, what, COPY_AGAIN) from None
     return content
 

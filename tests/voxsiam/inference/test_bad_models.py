@@ -154,7 +154,7 @@ BAD_MODELS = {
     ),
     "width of a planet": (
         edited_and_sealed(put("description", "network", "width", value=10**9)),
-        "not those of the described network|cannot be read",
+        "network.width",
     ),
     "weights of zero bytes": (cut(0), "cut short or altered"),
     "weights cut in the header": (cut(0.001), "cut short or altered"),
