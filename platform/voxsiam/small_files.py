@@ -131,7 +131,7 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _require_shallow(value: object) -> None:
     """Refuse depths at which whoever walks through a value would end in a RecursionError."""
     level = [value]
-    for _ in range(MOST_DEPTH + 1):
+    for _ in range(MOST_DEPTH):
         level = [inner for each in level for inner in _inside(each)]
         if not level:
             return

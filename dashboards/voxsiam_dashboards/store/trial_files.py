@@ -11,6 +11,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
+from pandas.api.types import is_numeric_dtype
 
 from voxsiam.errors import UserError
 from voxsiam.inference.voxel_features import LevelFeatures
@@ -98,7 +99,7 @@ def read_cases(path: Path) -> pd.DataFrame:
     unknown = sorted(set(cases["organ"]) - set(ORGANS))
     if unknown:
         raise _unreadable(path, f"'{unknown[0]:.40}' is none of the organs")
-    words = [name for name in numbers if name in cases and cases[name].dtype == object]
+    words = [name for name in numbers if name in cases and not is_numeric_dtype(cases[name])]
     if words and len(cases):
         raise _unreadable(path, f"the column {words[0]} holds what is no number")
     cases = cases.assign(**{name: _LATER_COLUMNS[name] for name in absent})

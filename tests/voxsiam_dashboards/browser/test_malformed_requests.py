@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.own_host import free_port
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.serve import serve
 
@@ -25,6 +24,12 @@ def asked(path):
     return b"GET " + path + b" HTTP/1.1\r\nHost: HOST\r\n\r\n"
 
 
+OUTPUTS = [
+    {"id": "content", "property": "children"},
+    {"id": "tabs", "property": "children"},
+    {"id": "drawn", "property": "data"},
+    {"id": "live", "property": "children"},
+]
 NAVIGATION = "..content.children...tabs.children...drawn.data...live.children.."
 
 
@@ -32,7 +37,7 @@ def navigation(path, query="", again=None, **more):
     values = (("address", "pathname", path), ("address", "search", query), ("again", "data", again))
     inputs = [{"id": id_, "property": name, "value": value} for id_, name, value in values]
     return posted(
-        {"output": NAVIGATION, "outputs": [], "inputs": inputs, "changedPropIds": []} | more
+        {"output": NAVIGATION, "outputs": OUTPUTS, "inputs": inputs, "changedPropIds": []} | more
     )
 
 
@@ -73,6 +78,11 @@ REQUESTS = {
     "a method that is none": b"BREW / HTTP/1.1\r\nHost: HOST\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 }
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
 
 
 @contextmanager
