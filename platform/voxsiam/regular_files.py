@@ -7,14 +7,14 @@ sparse file of terabytes takes no room where it lies, and all of the memory wher
 import errno
 import os
 import stat
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 PLAUSIBLE_BYTES = 64 * 2**30
 """No file of ours comes near it; to hash that much takes about a minute."""
 
 
-def open_regular(path: Path, most_bytes: int = PLAUSIBLE_BYTES) -> BinaryIO:
+def open_regular(path: Path, most_bytes: int = PLAUSIBLE_BYTES) -> BufferedReader:
     """Open a file for reading if it is one; links to files are followed.
 
     Args:
@@ -56,7 +56,7 @@ def require_regular(path: Path, most_bytes: int = PLAUSIBLE_BYTES) -> None:
     _require(path.stat(), path, most_bytes)
 
 
-def open_lock(path: Path) -> BinaryIO:
+def open_lock(path: Path) -> FileIO:
     """Open a file that is only there to be locked, and make it where it is absent.
 
     Nothing is written into it: one that is a link to another file leaves that as it is.

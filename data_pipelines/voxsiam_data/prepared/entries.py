@@ -175,7 +175,7 @@ def read_native_label(folder: Path, shape: Shape) -> UInt8[np.ndarray, "d h w"]:
         if header != (shape, False, np.dtype(np.uint8)):
             raise ValueError(f"{header[2]} of shape {header[0]}")
         array = np.empty(shape, np.uint8)
-        if stream.readinto(memoryview(array).cast("B")) < array.size or stream.read(1):
+        if stream.readinto(array.data.cast("B")) < array.size or stream.read(1):
             raise ValueError("more or fewer voxels than its header says")
     return array
 

@@ -33,7 +33,7 @@ OUTPUTS = [
 NAVIGATION = "..content.children...tabs.children...drawn.data...live.children.."
 
 
-def navigation(path, query="", again=None, **more):
+def navigation(path, query: object = "", again=None, **more):
     values = (("address", "pathname", path), ("address", "search", query), ("again", "data", again))
     inputs = [{"id": id_, "property": name, "value": value} for id_, name, value in values]
     return posted(

@@ -131,7 +131,9 @@ def test_whoever_opens_a_set_while_its_record_is_replaced_finds_a_pair(prepared,
     content["cases"][0]["patient_id"] = "renamed"
     write_sealed(prepared.record_file, json.dumps(content))
     assert seen == ["p0", "renamed"]
-    assert read_seal(prepared.root).record_sha256 == (sha256_of(prepared.root / RECORD),)
+    seal = read_seal(prepared.root)
+    assert seal is not None
+    assert seal.record_sha256 == (sha256_of(prepared.root / RECORD),)
 
 
 def spoilt(prepared, name, change):
