@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, copy_files
 
-from voxsiam.durable_files import remove_abandoned, temporary_beside
+from voxsiam.durable_files import remove_abandoned, temporary_beside, write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.small_files import LARGE
 from voxsiam_data.prepared.entries import damaged_file, move_into_place, read_sound_entry
@@ -22,7 +22,7 @@ from voxsiam_data.prepared.record import (
     read_record,
     require_sealed,
 )
-from voxsiam_data.prepared.record_seal import SEAL, parse_seal, write_sealed
+from voxsiam_data.prepared.record_seal import SEAL, RecordSeal, parse_seal, write_sealed
 
 CASES_AT_A_TIME = 8
 """Object stores answer slowly, and many at once."""
@@ -73,14 +73,16 @@ class RemoteSet:
         Raises:
             UserError: There is none, it is damaged, or the store does not answer.
         """
-        content, record = self._record()
+        content, record, seal = self._record()
         root = cache / f"fetched-{record.fingerprint}"
         if not (root / RECORD).is_file():
             volumes = root / VOLUMES
             volumes.mkdir(parents=True, exist_ok=True)
             remove_abandoned(volumes)
             _each(record.cases, lambda case: self._fetch_case(case, volumes), on_case)
-            write_sealed(root / RECORD, content.decode())
+            # A set without a seal stays one: nobody looked at its record when it was made.
+            write = write_sealed if seal else write_text_atomically
+            write(root / RECORD, content.decode())
         return open_prepared(root)
 
     def publish(self, prepared: PreparedSet, on_case: OnCase) -> None:
@@ -99,7 +101,7 @@ class RemoteSet:
             if (prepared.root / SEAL).is_file():
                 _upload(prepared.root / SEAL, store, f"{path}/{SEAL}")
 
-    def _record(self) -> tuple[bytes, PreparedRecord]:
+    def _record(self) -> tuple[bytes, PreparedRecord, RecordSeal | None]:
         with self._opened() as (store, path):
             if store.get_file_info(f"{path}/{RECORD}").type != FileType.File:
                 raise UserError(
@@ -111,7 +113,7 @@ class RemoteSet:
             sealed = store.get_file_info(f"{path}/{SEAL}").type == FileType.File
             seal = parse_seal(_download(store, f"{path}/{SEAL}")) if sealed else None
         require_sealed(content, seal, f"{self.uri}/{RECORD}")
-        return content, read_record(content, f"{self.uri}/{RECORD}")
+        return content, read_record(content, f"{self.uri}/{RECORD}"), seal
 
     def _fetch_case(self, case: PreparedCase, volumes: Path) -> None:
         target = volumes / case.key
