@@ -5,13 +5,8 @@ from pathlib import Path
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.case_task import CaseReady, CaseRequest, prepare_case
-from voxsiam_data.prepared.prepared_set import (
-    PreparedCase,
-    PreparedRecord,
-    PreparedSet,
-    data_fingerprint,
-    open_prepared,
-)
+from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.prepared.record import PreparedCase, PreparedRecord, data_fingerprint
 from voxsiam_data.sources.detect import read_source
 
 

@@ -123,6 +123,7 @@ COMMANDS = {
         "--validation-fraction",
     },
     "data statistics": {"--json", "--split"},
+    "data verify": {"--json"},
     "dashboard": {"--data", "--host", "--mlflow-ui", "--port", "--workspace"},
     "demo": {"--patience", "--workspace"},
     "doctor": {"--json", "--workspace"},

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from voxsiam.durable_files import write_json
 from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.small_files import read_json_bytes
 from voxsiam.training.numerics import resolve_numerics
 from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.types import Shape
@@ -62,6 +63,6 @@ def _machine() -> list[str]:
 def _read(path: Path) -> dict[str, NumericsConfig]:
     """Read what is known; a damaged file only costs measuring again."""
     try:
-        return _KNOWN.validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return _KNOWN.validate_json(read_json_bytes(path))
+    except (OSError, ValueError):
         return {}

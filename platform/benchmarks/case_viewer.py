@@ -38,7 +38,8 @@ from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_dashboards.browser.app import create_app
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_data.prepared.entries import write_entry
-from voxsiam_data.prepared.prepared_set import PreparedCase, PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.prepared.record import PreparedCase
 
 CASE, DATA, ROWS = "large", "d" * 16, ("first", "second")
 SPACING_MM = (1.5, 0.8, 0.8)

@@ -32,16 +32,8 @@ from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.entries import write_entry
-from voxsiam_data.prepared.prepared_set import (
-    RECORD,
-    VOLUMES,
-    PreparedCase,
-    PreparedRecord,
-    PreparedSet,
-    data_fingerprint,
-    open_prepared,
-    read_arrays,
-)
+from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet, open_prepared, read_arrays
+from voxsiam_data.prepared.record import RECORD, PreparedCase, PreparedRecord, data_fingerprint
 from voxsiam_data.prepared.stream import SharedVolumes, StreamedVolumes, share_volumes
 
 EPOCHS = 6
@@ -90,7 +82,8 @@ class Files(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """What a user writes by hand: one `.npy` pair a case."""
 
     def __init__(self, prepared: PreparedSet, case_ids: list[str]) -> None:
-        self._cases = [(prepared.folder(prepared.case(name)), name) for name in case_ids]
+        cases = map(prepared.case, case_ids)
+        self._cases = [(prepared.folder(case), case) for case in cases]
 
     def __len__(self) -> int:
         return len(self._cases)

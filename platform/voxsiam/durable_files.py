@@ -10,6 +10,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from voxsiam.regular_files import PLAUSIBLE_BYTES, open_regular
+
 _MARK = ".tmp-"
 _ABANDONED_AFTER_S = 24 * 3600
 
@@ -44,9 +46,13 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def sha256_of(path: Path) -> str:
-    """Hash a file's bytes."""
-    with path.open("rb") as stream:
+def sha256_of(path: Path, most_bytes: int = PLAUSIBLE_BYTES) -> str:
+    """Hash a file's bytes.
+
+    Raises:
+        OSError: It is absent, no regular file, or larger.
+    """
+    with open_regular(path, most_bytes) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -59,4 +59,4 @@ class PageToken:
 
     def is_it(self, text: str) -> bool:
         """Compare in a time that tells nothing."""
-        return hmac.compare_digest(text.encode(), self.value.encode())
+        return hmac.compare_digest(text.encode(errors="replace"), self.value.encode())

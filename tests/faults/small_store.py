@@ -18,15 +18,8 @@ from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.entries import write_entry
-from voxsiam_data.prepared.prepared_set import (
-    RECORD,
-    VOLUMES,
-    PreparedCase,
-    PreparedRecord,
-    PreparedSet,
-    data_fingerprint,
-    open_prepared,
-)
+from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet, open_prepared
+from voxsiam_data.prepared.record import RECORD, PreparedCase, PreparedRecord, data_fingerprint
 from voxsiam_data.prepared.stream import StreamedVolumes, open_volumes, share_volumes, volume_bytes
 
 STORE = 80_000_000

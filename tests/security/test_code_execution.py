@@ -34,8 +34,14 @@ from voxsiam_dashboards.store.trial_files import (
 )
 from voxsiam_data.prepared.entries import NATIVE_LABEL, read_facts, read_native_label
 from voxsiam_data.prepared.prepared_set import open_prepared, read_arrays
+from voxsiam_data.prepared.record import PreparedCase
 from voxsiam_data.splits.split_file import read_splits
 from voxsiam_data.text_files import read_csv_rows, read_json_object
+
+A_CASE = PreparedCase(
+    case_id="a", patient_id="a", source="", key="0" * 16, shape=(1, 1, 1), spacing_mm=(1, 1, 1),
+    native_shape=(1, 1, 1), native_spacing_mm=(1, 1, 1), organ_voxels={}, annotated=(),
+)  # fmt: skip
 
 REFUSALS = (UserError, ValueError, OSError, EOFError, zlib.error)
 
@@ -59,9 +65,8 @@ def open_checkpoint(file):
     content = json.loads(state.read_text())["content"]
     content["files"][file.name] = sha256_of(file)
     state.write_text(json.dumps({"content": content, "sha256": _sha256_json(content)}))
-    found = checkpoints.newest("run")
-    assert found is not None
-    return restore(found[0], module, optimiser)
+    checkpoints.newest("run")  # passes it over, if it looks into the file
+    return restore(checkpoint, module, optimiser)
 
 
 # What is read, and how it is opened; the name is the file's. None counts as refused.
@@ -79,7 +84,7 @@ READERS = {
     "manifest.json": read_manifest,
     "prepared.json": lambda path: open_prepared(path.parent),
     "meta.json": lambda path: read_facts(path.parent),
-    "image.npy": lambda path: read_arrays(path.parent, "a"),
+    "image.npy": lambda path: read_arrays(path.parent, A_CASE),
     NATIVE_LABEL: lambda path: read_native_label(path.parent, (1, 1, 1)),
     "overlay.npz": read_overlay,
     "features.npz": read_features,

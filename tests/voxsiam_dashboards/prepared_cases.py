@@ -11,13 +11,8 @@ from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.entries import write_entry
-from voxsiam_data.prepared.prepared_set import (
-    PreparedCase,
-    PreparedRecord,
-    PreparedSet,
-    data_fingerprint,
-    open_prepared,
-)
+from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
+from voxsiam_data.prepared.record import PreparedCase, PreparedRecord, data_fingerprint
 
 
 def truth_of(number: int) -> np.ndarray:

@@ -8,7 +8,8 @@ from tests.voxsiam_dashboards.study_store import SHAPE, SPACING_MM, body_image, 
 from voxsiam.types import ORGANS
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.entries import ARRAYS
-from voxsiam_data.prepared.prepared_set import LeftOut, PreparedCase, PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.prepared.record import LeftOut, PreparedCase
 
 NAMES = (*(f"c{n}" for n in range(6)), "v0", "000", "001", "002")
 

@@ -8,7 +8,8 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import ORGANS, Split
 from voxsiam.volumes.preparation import PreparationConfig
-from voxsiam_data.prepared.prepared_set import PreparedCase, PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.prepared.record import PreparedCase
 from voxsiam_experiments.plan import Choices, plan_study, request_id
 from voxsiam_experiments.presets import PRESETS
 from voxsiam_experiments.studies import TABLES

@@ -10,6 +10,7 @@ from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.browser.choices import add_choices
 from voxsiam_dashboards.browser.downloads import add_downloads
+from voxsiam_dashboards.browser.refusals import add_refusals
 from voxsiam_dashboards.browser.routes import (
     REFUSED,
     SUBJECTS,
@@ -69,6 +70,7 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
     _add_text(app.server, "turn.js", turning_script(), "text/javascript")
     add_downloads(app.server, lambda address: view_of(address).tables(source, address))
     add_volumes(app.server, source)
+    add_refusals(app.server)
     _lock(app, hosts)
     _add_names(app.server, source)
     return app

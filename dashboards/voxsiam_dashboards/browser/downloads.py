@@ -8,8 +8,8 @@ import flask
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address, read_address
-from voxsiam_dashboards.tables.files import defused
 from voxsiam_dashboards.tables.markup import latex_lines
+from voxsiam_dashboards.tables.spreadsheet import defused
 from voxsiam_dashboards.tables.text_table import TextTable
 
 
@@ -44,18 +44,9 @@ def to_csv(table: TextTable) -> str:
     """Write a table for spreadsheets: no text becomes a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_cell, table.header))
-    writer.writerows(map(_cell, line) for line in table.body)
+    writer.writerow(map(defused, table.header))
+    writer.writerows(map(defused, line) for line in table.body)
     return out.getvalue()
-
-
-def _cell(text: str) -> str:
-    """Leave numbers and dashes as they are: a minus makes no formula of them."""
-    try:
-        float(text)
-    except ValueError:
-        return text if text == "-" else defused(text)
-    return text
 
 
 def to_latex(table: TextTable) -> str:

@@ -1,6 +1,8 @@
 """The page on a port of this machine."""
 
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug import Request, Response
@@ -12,9 +14,23 @@ from voxsiam.page_token import ASKS, PageToken
 from voxsiam_dashboards.browser.app import create_app
 from voxsiam_dashboards.browser.cached_store import Source
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 
 class _Quiet(WSGIRequestHandler):
-    """Says nothing of requests: what is wrong is told on the page."""
+    """Says nothing of requests: what is wrong is told on the page, or to who asked."""
+
+    def make_environ(self) -> "WSGIEnvironment":
+        """Refuse an address that cannot be taken apart."""
+        try:
+            return super().make_environ()
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            raise ConnectionAbortedError from None
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing."""

@@ -14,6 +14,8 @@ from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.orchestration.tracking.names import REPORT_TAG, SOURCE_TAG
 from voxsiam.orchestration.tracking.reader import RunStore
+from voxsiam.regular_files import read_regular
+from voxsiam.small_files import read_text
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.page_content import PageContent, compare_charts, compare_texts
 from voxsiam_dashboards.reports.seal import (
@@ -28,6 +30,7 @@ from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.tables.report_table import ReportTable
 
 TABLE = "table.json"
+_MOST_BYTES = 256 * 2**20  # of a page with its charts
 _RUN_ADDRESS = re.compile(r"/experiments/([^/?#]+)/runs/([^/?#]+)")
 _RUN_ID = re.compile(r"\b[0-9a-f]{32}\b")
 
@@ -37,7 +40,7 @@ def check_report(table: ReportTable, folder: Path, check: Check) -> None:
     for name, render in FILES.items():
         path = folder / name
         try:
-            found = _cells(name, path.read_text(encoding="utf-8"))
+            found = _cells(name, read_text(path, _MOST_BYTES))
         except (OSError, ValueError, RecursionError) as error:
             check.unreadable(str(path), f"{error!s:.120}")
             continue
@@ -163,7 +166,7 @@ def _json_cells(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    return read_regular(path, _MOST_BYTES).decode(errors="replace")
 
 
 class _Page(HTMLParser):

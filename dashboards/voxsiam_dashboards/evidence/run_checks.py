@@ -89,7 +89,9 @@ class CheckedRun:
             return self.store.read(self.trial.run_id, name, read)
         except UserError as error:
             check.unreadable(self.named(name), error.what)
-            return None
+        except OSError as error:
+            check.unreadable(self.named(name), str(error.strerror))
+        return None
 
 
 def check_run(run: CheckedRun, job: TrackedJob, checks: RunChecks) -> list[OrganScore] | None:
@@ -249,4 +251,7 @@ def _read_split(path: Path) -> Split:
 
 
 def _is(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256_of(path) == digest
+    try:
+        return sha256_of(path) == digest
+    except OSError:
+        return False

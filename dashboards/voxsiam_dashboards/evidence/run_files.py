@@ -1,10 +1,10 @@
 """The files of a tracked run, read so that each number is exactly what was written."""
 
-import csv
 from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.small_files import read_table
 from voxsiam_dashboards.store.trial_files import read_cases
 
 MANIFEST, INCIDENTS = "manifest.json", "incidents.txt"
@@ -41,13 +41,12 @@ def read_epochs(path: Path) -> dict[str, dict[int, float]]:
     """
     found: dict[str, dict[int, float]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for line in csv.DictReader(file):
-                epoch = int(float(line["epoch"]))
-                for name, value in line.items():
-                    if value:
-                        found.setdefault(name, {})[epoch] = float(value)
-    except (TypeError, ValueError, KeyError, csv.Error) as error:
+        for line in _lines(path):
+            epoch = int(float(line["epoch"]))
+            for name, value in line.items():
+                if value:
+                    found.setdefault(name, {})[epoch] = float(value)
+    except (ValueError, KeyError, OverflowError) as error:
         raise UserError(
             f"{path.name} holds what is no figure ({error!s:.80})",
             where=str(path),
@@ -58,12 +57,22 @@ def read_epochs(path: Path) -> dict[str, dict[int, float]]:
 
 def read_lines(path: Path) -> dict[str, str]:
     """Read every cell of a cases.csv as it stands there, by case, organ and column."""
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        return {
-            f"case {line.get('case_id')}, {line.get('organ')}, {column}": str(value)
-            for line in csv.DictReader(file)
-            for column, value in line.items()
-        }
+    return {
+        f"case {line.get('case_id')}, {line.get('organ')}, {column}": value
+        for line in _lines(path)
+        for column, value in line.items()
+    }
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    try:
+        return read_table(path)[1]
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path.name} cannot be read ({error!s:.120})",
+            where=str(path),
+            fix="train the row again: voxsiam study rerun",
+        ) from None
 
 
 def _score(line: dict) -> OrganScore:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from voxsiam.durable_files import write_text_atomically
+from voxsiam.small_files import LARGE, read_json
 
 Vectors = Float32[np.ndarray, "n c"]
 Points = Float32[np.ndarray, "n 2"]
@@ -44,8 +45,8 @@ def embed(method: str, vectors: Vectors, cache: Path) -> Points | None:
 
 def _read(path: Path, count: int) -> Points | None:
     try:
-        points = np.asarray(json.loads(path.read_text(encoding="utf-8")), dtype=np.float32)
-    except (OSError, ValueError, TypeError, RecursionError):
+        points = np.asarray(read_json(path, LARGE), dtype=np.float32)
+    except (OSError, ValueError, TypeError):
         return None
     return points if points.shape == (count, 2) and np.isfinite(points).all() else None
 

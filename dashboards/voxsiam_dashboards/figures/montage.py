@@ -45,7 +45,7 @@ def tiles_of_set(prepared: PreparedSet, case_ids: Iterable[str]) -> list[Tile]:
     tiles = []
     for case_id in case_ids:
         case = prepared.case(case_id)
-        image, label = read_arrays(prepared.folder(case), case_id)
+        image, label = read_arrays(prepared.folder(case), case)
         tiles.append(draw_tile(case_id, image, np.array(label), case.spacing_mm))
     return tiles
 

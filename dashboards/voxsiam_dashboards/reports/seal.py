@@ -5,11 +5,10 @@ import platform
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from voxsiam.durable_files import sha256_of, write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.source_commit import source_commit
+from voxsiam.small_files import Limits, read_json_bytes
 from voxsiam.types import Frozen
 
 SEAL = "seal.json"
@@ -17,7 +16,7 @@ _LIBRARIES = (
     "voxsiam", "jinja2", "matplotlib", "numpy", "pandas", "pillow", "plotly", "scikit-image",
     "scikit-learn", "scipy",
 )  # fmt: skip
-_MAX_BYTES = 2**20
+_LIMITS = Limits(2**20, 10_000)
 
 
 class ReportSeal(Frozen):
@@ -49,10 +48,8 @@ def read_seal(folder: Path) -> ReportSeal:
     """
     path = folder / SEAL
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError("it is too large")
-        return ReportSeal.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError, ValueError) as error:
+        return ReportSeal.model_validate_json(read_json_bytes(path, _LIMITS))
+    except (OSError, ValueError) as error:
         raise UserError(
             f"{SEAL} of the report cannot be read ({str(error).splitlines()[0]:.80})",
             where=str(path),

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import plotly.offline
 
 from voxsiam.errors import UserError
+from voxsiam.regular_files import read_regular
 from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.figures.captions import CAPTIONS
 from voxsiam_dashboards.figures.organ_boxes import missed_by_row
@@ -87,7 +88,7 @@ def _write(report: ReportTable, folder: Path, mlflow_ui: str, cache: Path) -> No
     case_id = draw_overlays(report, picture)
     overlay = None
     if case_id is not None:
-        encoded = base64.b64encode(picture.read_bytes()).decode("ascii")
+        encoded = base64.b64encode(read_regular(picture, 64 * 2**20)).decode("ascii")
         overlay = {"case_id": case_id, "data": f"data:image/png;base64,{encoded}"}
     charts = draw_figures(report, picture.parent, cache)
     (folder / PAGE).write_text(_page(report, overlay, charts, mlflow_ui), encoding="utf-8")

@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from voxsiam.errors import UserError
 from voxsiam.types import Shape, Spacing
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_dashboards.store.trial_files import Overlay
@@ -123,14 +122,7 @@ class PreparedVolumes:
         return float(image.min()), float(image.max())
 
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        image, label = read_arrays(self._set.folder(self._case), self._case.case_id)
-        if image.shape != self.shape or label.shape != self.shape or label.dtype != np.uint8:
-            raise UserError(
-                f"the prepared volume of '{self._case.case_id}' is not what its record says",
-                where=str(self._set.folder(self._case)),
-                fix="prepare the data again: voxsiam data prepare SOURCE -o PREPARED",
-            )
-        return image, label
+        return read_arrays(self._set.folder(self._case), self._case)
 
 
 def stored_window(config: PreparationConfig) -> tuple[float, float] | None:

@@ -1,6 +1,6 @@
 """The files a run leaves behind, read back with care: they may be missing, cut off or foreign."""
 
-import json
+import io
 import math
 import zlib
 from collections.abc import Mapping
@@ -11,11 +11,14 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
+from pandas.api.types import is_numeric_dtype
 
 from voxsiam.errors import UserError
 from voxsiam.inference.voxel_features import LevelFeatures
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.types import NUM_CLASSES, Spacing
+from voxsiam.regular_files import require_regular
+from voxsiam.small_files import LARGE, read_json, read_text, require_few_cells
+from voxsiam.types import NUM_CLASSES, ORGANS, Spacing
 
 SCORE_COLUMNS = tuple(field.name for field in fields(OrganScore))
 _LATER_COLUMNS = {f.name: f.default for f in fields(OrganScore) if f.default is not MISSING}
@@ -65,8 +68,8 @@ class VoxelFeatures:
 def read_object(path: Path) -> dict:
     """Read a JSON object; anything else is refused."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        value = read_json(path, LARGE)
+    except (OSError, ValueError) as error:
         raise _unreadable(path, f"it is not readable JSON ({error})") from error
     if not isinstance(value, dict):
         raise _unreadable(path, "it holds no JSON object")
@@ -81,8 +84,9 @@ def read_cases(path: Path) -> pd.DataFrame:
     """
     numbers = [name for name in SCORE_COLUMNS if name not in _TEXT_COLUMNS]
     try:
+        require_few_cells(text := read_text(path))
         cases = pd.read_csv(
-            path,
+            io.StringIO(text, newline=""),
             dtype=dict.fromkeys(_TEXT_COLUMNS, str),
             keep_default_na=False,
             na_values=dict.fromkeys(numbers, _MISSING),
@@ -92,6 +96,12 @@ def read_cases(path: Path) -> pd.DataFrame:
     absent = [name for name in SCORE_COLUMNS if name not in cases.columns]
     if not _LATER_COLUMNS.keys() >= set(absent):
         raise _unreadable(path, f"the columns {', '.join(absent)} are missing")
+    unknown = sorted(set(cases["organ"]) - set(ORGANS))
+    if unknown:
+        raise _unreadable(path, f"'{unknown[0]:.40}' is none of the organs")
+    words = [name for name in numbers if name in cases and not is_numeric_dtype(cases[name])]
+    if words and len(cases):
+        raise _unreadable(path, f"the column {words[0]} holds what is no number")
     cases = cases.assign(**{name: _LATER_COLUMNS[name] for name in absent})
     return cases.loc[:, list(SCORE_COLUMNS)]
 
@@ -164,6 +174,7 @@ def read_features(path: Path) -> VoxelFeatures:
 
 def _open_arrays(path: Path) -> "np.lib.npyio.NpzFile":
     """Open an .npz from which neither code nor a machine full of zeros can come."""
+    require_regular(path)
     with ZipFile(path) as packed:
         size = sum(member.file_size for member in packed.infolist())
     if size > _MAX_ARRAYS_BYTES:
@@ -173,6 +184,7 @@ def _open_arrays(path: Path) -> "np.lib.npyio.NpzFile":
 
 def _member(path: Path, name: str, most_bytes: int) -> np.ndarray:
     """Unpack one array of an .npz, whatever else is in there."""
+    require_regular(path)
     with ZipFile(path) as packed:
         size = packed.getinfo(f"{name}.npy").file_size
     if size > most_bytes:

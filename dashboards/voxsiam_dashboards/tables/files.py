@@ -17,11 +17,11 @@ from voxsiam_dashboards.tables.markup import latex_lines, latex_text, markdown_l
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES, Cell, ReportRow
 from voxsiam_dashboards.tables.settings import recipe_of, settings_that_differ
+from voxsiam_dashboards.tables.spreadsheet import defused
 from voxsiam_dashboards.tables.study_tables import main_table, report_tables
 from voxsiam_dashboards.tables.text_table import TextTable
 
 _PARTS = ("mean", "sd", "paper", "minus_paper")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_csv(table: ReportTable) -> str:
@@ -115,11 +115,6 @@ def _csv_cell(cell: Cell) -> list[float | None]:
 
 def _markdown_list(notes: Iterable[str]) -> list[str]:
     return [f"- {markdown_text(note)}" for note in notes]
-
-
-def defused(text: str) -> str:
-    """Keep a spreadsheet from reading a label as a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
 
 
 def _json_row(row: ReportRow) -> dict:

@@ -9,7 +9,8 @@ from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import ReportRow
 from voxsiam_dashboards.tables.text_table import TextTable
-from voxsiam_data.prepared.prepared_set import PreparedCase, PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.prepared.record import PreparedCase
 from voxsiam_data.splits.absent_organs import absent_organs
 from voxsiam_data.splits.leaks import check_split
 

@@ -14,6 +14,7 @@ from voxsiam_data.labels.protocols import LabelProtocol
 from voxsiam_data.text_files import read_json_object
 
 _MAX_LABEL_VALUE = 65535
+_MOST_LABELS = 5000
 _LISTED = 20
 
 
@@ -88,6 +89,12 @@ def _listed(named: list[tuple[int, str]]) -> str:
 def _named(path: Path, labels: object) -> list[tuple[int, str]]:
     if not isinstance(labels, Mapping):
         raise _refuse(path, "It has no table 'labels'.", 'add "labels": {"background": 0, ...}')
+    if len(labels) > _MOST_LABELS:
+        raise _refuse(
+            path,
+            f"Its table 'labels' has {len(labels):,} names, more than {_MOST_LABELS:,}.",
+            "name the values that occur in the label maps",
+        )
     return [_value_and_name(path, key, value) for key, value in labels.items()]
 
 

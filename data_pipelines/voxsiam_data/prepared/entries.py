@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float16, UInt8
-from pydantic import ValidationError
 
 from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_synced
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
+from voxsiam.regular_files import open_regular
+from voxsiam.small_files import read_json_bytes
 from voxsiam.types import NUM_CLASSES, ORGANS, CropBox, Frozen, Shape, Spacing
+from voxsiam.volumes.claimed_size import MAX_VOXELS
 from voxsiam.volumes.label_files import LabelFiles
 from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.placement import ranges_of
@@ -31,6 +33,9 @@ from voxsiam.volumes.preparation_config import PreparationConfig
 ARRAYS = ("image.npy", "label.npy")
 NATIVE_LABEL = "native_label.npy.gz"
 SKETCH_PARTS = (4, 8, 8)
+MOST_ARRAY_BYTES = 2 * MAX_VOXELS + 4096
+"""The largest scan that is read, in half precision, and a header."""
+
 _META = "meta.json"
 _DEFLATE_LEVEL = 3  # level 6 takes twice the time to save 100 KB of a scan of 34 million voxels
 
@@ -162,24 +167,30 @@ def read_native_label(folder: Path, shape: Shape) -> UInt8[np.ndarray, "d h w"]:
     Raises:
         ValueError: The file is not what was written; OSError, EOFError and zlib.error likewise.
     """
-    with gzip.open(folder / NATIVE_LABEL) as stream:
-        array = np.lib.format.read_array(stream, allow_pickle=False)
-    if array.shape != shape or array.dtype != np.uint8:
-        raise ValueError(f"{array.dtype} of shape {array.shape}")
+    packed_file = open_regular(folder / NATIVE_LABEL, MOST_ARRAY_BYTES)
+    with packed_file, gzip.open(packed_file) as stream:
+        np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0(stream)
+        # Before there is memory for it: a header may claim anything.
+        if header != (shape, False, np.dtype(np.uint8)):
+            raise ValueError(f"{header[2]} of shape {header[0]}")
+        array = np.empty(shape, np.uint8)
+        if stream.readinto(array.data.cast("B")) < array.size or stream.read(1):
+            raise ValueError("more or fewer voxels than its header says")
     return array
 
 
 def read_facts(folder: Path) -> EntryFacts | None:
     """Read what an entry says of its arrays; None where it says nothing that can be read."""
     try:
-        return EntryFacts.model_validate_json((folder / _META).read_bytes())
-    except (OSError, ValidationError):
+        return EntryFacts.model_validate_json(read_json_bytes(folder / _META))
+    except (OSError, ValueError):
         return None
 
 
 def _is_sound(file: Path, facts: EntryFacts) -> bool:
     try:
-        return sha256_of(file) == facts.sha256.get(file.name)
+        return sha256_of(file, MOST_ARRAY_BYTES) == facts.sha256.get(file.name)
     except OSError:
         return False
 

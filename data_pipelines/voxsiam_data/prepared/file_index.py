@@ -7,11 +7,15 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from voxsiam.durable_files import sha256_of, write_text_atomically
 from voxsiam.errors import UserError
+from voxsiam.small_files import LARGE, read_json_bytes
 from voxsiam.types import Frozen
+
+MOST_SOURCE_BYTES = 2**33
+"""No scan of that size is read."""
 
 
 class KnownFile(Frozen):
@@ -33,7 +37,7 @@ def known_file(path: Path, sha256: str | None = None) -> KnownFile:
             size=status.st_size,
             mtime_ns=status.st_mtime_ns,
             ctime_ns=status.st_ctime_ns,
-            sha256=sha256 if sha256 is not None else sha256_of(path),
+            sha256=sha256 if sha256 is not None else sha256_of(path, MOST_SOURCE_BYTES),
         )
     except OSError as error:
         raise UserError(
@@ -53,8 +57,8 @@ class FileIndex:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            files = _FILES.validate_json(path.read_bytes())
-        except (OSError, ValidationError):
+            files = _FILES.validate_json(read_json_bytes(path, LARGE))
+        except (OSError, ValueError):
             files = []
         self._files = {file.path_hash: file for file in files}
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
+from voxsiam.small_files import read_json_bytes
 from voxsiam.types import Frozen
 from voxsiam_data.prepared.prepared_set import PreparedSet
 
@@ -101,8 +101,8 @@ def known_statistics(folder: Path, mean_hu: float, std_hu: float) -> list[Intens
     found: list[IntensityStatistics] = []
     for path in sorted(folder.glob("statistics-*.json")):
         try:
-            found.append(IntensityStatistics.model_validate_json(path.read_bytes()))
-        except (OSError, ValidationError) as error:
+            found.append(IntensityStatistics.model_validate_json(read_json_bytes(path)))
+        except (OSError, ValueError) as error:
             raise UserError(
                 "The record of intensity statistics cannot be read.",
                 where=str(path),

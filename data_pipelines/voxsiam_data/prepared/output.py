@@ -1,24 +1,24 @@
 """Where a prepared set is written: its folder, and the record that is written last."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
+from voxsiam.small_files import LARGE, read_json, read_text
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.manifest import Case, Manifest
 from voxsiam_data.prepared.case_task import CaseReady, CaseRefused, is_done
-from voxsiam_data.prepared.prepared_set import (
+from voxsiam_data.prepared.prepared_set import VOLUMES
+from voxsiam_data.prepared.record import (
     RECORD,
-    VOLUMES,
     LeftOut,
     PreparedCase,
     PreparedRecord,
     data_fingerprint,
 )
+from voxsiam_data.prepared.record_seal import read_seal, write_sealed
 from voxsiam_data.sources.file_names import is_text, not_text
 
 
@@ -48,7 +48,7 @@ def open_output(output: Path) -> Path:
 def require_no_other_set(root: Path, name: str) -> None:
     """Refuse to replace the record of another data set."""
     try:
-        known = json.loads((root / RECORD).read_bytes())["name"]
+        known = read_json(root / RECORD, LARGE)["name"]
     except (OSError, ValueError, KeyError, TypeError):
         return  # none, or one that is damaged and made anew
     if known != name:
@@ -89,5 +89,13 @@ def write_record(
         checked=all(is_done(outcome.facts, checked=True) for _, outcome in ready),
     )
     text = record.model_dump_json(indent=1)
-    if not path.is_file() or path.read_text() != text:
-        write_text_atomically(path, text)
+    if not _is_written(path, text):
+        write_sealed(path, text)
+
+
+def _is_written(path: Path, text: str) -> bool:
+    try:
+        seal, there = read_seal(path.parent), read_text(path, LARGE.most_bytes)
+    except (OSError, ValueError):
+        return False
+    return there == text and seal is not None and seal.fits(text.encode())

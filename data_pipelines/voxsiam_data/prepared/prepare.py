@@ -12,6 +12,7 @@ from pathlib import Path
 from voxsiam.durable_files import remove_abandoned
 from voxsiam.errors import UserError
 from voxsiam.types import CropBox
+from voxsiam.volumes.grid_memory import free_memory, require_room
 from voxsiam.volumes.image_files import image_files
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.manifest import Case, Manifest
@@ -27,12 +28,14 @@ from voxsiam_data.prepared.case_task import (
 from voxsiam_data.prepared.entries import entry_key, read_sound_entry
 from voxsiam_data.prepared.file_index import FileIndex
 from voxsiam_data.prepared.output import open_output, require_no_other_set, write_record
-from voxsiam_data.prepared.prepared_set import RECORD, VOLUMES, PreparedSet, open_prepared
+from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet, open_prepared
+from voxsiam_data.prepared.record import RECORD
 from voxsiam_data.sources import crop_boxes
 from voxsiam_data.sources.file_names import require_text
 from voxsiam_data.sources.found import RefusedCase, joined
 
 _INDEX = "index.json"
+_VOXEL_BYTES = 7  # a single and a half precision image, and a label
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def prepare(
             is interrupted.
     """
     require_text(manifest)
+    require_room(config.grid_dhw, _VOXEL_BYTES, free_memory(), "--grid")
     root = open_output(output)
     _require_boxes(manifest, config)
     require_no_other_set(root, manifest.title)

@@ -1,86 +1,41 @@
 """A prepared data set, opened for reading."""
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float16, UInt8
-from pydantic import StringConstraints, ValidationError
 
 from voxsiam.errors import UserError, nearest_name
-from voxsiam.fingerprint import fingerprint
-from voxsiam.types import CropBox, Frozen, NativeReference, Shape, Spacing, Volume
-from voxsiam.volumes.nifti_geometry import Form
+from voxsiam.regular_files import require_regular
+from voxsiam.small_files import LARGE, read_json_bytes
+from voxsiam.types import NativeReference, Volume
 from voxsiam.volumes.placement import box_of, whole_box
-from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.manifest import DataKind
-from voxsiam_data.prepared.entries import ARRAYS, NATIVE_LABEL, damaged_file, read_native_label
+from voxsiam_data.prepared.entries import (
+    ARRAYS,
+    MOST_ARRAY_BYTES,
+    NATIVE_LABEL,
+    damaged_file,
+    read_facts,
+    read_native_label,
+)
+from voxsiam_data.prepared.record import (
+    PREPARE,
+    RECORD,
+    LeftOut,
+    PreparedCase,
+    PreparedRecord,
+    read_record,
+    require_sealed,
+    unusable,
+)
+from voxsiam_data.prepared.record_seal import read_seal
 
-RECORD = "prepared.json"
 VOLUMES = "volumes"
-_COMMAND = "voxsiam data prepare SOURCE -o PREPARED"
-
-
-class PreparedCase(Frozen):
-    """One case of a prepared set.
-
-    Attributes:
-        key: Names its arrays: `volumes/<key>/`.
-        shape: The training grid.
-        spacing_mm: Size of a grid voxel.
-        native_shape: Shape of the scan along d, h, w.
-        native_spacing_mm: Its voxel size.
-        box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
-        organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
-        annotated: Organs that the annotator looked for; the others may lie in the background.
-        geometry: The form of its NIfTI headers that was asked for.
-        notes: What was odd about its files, and what was made of it.
-    """
-
-    case_id: str
-    patient_id: str
-    source: str
-    key: Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
-    shape: Shape
-    spacing_mm: Spacing
-    native_shape: Shape
-    native_spacing_mm: Spacing
-    box_dhw: CropBox | None = None
-    organ_voxels: dict[str, int]
-    annotated: tuple[str, ...]
-    geometry: Form | None = None
-    notes: tuple[str, ...] = ()
-
-
-class LeftOut(Frozen):
-    """A case of the data set that could not be prepared."""
-
-    case_id: str
-    why: str
-
-
-class PreparedRecord(Frozen):
-    """What prepared.json holds; it is written last, so that its presence means completeness."""
-
-    version: int
-    name: str
-    kind: DataKind
-    fingerprint: str
-    config: PreparationConfig
-    cases: tuple[PreparedCase, ...]
-    left_out: tuple[LeftOut, ...] = ()
-    checked: bool = False
-
-
-def data_fingerprint(config: PreparationConfig, cases: Iterable[PreparedCase]) -> str:
-    """Name the volumes of a set: hash over the configuration and the sorted (case, key) pairs."""
-    pairs = sorted((case.case_id, case.key) for case in cases)
-    return fingerprint({"config": config.model_dump(mode="json"), "cases": pairs})
 
 
 @dataclass(frozen=True)
@@ -148,8 +103,8 @@ class PreparedSet:
         case = self.case(case_id)
         folder = self.folder(case)
         if verify:
-            require_sound(folder, case_id)
-        image, label = read_arrays(folder, case_id)
+            require_sound(folder, case)
+        image, label = read_arrays(folder, case)
         return Volume(
             case_id, image.astype(np.float32), np.array(label), case.spacing_mm, case.annotated
         )
@@ -171,7 +126,7 @@ class PreparedSet:
         """
         case = self.case(case_id)
         folder = self.folder(case)
-        require_sound(folder, case_id)
+        require_sound(folder, case)
         try:
             label = read_native_label(folder, case.native_shape)
         except (OSError, ValueError, EOFError, zlib.error) as error:
@@ -198,7 +153,7 @@ class PreparedSet:
 
 
 def read_arrays(
-    folder: Path, case_id: str
+    folder: Path, case: PreparedCase
 ) -> tuple[Float16[np.ndarray, "d h w"], UInt8[np.ndarray, "d h w"]]:
     """Map image and label of a case into memory; nothing is read until it is looked at.
 
@@ -206,11 +161,17 @@ def read_arrays(
         UserError: They are damaged or gone.
     """
     try:
+        for name in ARRAYS:
+            require_regular(folder / name, MOST_ARRAY_BYTES)
         image, label = (
             np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ARRAYS
         )
     except (OSError, ValueError, EOFError) as error:
-        raise _damaged(folder, case_id) from error
+        raise _damaged(folder, case.case_id) from error
+    if (image.dtype, label.dtype) != (np.float16, np.uint8):
+        raise _damaged(folder, case.case_id)
+    if not image.shape == label.shape == case.shape:
+        raise _contradicted(folder, case.case_id, "shape")
     return image, label
 
 
@@ -221,57 +182,43 @@ def open_prepared(path: Path) -> PreparedSet:
         UserError: There is none, it was made by another version, or its record was altered.
     """
     file = path / RECORD
-    if not file.is_file():
+    if not file.exists():
         raise UserError(
-            "This is not a prepared data set.", where=str(path), fix=f"make one: {_COMMAND}"
+            "This is not a prepared data set.", where=str(path), fix=f"make one: {PREPARE}"
         )
     try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise _unusable(str(file), "The record of the prepared set cannot be read.") from error
+        seal = read_seal(path)
+        content = read_json_bytes(file, LARGE)
+    except (OSError, ValueError) as error:
+        raise unusable(str(file), "The record of the prepared set cannot be read.") from error
+    require_sealed(content, seal, str(file))
     return PreparedSet.of_record(read_record(content, str(file)), path.resolve())
 
 
-def read_record(content: bytes, where: str) -> PreparedRecord:
-    """Read the record of a set.
-
-    Args:
-        content: Of its file.
-        where: The file, for errors.
+def require_sound(folder: Path, case: PreparedCase) -> None:
+    """Refuse an entry whose files are not what was written, by checksum, or not what is recorded.
 
     Raises:
-        UserError: It was made by another version, or altered.
-    """
-    try:
-        record = PreparedRecord.model_validate_json(content)
-    except ValidationError as error:
-        raise _unusable(where, "The record of the prepared set cannot be read.") from error
-    if record.version != PREPARATION_VERSION:
-        raise _unusable(
-            where, f"It was prepared by version {record.version}, this is {PREPARATION_VERSION}."
-        )
-    if record.fingerprint != data_fingerprint(record.config, record.cases):
-        raise _unusable(where, "The record was altered: its fingerprint does not fit its cases.")
-    return record
-
-
-def _unusable(file: str, what: str) -> UserError:
-    return UserError(what, where=file, fix=f"prepare it again: {_COMMAND}")
-
-
-def require_sound(folder: Path, case_id: str) -> None:
-    """Refuse an entry whose files are not what was written, by checksum.
-
-    Raises:
-        UserError: They are damaged or gone.
+        UserError: They are damaged or gone, or say something else of the case than its set.
     """
     if damaged := damaged_file(folder):
-        raise _damaged(folder / damaged, case_id)
+        raise _damaged(folder / damaged, case.case_id)
+    facts = read_facts(folder)
+    if facts and (field := case.differing(facts)):
+        raise _contradicted(folder, case.case_id, field)
+
+
+def _contradicted(folder: Path, case_id: str, field: str) -> UserError:
+    return UserError(
+        f"The record of the set says another {field} of '{case_id}' than its own files.",
+        where=str(folder),
+        fix=f"one of them was altered; prepare the data again: {PREPARE}",
+    )
 
 
 def _damaged(file: Path, case_id: str) -> UserError:
     return UserError(
         f"The prepared volume of '{case_id}' is damaged: its checksum does not match.",
         where=str(file),
-        fix=f"prepare the data again, only damaged volumes are redone: {_COMMAND}",
+        fix=f"prepare the data again, only damaged volumes are redone: {PREPARE}",
     )

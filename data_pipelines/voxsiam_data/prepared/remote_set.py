@@ -12,17 +12,17 @@ from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, copy
 
 from voxsiam.durable_files import remove_abandoned, temporary_beside, write_text_atomically
 from voxsiam.errors import UserError
+from voxsiam.small_files import LARGE
 from voxsiam_data.prepared.entries import damaged_file, move_into_place, read_sound_entry
-from voxsiam_data.prepared.prepared_set import (
+from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet, open_prepared, require_sound
+from voxsiam_data.prepared.record import (
     RECORD,
-    VOLUMES,
     PreparedCase,
     PreparedRecord,
-    PreparedSet,
-    open_prepared,
     read_record,
-    require_sound,
+    require_sealed,
 )
+from voxsiam_data.prepared.record_seal import SEAL, RecordSeal, parse_seal, write_sealed
 
 CASES_AT_A_TIME = 8
 """Object stores answer slowly, and many at once."""
@@ -61,7 +61,7 @@ class RemoteSet:
 
     def listing(self) -> PreparedSet:
         """Return what its record says; the volumes are not on this disk."""
-        return PreparedSet.of_record(self._record(), Path(self.uri))
+        return PreparedSet.of_record(self._record()[1], Path(self.uri))
 
     def fetch(self, cache: Path, on_case: OnCase) -> PreparedSet:
         """Copy the set, or what of it is missing, to a disk; its record comes last.
@@ -73,14 +73,16 @@ class RemoteSet:
         Raises:
             UserError: There is none, it is damaged, or the store does not answer.
         """
-        record = self._record()
+        content, record, seal = self._record()
         root = cache / f"fetched-{record.fingerprint}"
         if not (root / RECORD).is_file():
             volumes = root / VOLUMES
             volumes.mkdir(parents=True, exist_ok=True)
             remove_abandoned(volumes)
             _each(record.cases, lambda case: self._fetch_case(case, volumes), on_case)
-            write_text_atomically(root / RECORD, record.model_dump_json(indent=1))
+            # A set without a seal stays one: nobody looked at its record when it was made.
+            write = write_sealed if seal else write_text_atomically
+            write(root / RECORD, content.decode())
         return open_prepared(root)
 
     def publish(self, prepared: PreparedSet, on_case: OnCase) -> None:
@@ -96,8 +98,10 @@ class RemoteSet:
         _each(prepared.cases, lambda case: self._publish_case(case, prepared), on_case)
         with self._opened() as (store, path):
             _upload(prepared.record_file, store, f"{path}/{RECORD}")
+            if (prepared.root / SEAL).is_file():
+                _upload(prepared.root / SEAL, store, f"{path}/{SEAL}")
 
-    def _record(self) -> PreparedRecord:
+    def _record(self) -> tuple[bytes, PreparedRecord, RecordSeal | None]:
         with self._opened() as (store, path):
             if store.get_file_info(f"{path}/{RECORD}").type != FileType.File:
                 raise UserError(
@@ -105,9 +109,11 @@ class RemoteSet:
                     where=self.uri,
                     fix=f"put one there: voxsiam data publish PREPARED {self.uri}",
                 )
-            with store.open_input_stream(f"{path}/{RECORD}") as stream:
-                content = stream.read()
-        return read_record(content, f"{self.uri}/{RECORD}")
+            content = _download(store, f"{path}/{RECORD}")
+            sealed = store.get_file_info(f"{path}/{SEAL}").type == FileType.File
+            seal = parse_seal(_download(store, f"{path}/{SEAL}")) if sealed else None
+        require_sealed(content, seal, f"{self.uri}/{RECORD}")
+        return content, read_record(content, f"{self.uri}/{RECORD}"), seal
 
     def _fetch_case(self, case: PreparedCase, volumes: Path) -> None:
         target = volumes / case.key
@@ -133,7 +139,7 @@ class RemoteSet:
 
     def _publish_case(self, case: PreparedCase, prepared: PreparedSet) -> None:
         folder = prepared.folder(case)
-        require_sound(folder, case.case_id)
+        require_sound(folder, case)
         with self._opened() as (store, path):
             target = f"{path}/{VOLUMES}/{case.key}"
             there = store.get_file_info(FileSelector(target, allow_not_found=True))
@@ -157,6 +163,14 @@ class RemoteSet:
                 "AWS_SECRET_ACCESS_KEY, or ~/.aws), AWS_ENDPOINT_URL for a store of your own, and "
                 "the room on the disk",
             ) from error
+
+
+def _download(store: FileSystem, path: str) -> bytes:
+    with store.open_input_stream(path) as stream:
+        content = stream.read(LARGE.most_bytes + 1)
+    if len(content) > LARGE.most_bytes:
+        raise ValueError(f"{path} is larger than {LARGE.most_bytes >> 20} MiB")
+    return content
 
 
 def _upload(file: Path, store: FileSystem, target: str) -> None:

@@ -28,12 +28,8 @@ from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.cause import refusal_in
 from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam.types import NativeReference, Volume
-from voxsiam_data.prepared.prepared_set import (
-    PreparedCase,
-    PreparedSet,
-    read_arrays,
-    require_sound,
-)
+from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays, require_sound
+from voxsiam_data.prepared.record import PreparedCase
 
 VOLUMES_PER_TASK = 8
 """A task for each volume reads a quarter as many a second."""
@@ -106,8 +102,8 @@ class StreamedVolumes:
     def _read(self, case_id: str) -> Volume:
         case = self.prepared.case(case_id)
         folder = self.prepared.folder(case)
-        _require_sound_once(folder, case_id)
-        image, label = read_arrays(folder, case_id)
+        _require_sound_once(folder, case.model_dump_json())
+        image, label = read_arrays(folder, case)
         for array in (image, label):
             # Looks at every page of it, and lets other threads run meanwhile; a stride would not.
             array.reshape(-1).view(np.uint8).max()
@@ -127,7 +123,7 @@ def open_volumes(prepared: PreparedSet) -> SharedVolumes | StreamedVolumes:
         return share_volumes(prepared)
     for case in prepared.cases:
         # Now, not when a worker has been waiting for its GPU.
-        read_arrays(prepared.folder(case), case.case_id)
+        read_arrays(prepared.folder(case), case)
     return StreamedVolumes(prepared)
 
 
@@ -164,7 +160,8 @@ def _blocks_of(dataset: MaterializedDataset) -> list[Any]:
 def _read_dataset(prepared: PreparedSet) -> ray.data.Dataset:
     """Describe a job that reads the cases in their order, each into a block of its own."""
     rows = [
-        {"folder": str(prepared.folder(case)), "case_id": case.case_id} for case in prepared.cases
+        {"folder": str(prepared.folder(case)), "case": case.model_dump_json()}
+        for case in prepared.cases
     ]
     capacity = Capacity.of_cluster()
     tasks = math.ceil(len(rows) / VOLUMES_PER_TASK)
@@ -185,16 +182,16 @@ def _read_dataset(prepared: PreparedSet) -> ray.data.Dataset:
 
 
 def _read_row(row: dict[str, Any]) -> dict[str, Any]:
-    folder, case_id = Path(row["folder"][0]), str(row["case_id"][0])
-    _require_sound_once(folder, case_id)
-    image, label = read_arrays(folder, case_id)
+    folder, described = Path(row["folder"][0]), str(row["case"][0])
+    _require_sound_once(folder, described)
+    image, label = read_arrays(folder, PreparedCase.model_validate_json(described))
     return {"image": image[None], "label": label[None]}
 
 
 @cache
-def _require_sound_once(folder: Path, case_id: str) -> None:
-    """Compare an entry's checksums, the first time that this process reads it."""
-    require_sound(folder, case_id)
+def _require_sound_once(folder: Path, described: str) -> None:
+    """Compare an entry with its checksums and its case, when this process first reads it."""
+    require_sound(folder, PreparedCase.model_validate_json(described))
 
 
 def _volume(case: PreparedCase, image: np.ndarray, label: np.ndarray) -> Volume:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from voxsiam.types import ORGANS, Split
-from voxsiam_data.prepared.prepared_set import PreparedCase
+from voxsiam_data.prepared.record import PreparedCase
 
 _VERBS = {"train": "training", "validation": "validation", "test": "test"}
 

@@ -10,7 +10,8 @@ from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import Split
 from voxsiam_data.prepared.entries import read_facts
 from voxsiam_data.prepared.intensity_statistics import known_statistics
-from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedCase, PreparedSet
+from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet
+from voxsiam_data.prepared.record import PreparedCase
 
 _FILES = {"image.npy": "image", "label.npy": "label map", "native_label.npy.gz": "label map"}
 

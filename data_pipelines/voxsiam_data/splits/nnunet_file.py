@@ -11,7 +11,7 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.types import Split
-from voxsiam_data.text_files import read_text
+from voxsiam_data.text_files import read_json
 
 _SIDES = ("train", "val", "test")
 _FORM = 'write [{"train": ["case", ...], "val": [...]}, ...], as nnU-Net does'
@@ -24,12 +24,7 @@ def read_nnunet(path: Path) -> tuple[Split, ...]:
         UserError: The file is no list of folds, or a fold lists a case twice or has a list of
             another name.
     """
-    try:
-        folds = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"The file is not JSON ({error}).", where=str(path), fix="mend it at that place"
-        ) from error
+    folds = read_json(path)
     if not isinstance(folds, list) or not folds:
         raise UserError("It holds no list of folds.", where=str(path), fix=_FORM)
     return tuple(_read_fold(path, number, fold) for number, fold in enumerate(folds))

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.models.network_config import NetworkConfig
+from voxsiam.small_files import Limits, read_json
 from voxsiam.types import ORGANS, Frozen
 from voxsiam.volumes.preparation_config import PreparationConfig
 
@@ -21,7 +22,7 @@ CLASSES = ("background", *ORGANS)
 FILE_NAME = "model.json"
 COPY_AGAIN = "copy the whole model folder again from where it was trained"
 
-_MAX_BYTES = 2**20
+_LIMITS = Limits(2**20, 10_000)
 
 
 class TrainedOn(Frozen):
@@ -113,20 +114,19 @@ def _validated(path: Path, content: object) -> ModelDescription:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not path.exists():
         raise _refuse(
             path.parent,
             f"This is not a model folder: it has no {FILE_NAME}.",
             "give the folder 'model' of a finished run",
         )
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError("it is too large")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, _LIMITS)
         if not isinstance(content, dict):
             raise TypeError("it is not an object")
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        what = f"The model's description cannot be read ({error!s:.80})."
+    except (OSError, ValueError, TypeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        what = f"The model's description cannot be read ({why!s:.80})."
         raise _refuse(path, what, COPY_AGAIN) from None
     return content
 

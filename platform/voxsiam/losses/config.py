@@ -52,7 +52,7 @@ class SamplingConfig(Frozen):
     )
     scope: Literal["batch", "case"] = "batch"
     max_voxels: PositiveInt = 1700
-    max_false_negatives: int = Field(default=1000, ge=0)
+    max_false_negatives: int = Field(default=1000, ge=0, le=2**31 - 1)
     false_negatives_of: Literal["every_class", "organs"] = "every_class"
 
     @model_validator(mode="after")
@@ -143,10 +143,10 @@ class FeatureLossConfig(Frozen):
         relation: How voxels are compared.
     """
 
-    layers: int = Field(ge=1)
+    layers: int = Field(ge=1, le=64)
     weight: float = Field(ge=0)
     layer_weights: tuple[NonNegativeFloat, ...] = ()
-    warm_up_epochs: int = Field(default=0, ge=0)
+    warm_up_epochs: int = Field(default=0, ge=0, le=1_000_000)
     include_background: bool = True
     coarse_labels: CoarseLabels = "nearest"
     purity: float = Field(default=0.0, ge=0, le=1)

@@ -26,6 +26,10 @@ LEVELS: dict[NetworkName, int] = {
 """Encoder levels; each but the first halves the grid."""
 
 
+MOST_WIDTH = 4096
+"""Sixty times the paper's, which no GPU holds: a width beyond it is a slip of the hand."""
+
+
 class NetworkConfig(Frozen):
     """Which network, and how wide.
 
@@ -39,8 +43,8 @@ class NetworkConfig(Frozen):
     """
 
     name: NetworkName = "unet3d"
-    width: int = Field(default=64, ge=1)
-    num_classes: int = Field(default=NUM_CLASSES, ge=2)
+    width: int = Field(default=64, ge=1, le=MOST_WIDTH)
+    num_classes: int = Field(default=NUM_CLASSES, ge=2, le=65536)
     normalisation: Normalisation = "as_table_ii"
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from voxsiam.errors import UserError
+from voxsiam.regular_files import open_regular
 
 MAX_HEADER_BYTES = 2**20  # a checkpoint of the largest network needs about 100 KiB
 
@@ -24,6 +25,29 @@ _TYPE_NAMES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+
+
+def is_tensor_file(path: Path) -> bool:
+    """Tell whether it is a whole safetensors file, without reading its tensors.
+
+    Raises:
+        OSError: It is absent or no regular file.
+    """
+    with open_regular(path) as stream:
+        claimed = int.from_bytes(stream.read(8), "little")
+    if claimed > MAX_HEADER_BYTES:
+        return False
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except SafetensorError:
+        return False
+
+
+def size_of(tensors: Mapping[str, Tensor]) -> int:
+    """Return the bytes that a file of these tensors has at most."""
+    data = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    return 8 + MAX_HEADER_BYTES + data
 
 
 def read_tensors(
@@ -52,7 +76,7 @@ def read_tensors(
 
 
 def _check_header(path: Path, fix: str) -> None:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         claimed = int.from_bytes(stream.read(8), "little")
     if claimed > MAX_HEADER_BYTES:
         raise UserError(f"The weights' header claims {claimed} bytes.", where=str(path), fix=fix)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from voxsiam.errors import UserError
+from voxsiam.regular_files import open_lock
 
 
 @contextmanager
@@ -15,8 +16,17 @@ def held_alone(file: Path, refusal: UserError) -> Iterator[None]:
     Args:
         file: Made where it is missing; it stays.
         refusal: Raised where another process holds it.
+
+    Raises:
+        UserError: The file cannot be opened, or is none.
     """
-    with file.open("w") as opened:
+    try:
+        opened = open_lock(file)
+    except OSError as error:
+        what = f"the lock cannot be opened: {error.strerror}"
+        fix = "remove it if nobody uses this workspace now: nothing is kept in it"
+        raise UserError(what, where=str(file), fix=fix) from None
+    with opened:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -27,7 +37,7 @@ def held_alone(file: Path, refusal: UserError) -> Iterator[None]:
 def is_held(file: Path) -> bool:
     """Tell whether a process holds a lock now, or that it cannot be known."""
     try:
-        with file.open("a") as opened:
+        with open_lock(file) as opened:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return True

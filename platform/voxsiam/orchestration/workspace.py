@@ -5,12 +5,42 @@ import shlex
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.sqlite_address import sqlite_address
+from voxsiam.small_files import read_text
 
 CACHE = "cache"
+
+
+def require_no_secret(tracking_uri: str) -> None:
+    """Refuse an address of MLflow that may hold a password or a token, without showing it.
+
+    A server's address has no name, no query and no fragment: whatever stands there opens a door.
+
+    Raises:
+        UserError: It does, or it cannot be taken apart.
+    """
+    try:
+        parts = urlsplit(tracking_uri)
+        served = parts.scheme in ("http", "https")
+        named = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+        held = parts.password or any("password" in name or "token" in name for name in named)
+        held = held or (served and (parts.username or parts.query or parts.fragment))
+    except ValueError:
+        raise UserError(
+            "the tracking address cannot be read",
+            where="MLFLOW_TRACKING_URI",
+            fix="look for a typing error; a server's is http://HOST:5000",
+        ) from None
+    if held:
+        raise UserError(
+            "the tracking address holds a password or a token",
+            where="MLFLOW_TRACKING_URI",
+            fix="leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+            "MLFLOW_TRACKING_TOKEN",
+        )
 
 
 class Workspace:
@@ -53,15 +83,10 @@ class Workspace:
         """MLflow's address: MLFLOW_TRACKING_URI where it is set, else our own sqlite file.
 
         Raises:
-            UserError: It holds a password, which would end in logs, reports and error messages.
+            UserError: It holds a secret, which would end in logs, reports and error messages.
         """
         given = os.environ.get("MLFLOW_TRACKING_URI", "")
-        if urlsplit(given).password:
-            raise UserError(
-                "the tracking address holds a password",
-                where="MLFLOW_TRACKING_URI",
-                fix="leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
-            )
+        require_no_secret(given)
         return given or sqlite_address(self.root / "mlflow.db")
 
     @property
@@ -73,7 +98,7 @@ class Workspace:
             with suppress(FileExistsError):  # another command was faster: its one counts
                 os.link(new, file)
             new.unlink()
-        return file.read_text()
+        return read_text(file)
 
     @property
     def quoted(self) -> str:

@@ -9,6 +9,7 @@ place and renamed into it, so a folder with its final name is whole.
 import hashlib
 import json
 import logging
+import re
 import shutil
 import socket
 import time
@@ -23,7 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from voxsiam.durable_files import remove_abandoned, sha256_of, sync, temporary_beside
-from voxsiam.models.tensor_file import read_tensors
+from voxsiam.models.tensor_file import is_tensor_file, read_tensors
+from voxsiam.small_files import LARGE, read_json, read_text
 from voxsiam.training.context import TrainingEndedError
 
 KEEP = 2
@@ -35,6 +37,9 @@ _LOOKING_S = 0.5
 MOMENTS = ("exp_avg", "exp_avg_sq")
 WEIGHTS, OPTIMISER = "weights.safetensors", "optimiser.safetensors"
 STATE = "state.json"
+_NAME = re.compile("epoch-[0-9]{4,9}")
+"""Of a checkpoint's folder; `epoch-0001 (copy)` is somebody else's."""
+
 START_ANEW = "remove this checkpoint's folder; the training goes on from the one before"
 
 log = logging.getLogger(__name__)
@@ -142,7 +147,7 @@ class CheckpointFolder:
         path, until = self.folder / name, time.monotonic() + patience_s
         while True:
             try:
-                if sha256_of(path / STATE) == seal:
+                if sha256_of(path / STATE, LARGE.most_bytes) == seal:
                     return path, _read_state(path)
                 trouble = "another checkpoint of that name is there"
             except (OSError, _DamagedError) as error:
@@ -161,7 +166,8 @@ class CheckpointFolder:
         remove_abandoned(self.folder)
 
     def _by_epoch(self) -> list[Path]:
-        return sorted(self.folder.glob("epoch-*"), key=_epoch_of)
+        found = [path for path in self.folder.glob("epoch-*") if _NAME.fullmatch(path.name)]
+        return sorted(found, key=_epoch_of)
 
 
 def _epoch_of(path: Path) -> int:
@@ -231,13 +237,14 @@ def _write(
 
 def _read_state(path: Path) -> TrainingState:
     try:
-        text = (path / STATE).read_text()
-        sealed = json.loads(text)
+        sealed, text = read_json(path / STATE, LARGE), read_text(path / STATE, LARGE.most_bytes)
         content = sealed["content"]
         if _sha256_json(content) != sealed["sha256"] or json.dumps(sealed) != text:
             raise _DamagedError("state.json is not what was written")
-        for name, digest in content.pop("files").items():
-            if sha256_of(path / name) != digest:
+        sums = content.pop("files")
+        for name in (WEIGHTS, OPTIMISER):
+            # Looked at first: terabytes of nothing would be hashed for hours.
+            if not is_tensor_file(path / name) or sha256_of(path / name) != sums[name]:
                 raise _DamagedError(f"{name} is not what was written")
         return TrainingState(**{**content, "records": tuple(content["records"])})
     except OSError as error:

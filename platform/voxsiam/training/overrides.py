@@ -84,5 +84,5 @@ def _value(text: str) -> Any:  # noqa: ANN401
     """Read a number, true, false, null or a list; anything else is a string."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -104,8 +104,8 @@ class Recipe(Frozen):
     augmentation: AugmentationConfig | None = None
     numerics: NumericsConfig = NumericsConfig()
     scoring: DistanceConfig = DistanceConfig()
-    epochs: int = Field(default=500, ge=1)
-    batch_size: int = Field(default=4, ge=1)
+    epochs: int = Field(default=500, ge=1, le=1_000_000)
+    batch_size: int = Field(default=4, ge=1, le=65536)
     drop_last: bool = False
 
     @model_validator(mode="after")

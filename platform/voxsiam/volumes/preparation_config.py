@@ -12,6 +12,7 @@ Interpolation = Literal["linear", "cubic"]
 Intensity = Literal["unit", "zscore_volume", "standard"]
 Crop = Literal["none", "body", "box"]
 
+_MOST_ACROSS = 4096  # as many as a slice may have
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
@@ -50,6 +51,8 @@ class PreparationConfig(Frozen):
     def _divisible(cls, grid: Shape) -> Shape:
         if any(n < 16 or n % 8 for n in grid):
             raise ValueError("each axis of the grid must be a multiple of 8 and at least 16")
+        if max(grid) > _MOST_ACROSS:
+            raise ValueError(f"each axis of the grid must have at most {_MOST_ACROSS} voxels")
         return grid
 
     @field_validator("window_hu")

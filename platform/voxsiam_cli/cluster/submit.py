@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import typer
 from typer.core import TyperGroup
 
-from voxsiam.errors import UserError
 from voxsiam_cli.cluster.jobs import DEFAULT_ADDRESS, Address, follow_job
 from voxsiam_cli.cluster.remote_command import read_command
 from voxsiam_cli.console import say
@@ -78,11 +77,8 @@ def submit(
 
 def _tracking() -> dict[str, str]:
     """Send MLflow's address along, but no password: a job's variables can be read by others."""
+    from voxsiam.orchestration.workspace import require_no_secret
+
     uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri and urlsplit(uri).password:
-        raise UserError(
-            "the address of MLflow holds a password, which a job would show to others",
-            where="MLFLOW_TRACKING_URI",
-            fix="leave it out; on the head, put the login into ~/.mlflow/credentials",
-        )
+    require_no_secret(uri or "")
     return {"MLFLOW_TRACKING_URI": uri} if uri else {}

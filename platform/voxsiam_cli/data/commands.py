@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from voxsiam_cli.console import Steps, console, print_json, say, say_unused
-from voxsiam_cli.data import check, publish, sources, split, statistics
+from voxsiam_cli.data import check, publish, sources, split, statistics, verify
 from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
     AsJson,
@@ -31,6 +31,7 @@ app.command()(sources.fetch)
 app.command()(publish.publish)
 app.command()(split.split)
 app.command()(statistics.statistics)
+app.command()(verify.verify)
 
 
 @app.command()

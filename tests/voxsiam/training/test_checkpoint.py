@@ -124,3 +124,29 @@ def test_state_is_plain_json(folder):
     content = json.loads((folder.folder / "epoch-0003" / "state.json").read_text())
     assert content["content"]["epochs_done"] == 3
     assert set(content["content"]["files"]) == set(FILES[:2])
+
+
+def test_a_copy_that_somebody_made_is_no_checkpoint(folder):
+    """Neither counted nor opened nor removed: `study status` asks for the newest of each run."""
+    before = folder.published(), epochs_found(folder)
+    for name in (
+        "epoch-0001 (copy)",
+        "epoch-",
+        "epoch-new",
+        "epoch-0009.old",
+        "epoch-\u0661\u0662\u0663\u0664",
+    ):
+        (folder.folder / name).mkdir()
+    assert (folder.published(), epochs_found(folder)) == before
+    folder.save(TrainingState(9, "run", ()), *trained())
+    assert (folder.folder / "epoch-0001 (copy)").is_dir()
+    assert folder.published() == 9
+
+
+def test_a_state_that_is_nested_without_end_is_damaged(folder):
+    newest = folder.newest("run")
+    assert newest is not None
+    (newest[0] / "state.json").write_text('{"content":' * 10**5)
+    found = folder.newest("run")
+    assert found is not None
+    assert found[0] != newest[0]

@@ -81,3 +81,16 @@ def test_the_example_fits_what_is_set():
 def test_a_setting_of_a_row_without_the_part_is_refused():
     with pytest.raises(UserError, match="no fields of its own here"):
         override(make_recipe(layers=0), ["feature_loss.weight=1"])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "network.width=1e30", "network.width=4097", "network.num_classes=1e30", "epochs=1e30",
+        "batch_size=1e30", "feature_loss.layers=1e30", "feature_loss.warm_up_epochs=1e30",
+        "epochs=" + "[" * 10**5, "epochs=" + "9" * 5000,
+    ],
+)  # fmt: skip
+def test_numbers_that_nothing_can_hold_are_refused(setting):
+    with pytest.raises(UserError):
+        override(make_recipe(), [setting], example="epochs=3")

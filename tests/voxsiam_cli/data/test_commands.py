@@ -9,7 +9,7 @@ from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_cli.data.commands import app
 from voxsiam_cli.data.prepared import choose_preparation
-from voxsiam_data.prepared.prepared_set import PreparedCase, PreparedRecord, data_fingerprint
+from voxsiam_data.prepared.record import PreparedCase, PreparedRecord, data_fingerprint
 
 
 def test_without_settings_everything_but_the_grid_is_the_papers():

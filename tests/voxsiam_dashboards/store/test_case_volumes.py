@@ -39,7 +39,7 @@ def test_a_prepared_case_is_shown_in_hu(tmp_path):
 def test_arrays_of_another_shape_than_the_record_says_are_refused(tmp_path):
     prepared = write_prepared(tmp_path / "data", count=1)
     np.save(prepared.folder(prepared.cases[0]) / "label.npy", np.zeros((2, 2, 2), np.uint8))
-    with pytest.raises(UserError, match="not what its record says"):
+    with pytest.raises(UserError, match="says another shape"):
         PreparedVolumes(prepared, "000").label()
 
 

@@ -203,3 +203,25 @@ def test_a_pickle_or_a_cut_off_file_of_predictions_is_refused(tmp_path):
         file.write_bytes(content)
         with pytest.raises(UserError, match=r"predictions\.npz cannot be used"):
             read_prediction(file, "a")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("liver", "soul"), "'soul' is none of the organs"),
+        (lambda text: text.replace("liver", ""), "'' is none of the organs"),
+        (lambda text: text.replace("0.5", "half"), "no number"),
+        (lambda text: "," * 2000 + "\n" + text, "columns"),
+        (lambda text: text + "," * 1_000_001, "cells"),
+    ],
+)
+def test_scores_of_what_is_no_organ_or_no_number_are_refused(tmp_path, change, words):
+    path = tmp_path / "cases.csv"
+    values = {"case_id": "0012", "organ": "liver", "missed": "False", "missed_native": "False"}
+    header = ",".join(SCORE_COLUMNS)
+    line = ",".join(values.get(name, "0.5") for name in SCORE_COLUMNS)
+    path.write_text(f"{header}\n{line}\n")
+    assert list(read_cases(path)["organ"]) == ["liver"]
+    path.write_text(change(f"{header}\n{line}\n"))
+    with pytest.raises(UserError, match=words):
+        read_cases(path)

@@ -21,7 +21,8 @@ from voxsiam_data.checks import CHECKS_VERSION
 from voxsiam_data.prepared.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
 from voxsiam_data.prepared.entries import read_facts
 from voxsiam_data.prepared.prepare import BadCases, prepare
-from voxsiam_data.prepared.prepared_set import LeftOut, open_prepared
+from voxsiam_data.prepared.prepared_set import open_prepared
+from voxsiam_data.prepared.record import LeftOut
 from voxsiam_data.sources.detect import read_source
 
 pytestmark = pytest.mark.usefixtures("ray_instance")

@@ -14,7 +14,8 @@ from voxsiam.volumes.placement import placement_of
 from voxsiam.volumes.preparation import prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.resampling import resample_nearest
-from voxsiam_data.prepared.prepared_set import data_fingerprint, open_prepared
+from voxsiam_data.prepared.prepared_set import open_prepared
+from voxsiam_data.prepared.record import data_fingerprint
 
 
 @pytest.fixture

@@ -94,9 +94,9 @@ def test_a_stream_reads_no_further_ahead_than_it_says(prepared, monkeypatch):
     names, read = [case.case_id for case in prepared.cases] * 20, []
     arrays = stream.read_arrays
 
-    def noted(folder, case_id):
-        read.append(case_id)
-        return arrays(folder, case_id)
+    def noted(folder, case):
+        read.append(case.case_id)
+        return arrays(folder, case)
 
     monkeypatch.setattr(stream, "read_arrays", noted)
     volumes: Any = StreamedVolumes(prepared).in_order(names)
@@ -112,11 +112,11 @@ def test_whoever_stops_early_does_not_wait_for_reads_ahead_of_it(prepared, monke
     arrays = stream.read_arrays
     seen = []
 
-    def others_hang(folder, case_id):
-        seen.append(case_id)
-        if case_id != names[0]:
+    def others_hang(folder, case):
+        seen.append(case.case_id)
+        if case.case_id != names[0]:
             hangs.wait(60)
-        return arrays(folder, case_id)
+        return arrays(folder, case)
 
     monkeypatch.setattr(stream, "read_arrays", others_hang)
     volumes: Any = StreamedVolumes(prepared).in_order(names)

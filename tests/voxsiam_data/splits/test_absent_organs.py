@@ -1,5 +1,5 @@
 from voxsiam.types import ORGANS, Split
-from voxsiam_data.prepared.prepared_set import PreparedCase
+from voxsiam_data.prepared.record import PreparedCase
 from voxsiam_data.splits.absent_organs import absent_organs
 
 GRID = (16, 16, 16)

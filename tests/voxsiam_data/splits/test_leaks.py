@@ -6,7 +6,8 @@ from voxsiam.types import ORGANS, Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.entries import EntryFacts
 from voxsiam_data.prepared.intensity_statistics import compute_statistics, keep_statistics
-from voxsiam_data.prepared.prepared_set import PreparedCase, PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.prepared.record import PreparedCase
 from voxsiam_data.splits.leaks import check_split
 
 GRID = (16, 16, 16)

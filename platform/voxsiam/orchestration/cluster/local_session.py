@@ -21,6 +21,7 @@ from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.lock import held_alone
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.small_files import read_json
 from voxsiam.types import Frozen
 
 log = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ def _noted(workspace: Workspace) -> _Session | None:
     """Read the workspace's note; what is none is said and left aside: the next one replaces it."""
     file = _record(workspace)
     try:
-        session = _Session.model_validate_json(file.read_text())
+        session = _Session.model_validate(read_json(file))
     except FileNotFoundError:
         return None
     except (OSError, ValueError):

@@ -16,6 +16,7 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.environment import Environment, this_environment
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
 from voxsiam.orchestration.runs.source_commit import source_commit
+from voxsiam.small_files import Limits, read_json_bytes
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import Frozen, Split
 
@@ -25,7 +26,7 @@ CASES_FILE, EPOCHS_FILE = "cases.csv", "epochs.csv"
 RESULTS = ("*.csv", "*.npz", "model/model.*")
 """The files of a run's folder that are its results."""
 
-_MAX_BYTES = 4 * 2**20
+_LIMITS = Limits(4 * 2**20, 100_000)
 
 ResultName = Annotated[str, Field(pattern=r"^(model/)?[a-z0-9_]+\.[a-z]+$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -125,11 +126,7 @@ def read_manifest(path: Path) -> RunManifest:
         UserError: It is missing, damaged, altered, too large, or no manifest.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise _refuse(path, "it is too large")
-        if not path.is_file():
-            raise _refuse(path, "it is no file")
-        return RunManifest.model_validate_json(path.read_bytes())
+        return RunManifest.model_validate_json(read_json_bytes(path, _LIMITS))
     except OSError as error:
         raise _refuse(path, f"it cannot be read ({error.strerror})") from None
     except ValidationError as error:
@@ -137,6 +134,8 @@ def read_manifest(path: Path) -> RunManifest:
         field = ".".join(map(str, first["loc"]))
         why = f"{field}: {first['msg']}" if field else first["msg"]
         raise _refuse(path, why.replace("Value error, ", "")[:200]) from None
+    except ValueError as error:
+        raise _refuse(path, str(error)) from None
 
 
 def _finite(figures: Mapping[str, float]) -> dict[str, float]:

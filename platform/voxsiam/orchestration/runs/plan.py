@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from voxsiam.fingerprint import fingerprint
+from voxsiam.small_files import read_text
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import ORGANS, Frozen, Split
 from voxsiam.volumes.preparation_config import PreparationConfig
@@ -86,7 +87,7 @@ class RunPlan(Frozen):
 
     def failure(self) -> str | None:
         """Read why the last attempt failed; None where it did not, or died without a word."""
-        return self.error_file.read_text() if self.error_file.exists() else None
+        return read_text(self.error_file) if self.error_file.exists() else None
 
 
 def run_identity(

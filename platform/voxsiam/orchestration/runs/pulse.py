@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-from pydantic import ValidationError
 
 from voxsiam.orchestration.cluster.memory import memory_limit
+from voxsiam.small_files import read_json_bytes
 from voxsiam.types import Frozen
 
 INTERVAL_S = 1.0
@@ -118,8 +118,8 @@ def read_pulses(folder: Path) -> dict[int, Pulse]:
     """Read the last pulse of every rank."""
     pulses: dict[int, Pulse] = {}
     for file in folder.glob("*.json"):
-        with suppress(OSError, ValidationError):
-            pulse = Pulse.model_validate_json(file.read_bytes())
+        with suppress(OSError, ValueError):
+            pulse = Pulse.model_validate_json(read_json_bytes(file))
             pulses[pulse.rank] = pulse.model_copy(update={"at": file.stat().st_mtime})
     return pulses
 

@@ -19,6 +19,7 @@ from voxsiam.orchestration.runs.source_commit import source_commit
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.orchestration.workspace_paths import found_path, kept_path
+from voxsiam.small_files import LARGE, read_json
 from voxsiam.types import Frozen, Shape
 
 LEDGER_VERSION = 1
@@ -132,7 +133,7 @@ class Ledger:
             UserError: It is not a ledger of this version.
         """
         try:
-            content: dict[str, Any] = json.loads(path.read_text())
+            content: dict[str, Any] = read_json(path, LARGE)
             if content["version"] != LEDGER_VERSION:
                 raise ValueError(content["version"])
             plan = StudyPlan.model_validate(content["plan"]).found_in(_workspace_of(path))
@@ -201,7 +202,8 @@ class Ledger:
     def keeps_whole_paths(self) -> bool:
         """Tell whether it was written when paths were kept whole."""
         kept = self.plan.kept_in(_workspace_of(self.path))
-        return json.loads(self.path.read_text())["plan"] != kept.model_dump(mode="json")
+        content = read_json(self.path, LARGE)
+        return content["plan"] != kept.model_dump(mode="json")
 
     def rewrite(self) -> None:
         """Write it as this version does."""

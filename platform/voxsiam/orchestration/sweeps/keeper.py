@@ -1,6 +1,5 @@
 """What becomes of a sweep's trials: written into the ledger, told to Optuna."""
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
 from voxsiam.orchestration.sweeps.search import SCORE, SweepSearch
 from voxsiam.orchestration.trials.tune_bridge import StudyListener
+from voxsiam.small_files import LARGE, read_json
 from voxsiam.training.context import Record
 
 
@@ -111,7 +111,7 @@ def _objectives(runs: Sequence[TrialPlan]) -> dict[str, float]:
 
 
 def _records(trial: TrialPlan) -> list[Record]:
-    return json.loads(trial.run.result_file.read_text())["records"]
+    return read_json(trial.run.result_file, LARGE)["records"]
 
 
 def _number(trial: TrialPlan) -> int:

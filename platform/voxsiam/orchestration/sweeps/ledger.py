@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
@@ -16,6 +16,7 @@ from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.sweeps.space import SearchSpace, Value
 from voxsiam.orchestration.workspace import CACHE, Workspace
 from voxsiam.orchestration.workspace_paths import found_path, kept_path
+from voxsiam.small_files import read_json_bytes
 from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam.types import Frozen, Shape, Split
 
@@ -280,7 +281,9 @@ class SweepLedger:
             yield
 
     def _look(self) -> None:
-        paths = sorted(self.folder.glob("trials/*.json"))
+        found = self.folder.glob("trials/*.json")
+        # A copy that somebody made beside them is no trial of its own.
+        paths = sorted(path for path in found if path.stem.isdecimal())
         self.trials = [_read(path, SweepTrial) for path in paths]
         spent = self.folder / "spent.json"
         self.spent = _read(spent, Spent) if spent.exists() else Spent()
@@ -335,8 +338,8 @@ def _last_touched(folder: Path) -> int:
 
 def _read(path: Path, content: type[Content]) -> Content:
     try:
-        return content.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        return content.model_validate_json(read_json_bytes(path))
+    except (OSError, ValueError) as error:
         raise UserError(
             "the sweep's ledger cannot be read",
             where=str(path),

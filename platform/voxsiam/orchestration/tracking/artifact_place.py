@@ -5,14 +5,17 @@ artifacts lie beside the database, and what they say may be another workspace.
 """
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlflow.entities import Run
 
+from voxsiam.errors import UserError
 from voxsiam.orchestration.sqlite_address import sqlite_file
 from voxsiam.orchestration.tracking.names import EXPERIMENT
+from voxsiam.regular_files import require_regular
 
 ARTIFACTS = "artifacts"
 
@@ -46,7 +49,7 @@ def names_other_place(tracking_uri: str) -> bool:
     if own is None:
         return False
     file, beside = own
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+    with _opened(f"{file.as_uri()}?mode=ro", file) as database:
         named = database.execute(
             "SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)
         ).fetchone()
@@ -69,7 +72,7 @@ def claim_artifacts(tracking_uri: str) -> bool:
         return False
     file, beside = own
     now = beside.as_uri()
-    with closing(sqlite3.connect(file)) as database, database:
+    with _opened(file.as_uri(), file) as database, database:
         database.execute(
             "UPDATE runs SET artifact_uri = ? || '/' || run_uuid || ? WHERE experiment_id IN "
             "(SELECT experiment_id FROM experiments WHERE name = ?)",
@@ -79,6 +82,23 @@ def claim_artifacts(tracking_uri: str) -> bool:
             "UPDATE experiments SET artifact_location = ? WHERE name = ?", (now, EXPERIMENT)
         )
     return True
+
+
+@contextmanager
+def _opened(uri: str, file: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database; one that is garbled is told, with its file."""
+    try:
+        require_regular(file)
+        with closing(sqlite3.connect(uri, uri=True)) as database:
+            yield database
+    except sqlite3.OperationalError:
+        raise  # it is held by another command, or may only be read
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise UserError(
+            f"the tracking database cannot be read ({error!s:.120})",
+            where=str(file),
+            fix="restore it from a copy; runs and studies beside it are whole without it",
+        ) from None
 
 
 def _own_database(tracking_uri: str) -> tuple[Path, Path] | None:

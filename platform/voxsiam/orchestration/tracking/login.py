@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from voxsiam.errors import UserError
+from voxsiam.small_files import read_text
 
 ADMIN = "admin"
 _ADMIN_PASSWORD = "MLFLOW_AUTH_ADMIN_PASSWORD"  # noqa: S105
@@ -68,4 +69,4 @@ class Login:
             descriptor = os.open(self.password_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(secrets.token_urlsafe(24) + "\n")
-        return self.password_file.read_text().strip() if self.password_file.exists() else ""
+        return read_text(self.password_file).strip() if self.password_file.exists() else ""

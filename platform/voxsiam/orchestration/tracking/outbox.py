@@ -11,7 +11,11 @@ from voxsiam.durable_files import write_text_atomically
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.regular_files import read_regular
+from voxsiam.small_files import read_text
 from voxsiam.types import Frozen
+
+_MOST_BYTES = 2**30  # of a week without a tracking server
 
 
 class Event(Frozen):
@@ -60,7 +64,7 @@ class Outbox:
         self.path, self._runs = path, runs
         waiting = self.read()
         self._count = len(waiting)
-        if path.exists() and not path.read_bytes().endswith(b"\n"):
+        if path.exists() and not read_regular(path, _MOST_BYTES).endswith(b"\n"):
             # A kill has cut off the last line; the next one must not be glued to it.
             self.keep_only(waiting)
 
@@ -81,7 +85,7 @@ class Outbox:
         if not self.path.exists():
             return []
         events: list[Event] = []
-        for line in self.path.read_text().split("\n"):
+        for line in read_text(self.path, _MOST_BYTES).split("\n"):
             try:
                 events.append(self._found(Event.model_validate_json(line)))
             except ValidationError:

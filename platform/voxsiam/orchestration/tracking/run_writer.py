@@ -1,6 +1,5 @@
 """One study's runs in MLflow: made once, described, filled and ended. What fails is raised."""
 
-import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -37,6 +36,8 @@ from voxsiam.orchestration.tracking.names import (
 from voxsiam.orchestration.tracking.reader import find_run, find_runs
 from voxsiam.orchestration.tracking.run_description import job_tags, run_params, run_tags
 from voxsiam.orchestration.tracking.tracked_job import TrackedJob
+from voxsiam.regular_files import read_regular
+from voxsiam.small_files import LARGE, SMALL, read_json
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class RunWriter:
 
     def complete(self, run_id: str, trial: TrialPlan, at_ms: int) -> None:
         """Write what a finished trial has left on disk and the store has not."""
-        result: dict[str, Any] = json.loads(trial.run.result_file.read_text())
+        result: dict[str, Any] = read_json(trial.run.result_file, LARGE)
         linked = SOURCE_TAG in self._client.get_run(run_id).data.tags
         logged = self.epochs_of(run_id)
         # The epochs of a linked run stand in the run that it was trained in.
@@ -135,7 +136,7 @@ class RunWriter:
             self._client.log_artifact(run_id, str(trial.run.manifest_file))
             self._client.set_tag(run_id, MANIFEST_TAG, sha256_of(trial.run.manifest_file))
             # It may have changed since the run was begun.
-            commit = json.loads(trial.run.manifest_file.read_text()).get("commit")
+            commit = read_json(trial.run.manifest_file).get("commit")
             if commit:
                 self._client.set_tag(run_id, COMMIT_TAG, commit)
         self._client.log_artifacts(run_id, str(trial.run.directory / "model"), MODEL_FOLDER)
@@ -144,7 +145,7 @@ class RunWriter:
         """Write what went wrong in a trial and was survived: how often, and each in words."""
         file = trial.run.incidents_file
         if file.is_file():
-            told = len(file.read_text(errors="replace").splitlines())
+            told = len(read_regular(file, SMALL.most_bytes).decode(errors="replace").splitlines())
             self._client.set_tag(run_id, INCIDENTS_TAG, str(told))
             self._client.log_artifact(run_id, str(file))
 

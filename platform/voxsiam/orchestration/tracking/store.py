@@ -18,6 +18,7 @@ from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.names import EXPERIMENT
 from voxsiam.orchestration.tracking.store_address import check_address
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.regular_files import open_lock
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
@@ -98,10 +99,11 @@ def open_for_writing(workspace: Workspace) -> MlflowClient:
     uri = workspace.tracking_uri
     if not uri.startswith("sqlite:"):
         return open_client(uri)
-    with (workspace.root / ".mlflow-opening").open("w") as lock:
+    file = workspace.root / ".mlflow-opening"
+    with open_lock(file) as lock:
         waited_for(
             lambda: fcntl.flock(lock, fcntl.LOCK_EX),
-            f"another command that opens the tracking database (it holds {lock.name})",
+            f"another command that opens the tracking database (it holds {file})",
         )
         client = open_client(uri)
         claim_artifacts(uri)

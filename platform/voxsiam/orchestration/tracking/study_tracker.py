@@ -4,7 +4,6 @@ A tracking server that is away costs telemetry, never training: what could not b
 on disk, in order, and written into the same runs when the server answers again.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from voxsiam.orchestration.tracking.store import (
 )
 from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.small_files import LARGE, read_json
 from voxsiam.training.context import Record
 from voxsiam.training.usage import SECONDS
 
@@ -270,7 +270,7 @@ def _seconds(trial: TrialPlan) -> float:
     file = trial.run.result_file
     if not file.exists():
         return 0.0
-    records = json.loads(file.read_text())["records"]
+    records = read_json(file, LARGE)["records"]
     return sum(float(record.get(SECONDS, 0.0)) for record in records)
 
 

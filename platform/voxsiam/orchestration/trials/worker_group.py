@@ -21,6 +21,7 @@ from voxsiam.orchestration.trials.failure_policy import RetryWithProgress
 from voxsiam.orchestration.trials.rank_faults import RankFaults
 from voxsiam.orchestration.trials.worker import Stamp, run_in_worker
 from voxsiam.orchestration.trials.worker_places import WorkerPlaces
+from voxsiam.small_files import read_text
 from voxsiam.training.context import TrainingEndedError
 
 SILENCE_SETTING, SILENCE_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", 600.0
@@ -169,4 +170,4 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
         told = incidents.new()
         raise WorkersFailedError(told[-1] if told else cause_of(error)) from error
     if plan.end_file.exists():
-        raise TrainingEndedError(plan.end_file.read_text())
+        raise TrainingEndedError(read_text(plan.end_file))

@@ -1,5 +1,6 @@
 """The Ray of one command: what it may end, who may enter its folder, one at a time."""
 
+import contextlib
 import json
 import os
 import signal
@@ -129,6 +130,20 @@ def test_a_note_that_is_none_ends_nothing_and_is_said(written, program, workspac
         note_session(workspace, folder / NAME)
     assert process.poll() is None
     assert "session.json" in caplog.text
+    assert "ignored" in caplog.text
+
+
+@pytest.mark.parametrize("made", ["pipe", "link to zeros", "folder"])
+def test_a_note_that_is_no_file_ends_no_command(made, workspace, folder, caplog):
+    file = workspace.ray / "session.json"
+    if made == "pipe":
+        os.mkfifo(file)
+    elif made == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to("/dev/zero")
+    with contextlib.suppress(IsADirectoryError), one_session(workspace):
+        pass
     assert "ignored" in caplog.text
 
 

@@ -131,7 +131,7 @@ def test_a_missing_one_is_refused(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_manifest(tmp_path / "nothing")
     for no_file in (tmp_path, Path("/dev/zero")):
-        with pytest.raises(UserError, match="no file"):
+        with pytest.raises(UserError, match="no regular file"):
             read_manifest(no_file)
 
 

@@ -14,7 +14,8 @@ from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.paper_record import write_paper_record
-from voxsiam_data.prepared.prepared_set import LeftOut, PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.prepared.record import LeftOut
 from voxsiam_data.sources.layouts import zenodo_labels
 from voxsiam_data.sources.layouts.paper import NUM_CASES, PaperFolders, find_paper_cases
 

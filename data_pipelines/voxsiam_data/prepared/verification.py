@@ -1,0 +1,76 @@
+"""Every byte and every voxel of a prepared set, compared with what is said of it."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from jaxtyping import Float16, UInt8
+
+from voxsiam.errors import UserError
+from voxsiam.types import NUM_CLASSES, ORGANS
+from voxsiam_data.prepared.entries import read_native_label
+from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays, require_sound
+from voxsiam_data.prepared.record import PreparedCase
+
+CASES_AT_A_TIME = 4
+
+
+def verify_set(
+    prepared: PreparedSet, on_case: Callable[[int, int], None] = lambda _done, _total: None
+) -> list[str]:
+    """Say in a sentence each what is wrong with the cases of a set, in its order.
+
+    Args:
+        prepared: Opened, so that its record fits its seal and its fingerprint.
+        on_case: Told (cases done, cases in all).
+    """
+    found: list[str] = []
+    with ThreadPoolExecutor(CASES_AT_A_TIME) as pool:
+        outcomes = pool.map(lambda case: list(_faults(prepared, case)), prepared.cases)
+        for done, faults in enumerate(outcomes, start=1):
+            found += faults
+            on_case(done, len(prepared.cases))
+    return found
+
+
+def _faults(prepared: PreparedSet, case: PreparedCase) -> Iterator[str]:
+    folder = prepared.folder(case)
+    try:
+        require_sound(folder, case)
+        image, label = read_arrays(folder, case)
+        native = read_native_label(folder, case.native_shape)
+    except UserError as error:
+        yield error.what
+        return
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        yield f"The native label map of '{case.case_id}' cannot be read ({error!s:.80})."
+        return
+    yield from (f"{fault[0].upper()}{fault[1:]} in '{case.case_id}'." for fault in (
+        *_image_faults(image, unit=prepared.config.intensity == "unit"),
+        *_label_faults(label, case),
+        *_native_faults(native),
+    ))  # fmt: skip
+
+
+def _image_faults(image: Float16[np.ndarray, "d h w"], *, unit: bool) -> Iterator[str]:
+    odd = int(np.count_nonzero(~np.isfinite(image)))
+    if odd:
+        yield f"{odd} voxels of the image are no numbers"
+    elif unit and not 0 <= float(image.min()) <= float(image.max()) <= 1:
+        yield "intensities lie outside of [0, 1]"
+
+
+def _label_faults(label: UInt8[np.ndarray, "d h w"], case: PreparedCase) -> Iterator[str]:
+    counts = np.bincount(label.ravel(), minlength=NUM_CLASSES)
+    if counts[NUM_CLASSES:].sum():
+        yield f"{counts[NUM_CLASSES:].sum()} voxels have labels of no organ"
+    for value, organ in enumerate(ORGANS, start=1):
+        told = case.organ_voxels.get(organ, 0)
+        if told != counts[value]:
+            yield f"{counts[value]} voxels are {organ}, recorded are {told},"
+
+
+def _native_faults(native: UInt8[np.ndarray, "d h w"]) -> Iterator[str]:
+    if native.max() >= NUM_CLASSES:
+        yield "the native label map has labels of no organ"

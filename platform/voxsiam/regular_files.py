@@ -1,0 +1,88 @@
+"""Files that are files: no pipe, no device, and no larger than they can plausibly be.
+
+Folders come from anybody. A link to /dev/zero never ends, a pipe waits for ever for a writer, a
+sparse file of terabytes takes no room where it lies, and all of the memory where it is read.
+"""
+
+import errno
+import os
+import stat
+from io import BufferedReader, FileIO
+from pathlib import Path
+
+PLAUSIBLE_BYTES = 64 * 2**30
+"""No file of ours comes near it; to hash that much takes about a minute."""
+
+
+def open_regular(path: Path, most_bytes: int = PLAUSIBLE_BYTES) -> BufferedReader:
+    """Open a file for reading if it is one; links to files are followed.
+
+    Args:
+        path: The file.
+        most_bytes: It may have.
+
+    Raises:
+        OSError: It is absent, no regular file, or larger.
+    """
+    # Without O_NONBLOCK the opening of a pipe waits until somebody writes into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        _require(os.fstat(descriptor), path, most_bytes)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """Read the bytes of a file if it is one.
+
+    Raises:
+        OSError: It is absent, no regular file, or larger.
+    """
+    with open_regular(path, most_bytes) as stream:
+        content = stream.read(most_bytes + 1)
+    if len(content) > most_bytes:  # it grows, or does not tell its size
+        raise _too_large(path, most_bytes)
+    return content
+
+
+def require_regular(path: Path, most_bytes: int = PLAUSIBLE_BYTES) -> None:
+    """Look at a file that a library is going to open by its path.
+
+    Raises:
+        OSError: It is absent, no regular file, or larger.
+    """
+    _require(path.stat(), path, most_bytes)
+
+
+def open_lock(path: Path) -> FileIO:
+    """Open a file that is only there to be locked, and make it where it is absent.
+
+    Nothing is written into it: one that is a link to another file leaves that as it is.
+
+    Raises:
+        OSError: It is a link or no regular file, or cannot be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        _require(os.fstat(descriptor), path, PLAUSIBLE_BYTES)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "r+b", buffering=0)
+
+
+def _require(found: os.stat_result, path: Path, most_bytes: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    if found.st_size > most_bytes:
+        raise _too_large(path, most_bytes)
+
+
+def _too_large(path: Path, most_bytes: int) -> OSError:
+    unit, name = (2**20, "MiB") if most_bytes >= 2**20 else (1, "bytes")
+    return OSError(
+        errno.EFBIG, f"it is too large: more than {most_bytes // unit} {name}", str(path)
+    )
