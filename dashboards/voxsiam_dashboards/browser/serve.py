@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug import Request, Response
@@ -14,14 +13,11 @@ from voxsiam.page_token import ASKS, PageToken
 from voxsiam_dashboards.browser.app import create_app
 from voxsiam_dashboards.browser.cached_store import Source
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
 
 class _Quiet(WSGIRequestHandler):
     """Says nothing of requests: what is wrong is told on the page, or to who asked."""
 
-    def make_environ(self) -> "WSGIEnvironment":
+    def make_environ(self) -> WSGIEnvironment:
         """Refuse an address that cannot be taken apart."""
         try:
             return super().make_environ()

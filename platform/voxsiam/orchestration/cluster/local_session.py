@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -76,7 +76,8 @@ def one_session(workspace: Workspace) -> Iterator[None]:
         try:
             yield
         finally:
-            _record(workspace).unlink(missing_ok=True)
+            with suppress(OSError):
+                _record(workspace).unlink()
 
 
 def note_session(workspace: Workspace, folder: Path) -> None:
