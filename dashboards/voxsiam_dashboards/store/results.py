@@ -79,8 +79,9 @@ class TrialResult:
 
     def curve(self, metric: str) -> dict[int, float]:
         """Value of a metric at each step; empty where it was not logged."""
-        points = zip(*(self.curves[name] for name in CURVE_COLUMNS), strict=True)
-        return {int(step): float(value) for step, name, value in points if name == metric}
+        chosen = self.curves["metric"].to_numpy() == metric
+        steps, values = (self.curves[name].to_numpy()[chosen] for name in ("step", "value"))
+        return dict(zip(map(int, steps), map(float, values), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
