@@ -26,6 +26,7 @@ from voxsiam_experiments.table import Table
 NOT_LOOKED_AT = (
     "not looked at (--quick): whether scores follow from the label maps and pictures",
     "not looked at (--quick): curves before their last epoch",
+    "not looked at (--quick): places in feature spaces that earlier reports left in the cache",
 )
 """What only the whole verification answers."""
 
@@ -61,6 +62,7 @@ def verify_study(  # noqa: PLR0913
     report: Path,
     run_folder: Callable[[str], Path],
     prepared: PreparedSet | None = None,
+    placed: Path | None = None,
     *,
     quick: bool = False,
     progress: Progress = silently,
@@ -74,11 +76,13 @@ def verify_study(  # noqa: PLR0913
         report: Folder of the report as it was last written.
         run_folder: Where a run of that identity was trained; it need not be there any more.
         prepared: The set that it was tested on, where this machine has it.
-        quick: Leave out what takes longest: scores from voxels, and of the curves all epochs but
-            the last. What was left out is noted.
+        placed: Cache of the reports' feature spaces, which the quick one believes.
+        quick: Leave out what takes longest: scores from voxels, of the curves all epochs but the
+            last, and places in feature spaces that are cached. What was left out is noted.
         progress: Told of how many cases have been scored again.
     """
-    results = load_study(tracking_uri, find_study(tracking_uri, ledger.plan.study_id))
+    own_run = find_study(tracking_uri, ledger.plan.study_id)
+    results = load_study(tracking_uri, own_run, files="report")
     store, job = RunStore(tracking_uri), tracked_study(ledger.plan)
     store.ask_for_trials(results.parent_run_id)
     plan, links = Check("plan", "things of the plan"), Check("links", "links")
@@ -106,7 +110,7 @@ def verify_study(  # noqa: PLR0913
     # Tests over patients take long, and mostly the two are the same.
     anew = told if computed is results else build_table(table, computed)
     check_report(anew, report, written)
-    check_page(told, report, store, page)
+    check_page(told, report, store, page, placed if quick else None)
     check_links(results, store, report, links)
     return Evidence(
         study_id=ledger.plan.study_id,

@@ -26,7 +26,7 @@ def group_means(names: pd.Series, values: pd.Series) -> dict[Any, float]:
     codes, found = pd.factorize(names.to_numpy()[known])
     ordered = figures[known][np.argsort(codes, kind="stable")].tolist()
     ends = np.cumsum(np.bincount(codes, minlength=len(found))).tolist()
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][:-1]
     return {
         name: fmean(ordered[start:end])
         for name, start, end in zip(found, starts, ends, strict=True)

@@ -31,7 +31,8 @@ def verify(
         typer.Option(
             "--quick",
             help="Check seals, manifests, sums of files, settings, figures against cases.csv, and "
-            "the report; leave out scores from label maps, and curves before the last epoch.",
+            "the report; leave out scores from label maps, curves before the last epoch, and "
+            "feature spaces that are cached.",
         ),
     ] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
@@ -68,7 +69,7 @@ def verify(
     with Steps("score again") if shows else nullcontext(silently) as steps:
         evidence = verify_study(
             find_table(plan.study), ledger, folder.tracking_uri, report, folder.run, prepared,
-            quick=quick, progress=steps,
+            folder.cache / "figures", quick=quick, progress=steps,
         )  # fmt: skip
     if as_json:
         print_json(_plain(evidence))

@@ -1,5 +1,6 @@
 """Find studies, runs and models in MLflow; nothing that is loaded from it can execute code."""
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -171,9 +172,10 @@ class RunStore:
         token: str | None = None
         while parent is not None:
             condition = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
-            page = self._client.search_runs(
-                [parent.experiment_id], condition, max_results=_PAGE, page_token=token
-            )
+            with _uncollected():
+                page = self._client.search_runs(
+                    [parent.experiment_id], condition, max_results=_PAGE, page_token=token
+                )
             self._runs |= {run.info.run_id: run for run in page}
             token = page.token
             if not token:
@@ -299,7 +301,7 @@ class RunReader:
             experiment = active_experiment(self._client, self.tracking_uri)
         token: str | None = None
         while experiment is not None:
-            with asking(self.tracking_uri):
+            with asking(self.tracking_uri), _uncollected():
                 page = self._client.search_runs(
                     [experiment.experiment_id],
                     condition,
@@ -356,6 +358,21 @@ class RunReader:
         except (MlflowException, OSError) as error:
             noted.append(f"Run {run.info.run_id}: {name} cannot be fetched ({error}).")
         return None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from walking through a hundred thousand new objects as they come.
+
+    Without it a thousand runs take half the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def tags_of(run: Run, names: tuple[str, ...]) -> dict[str, str]:
