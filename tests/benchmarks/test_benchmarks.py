@@ -54,6 +54,16 @@ SMALL = {
         lines=((rf"6 cases\n(?:.*\n)*  memory: {NUMBER} KiB a case", (ANY,)),),
         starts_ray=True,
     ),
+    "many_runs": Small(
+        "--runs 3 --cases 4 --epochs 2",
+        lines=(
+            (rf"report: {NUMBER} CPU s", (ANY,)),
+            (rf"verify --quick: {NUMBER} times the report", (ANY,)),
+            (rf"cold page: {NUMBER} CPU s", (ANY,)),
+            (rf"tick, nothing new: {NUMBER} CPU s", (ANY,)),
+            (rf"tick, one epoch more: {NUMBER} CPU s", (ANY,)),
+        ),
+    ),
     "open_ports": Small(
         "",
         lines=(
@@ -91,7 +101,9 @@ SMALL = {
         "--grid 32x32x32 --width 4 --cases 5 --epochs 3 --rounds 1", ratios=5, starts_ray=True
     ),
 }
-IN_TESTS_OF_THEIR_OWN = {"case_viewer", "dashboard", "many_trials", "pairs", "reference_step"}
+IN_TESTS_OF_THEIR_OWN = {
+    "case_viewer", "dashboard", "many_trials", "pairs", "reference_step", "study_store",
+}  # fmt: skip
 
 pytestmark = pytest.mark.slow
 

@@ -3,14 +3,18 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
+
+from mlflow.entities import Run
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.training.recipe import Recipe
+from voxsiam_dashboards.store.live_runs import LiveRuns
 from voxsiam_dashboards.store.results import StudyResults, TrialResult, load_study
 from voxsiam_dashboards.store.run_splits import StudySplits, read_splits
 from voxsiam_dashboards.store.study_list import (
@@ -18,7 +22,7 @@ from voxsiam_dashboards.store.study_list import (
     StudyEntry,
     TrialProgress,
     list_studies,
-    read_progress,
+    progress_of,
 )
 from voxsiam_dashboards.store.sweep_results import SweepResults, load_sweep
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
@@ -57,13 +61,20 @@ class Source:
         self.tracking_uri, self.cache, self.mlflow_ui = tracking_uri, cache, mlflow_ui
         self.prepared = prepared
         self._recent: dict[Hashable, tuple[float, Any]] = {}
+        self._asking: dict[Hashable, Lock] = {}
+        self._live: OrderedDict[str, LiveRuns] = OrderedDict()
         self._trials: OrderedDict[str, dict[str, TrialResult]] = OrderedDict()
         self._tables: OrderedDict[str, tuple[StudyResults, ReportTable]] = OrderedDict()
         self._lock = Lock()
 
+    @cached_property
+    def _reader(self) -> RunReader:
+        """Opened once, when the store is there."""
+        return RunReader(self.tracking_uri)
+
     def studies(self) -> list[StudyEntry]:
         """List studies and sweeps, the newest first."""
-        return self._fresh("studies", lambda: list_studies(RunReader(self.tracking_uri)))
+        return self._fresh("studies", lambda: list_studies(self._reader))
 
     def entry(self, run_id: str) -> StudyEntry:
         """Return one of them.
@@ -95,9 +106,24 @@ class Source:
 
     def progress(self, run_id: str) -> list[TrialProgress]:
         """Tell how far the trainings of a study are."""
-        return self._fresh(
-            ("progress", run_id), lambda: read_progress(RunReader(self.tracking_uri), run_id)
-        )
+        return self._fresh(("progress", run_id), lambda: progress_of(self._runs(run_id)))
+
+    def figures(self, run_id: str) -> ReportTable:
+        """Return the table of a study with its figures alone: what runs tell without their files.
+
+        It has no comparisons, curves and cases; a thousand runs take seconds, not a minute.
+        """
+        self.entry(run_id)
+        results = load_study(self.tracking_uri, run_id, runs=self._runs(run_id), files="none")
+        return build_table(_table_of(results), results)
+
+    def _runs(self, run_id: str) -> list[Run]:
+        with self._lock:
+            live = self._live.setdefault(run_id, LiveRuns(self._reader, run_id))
+            self._live.move_to_end(run_id)
+            while len(self._live) > STUDIES_KEPT:
+                self._live.popitem(last=False)
+        return self._fresh(("runs", run_id), live.read)
 
     def study(self, run_id: str) -> StudyResults:
         """Return a study whole; its finished trials are read once."""
@@ -107,7 +133,10 @@ class Source:
             self._trials.move_to_end(run_id)
             while len(self._trials) > STUDIES_KEPT:
                 self._trials.popitem(last=False)
-        return self._fresh(("study", run_id), lambda: load_study(self.tracking_uri, run_id, kept))
+        return self._fresh(
+            ("study", run_id),
+            lambda: load_study(self.tracking_uri, run_id, kept, self._runs(run_id)),
+        )
 
     def table(self, run_id: str) -> ReportTable:
         """Return a study as the table of the paper that it measures again."""
@@ -142,15 +171,19 @@ class Source:
         return f"{self.mlflow_ui}/#/experiments/{experiment}/runs/{run_id}"
 
     def _fresh(self, key: Hashable, read: Callable[[], T]) -> T:
-        now = time.monotonic()
-        known = self._recent.get(key)
-        if known is not None and now - known[0] < FRESH_S:
-            return known[1]
-        found = read()
         with self._lock:
-            self._recent = {k: v for k, v in self._recent.items() if now - v[0] < FRESH_S}
-            self._recent[key] = (time.monotonic(), found)
-        return found
+            asking = self._asking.setdefault(key, Lock())
+        # What a page asks for twice at the same time is read once.
+        with asking:
+            now = time.monotonic()
+            known = self._recent.get(key)
+            if known is not None and now - known[0] < FRESH_S:
+                return known[1]
+            found = read()
+            with self._lock:
+                self._recent = {k: v for k, v in self._recent.items() if now - v[0] < FRESH_S}
+                self._recent[key] = (time.monotonic(), found)
+            return found
 
 
 def _table_of(results: StudyResults) -> Table:

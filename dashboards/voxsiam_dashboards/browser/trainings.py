@@ -1,12 +1,19 @@
 """How far the trainings of a study or a sweep are, drawn anew while they run."""
 
+import json
+from functools import lru_cache
+from typing import Any
+
 from dash import html
 from dash.development.base_component import Component
+from plotly.io.json import to_json_plotly
 
 from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import Source
 from voxsiam_dashboards.store.study_list import TrialProgress
 from voxsiam_dashboards.tables.cost_table import clock
+
+LINES_KEPT = 4096
 
 PROGRESS_COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left", "Why")
 
@@ -26,7 +33,9 @@ def live_trainings(source: Source, address: Address) -> Component | None:
                 html.Table(
                     [
                         html.Thead(html.Tr([html.Th(text) for text in PROGRESS_COLUMNS])),
-                        html.Tbody([_progress_line(source, trial) for trial in trials]),
+                        html.Tbody(
+                            [_line(source.run_address(trial.run_id), trial) for trial in trials]
+                        ),
                     ],
                     className="narrow",
                 ),
@@ -37,12 +46,18 @@ def live_trainings(source: Source, address: Address) -> Component | None:
     )
 
 
-def _progress_line(source: Source, trial: TrialProgress) -> Component:
+@lru_cache(maxsize=LINES_KEPT)
+def _line(run_address: str, trial: TrialProgress) -> dict[str, Any]:
+    """Return a line as the browser gets it: at each tick those that did not change are there."""
+    return json.loads(to_json_plotly(_progress_line(run_address, trial)))
+
+
+def _progress_line(run_address: str, trial: TrialProgress) -> Component:
     of = "" if trial.epochs is None else f" of {trial.epochs}"
     survived = f"survived {trial.incidents}" if trial.incidents else ""
     return html.Tr(
         [
-            html.Th(html.A(trial.row, href=source.run_address(trial.run_id)), scope="row"),
+            html.Th(html.A(trial.row, href=run_address), scope="row"),
             html.Td(trial.seed),
             html.Td(trial.state, className=f"state {trial.state}"),
             html.Td(f"{trial.epoch}{of}"),

@@ -123,6 +123,8 @@ def compare_charts(
 
 def _differences(place: str, ours: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401
     """Walk through two trees and yield the leaves that differ."""
+    if ours is theirs:
+        return
     ours, theirs = _decoded(ours), _decoded(theirs)
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for name in dict.fromkeys((*ours, *theirs)):

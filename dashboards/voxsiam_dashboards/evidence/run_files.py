@@ -1,11 +1,12 @@
 """The files of a tracked run, read so that each number is exactly what was written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.small_files import read_table
-from voxsiam_dashboards.store.trial_files import read_cases
+from voxsiam_dashboards.store.trial_files import SCORE_COLUMNS, read_cases
 
 MANIFEST, INCIDENTS = "manifest.json", "incidents.txt"
 CASES, EPOCHS, OVERLAY = "test/cases.csv", "test/epochs.csv", "test/overlay.npz"
@@ -23,9 +24,12 @@ def read_scores(path: Path) -> list[OrganScore]:
     Raises:
         UserError: It is missing, or holds what is no score.
     """
+    cases = read_cases(path)
     try:
-        return [_score(line) for line in read_cases(path).to_dict("records")]
-    except (TypeError, ValueError) as error:
+        # Column by column: line by line takes five times as long.
+        columns = [_read_as(name)(cases[name].tolist()) for name in SCORE_COLUMNS]
+        return [OrganScore(*line) for line in zip(*columns, strict=True)]
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path.name} holds what is no score ({error!s:.80})",
             where=str(path),
@@ -75,15 +79,15 @@ def _lines(path: Path) -> list[dict[str, str]]:
         ) from None
 
 
-def _score(line: dict) -> OrganScore:
-    numbers = {name: float(value) for name, value in line.items() if name not in _OTHER}
-    counts = {name: int(line[name]) for name in line if name.find("_voxels") > 0}
-    flags = {name: _flag(line[name]) for name in ("missed", "missed_native")}
-    names = {"case_id": str(line["case_id"]), "organ": str(line["organ"])}
-    return OrganScore(**{**numbers, **names, **counts, **flags})
-
-
-_OTHER = ("case_id", "organ", "missed", "missed_native")
+def _read_as(column: str) -> Callable[[list], list]:
+    """Tell how the values of a column become those of a score."""
+    if column in ("case_id", "organ"):
+        return lambda values: list(map(str, values))
+    if column in ("missed", "missed_native"):
+        return lambda values: list(map(_flag, values))
+    if "_voxels" in column:
+        return lambda values: list(map(int, values))
+    return lambda values: list(map(float, values))
 
 
 def _flag(value: object) -> bool:

@@ -63,8 +63,6 @@ def check_scores(
     runs: Sequence[ScoredRun],
     prepared: PreparedSet | None,
     check: Check,
-    *,
-    quick: bool,
     progress: Progress,
 ) -> None:
     """Score the kept predictions again, in as many processes as there are processors.
@@ -73,7 +71,6 @@ def check_scores(
         runs: With the scores as they were written.
         prepared: The set that they were tested on; without it only the pictured cases are scored.
         check: What differs is added to it.
-        quick: One case of each run.
         progress: Called with the number of cases done, and of all.
     """
     for scored in runs:
@@ -88,7 +85,7 @@ def check_scores(
     if planned != {prepared.fingerprint}:
         return
     with ExitStack() as held:
-        tasks = [task for one in runs for task in _tasks(one, prepared, check, held, quick=quick)]
+        tasks = [task for one in runs for task in _tasks(one, prepared, check, held)]
         progress(0, len(tasks))
         for done, (task, outcome) in enumerate(_scored(tasks), start=1):
             _compare(task, outcome, check)
@@ -96,7 +93,7 @@ def check_scores(
 
 
 def _tasks(
-    scored: ScoredRun, prepared: PreparedSet, check: Check, held: ExitStack, *, quick: bool
+    scored: ScoredRun, prepared: PreparedSet, check: Check, held: ExitStack
 ) -> Iterator[_Task]:
     run = scored.run
     kept = run.store.files(run.trial.run_id)
@@ -113,8 +110,7 @@ def _tasks(
     except UserError as error:
         check.unreadable(scored.where, error.what)
         return
-    case_ids = run.planned.run.split.test
-    for case_id in case_ids[:1] if quick else case_ids:
+    for case_id in run.planned.run.split.test:
         written = tuple(score for score in scored.scores if score.case_id == case_id)
         if on_grid is not None:
             distances = run.planned.run.recipe.scoring

@@ -1,15 +1,15 @@
 """Box plots of every organ and row (Fig. 4), of Dice or of a distance."""
 
-import math
-import statistics
 from collections.abc import Sequence
 from html import escape
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.figures.palette import row_colour
 from voxsiam_dashboards.figures.styled import styled
+from voxsiam_dashboards.tables.group_means import group_means
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES, Measure, ReportRow
 
@@ -42,14 +42,15 @@ def organ_boxes(table: ReportTable) -> go.Figure | None:
 
 def case_means(row: ReportRow, measure: str) -> Scores:
     """Average each organ of each case over the row's finished seeds, undefined ones left out."""
-    values: dict[tuple[str, str], list[float]] = {}
-    for cases in (trial.cases for trial in row.trials if trial.finished):
-        for organ, case_id, value in zip(
-            cases["organ"], cases["case_id"], cases[measure], strict=True
-        ):
-            if math.isfinite(value):
-                values.setdefault((organ, case_id), []).append(float(value))
-    return {name: statistics.fmean(seeds) for name, seeds in values.items()}
+    names = ["organ", "case_id"]
+    done = [trial.cases.loc[:, [*names, measure]] for trial in row.trials if trial.finished]
+    if not done:
+        return {}
+    cases = pd.concat(done)
+    (organ, organs), (case, case_ids) = (pd.factorize(cases[name]) for name in names)
+    means = group_means(pd.Series(organ * len(case_ids) + case), cases[measure])
+    pairs = {code: divmod(code, len(case_ids)) for code in means}
+    return {(organs[o], case_ids[c]): means[code] for code, (o, c) in pairs.items()}
 
 
 def missed_by_row(table: ReportTable) -> list[str]:
@@ -58,8 +59,8 @@ def missed_by_row(table: ReportTable) -> list[str]:
     for row in table.rows:
         counts = dict.fromkeys(ORGANS, 0)
         for cases in (trial.cases for trial in row.trials if trial.finished):
-            for organ, missed in zip(cases["organ"], cases["missed"], strict=True):
-                counts[organ] += bool(missed)
+            for organ in cases.loc[cases["missed"].astype(bool), "organ"]:
+                counts[organ] += 1
         found = [f"{organ_title(o).lower()} {count}" for o, count in counts.items() if count]
         if found:
             lines.append(f"{row.label}: {', '.join(found)}")

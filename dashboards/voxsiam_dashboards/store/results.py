@@ -1,9 +1,9 @@
 """What MLflow holds about one study, read in bulk."""
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import pandas as pd
 from mlflow.entities import Run
@@ -26,6 +26,10 @@ FINAL = "test/"
 CURVE_COLUMNS = ("step", "metric", "value")
 CURVES = ("train/loss", "validation/dsc", *USAGE_NAMES)
 """The figures of every epoch that are read, one by one: MLflow has no call for many."""
+REPORTED_COLUMNS = ("case_id", "organ", "dsc", "hd95_grid", "assd_grid", "missed")
+"""Of the test cases, what the tables and charts of a report are made of."""
+
+Files = Literal["all", "report", "none"]
 _MANIFEST = "manifest.json"
 _FEATURES = "test/features.npz"
 PREDICTIONS = "test/predictions.npz"
@@ -79,8 +83,9 @@ class TrialResult:
 
     def curve(self, metric: str) -> dict[int, float]:
         """Value of a metric at each step; empty where it was not logged."""
-        points = zip(*(self.curves[name] for name in CURVE_COLUMNS), strict=True)
-        return {int(step): float(value) for step, name, value in points if name == metric}
+        chosen = self.curves["metric"].to_numpy() == metric
+        steps, values = (self.curves[name].to_numpy()[chosen] for name in ("step", "value"))
+        return dict(zip(map(int, steps), map(float, values), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +133,12 @@ def find_study(tracking_uri: str, study_id: str) -> str:
 
 
 def load_study(
-    tracking_uri: str, parent_run_id: str, kept: MutableMapping[str, TrialResult] | None = None
+    tracking_uri: str,
+    parent_run_id: str,
+    kept: MutableMapping[str, TrialResult] | None = None,
+    runs: Iterable[Run] | None = None,
+    *,
+    files: Files = "all",
 ) -> StudyResults:
     """Read a study with all its trials; missing files are noted, not fatal.
 
@@ -139,6 +149,9 @@ def load_study(
         parent_run_id: MLflow's name of the study's own run.
         kept: Finished trials by their runs, from an earlier call: they are not read again, and
             those that have finished since are added.
+        runs: Of the study, the newest first, where they have been read.
+        files: Which files and curves of the trials are kept: all, those that a report shows, or
+            none, which leaves what the runs themselves tell.
     """
     known = kept if kept is not None else {}
     reader = RunReader(tracking_uri)
@@ -146,12 +159,14 @@ def load_study(
     notes: list[str] = []
     unread: list[str] = []
     plan = reader.read(parent, "study/plan.json", read_object, unread) or {}
-    runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    if runs is None:
+        runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     chosen = one_per_seed(runs, notes)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        read = list(pool.map(lambda run: _kept_trial(reader, run, known), chosen))
-    trials = [trial for trial, _ in read]
-    unread += [note for _, own in read for note in own]
+    if files == "none":
+        trials, noted = [_told(run) for run in chosen], dict[str, list[str]]()
+    else:
+        trials, noted = _read_trials(reader, chosen, known, whole=files == "all")
+    unread += [note for run in chosen for note in noted.get(run.info.run_id, ())]
     if not trials:
         notes.append("No trial of this study has started yet.")
     tags = parent.data.tags
@@ -213,7 +228,7 @@ def _parent(reader: RunReader, run_id: str) -> Run:
     return run
 
 
-def one_per_seed(runs: Iterator[Run], notes: list[str]) -> list[Run]:
+def one_per_seed(runs: Iterable[Run], notes: list[str]) -> list[Run]:
     """Choose one run for each row and seed: the finished one, else the newest.
 
     Args:
@@ -235,6 +250,39 @@ def one_per_seed(runs: Iterator[Run], notes: list[str]) -> list[Run]:
     return list(chosen.values())
 
 
+def _read_trials(
+    reader: RunReader, runs: Iterable[Run], known: MutableMapping[str, TrialResult], *, whole: bool
+) -> tuple[list[TrialResult], dict[str, list[str]]]:
+    """Read trials by row and seed; return them, and by run what could not be read."""
+    ordered = sorted(runs, key=_row_and_seed)
+    trials, noted, shown = list[TrialResult](), dict[str, list[str]](), set[tuple[str, str]]()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for trial, notes in pool.map(lambda run: _kept_trial(reader, run, known), ordered):
+            trials.append(trial if whole else _as_reported(trial, shown))
+            noted[trial.run_id] = notes
+    return trials, noted
+
+
+def _as_reported(trial: TrialResult, shown: set[tuple[str, str]]) -> TrialResult:
+    """Keep what a report shows: of a thousand trials the rest is gigabytes.
+
+    Args:
+        trial: The next one.
+        shown: Rows whose picture, and whose features, came before; this one's are added.
+    """
+    kept: dict[str, Any] = {"cases": trial.cases.loc[:, list(REPORTED_COLUMNS)].copy()}
+    for name in ("overlay", "features"):
+        if (trial.row, name) in shown:
+            kept[name] = None
+        elif getattr(trial, name) is not None:
+            shown.add((trial.row, name))
+    return replace(trial, **kept)
+
+
+def _row_and_seed(run: Run) -> tuple[str, int]:
+    return run.data.tags["voxsiam.row"], int(run.data.tags["voxsiam.seed"])
+
+
 def _kept_trial(
     reader: RunReader, run: Run, known: MutableMapping[str, TrialResult]
 ) -> tuple[TrialResult, list[str]]:
@@ -249,11 +297,10 @@ def _kept_trial(
 
 
 def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
-    tags, metrics = run.data.tags, run.data.metrics
+    told = _told(run)
     # Only what a finished run owes is worth a note when it is missing.
     noted = notes if run.info.status == "FINISHED" else []
-    final = {k.removeprefix(FINAL): v for k, v in metrics.items() if k.startswith(FINAL)}
-    if not final:
+    if not told.final:
         noted.append(f"Run {run.info.run_id} is marked as finished but has no test scores.")
     cases = reader.read(run, "test/cases.csv", read_cases, noted)
     trained = _trained(reader, run, noted)
@@ -262,16 +309,11 @@ def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
     manifest = (reader.read(run, _MANIFEST, read_object, noted) if there else None) or {}
     left = reader.files(run, "test")
     recorded = reader.read(trained, "config/environment.json", read_object, []) or {}
-    return TrialResult(
-        row=tags["voxsiam.row"],
-        seed=int(tags["voxsiam.seed"]),
-        run_id=run.info.run_id,
-        status=run.info.status,
-        fingerprints=tags_of(run, _FINGERPRINTS),
+    return replace(
+        told,
         recipe=reader.read(run, "config/recipe.json", read_object, noted) or {},
-        final=final,
         curves=_curves(reader, trained),
-        cases=pd.DataFrame(columns=list(SCORE_COLUMNS)) if cases is None else cases,
+        cases=told.cases if cases is None else cases,
         overlay=reader.read(run, "test/overlay.npz", read_overlay, noted),
         # Runs from before these were kept owe none.
         features=reader.read(run, _FEATURES, read_features, noted) if _FEATURES in left else None,
@@ -279,6 +321,22 @@ def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
         environment=environment_of(manifest, recorded),
         workers=workers_of(manifest, trained.data.params),
         trained_in=trained.data.tags.get("voxsiam.study", "") if trained is not run else "",
+    )
+
+
+def _told(run: Run) -> TrialResult:
+    """Tell of a trial what its run alone tells: no file is read, and no curve."""
+    tags, metrics = run.data.tags, run.data.metrics
+    return TrialResult(
+        row=tags["voxsiam.row"],
+        seed=int(tags["voxsiam.seed"]),
+        run_id=run.info.run_id,
+        status=run.info.status,
+        fingerprints=tags_of(run, _FINGERPRINTS),
+        recipe={},
+        final={k.removeprefix(FINAL): v for k, v in metrics.items() if k.startswith(FINAL)},
+        curves=newest_points(()),
+        cases=pd.DataFrame(columns=list(SCORE_COLUMNS)),
     )
 
 

@@ -1,5 +1,6 @@
 """The studies and sweeps of a store, and how far each is: read from runs alone, without a file."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -99,9 +100,12 @@ def list_studies(reader: RunReader) -> list[StudyEntry]:
     return sorted(entries, key=lambda entry: entry.started, reverse=True)
 
 
-def read_progress(reader: RunReader, parent_run_id: str) -> list[TrialProgress]:
-    """Tell of every training of a study or sweep how far it is, by row and seed."""
-    runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent_run_id}'")
+def progress_of(runs: Iterable[Run]) -> list[TrialProgress]:
+    """Tell of every training of a study or sweep how far it is, by row and seed.
+
+    Args:
+        runs: Of the study or sweep, the newest first.
+    """
     found = [_progress(run) for run in one_per_seed(runs, [])]
     return sorted(found, key=lambda trial: (trial.row, trial.seed))
 

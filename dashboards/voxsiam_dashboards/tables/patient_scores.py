@@ -1,13 +1,11 @@
 """A row's figures by patient and seed: a case is averaged over its organs, a patient over cases."""
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from statistics import fmean
 
 import pandas as pd
 
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
+from voxsiam_dashboards.tables.group_means import group_means, pooled_means
 
 
 def seeds_by_patient(trials: Iterable[TrialResult], results: StudyResults) -> pd.DataFrame:
@@ -27,11 +25,4 @@ def patient_means(
     cases: pd.DataFrame, patients: Mapping[str, str], measure: str = "dsc"
 ) -> dict[str, float]:
     """Average a measure over the organs of a case, then over the cases of a patient."""
-    of_case: dict[str, list[float]] = defaultdict(list)
-    for case_id, value in zip(cases["case_id"], cases[measure], strict=True):
-        if math.isfinite(value):
-            of_case[case_id].append(value)
-    of_patient: dict[str, list[float]] = defaultdict(list)
-    for case_id, values in of_case.items():
-        of_patient[patients.get(case_id, case_id)].append(fmean(values))
-    return {patient: fmean(values) for patient, values in of_patient.items()}
+    return pooled_means(group_means(cases["case_id"], cases[measure]), patients)

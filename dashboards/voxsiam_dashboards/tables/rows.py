@@ -6,13 +6,13 @@ A figure is the mean over the finished seeds of a row; its spread is the sample 
 
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from voxsiam.types import ORGANS
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
+from voxsiam_dashboards.tables.group_means import group_means
 from voxsiam_experiments.table import Row
 
 
@@ -211,14 +211,10 @@ def _at_diagonal(trials: Iterable[TrialResult], results: StudyResults) -> Cell:
 
 
 def _hd95_with(diagonal: float, trial: TrialResult) -> float | None:
-    of_organ: dict[str, list[float]] = defaultdict(list)
-    columns = (trial.cases[name] for name in ("organ", "hd95_grid", "missed"))
-    for organ, distance, missed in zip(*columns, strict=True):
-        value = diagonal if missed else distance
-        if math.isfinite(value):
-            of_organ[organ].append(value)
-    means = [statistics.fmean(values) for values in of_organ.values()]
-    return statistics.fmean(means) if means else None
+    cases = trial.cases
+    distances = cases["hd95_grid"].mask(cases["missed"].astype(bool), diagonal)
+    means = group_means(cases["organ"], distances)
+    return statistics.fmean(means.values()) if means else None
 
 
 def _finite(value: float | None) -> float | None:

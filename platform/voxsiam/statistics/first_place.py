@@ -80,5 +80,8 @@ def _resampled(
     """Average a row's figures as they were drawn, over those that there are."""
     known = np.isfinite(row)
     sums = ((patients @ np.where(known, row, 0.0).T) * seeds).sum(axis=1)
+    if known.all():
+        # Every resample draws as many patients and seeds as there are.
+        return sums / row.size
     counts = ((patients @ known.T.astype(float)) * seeds).sum(axis=1)
     return np.divide(sums, counts, out=np.full(len(sums), -np.inf), where=counts > 0)

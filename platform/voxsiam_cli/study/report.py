@@ -124,7 +124,7 @@ def _require_table(ledger: Ledger) -> None:
 
 def _read(ledger: Ledger, uri: str) -> ReportTable:
     """Read a study; whatever of it cannot be read is said, and never taken for unfinished."""
-    results = load_study(uri, find_study(uri, ledger.plan.study_id))
+    results = load_study(uri, find_study(uri, ledger.plan.study_id), files="report")
     refuse_unread([*results.unread, *_untold(ledger, results)])
     return build_table(STUDIES[ledger.plan.study], results)
 

@@ -24,7 +24,7 @@ PART = "study"
 
 
 def _content(source: Source, address: Address) -> list[Component]:
-    table = source.table(address.run_id)
+    table = source.figures(address.run_id)
     return [
         html.H1(table.heading),
         facts(study_facts(table)),

@@ -1,5 +1,6 @@
 """Find studies, runs and models in MLflow; nothing that is loaded from it can execute code."""
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -152,7 +153,7 @@ class StoredRun:
 
 
 class RunStore:
-    """Reads runs by MLflow's names of them.
+    """Reads runs by MLflow's names of them; MLflow is asked for each once.
 
     Args:
         tracking_uri: MLflow's address.
@@ -163,11 +164,27 @@ class RunStore:
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri, self._client = tracking_uri, open_store(tracking_uri)
+        self._runs: dict[str, Run] = {}
+
+    def ask_for_trials(self, parent_run_id: str) -> None:
+        """Ask for all trials of a study at once: one by one they take five times as long."""
+        parent = self.find(parent_run_id)
+        token: str | None = None
+        while parent is not None:
+            condition = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
+            with _uncollected():
+                page = self._client.search_runs(
+                    [parent.experiment_id], condition, max_results=_PAGE, page_token=token
+                )
+            self._runs |= {run.info.run_id: run for run in page}
+            token = page.token
+            if not token:
+                return
 
     def find(self, run_id: str) -> StoredRun | None:
         """Return a run; None where there is none, or it was deleted."""
         try:
-            run = self._client.get_run(run_id)
+            run = self._run(run_id)
         except MlflowException:
             return None
         if run.info.lifecycle_stage != "active":
@@ -192,7 +209,7 @@ class RunStore:
 
     def files(self, run_id: str) -> set[str]:
         """Name all artifacts of a run, whatever their folder."""
-        run = self._client.get_run(run_id)
+        run = self._run(run_id)
         own = own_folder(self._uri, run)
         if own is not None:
             return {str(path.relative_to(own)) for path in own.rglob("*") if not path.is_dir()}
@@ -224,7 +241,7 @@ class RunStore:
         """
         with ExitStack() as held:
             try:
-                run = self._client.get_run(run_id)
+                run = self._run(run_id)
                 check_source(self._uri, run, [name])
                 own = own_folder(self._uri, run)
                 if own is None:
@@ -235,6 +252,11 @@ class RunStore:
             except (MlflowException, OSError) as error:
                 raise self._unreadable(run_id, name, error) from None
             yield path
+
+    def _run(self, run_id: str) -> Run:
+        if run_id not in self._runs:
+            self._runs[run_id] = self._client.get_run(run_id)
+        return self._runs[run_id]
 
     def _unreadable(self, run_id: str, name: str, error: Exception) -> UserError:
         return UserError(
@@ -279,7 +301,7 @@ class RunReader:
             experiment = active_experiment(self._client, self.tracking_uri)
         token: str | None = None
         while experiment is not None:
-            with asking(self.tracking_uri):
+            with asking(self.tracking_uri), _uncollected():
                 page = self._client.search_runs(
                     [experiment.experiment_id],
                     condition,
@@ -336,6 +358,21 @@ class RunReader:
         except (MlflowException, OSError) as error:
             noted.append(f"Run {run.info.run_id}: {name} cannot be fetched ({error}).")
         return None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from walking through a hundred thousand new objects as they come.
+
+    Without it a thousand runs take half the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def tags_of(run: Run, names: tuple[str, ...]) -> dict[str, str]:

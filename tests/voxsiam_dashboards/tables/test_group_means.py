@@ -1,0 +1,38 @@
+"""Means of groups, against loops."""
+
+import math
+from statistics import fmean
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from voxsiam_dashboards.tables.group_means import group_means, pooled_means
+
+
+def loop(names, values):
+    groups = {}
+    for name, value in zip(names, values, strict=True):
+        if math.isfinite(value):
+            groups.setdefault(name, []).append(value)
+    return {name: fmean(group) for name, group in groups.items()}
+
+
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_means_are_those_of_a_loop_to_the_last_digit_and_in_its_order(count):
+    rng = np.random.default_rng(count)
+    names = [f"case{n}" for n in rng.integers(0, 40, count)]
+    values = np.where(rng.random(count) < 0.3, np.nan, rng.random(count))
+    values[rng.random(count) < 0.1] = np.inf
+    found = group_means(pd.Series(names, dtype=object), pd.Series(values))
+    assert list(found.items()) == list(loop(names, values.tolist()).items())
+
+
+def test_a_case_called_nan_is_a_case():
+    names = pd.Series(["nan", "0012", "nan"], dtype=object)
+    assert group_means(names, pd.Series([1.0, 2.0, 3.0])) == {"nan": 2.0, "0012": 2.0}
+
+
+def test_pools_weigh_their_groups_alike():
+    means = {"a": 1.0, "b": 3.0, "c": 5.0}
+    assert pooled_means(means, {"a": "p", "b": "p"}) == {"p": 2.0, "c": 5.0}
