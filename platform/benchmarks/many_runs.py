@@ -87,6 +87,7 @@ class Tab:
     def __init__(self, app: Dash, path: str) -> None:
         self._client, self._path = app.server.test_client(), path
         self._mark: str | None = None
+        self._seen: str | None = None
         self._callbacks = self._client.get("/_dash-dependencies", headers={"Host": HOST}).json
         self._ticks = 0
 
@@ -104,12 +105,13 @@ class Tab:
         self._ticks += 1
         for callback in self._callbacks:
             if any(each["id"] == "tick" for each in callback["inputs"]):
-                self._ask(callback)
+                told = self._ask(callback)
+                self._seen = told.get("seen", {}).get("data", self._seen)
 
     def _ask(self, callback: dict[str, Any]) -> dict[str, Any]:
         values = {
             "address.pathname": self._path, "address.search": "", "again.data": None,
-            "drawn.data": self._mark, "tick.n_intervals": self._ticks,
+            "drawn.data": self._mark, "seen.data": self._seen, "tick.n_intervals": self._ticks,
             "study-address.data": self._path,
         }  # fmt: skip
 

@@ -17,6 +17,7 @@ from voxsiam_dashboards.browser.routes import (
     draw_live,
     draw_page,
     is_outdated,
+    live_state,
     plain_path,
     view_of,
 )
@@ -57,6 +58,7 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
             html.Header(html.Nav(id="tabs")),
             html.Main([html.Div(id="live"), html.Div(_OPENING, id="content")]),
             dcc.Store(id="drawn"),
+            dcc.Store(id="seen"),
             dcc.Store(id="again"),
         ]
     )
@@ -98,12 +100,19 @@ def _add_news(app: Dash, source: Source) -> None:
 
     @app.callback(
         Output("live", "children", allow_duplicate=True),
+        Output("seen", "data"),
         Input("tick", "n_intervals"),
         *page,
+        State("seen", "data"),
         prevent_initial_call=True,
     )
-    def refresh(_: int, path: str | None, query: str | None, mark: str | None) -> Any:  # noqa: ANN401
-        return no_update if mark == REFUSED else draw_live(source, path or "/", query or "")
+    def refresh(
+        _: int, path: str | None, query: str | None, mark: str | None, seen: str | None
+    ) -> tuple[Any, Any]:
+        state = live_state(source, path or "/", query or "")
+        if mark == REFUSED or (state and state == seen):
+            return no_update, no_update
+        return draw_live(source, path or "/", query or ""), state
 
     @app.callback(
         Output("again", "data"), Input("tick", "n_intervals"), *page, prevent_initial_call=True

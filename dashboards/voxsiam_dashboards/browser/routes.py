@@ -62,6 +62,17 @@ def draw_live(source: Source, path: str, query: str) -> Any:  # noqa: ANN401
         return told(error)
 
 
+def live_state(source: Source, path: str, query: str) -> str:
+    """Name the state of the part that changes by itself; empty where it is always drawn anew."""
+    try:
+        run_id = address_of(source, path, query).run_id
+        if not run_id:
+            return ""
+        return str(hash((path, source.entry(run_id), tuple(source.progress(run_id)))))
+    except UserError:
+        return ""
+
+
 def is_outdated(source: Source, path: str, query: str, mark: str) -> bool:
     """Tell whether a page would be drawn otherwise now; what it was drawn from is forgotten then.
 

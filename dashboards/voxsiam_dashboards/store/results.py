@@ -335,8 +335,8 @@ def _told(run: Run) -> TrialResult:
         fingerprints=tags_of(run, _FINGERPRINTS),
         recipe={},
         final={k.removeprefix(FINAL): v for k, v in metrics.items() if k.startswith(FINAL)},
-        curves=newest_points(()),
-        cases=pd.DataFrame(columns=list(SCORE_COLUMNS)),
+        curves=_NO_CURVES,
+        cases=_NO_CASES,
     )
 
 
@@ -363,6 +363,10 @@ def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame
     curves = curves.sort_values(["metric", "step", "timestamp"], kind="stable")
     newest = curves.drop_duplicates(["metric", "step"], keep="last")
     return newest.loc[:, list(CURVE_COLUMNS)].reset_index(drop=True)
+
+
+# Made once: an empty table takes as long as reading a run.
+_NO_CURVES, _NO_CASES = newest_points(()), pd.DataFrame(columns=list(SCORE_COLUMNS))
 
 
 def _curves(reader: RunReader, run: Run) -> pd.DataFrame:

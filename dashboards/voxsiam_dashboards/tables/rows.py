@@ -212,6 +212,8 @@ def _at_diagonal(trials: Iterable[TrialResult], results: StudyResults) -> Cell:
 
 def _hd95_with(diagonal: float, trial: TrialResult) -> float | None:
     cases = trial.cases
+    if cases.empty:
+        return None
     distances = cases["hd95_grid"].mask(cases["missed"].astype(bool), diagonal)
     means = group_means(cases["organ"], distances)
     return statistics.fmean(means.values()) if means else None
