@@ -50,9 +50,9 @@ from voxsiam_data.prepared.prepared_set import (
     PreparedCase,
     PreparedRecord,
     PreparedSet,
-    data_fingerprint,
     open_prepared,
 )
+from voxsiam_data.prepared.record import data_fingerprint
 from voxsiam_experiments.plan import Choices, plan_study
 from voxsiam_experiments.presets import PRESETS
 from voxsiam_experiments.studies import STUDIES

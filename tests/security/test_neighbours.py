@@ -81,6 +81,7 @@ def test_nobody_opens_mlflows_pages_or_reads_their_token(as_nobody, tmp_path):
         request = r"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"
         ask = f"exec 3<>/dev/tcp/127.0.0.1/{port}; printf '{request}' >&3; cat <&3"
         assert "403 Forbidden" in as_nobody("bash", "-c", ask)
+        assert server.process is not None
         first = psutil.Process(server.process.pid)
         for process in (first, *first.children(recursive=True)):
             assert "Permission denied" in as_nobody("cat", f"/proc/{process.pid}/environ")

@@ -1,6 +1,7 @@
 """How far the trainings of a study or a sweep are, drawn anew while they run."""
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,9 +34,7 @@ def live_trainings(source: Source, address: Address) -> Component | None:
                 html.Table(
                     [
                         html.Thead(html.Tr([html.Th(text) for text in PROGRESS_COLUMNS])),
-                        html.Tbody(
-                            [_line(source.run_address(trial.run_id), trial) for trial in trials]
-                        ),
+                        html.Tbody(_lines(source, trials)),
                     ],
                     className="narrow",
                 ),
@@ -46,10 +45,14 @@ def live_trainings(source: Source, address: Address) -> Component | None:
     )
 
 
+def _lines(source: Source, trials: Sequence[TrialProgress]) -> Any:  # noqa: ANN401
+    return [_line(source.run_address(trial.run_id), trial) for trial in trials]
+
+
 @lru_cache(maxsize=LINES_KEPT)
 def _line(run_address: str, trial: TrialProgress) -> dict[str, Any]:
     """Return a line as the browser gets it: at each tick those that did not change are there."""
-    return json.loads(to_json_plotly(_progress_line(run_address, trial)))
+    return json.loads(str(to_json_plotly(_progress_line(run_address, trial))))
 
 
 def _progress_line(run_address: str, trial: TrialProgress) -> Component:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 
-def group_means(names: pd.Series, values: pd.Series) -> dict[Any, float]:
+def group_means(names: np.ndarray, values: np.ndarray) -> dict[Any, float]:
     """Average the figures of each name.
 
     Args:
@@ -21,9 +21,9 @@ def group_means(names: pd.Series, values: pd.Series) -> dict[Any, float]:
     Returns:
         In the order in which the names first have a figure.
     """
-    figures = values.to_numpy(float)
+    figures = values.astype(float)
     known = np.isfinite(figures)
-    codes, found = pd.factorize(names.to_numpy()[known])
+    codes, found = pd.factorize(names[known])
     ordered = figures[known][np.argsort(codes, kind="stable")].tolist()
     ends = np.cumsum(np.bincount(codes, minlength=len(found))).tolist()
     starts = [0, *ends][:-1]

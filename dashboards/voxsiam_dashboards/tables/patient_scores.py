@@ -25,4 +25,6 @@ def patient_means(
     cases: pd.DataFrame, patients: Mapping[str, str], measure: str = "dsc"
 ) -> dict[str, float]:
     """Average a measure over the organs of a case, then over the cases of a patient."""
-    return pooled_means(group_means(cases["case_id"], cases[measure]), patients)
+    return pooled_means(
+        group_means(cases["case_id"].to_numpy(), cases[measure].to_numpy()), patients
+    )

@@ -215,7 +215,7 @@ def _hd95_with(diagonal: float, trial: TrialResult) -> float | None:
     if cases.empty:
         return None
     distances = cases["hd95_grid"].mask(cases["missed"].astype(bool), diagonal)
-    means = group_means(cases["organ"], distances)
+    means = group_means(cases["organ"].to_numpy(), distances.to_numpy())
     return statistics.fmean(means.values()) if means else None
 
 

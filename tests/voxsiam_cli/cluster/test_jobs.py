@@ -1,5 +1,7 @@
 """The wait for the end of a job; with a real cluster: tests/integration/test_submit.py."""
 
+from typing import Any
+
 import pytest
 
 from voxsiam.orchestration.cluster.waiting import PATIENCE_SETTING, WaitedTooLongError
@@ -26,6 +28,6 @@ class ClusterThatIsFull:
 
 def test_a_job_that_never_begins_is_not_waited_for_without_end(monkeypatch):
     monkeypatch.setenv(PATIENCE_SETTING, "1")
-    cluster = ClusterThatIsFull()
+    cluster: Any = ClusterThatIsFull()
     with pytest.raises(WaitedTooLongError, match=r"the end of job-1, \d+ s by now: nobody works"):
         _wait(cluster, cluster.find("job-1"))

@@ -20,7 +20,7 @@ def source(store, tmp_path):
 
 
 def shown(source, address):
-    return [part.to_plotly_json() if hasattr(part, "to_plotly_json") else part
+    return [getattr(part, "to_plotly_json", lambda part=part: part)()
             for part in study.VIEW.content(source, address)]  # fmt: skip
 
 

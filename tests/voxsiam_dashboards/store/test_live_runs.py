@@ -23,7 +23,8 @@ class Study:
             logging.getLogger(name).setLevel(logging.ERROR)
         self.client, self.uri = open_client(folder)
         self.folder = folder
-        experiment = self.client.get_experiment_by_name("voxsiam").experiment_id
+        (found,) = self.client.search_experiments(filter_string="name = 'voxsiam'")
+        experiment = found.experiment_id
         tags = prefixed({"kind": "study", "study_id": "table3-tiny-1"})
         self.parent = self.client.create_run(experiment, tags=tags).info.run_id
         self.runs = [self.start(seed) for seed in range(FINISHED)]

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import ray
@@ -173,15 +174,12 @@ def _in_cluster(worker: Mapping[str, float] | None) -> Iterator[None]:
 def _join() -> None:
     """Join the cluster at RAY_ADDRESS; a submitted job has brought its settings and its code."""
     _require_listener(os.environ["RAY_ADDRESS"])
-    settings = {name: os.environ[name] for name in RAY_SETTINGS}
-    in_a_job = IN_A_JOB in os.environ
+    brought: dict[str, Any] = {}
+    if IN_A_JOB not in os.environ:
+        settings = {name: os.environ[name] for name in RAY_SETTINGS}
+        brought = {"runtime_env": {"env_vars": settings}, "job_config": _without_current_folder()}
     try:
-        ray.init(
-            runtime_env={} if in_a_job else {"env_vars": settings},
-            job_config=None if in_a_job else _without_current_folder(),
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
+        ray.init(**brought, logging_level=logging.ERROR, log_to_driver=False)
     except ConnectionError as error:
         raise UserError(
             f"no Ray cluster answers: {str(error).splitlines()[0]:.160}",

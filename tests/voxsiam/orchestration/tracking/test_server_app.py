@@ -161,6 +161,7 @@ def test_a_program_shows_the_token_as_mlflow_does(server, monkeypatch):
 
 def test_the_token_is_in_no_command_line_and_no_log(server):
     token = server.server.token.value
+    assert server.process is not None
     first = psutil.Process(server.process.pid)
     for process in (first, *first.children(recursive=True)):
         assert token not in " ".join(process.cmdline())
