@@ -95,7 +95,7 @@ def measure(folder: Path) -> None:
     server = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None  # noqa: S101  # for the type checker
-        link = server.stdout.readline().split()[1]
+        link = next(line for line in server.stdout if "token=" in line).split()[1]
         in_browser(link, len(list_studies(reader)))
         memory = psutil.Process(server.pid).memory_info().rss / 2**20
         print(f"memory of the server: {memory:.0f} MiB")
