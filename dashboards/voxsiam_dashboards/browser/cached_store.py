@@ -8,13 +8,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
-from mlflow.entities import Run
-
 from voxsiam.errors import UserError
 from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.training.recipe import Recipe
-from voxsiam_dashboards.store.live_runs import LiveRuns
+from voxsiam_dashboards.store.live_runs import LiveRuns, Runs
 from voxsiam_dashboards.store.results import StudyResults, TrialResult, load_study
 from voxsiam_dashboards.store.run_splits import StudySplits, read_splits
 from voxsiam_dashboards.store.study_list import (
@@ -117,7 +115,7 @@ class Source:
         results = load_study(self.tracking_uri, run_id, runs=self._runs(run_id), files="none")
         return build_table(_table_of(results), results)
 
-    def _runs(self, run_id: str) -> list[Run]:
+    def _runs(self, run_id: str) -> Runs:
         with self._lock:
             live = self._live.setdefault(run_id, LiveRuns(self._reader, run_id))
             self._live.move_to_end(run_id)

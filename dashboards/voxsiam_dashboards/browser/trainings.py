@@ -47,9 +47,9 @@ def live_trainings(source: Source, address: Address) -> Component | None:
 
 
 @lru_cache(maxsize=LINES_KEPT)
-def _line(run_address: str, trial: TrialProgress) -> dict[str, Any]:
+def _line(run_address: str, trial: TrialProgress) -> Any:  # noqa: ANN401
     """Return a line as the browser gets it: at each tick those that did not change are there."""
-    return json.loads(to_json_plotly(_progress_line(run_address, trial)))
+    return json.loads(str(to_json_plotly(_progress_line(run_address, trial))))
 
 
 def _progress_line(run_address: str, trial: TrialProgress) -> Component:

@@ -48,9 +48,9 @@ def case_means(row: ReportRow, measure: str) -> Scores:
         return {}
     cases = pd.concat(done)
     (organ, organs), (case, case_ids) = (pd.factorize(cases[name]) for name in names)
-    means = group_means(pd.Series(organ * len(case_ids) + case), cases[measure])
+    means = group_means(pd.Series(organ * len(case_ids) + case), pd.Series(cases[measure]))
     pairs = {code: divmod(code, len(case_ids)) for code in means}
-    return {(organs[o], case_ids[c]): means[code] for code, (o, c) in pairs.items()}
+    return {(str(organs[o]), str(case_ids[c])): means[code] for code, (o, c) in pairs.items()}
 
 
 def missed_by_row(table: ReportTable) -> list[str]:

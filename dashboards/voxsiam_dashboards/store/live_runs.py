@@ -6,6 +6,8 @@ from mlflow.entities import Run
 
 from voxsiam.orchestration.tracking.reader import RunReader
 
+Runs = list[Run]
+
 WHOLE_S = 600.0
 """After so long all are read again: a run that was deleted is not told of otherwise."""
 
@@ -26,7 +28,7 @@ class LiveRuns:
         self._runs: dict[str, Run] = {}
         self._whole_at = -WHOLE_S
 
-    def read(self) -> list[Run]:
+    def read(self) -> Runs:
         """Return them, the newest first."""
         if not self._runs or time.monotonic() - self._whole_at >= WHOLE_S:
             found = {run.info.run_id: run for run in self._reader.search(self._of_study)}
