@@ -52,8 +52,9 @@ def _read(path: Path, read: Callable[[Path], Content], what: str, fix: str) -> C
     try:
         return read(path)
     except (OSError, UnicodeDecodeError) as error:
+        cause = getattr(error, "strerror", None) or error
         raise UserError(
-            f"The file cannot be read as UTF-8 text ({error}).",
+            f"The file cannot be read as UTF-8 text ({cause}).",
             where=str(path),
             fix="check its permissions and save it as UTF-8",
         ) from error

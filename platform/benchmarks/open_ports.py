@@ -68,9 +68,8 @@ def _ui_lines(workspace: Workspace) -> Iterable[str]:
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None  # noqa: S101  # for the type checker
-            shown = {
-                "Authorization": f"Bearer {server.stdout.readline().rpartition('=')[2].strip()}"
-            }
+            link = next(line for line in server.stdout if "token=" in line)
+            shown = {"Authorization": f"Bearer {link.rpartition('=')[2].strip()}"}
             _wait_for(UI_PORT)
             bound = {c.laddr.ip for c in _sockets() if c.laddr.port == UI_PORT}
             reach = "no" if all(map(is_loopback, bound)) else "yes"

@@ -50,7 +50,7 @@ def _lines(source: Source, trials: Sequence[TrialProgress]) -> Any:  # noqa: ANN
 
 
 @lru_cache(maxsize=LINES_KEPT)
-def _line(run_address: str, trial: TrialProgress) -> dict[str, Any]:
+def _line(run_address: str, trial: TrialProgress) -> Any:  # noqa: ANN401
     """Return a line as the browser gets it: at each tick those that did not change are there."""
     return json.loads(str(to_json_plotly(_progress_line(run_address, trial))))
 

@@ -153,7 +153,6 @@ def load_study(
         files: Which files and curves of the trials are kept: all, those that a report shows, or
             none, which leaves what the runs themselves tell.
     """
-    known = kept if kept is not None else {}
     reader = RunReader(tracking_uri)
     parent = _parent(reader, parent_run_id)
     notes: list[str] = []
@@ -165,7 +164,7 @@ def load_study(
     if files == "none":
         trials, noted = [_told(run) for run in chosen], dict[str, list[str]]()
     else:
-        trials, noted = _read_trials(reader, chosen, known, whole=files == "all")
+        trials, noted = _read_trials(reader, chosen, kept, whole=files == "all")
     unread += [note for run in chosen for note in noted.get(run.info.run_id, ())]
     if not trials:
         notes.append("No trial of this study has started yet.")
@@ -251,13 +250,17 @@ def one_per_seed(runs: Iterable[Run], notes: list[str]) -> list[Run]:
 
 
 def _read_trials(
-    reader: RunReader, runs: Iterable[Run], known: MutableMapping[str, TrialResult], *, whole: bool
+    reader: RunReader,
+    runs: Iterable[Run],
+    kept: MutableMapping[str, TrialResult] | None,
+    *,
+    whole: bool,
 ) -> tuple[list[TrialResult], dict[str, list[str]]]:
     """Read trials by row and seed; return them, and by run what could not be read."""
     ordered = sorted(runs, key=_row_and_seed)
     trials, noted, shown = list[TrialResult](), dict[str, list[str]](), set[tuple[str, str]]()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for trial, notes in pool.map(lambda run: _kept_trial(reader, run, known), ordered):
+        for trial, notes in pool.map(lambda run: _kept_trial(reader, run, kept), ordered):
             trials.append(trial if whole else _as_reported(trial, shown))
             noted[trial.run_id] = notes
     return trials, noted
@@ -284,15 +287,15 @@ def _row_and_seed(run: Run) -> tuple[str, int]:
 
 
 def _kept_trial(
-    reader: RunReader, run: Run, known: MutableMapping[str, TrialResult]
+    reader: RunReader, run: Run, kept: MutableMapping[str, TrialResult] | None
 ) -> tuple[TrialResult, list[str]]:
     """Read a trial and note what is missing, unless it had finished when it was read before."""
     notes: list[str] = []
-    if run.info.run_id in known:
-        return known[run.info.run_id], notes
+    if kept is not None and run.info.run_id in kept:
+        return kept[run.info.run_id], notes
     trial = _trial(reader, run, notes)
-    if trial.finished and not notes:
-        known[run.info.run_id] = trial
+    if kept is not None and trial.finished and not notes:
+        kept[run.info.run_id] = trial
     return trial, notes
 
 
