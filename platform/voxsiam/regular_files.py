@@ -83,4 +83,6 @@ def _require(found: os.stat_result, path: Path, most_bytes: int) -> None:
 
 def _too_large(path: Path, most_bytes: int) -> OSError:
     unit, name = (2**20, "MiB") if most_bytes >= 2**20 else (1, "bytes")
-    return OSError(errno.EFBIG, f"it is larger than {most_bytes // unit} {name}", str(path))
+    return OSError(
+        errno.EFBIG, f"it is too large: larger than {most_bytes // unit} {name}", str(path)
+    )

@@ -41,7 +41,7 @@ def test_the_deepest_that_is_allowed_is_read(tmp_path):
 
 
 def test_a_file_above_its_limit_is_refused(tmp_path):
-    with pytest.raises(OSError, match="larger than 16 bytes"):
+    with pytest.raises(OSError, match="too large: larger than 16 bytes"):
         read_json(written(tmp_path, " " * 17), Limits(16, 10))
 
 

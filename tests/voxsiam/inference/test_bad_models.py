@@ -129,7 +129,7 @@ BAD_MODELS = {
     "json list": (json_text(b"[]"), "description cannot be read"),
     "not utf-8": (json_text(b"\xff\xfe{}"), "description cannot be read"),
     "nested json": (json_text(b'{"a":' * 10**5), "description cannot be read"),
-    "huge json": (json_text(b" " * 2**21), "it is larger than 1 MiB"),
+    "huge json": (json_text(b" " * 2**21), "it is too large"),
     "old format": (json_text(b'{"network": {}}'), "format version None"),
     "newer format": (edited(put("format_version", value=2)), "format version 2"),
     "long version": (edited(put("format_version", value="9" * 999)), "format version 9{20},"),
