@@ -31,6 +31,7 @@ _MOST_BYTES = 107 if sys.platform == "linux" else 103
 _LONGEST_SOCKET = "session_2026-11-28_20-25-34_123456_{pid}/sockets/plasma_store"
 """Below Ray's folder; the name of a socket has so many bytes at most."""
 
+ATTEMPTS = 9
 _OTHER_PLACE = "name a short folder that can be written for Ray alone: export RAY_TMPDIR=/tmp"
 _PARTS_OF_RAY = {"core", "dashboard", "_private", "autoscaler"}
 """Of its package, that hold programs."""
@@ -91,31 +92,41 @@ def ray_folder() -> Path:
     """Return where the Rays of this user keep their sessions; nobody else can enter it.
 
     Ray opens the folders of its sessions, and the one they lie in, to every user of the machine,
-    again and again; so the one above is closed.
+    again and again; so the one above is closed. Where its name is taken by somebody else, the next
+    is tried: to another one inside of a user namespace this user has the same number.
 
     Raises:
-        UserError: It has too long a name, cannot be written, or somebody else has made it.
+        UserError: It has too long a name, cannot be written, or all names are taken.
     """
-    folder = _short_folder()
-    closed = folder.parent
-    try:
-        closed.parent.mkdir(parents=True, exist_ok=True)
-        closed.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        what = "the folder for temporary files cannot be written, which Ray needs"
-        raise UserError(f"{what} ({error.strerror})", where=_setting(), fix=_OTHER_PLACE) from None
-    _close(closed)
-    return folder
+    for attempt in range(1, ATTEMPTS + 1):
+        folder = _short_folder(attempt)
+        closed = folder.parent
+        try:
+            closed.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                closed.mkdir(mode=0o700)
+        except OSError as error:
+            what = "the folder for temporary files cannot be written, which Ray needs"
+            told = f"{what} ({error.strerror})"
+            raise UserError(told, where=_setting(), fix=_OTHER_PLACE) from None
+        if _is_closed(closed):
+            return folder
+    raise UserError(
+        "the folder in which this user's Ray would keep its session is somebody else's",
+        where=str(closed),
+        fix="name a folder that only you can write: export RAY_TMPDIR=FOLDER",
+    )
 
 
-def _short_folder() -> Path:
+def _short_folder(attempt: int = 1) -> Path:
     """Name the folder of this user's Rays.
 
     Raises:
         UserError: Ray's sockets, which lie below it, would have too long a name.
     """
     usual = Path(get_default_ray_temp_dir())
-    folder = usual.parent / f"voxsiam-{os.geteuid()}" / usual.name
+    again = "" if attempt == 1 else f"-{attempt}"
+    folder = usual.parent / f"voxsiam-{os.geteuid()}{again}" / usual.name
     longest = len(os.fsencode(f"{folder}/{_LONGEST_SOCKET.format(pid=os.getpid())}"))
     if longest > _MOST_BYTES:
         most = len(os.fsencode(str(usual.parent))) - (longest - _MOST_BYTES)
@@ -134,21 +145,14 @@ def _setting() -> str:
     return f"{name}={Path(get_default_ray_temp_dir()).parent}"
 
 
-def _close(folder: Path) -> None:
-    """Let this user alone enter a folder.
-
-    Raises:
-        UserError: It is not this user's to close.
-    """
+def _is_closed(folder: Path) -> bool:
+    """Close a folder of this user to everybody else; tell whether it is one."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise UserError(
-            "the folder in which this user's Ray would keep its session is somebody else's",
-            where=str(folder),
-            fix="name a folder that only you can write: export RAY_TMPDIR=FOLDER",
-        )
+        return False
     if stat.S_IMODE(found.st_mode) != 0o700:
         folder.chmod(0o700)
+    return True
 
 
 def _record(workspace: Workspace) -> Path:

@@ -178,14 +178,22 @@ def test_nobody_else_can_enter_the_folder(folder):
 
 
 @pytest.mark.parametrize("made", ["link", "file"])
-def test_a_folder_that_somebody_else_made_is_refused(made, folder, tmp_path):
+def test_a_folder_that_somebody_else_made_is_left_to_them(made, folder, tmp_path):
     closed = folder.parent
     closed.rmdir()
-    if made == "link":
-        closed.symlink_to(tmp_path)
-    else:
-        closed.touch()
-    with pytest.raises(UserError) as caught:
+
+    def take(name):
+        if made == "link":
+            name.symlink_to(tmp_path)
+        else:
+            name.touch()
+
+    take(closed)
+    assert ray_folder() == closed.with_name(f"{closed.name}-2") / folder.name
+    ray_folder().parent.rmdir()
+    for attempt in range(2, 10):
+        take(closed.with_name(f"{closed.name}-{attempt}"))
+    with pytest.raises(UserError, match="somebody else's") as caught:
         ray_folder()
     assert "RAY_TMPDIR" in str(caught.value.fix)
     assert tmp_path.stat().st_mode & 0o777 == 0o700  # of pytest's making
