@@ -113,7 +113,7 @@ def ray_folder() -> Path:
             return folder
     raise UserError(
         "the folder in which this user's Ray would keep its session is somebody else's",
-        where=str(closed),
+        where=str(_short_folder().parent),
         fix="name a folder that only you can write: export RAY_TMPDIR=FOLDER",
     )
 
