@@ -6,10 +6,11 @@ import pytest
 from tests.nifti_files import phantom_ct, write_scan
 from tests.small_data_sets import write_case_folders
 
-# A shell starts background jobs with Ctrl-C ignored, and their children inherit that.
+# A shell starts background jobs with Ctrl-C ignored, nohup with SIGHUP, and children inherit that.
 START = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from voxsiam_cli.app import main
 main()
 """

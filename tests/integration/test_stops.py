@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.integration.programs import START, read_until
 from tests.small_data_sets import write_case_folders
+from voxsiam.orchestration.cluster.ray_instance import _deaf_to_a_closed_terminal
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli import app as module
 
@@ -117,4 +118,7 @@ def test_a_closed_terminal_does_not_end_our_ray_before_its_driver(ray_instance):
     with open(f"/proc/{raylet.pid}/status") as status:  # noqa: PTH123
         (ignored,) = (line.split()[1] for line in status if line.startswith("SigIgn:"))
     assert int(ignored, 16) & 1 << (signal.SIGHUP - 1)
-    assert signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    before = signal.getsignal(signal.SIGHUP)
+    with _deaf_to_a_closed_terminal():
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGHUP) == before
