@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -137,7 +136,7 @@ def test_mlflows_pages_execute_nothing_of_it(voxsiam, foreign):
     )
     try:
         read_until(process, "Application startup complete")
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate()
     finally:
         process.kill()
