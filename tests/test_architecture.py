@@ -125,7 +125,7 @@ COMMANDS = {
     "data statistics": {"--json", "--split"},
     "data verify": {"--json"},
     "dashboard": {"--data", "--host", "--mlflow-ui", "--port", "--workspace"},
-    "demo": {"--patience", "--workspace"},
+    "demo": {"--patience", "--preset", "--workspace"},
     "doctor": {"--json", "--workspace"},
     "evaluate": {
         "--geometry",
@@ -147,7 +147,7 @@ COMMANDS = {
     "jobs list": {"--address", "--json"},
     "jobs logs": {"--address", "--follow"},
     "jobs status": {"--address", "--json"},
-    "jobs stop": {"--address", "--force", "--owner"},
+    "jobs stop": {"--address", "--force", "--owner", "--patience"},
     "models": {"--json"},
     "predict": {
         "--device",

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
@@ -62,7 +63,7 @@ def test_no_cloud_key_is_in_a_file_of_ray_or_its_settings(ray_instance, tmp_path
     plan = make_plan(workspace, rows=1)
     ledger = Ledger.create(workspace, plan)
     assert run_study(ledger, ToyCases(), workspace, Capacity.of_cluster(), []) == []
-    files = [*ray_folder().rglob("*"), *workspace.root.rglob("*")]
+    files = [*Path(session()).rglob("*"), *workspace.root.rglob("*")]
     read = [path for path in files if path.is_file()]
     assert read
     assert not [path for path in read if SECRET.encode() in path.read_bytes()]

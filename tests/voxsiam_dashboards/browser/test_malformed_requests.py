@@ -87,37 +87,44 @@ def free_port():
 
 @contextmanager
 def served(store, folder):
-    port, up = free_port(), threading.Event()
+    port, up, links = free_port(), threading.Event(), []
+
+    def ready(link):
+        links.append(link)
+        up.set()
+
     source = Source(store[1], folder, "http://127.0.0.1:5000")
-    threading.Thread(
-        target=serve, args=(source, "127.0.0.1", port, lambda _: up.set()), daemon=True
-    ).start()
+    threading.Thread(target=serve, args=(source, "127.0.0.1", port, ready), daemon=True).start()
     assert up.wait(60)
-    yield port
+    yield port, links[0].partition("token=")[2]
 
 
 @pytest.fixture(scope="module")
-def port(store, tmp_path_factory):
+def server(store, tmp_path_factory):
     with served(store, tmp_path_factory.mktemp("reports")) as found:
         yield found
 
 
-def status(port, request):
+def status(server, request):
+    port, token = server
+    shown = f"127.0.0.1:{port}\r\nCookie: voxsiam-{port}={token}"
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-        connection.sendall(request.replace(b"HOST", f"127.0.0.1:{port}".encode()))
+        connection.sendall(request.replace(b"HOST", shown.encode()))
         connection.shutdown(socket.SHUT_WR)
         first = connection.makefile("rb").readline()
     return int(first.split()[1]) if first.startswith(b"HTTP/") else None
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_it_is_refused_without_a_traceback(port, capfd, kind):
-    answer = status(port, REQUESTS[kind])
+def test_it_is_refused_without_a_traceback(server, capfd, kind):
+    stranger = status((server[0], "wrong"), REQUESTS[kind])
+    assert stranger is None or 400 <= stranger < 500 or stranger in (501, 505), stranger
+    answer = status(server, REQUESTS[kind])
     # The page itself says that there is no such page; no answer is an answer to what is no HTTP.
     assert answer is None or answer < 500 or answer in (501, 505), answer
     assert capfd.readouterr() == ("", "")
-    assert status(port, asked(b"/")) == 200
+    assert status(server, asked(b"/")) == 200
 
 
-def test_a_sound_request_is_answered(port):
-    assert status(port, navigation("/")) == 200
+def test_a_sound_request_is_answered(server):
+    assert status(server, navigation("/")) == 200
