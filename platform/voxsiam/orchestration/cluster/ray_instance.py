@@ -142,12 +142,12 @@ def start_ray(
 
 @contextmanager
 def _on_this_machine(workspace: Workspace) -> Iterator[None]:
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     with one_session(workspace):
         try:
-            # At least two, so that two workers run on a one-core machine too.
-            note_session(workspace, start_ray(max(2, local_cpus()), object_store_bytes()))
-            signal.signal(signal.SIGTERM, on_sigterm)
+            with _own_sigterm():
+                # At least two, so that two workers run on a one-core machine too.
+                folder = start_ray(max(2, local_cpus()), object_store_bytes())
+            note_session(workspace, folder)
             yield
         finally:
             ray.shutdown()
@@ -155,10 +155,8 @@ def _on_this_machine(workspace: Workspace) -> Iterator[None]:
 
 @contextmanager
 def _in_cluster(worker: Mapping[str, float] | None) -> Iterator[None]:
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    _join()
-    # Ray puts its own handler there, which leaves with another exit code and keeps nothing.
-    signal.signal(signal.SIGTERM, on_sigterm)
+    with _own_sigterm():
+        _join()
     for places in free_places_of_ended_jobs():
         log.warning("freed %s", places.told())
     with watching_head(ray.get_runtime_context().gcs_address):
@@ -188,6 +186,16 @@ def _join() -> None:
         ) from None
     _require_session()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Take back what Ray puts there: it leaves with another exit code and keeps nothing."""
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)
 
 
 @contextmanager

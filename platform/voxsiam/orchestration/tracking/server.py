@@ -22,6 +22,12 @@ LOOPBACK = "127.0.0.1"
 APP = "voxsiam"
 """Of MLflow's applications the one in `server_app.py`: pyproject.toml names it to MLflow."""
 
+ROOT_SETTING = "VOXSIAM_ARTIFACTS"
+"""The folder of the artifacts; not set where none lie on this machine."""
+
+TOKEN_SETTING, PORT_SETTING = "VOXSIAM_PAGE_TOKEN", "VOXSIAM_PAGE_PORT"
+LOGIN_SETTING = "VOXSIAM_LOGIN"
+
 # What a browser or a client on the same host, or at the near end of a tunnel, may call it.
 _LOCAL_HOSTS = ("localhost", LOOPBACK)
 _STOP_WITHIN_S = 10.0
@@ -101,10 +107,10 @@ class TrackingServer:
         """
         local = urlsplit(self.artifacts).scheme in ("", "file")
         doors = {
-            "VOXSIAM_ARTIFACTS": str(Path(self.artifacts).absolute()) if local else None,
-            "VOXSIAM_LOGIN": "1" if self.login else None,
-            "VOXSIAM_PAGE_TOKEN": self.token.value if self.token else None,
-            "VOXSIAM_PAGE_PORT": str(self.port),
+            ROOT_SETTING: str(Path(self.artifacts).absolute()) if local else None,
+            LOGIN_SETTING: "1" if self.login else None,
+            TOKEN_SETTING: self.token.value if self.token else None,
+            PORT_SETTING: str(self.port),
         }
         return {
             **{name: value for name, value in os.environ.items() if name not in doors},

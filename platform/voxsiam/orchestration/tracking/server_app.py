@@ -12,17 +12,19 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.tracing.utils.artifact_utils import TRACE_DATA_FILE_NAME
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from voxsiam.orchestration.tracking.server import (
+    LOGIN_SETTING,
+    PORT_SETTING,
+    ROOT_SETTING,
+    TOKEN_SETTING,
+)
 from voxsiam.page_token import ASKS, PageToken
 
-ROOT_SETTING = "VOXSIAM_ARTIFACTS"
-"""The folder of the artifacts; not set where none lie on this machine."""
-
-TOKEN_SETTING, PORT_SETTING = "VOXSIAM_PAGE_TOKEN", "VOXSIAM_PAGE_PORT"
-LOGIN_SETTING = "VOXSIAM_LOGIN"
 OPEN_TO_ALL = "/health"
 
 
@@ -62,6 +64,11 @@ class OwnArtifacts(LocalArtifactRepository):
         """See MLflow's; what is not the server's own is refused."""
         self._require_own(artifact_path)
         super().delete_artifacts(artifact_path)
+
+    def download_trace_data(self) -> dict[str, Any]:
+        """See MLflow's; what is not the server's own is refused."""
+        self._require_own(TRACE_DATA_FILE_NAME)
+        return super().download_trace_data()
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         self._require_own(remote_file_path)
