@@ -59,6 +59,7 @@ def test_the_wheel_puts_only_names_of_our_own_into_site_packages(tmp_path):
     packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert packages == set.union(*SOURCE_ROOTS.values())
     assert {f"{package}/py.typed" for package in packages} <= set(names)
+    assert any(name.endswith(".dist-info/sboms/voxsiam.cdx.json") for name in names)
     sources = {path for path in tracked() if path.parts[1:2] and path.parts[1] in packages}
     assert {str(Path(*path.parts[1:])) for path in sources if path.parts[0] in SOURCE_ROOTS} == {
         name for name in names if ".dist-info/" not in name
@@ -79,11 +80,7 @@ def test_nothing_is_loaded_that_could_run():
 
 
 def test_torch_is_pinned():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    assert "torch==2.13.0" in lines
-    cuda = [line for line in lines if line.startswith(("nvidia", "triton"))]
-    # The binding to the driver's counters brings no CUDA.
-    assert [line.split("==")[0] for line in cuda] == ["nvidia-ml-py"]
+    assert '    "torch==2.13.0",\n' in (ROOT / "pyproject.toml").read_text()
 
 
 COMMANDS = {

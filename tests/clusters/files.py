@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from packaging.requirements import Requirement
+
+from tests.requirement_files import installed_by_make
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTERS = ROOT / "platform" / "clusters"
@@ -17,13 +20,13 @@ def load(name: str) -> Any:
 
 
 def pinned(package: str) -> str:
-    """Return the version of a package in constraints.txt."""
-    pins = dict(
-        line.split("==")
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if "==" in line and not line.startswith("#")
-    )
-    return pins[package]
+    """Return the one version of a package that pyproject.toml or `requirements` allow."""
+    exact = {
+        requirement.name: str(requirement.specifier).removeprefix("==")
+        for requirement in map(Requirement, project()["dependencies"])
+        if str(requirement.specifier).startswith("==")
+    }
+    return (exact | installed_by_make())[package]
 
 
 def project() -> dict[str, Any]:

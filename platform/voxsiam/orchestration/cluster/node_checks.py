@@ -95,7 +95,7 @@ def require_versions(found: Mapping[Node, Versions], ours: Versions) -> None:
         other,
         f"nodes differ in versions from this one ({ours.release})",
         where="; ".join(sorted({each.release for each in other.values()})),
-        fix="install the same on all nodes (constraints.txt, or one image)",
+        fix="install the same on all nodes (`make install`, or one image)",
     )
     on_gpus = any(node.gpus for node in found)
     training = {node: each for node, each in found.items() if node.gpus or not on_gpus}
@@ -168,7 +168,7 @@ def _mend(errors: Iterable[str]) -> str:
     """
     if any(sign in error for error in errors for sign in NO_ROOM_SIGNS):
         return "make room there, on the disk of Ray's folder (df /tmp/ray) and in memory"
-    return "install the same on all nodes (constraints.txt, or one image)"
+    return "install the same on all nodes (`make install`, or one image)"
 
 
 def _silent(asked: Mapping[ray.ObjectRef, Node]) -> list[str]:

@@ -22,7 +22,7 @@ def require_like_the_others(folder: Path, release: str) -> None:
         raise UserError(
             f"a node has joined that differs in versions ({ours}) from the others ({release})",
             where=where,
-            fix="install the same on all nodes (constraints.txt, or one image), or take it out",
+            fix="install the same on all nodes (`make install`, or one image), or take it out",
         )
     if not folder.is_dir():
         raise UserError(

@@ -70,7 +70,7 @@ def test_a_head_that_trains_is_compared_with_the_others(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("error", "fix"),
     [
-        ("RuntimeError: ModuleNotFoundError: No module named 'torch'", "constraints.txt"),
+        ("RuntimeError: ModuleNotFoundError: No module named 'torch'", "make install"),
         ("RuntimeEnvSetupError: OSError: [Errno 28] No space left on device", "make room there"),
         ("WorkerCrashedError: The worker died unexpectedly", "make room there"),
     ],
