@@ -85,9 +85,11 @@ def ray_instance() -> Iterator[None]:
 
     from voxsiam.orchestration.cluster.ray_instance import start_ray
 
-    # Inherited by submitted jobs: else they take its 127.0.0.1 for the machine's outside address.
-    os.environ[OUTSIDE] = "0"
-    start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH}, dashboard=True)
+    with pytest.MonkeyPatch.context() as while_it_starts:
+        # Submitted jobs inherit it: else they take its 127.0.0.1 for the machine's outside address.
+        # Other Rays that tests start, on hosts of their own, would refuse a second node with it.
+        while_it_starts.setenv(OUTSIDE, "0")
+        start_ray(4, 1_000_000_000, env_vars={"PYTHONPATH": PYTHON_PATH}, dashboard=True)
     yield
     ray.shutdown()
 

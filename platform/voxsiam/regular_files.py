@@ -7,7 +7,7 @@ sparse file of terabytes takes no room where it lies, and all of the memory wher
 import errno
 import os
 import stat
-from io import BufferedReader, FileIO
+from io import BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
 
 PLAUSIBLE_BYTES = 64 * 2**30
@@ -64,14 +64,26 @@ def open_lock(path: Path) -> FileIO:
     Raises:
         OSError: It is a link or no regular file, or cannot be made.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o666)
+    return os.fdopen(_open_own(path, os.O_RDWR), "r+b", buffering=0)
+
+
+def open_to_append(path: Path) -> BufferedWriter:
+    """Open a file to write at its end, and make it where it is absent.
+
+    Raises:
+        OSError: It is a link or no regular file, or cannot be made.
+    """
+    return os.fdopen(_open_own(path, os.O_WRONLY | os.O_APPEND), "ab")
+
+
+def _open_own(path: Path, access: int) -> int:
+    descriptor = os.open(path, access | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o666)
     try:
         _require(os.fstat(descriptor), path, PLAUSIBLE_BYTES)
     except OSError:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "r+b", buffering=0)
+    return descriptor
 
 
 def _require(found: os.stat_result, path: Path, most_bytes: int) -> None:

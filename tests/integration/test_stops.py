@@ -1,11 +1,16 @@
 """Ctrl-C twice, SIGTERM, a terminal that is closed: what runs is closed, nothing stays behind."""
 
+import hashlib
 import os
 import pty
 import re
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psutil
 import pytest
@@ -19,6 +24,48 @@ from voxsiam_cli import app as module
 
 STUDY = ("study", "run", "table3", "--preset", "tiny", "--seeds", "1", "--set", "epochs=24")
 TRAINS = "epoch 1/24"
+CONTENT = bytes(range(256)) * 1024
+
+
+class Half(BaseHTTPRequestHandler):
+    """Sends half of a file and waits; once told, the rest that is asked for."""
+
+    def do_GET(self):
+        server = self.server
+        assert isinstance(server, HalfServer)
+        wanted = self.headers["Range"]
+        server.ranges.append(wanted)
+        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        middle = max(start, len(CONTENT) // 2)
+        self.wfile.write(CONTENT[start:middle])
+        self.wfile.flush()
+        server.whole.wait()
+        with suppress(ConnectionError):
+            self.wfile.write(CONTENT[middle:])
+
+    def log_message(self, format, *args):  # noqa: A002
+        pass
+
+
+class HalfServer(ThreadingHTTPServer):
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Half)
+        self.whole = threading.Event()
+        self.ranges: list[str | None] = []
+
+
+@pytest.fixture
+def half_server():
+    with HalfServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.whole.set()
+        server.shutdown()
+        thread.join()
 
 
 def states(folder):
@@ -84,6 +131,79 @@ def test_a_stopped_preparation_goes_on_to_the_same_set(program, tmp_path, number
         assert again.wait() == 0, said
     records = [(tmp_path / name / "prepared.json").read_bytes() for name in ("prepared", "whole")]
     assert records[0] == records[1]
+
+
+@pytest.mark.slow
+def test_a_stopped_report_leaves_the_older_one(program, tmp_path):
+    train = program("study", "run", "table3", "--preset", "tiny", "--seeds", "1")
+    said = train.stdout.read()
+    assert train.wait() == 0, said
+    # The first one fills the cache of features; from then on a report is the same, byte for byte.
+    report(program)
+    reports = tmp_path / "w" / "reports"
+    before = contents(reports)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        process = program("study", "report", "table3")
+        while process.poll() is None and not list(reports.glob(".*")):
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.stdout.read()
+        assert process.wait() == (130 if number == signal.SIGINT else 143), said
+        assert "Traceback" not in said
+        assert contents(reports) == before
+        assert not list(reports.glob(".*"))
+    report(program)
+    assert contents(reports).keys() == before.keys()
+
+
+def report(program):
+    process = program("study", "report", "table3")
+    said = process.stdout.read()
+    assert process.wait() == 0, said
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+FETCH = """
+import hashlib, sys
+from voxsiam_data.sources.download import catalogue, fetch
+one = catalogue.CATALOGUE[0]
+file = catalogue.Download("scan.bin", sys.argv.pop(1), sys.argv.pop(1), unpack=False)
+fetch.CATALOGUE = (dataclasses.replace(one, name="clinic", downloads=(file,)),)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stopped_download_goes_on_where_it_stopped(
+    half_server, child_environment, tmp_path, number
+):
+    def fetch():
+        digest = hashlib.sha256(CONTENT).hexdigest()
+        code = f"import dataclasses{FETCH}{START}"
+        url = f"http://127.0.0.1:{half_server.server_port}/scan.bin"
+        words = ["data", "fetch", "clinic", "-o", str(tmp_path / "downloads")]
+        return subprocess.Popen(
+            [sys.executable, "-c", code, url, digest, *words],
+            env=child_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    process = fetch()
+    part = tmp_path / "downloads" / "scan.bin.part"
+    while process.poll() is None and not (part.is_file() and part.stat().st_size):
+        time.sleep(0.01)
+    process.send_signal(number)
+    said = process.stdout.read()
+    assert process.wait() == (130 if number == signal.SIGINT else 143), said
+    assert "Traceback" not in said
+    assert [path.name for path in (tmp_path / "downloads").iterdir()] == ["scan.bin.part"]
+    half_server.whole.set()
+    process = fetch()
+    said = process.stdout.read()
+    assert process.wait() == 0, said
+    assert (tmp_path / "downloads" / "scan.bin").read_bytes() == CONTENT
+    assert half_server.ranges[1] not in (None, "bytes=0-")
 
 
 def test_one_stop_is_enough_and_only_a_third_ctrl_c_ends_at_once(monkeypatch, capfd):

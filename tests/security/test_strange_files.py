@@ -22,11 +22,13 @@ from voxsiam.errors import UserError
 from voxsiam.inference.model_description import write_description
 from voxsiam.inference.model_folder import load_model
 from voxsiam.models.tensor_file import read_tensors
+from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
 from voxsiam.orchestration.runs.pulse import read_pulses
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.ledger import SweepTrial, _read
 from voxsiam.orchestration.tracking.outbox import Outbox
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.regular_files import open_to_append
 from voxsiam.training.checkpoint import restore
 from voxsiam_dashboards.evidence.run_files import read_epochs, read_lines
 from voxsiam_dashboards.reports.seal import read_seal
@@ -179,3 +181,19 @@ def test_a_lock_that_is_none_is_refused_and_its_target_left(tmp_path, kind):
     with pytest.raises((OSError, UserError)), ledger.held():
         raise AssertionError("it was held")
     assert (tmp_path / "precious").read_text() == "of another"
+
+
+@pytest.mark.parametrize("kind", LOCKS)
+def test_lines_are_added_to_no_file_of_another(tmp_path, kind):
+    """And a pipe, into which one could write for as long as nobody reads, keeps nobody waiting."""
+    (tmp_path / "precious").write_text("of another")
+    LOCKS[kind](tmp_path / "incidents.txt")
+    incidents = IncidentReader(tmp_path / "incidents.txt")
+    note_incident(tmp_path / "incidents.txt", "a worker died")
+    assert incidents.new() == []
+    with pytest.raises(OSError):  # noqa: PT011 (which error depends on the kind)
+        open_to_append(tmp_path / "incidents.txt")
+    assert (tmp_path / "precious").read_text() == "of another"
+    note_incident(tmp_path / "others.txt", "a worker  died")
+    note_incident(tmp_path / "others.txt", "again")
+    assert (tmp_path / "others.txt").read_text() == "a worker died\nagain\n"

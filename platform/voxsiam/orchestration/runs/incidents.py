@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from voxsiam.regular_files import open_regular, open_to_append
+
 
 def note_incident(file: Path, text: str) -> None:
     """Add a line; on a full disk the run goes on without it."""
     try:
-        with file.open("a") as stream:
-            stream.write(" ".join(text.split()) + "\n")
+        with open_to_append(file) as stream:
+            stream.write(f"{' '.join(text.split())}\n".encode(errors="backslashreplace"))
     except OSError:
         return
 
@@ -25,11 +27,12 @@ class IncidentReader:
 
     def new(self) -> list[str]:
         """Return the whole lines that were added since the last call."""
-        if not self._file.exists():
+        try:
+            with open_regular(self._file) as stream:
+                stream.seek(self._read)
+                added = stream.read()
+        except OSError:
             return []
-        with self._file.open("rb") as stream:
-            stream.seek(self._read)
-            added = stream.read()
         whole = added[: added.rfind(b"\n") + 1]
         self._read += len(whole)
         return whole.decode(errors="replace").splitlines()

@@ -11,7 +11,7 @@ from voxsiam.durable_files import write_text_atomically
 from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.regular_files import read_regular
+from voxsiam.regular_files import open_to_append, read_regular
 from voxsiam.small_files import read_text
 from voxsiam.types import Frozen
 
@@ -74,8 +74,8 @@ class Outbox:
     def add(self, event: Event) -> None:
         """Keep an event, on disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as stream:
-            stream.write(_line(event))
+        with open_to_append(self.path) as stream:
+            stream.write(_line(event).encode())
             stream.flush()
             os.fsync(stream.fileno())
         self._count += 1

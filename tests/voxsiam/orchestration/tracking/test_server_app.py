@@ -6,10 +6,13 @@ from urllib.parse import quote
 import psutil
 import pytest
 import requests
+from mlflow.exceptions import MlflowException
+from mlflow.tracing.utils.artifact_utils import TRACE_DATA_FILE_NAME
 from mlflow.tracking import MlflowClient
 
 from tests.tracking_server import free_port, serving
-from voxsiam.orchestration.tracking.server_app import is_own
+from voxsiam.orchestration.tracking.server import ROOT_SETTING
+from voxsiam.orchestration.tracking.server_app import OwnArtifacts, is_own
 from voxsiam.orchestration.tracking.store import experiment_of, open_for_writing
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.page_token import PageToken
@@ -178,3 +181,17 @@ def test_what_lies_below_a_folder_by_no_link(tmp_path):
     own = [root, root / "a", root / "a" / "new", root / "new" / "newer"]
     others = [tmp_path, root / "link", root / "link" / "x", root / "dangling", tmp_path / "root2"]
     assert [is_own(root, path) for path in own + others] == [True] * 4 + [False] * 5
+
+
+def test_a_trace_is_read_by_no_link(tmp_path, monkeypatch):
+    trace = tmp_path / "root" / "trace"
+    trace.mkdir(parents=True)
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"spans": []}')
+    monkeypatch.setenv(ROOT_SETTING, str(tmp_path / "root"))
+    (trace / TRACE_DATA_FILE_NAME).symlink_to(secret)
+    with pytest.raises(MlflowException, match="no file but its own"):
+        OwnArtifacts(trace.as_uri()).download_trace_data()
+    (trace / TRACE_DATA_FILE_NAME).unlink()
+    (trace / TRACE_DATA_FILE_NAME).write_bytes(secret.read_bytes())
+    assert OwnArtifacts(trace.as_uri()).download_trace_data() == {"spans": []}
