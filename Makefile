@@ -7,7 +7,7 @@ WORKSPACE ?= voxsiam-workspace
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install demo check format test test-all simulate lock clean
+.PHONY: install demo check format test test-all simulate mutate lock clean
 
 install: $(VENV)/.installed
 
@@ -40,6 +40,9 @@ test-all: install  ## everything, 45 minutes on 2 cores, twice that on slow ones
 
 simulate: install  ## the tables of docs/simulations.md: half an hour
 	$(BIN)/python platform/simulations/all.py > docs/simulations.md
+
+mutate: install  ## breaks the code in 150 ways, each of which a test must see: 20 minutes on 2 cores
+	$(BIN)/python -m tests.breaks.run
 
 LOCK_TOOLS := $(VENV)/lock/bin
 LOCK := $(LOCK_TOOLS)/uv pip compile --quiet --python-version 3.11 --generate-hashes \
