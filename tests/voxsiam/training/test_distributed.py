@@ -16,11 +16,12 @@ from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.collective import DDP_SETTINGS, sum_over_ranks
 from voxsiam.training.batch import Batch, Moment, rank_part, read_batches
 from voxsiam.training.context import SingleProcess
-from voxsiam.training.loop import Training, build_objective, fit
+from voxsiam.training.loop import Training, build_objective, fit, score_cases
 from voxsiam.training.objective import Objective
 from voxsiam.types import Split
 
 CASES = ("a", "b", "c", "d", "e")
+CPU = torch.device("cpu")
 
 
 def double_batch(batch: Batch) -> Batch:
@@ -102,6 +103,25 @@ def test_a_whole_training_on_two_workers_follows_that_on_one(tmp_path):
         assert ours.keys() == theirs.keys()
         assert ours["train/loss"] == pytest.approx(theirs["train/loss"], rel=1e-4)
         assert ours["validation/dsc"] == pytest.approx(theirs["validation/dsc"], abs=0.02)
+
+
+def score(rank, world_size, folder, cases):
+    start(rank, world_size, folder)
+    worker = GlooWorker(rank, world_size, lambda _: None)
+    figures = score_cases(build_objective(make_recipe(), 0, CPU), cases, make_volume, worker)
+    (Path(folder) / f"rank{rank}.json").write_text(json.dumps(figures))
+    dist.destroy_process_group()
+
+
+def test_every_rank_tells_the_score_of_all_validation_cases(tmp_path):
+    objective, alone = build_objective(make_recipe(), 0, CPU), SingleProcess(lambda _: None, CPU)
+    cases = ("v", "w", "x")
+    expected = score_cases(objective, cases, make_volume, alone)
+    first = score_cases(objective, cases[:1], make_volume, alone)
+    assert first["validation/dsc"] != pytest.approx(expected["validation/dsc"], rel=1e-3)
+    run_ranks(score, 2, 2, str(tmp_path), cases)
+    for rank in range(2):
+        assert json.loads((tmp_path / f"rank{rank}.json").read_text()) == expected
 
 
 class StoppedError(Exception):
