@@ -10,6 +10,7 @@ from voxsiam.metrics.organ_means import (
     overall_means,
 )
 from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.types import ORGANS
 
 NAN = math.nan
 
@@ -37,6 +38,14 @@ def test_each_mean_says_of_how_many():
     assert spleen.means["dsc"] == Mean(0.0, 1)
     assert spleen.means["hd95_grid"].count == 0
     assert math.isnan(spleen.means["hd95_grid"].value)
+
+
+def test_every_organ_counts_in_the_order_of_the_paper():
+    scores = [score(organ, (5, 5), dsc=0.1 * n) for n, organ in enumerate(ORGANS)]
+    figures = organ_figures(scores[::-1])
+    assert [figure.organ for figure in figures] == list(ORGANS)
+    assert [figure.means["dsc"].value for figure in figures] == [each.dsc for each in scores]
+    assert overall_means(figures)["dsc"] == mean(each.dsc for each in scores)
 
 
 def test_counts_stand_beside_the_means_of_each_grid():
