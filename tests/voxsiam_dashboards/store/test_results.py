@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -48,6 +49,13 @@ def test_reads_one_trial_for_each_row_and_seed(results):
         ("feature (2)", 0, "FINISHED", True),
         ("feature (2)", 1, "RUNNING", False),
     ]
+
+
+@pytest.mark.parametrize("status", ["FAILED", "KILLED", "RUNNING", "SCHEDULED"])
+def test_scores_alone_do_not_make_a_trial_finished(results, status):
+    trial = next(t for t in results.trials if t.finished)
+    assert not replace(trial, status=status).finished
+    assert not replace(trial, final={}).finished
 
 
 def test_reads_what_a_finished_trial_left(store, results):

@@ -127,3 +127,15 @@ def test_all_test_files_are_tracked(workspace):
     (tracked,) = client.search_runs([experiment], "tags.`voxsiam.kind` = 'trial'")
     files = {file.path for file in client.list_artifacts(tracked.info.run_id, "test")}
     assert files == {f"test/{name}" for name in TEST_FILES}
+
+
+def test_a_finished_run_is_left_as_it_is(workspace):
+    class NoCases(ToyCases):
+        def __call__(self, case_id):
+            raise AssertionError(f"{case_id} was read")
+
+    run = make_run(workspace, epochs=1)
+    execute(run)
+    before = {path: path.stat().st_mtime_ns for path in run.directory.rglob("*")}
+    execute_run(run, NoCases(), SingleProcess(lambda _: None))
+    assert {path: path.stat().st_mtime_ns for path in run.directory.rglob("*")} == before
