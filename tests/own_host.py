@@ -3,8 +3,11 @@
 import subprocess
 
 MOUNTS = (
-    "ip link set lo up 2>/dev/null || ifconfig lo up; mkdir -p /tmp/ray; "
-    'mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs tmpfs /tmp/ray; exec "$@"'
+    "ip link set lo up 2>/dev/null || ifconfig lo up; mount -t tmpfs tmpfs /dev/shm; "
+    # Whoever looks for a Ray reads there which one was started last.
+    "for sessions in /tmp/ray /tmp/voxsiam-$(id -u); do "
+    "mkdir -p $sessions; mount -t tmpfs -o mode=700 tmpfs $sessions; done; "
+    'exec "$@"'
 )
 ALONE = [
     *("unshare", "--map-root-user", "--net", "--mount", "--pid", "--mount-proc"),

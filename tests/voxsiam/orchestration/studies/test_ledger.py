@@ -34,6 +34,17 @@ def test_a_result_on_disk_outweighs_the_ledger(workspace):
     assert ledger.unfinished() == [plan.trials[0], plan.trials[2]]
 
 
+def test_a_finished_run_whose_result_is_gone_is_lost_and_done_again(workspace):
+    plan = make_plan(workspace)
+    ledger = Ledger.create(workspace, plan)
+    for trial in plan.trials:
+        write_json(trial.run.result_file, {})
+        ledger.mark(trial, "finished")
+    plan.trials[1].run.result_file.unlink()
+    assert [ledger.state(trial) for trial in plan.trials] == ["finished", "lost", "finished"]
+    assert ledger.unfinished() == [plan.trials[1]]
+
+
 def test_a_row_that_shares_a_failed_run_is_not_finished(workspace):
     """The run is trained for one of the rows, so it fails for one of them alone."""
     plan = make_plan(workspace)
