@@ -32,8 +32,9 @@ JOB_SETTINGS = RAY_SETTINGS | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
 """Variables of every job; kuberay/job.yaml gives the same."""
 
 _COMMAND, _OWNER = "voxsiam.command", "voxsiam.owner"
-_EXEC = "exec "
-"""Ray's SIGTERM shall reach the program and not a shell around it."""
+_EXEC = "cd / && exec "
+"""Not in the folder of the code, which Ray replaces where a second node of one host unpacks it: its
+modules are found by PYTHONPATH. And Ray's SIGTERM shall reach the program and not a shell."""
 _TALKATIVE = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 """Loggers of Ray's that tell of packages and sockets, line by line."""
 _ATTEMPT = re.compile(r"-again(\d+)$")

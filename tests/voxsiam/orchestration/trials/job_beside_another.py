@@ -16,6 +16,8 @@ from voxsiam.orchestration.cluster.fair_share import FairShare, TrialSize
 from voxsiam.orchestration.cluster.held_places import held_places
 from voxsiam.orchestration.trials.fair_trials import FairOrder, FairVariants, Turns
 
+ENOUGH_S = 30.0
+
 
 def note(log: Path, name: str, what: str) -> None:
     """Add a line; lines of several processes do not mix."""
@@ -24,11 +26,14 @@ def note(log: Path, name: str, what: str) -> None:
 
 
 def trial(config: dict, name: str, log: Path, other: str) -> None:
-    """Note the beginning, and last until the other job waits for places, or is over."""
+    """Note the beginning, and last until the other job waits for places, or is over.
+
+    A job that has its share of a full cluster waits for nothing: no trial waits for that for ever.
+    """
     note(log, name, "begin")
-    ours = ray.get_runtime_context().get_job_id()
+    ours, begun = ray.get_runtime_context().get_job_id(), time.monotonic()
     while not any(each.waits and each.job != ours for each in held_places()):
-        if f"{other} ends" in log.read_text():
+        if f"{other} ends" in log.read_text() or time.monotonic() - begun > ENOUGH_S:
             break
         time.sleep(0.1)
     tune.report({"number": config["number"]})
