@@ -9,6 +9,7 @@ import ray
 
 from tests.small_data_sets import write_case_folders
 from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.ray_access import OUTSIDE
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
 from voxsiam.orchestration.submission.code_package import pack_code
 from voxsiam.orchestration.submission.jobs import JobCluster, JobRequest
@@ -129,6 +130,7 @@ def held_by_an_ended_job(child_environment):
     environment = child_environment | {
         "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
         "RAY_AUTH_MODE": "token",
+        OUTSIDE: "0",
     }
     subprocess.run([sys.executable, "-c", HOLDER], env=environment, check=True)
     yield
