@@ -20,7 +20,7 @@ def pins(file: str) -> list[Pin]:
     found: list[Pin] = []
     for line in (REQUIREMENTS / f"{file}.txt").read_text().splitlines():
         if start := PIN.fullmatch(line):
-            found.append(Pin(*start.groups(), 0))
+            found.append(Pin(start[1], start[2], 0))
         else:
             assert HASH.fullmatch(line), line
             found[-1] = found[-1]._replace(hashes=found[-1].hashes + 1)

@@ -110,7 +110,7 @@ class Copy:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Try all breaks; the exit code is 0 where every one was seen."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Break the code in every way of the list.")
     parser.add_argument("--only", default="", metavar="WORD", help="breaks that hold this word")
     parser.add_argument("--at-a-time", type=int, default=2 if ALONE else 1, metavar="N")
     options = parser.parse_args(words)

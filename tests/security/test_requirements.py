@@ -53,7 +53,9 @@ def test_every_pin_has_a_hash(file):
 def test_what_is_installed_is_what_is_pinned():
     # Not the packages that Ray brings in folders of its own.
     folder = [sysconfig.get_path("purelib")]
-    here = {canonicalize_name(found.name): found.version for found in distributions(path=folder)}
+    here: dict[str, str] = {
+        canonicalize_name(found.name): found.version for found in distributions(path=folder)
+    }
     pinned = installed_by_make()
     assert {name: here.get(name) for name in pinned} == pinned
     others = {name for name in here.keys() - pinned if not WITHOUT_HASH.match(name)}
