@@ -36,3 +36,8 @@ def test_a_case_called_nan_is_a_case():
 def test_pools_weigh_their_groups_alike():
     means = {"a": 1.0, "b": 3.0, "c": 5.0}
     assert pooled_means(means, {"a": "p", "b": "p"}) == {"p": 2.0, "c": 5.0}
+
+
+def test_a_figure_of_0_counts():
+    names = np.array(["a", "a", "b"], dtype=object)
+    assert group_means(names, np.array([0.0, 1.0, 0.0])) == {"a": 0.5, "b": 0.0}

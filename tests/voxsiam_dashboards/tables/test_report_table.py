@@ -90,3 +90,14 @@ def test_planned_seeds_are_the_plans_or_the_most_of_any_row(results, seeds, plan
 def test_a_study_without_trials_still_gives_a_table(results):
     table = build_table(TABLE, dataclasses.replace(results, trials=(), plan={}))
     assert [row.seeds_text for row in table.rows] == ["0 of 0"] * 4
+
+
+def test_a_distance_says_what_it_leaves_out_on_its_own_grid(report_table):
+    row = dataclasses.replace(report_table.rows[0], missed=cell(2.0, 1.0), missed_native=cell(0.0))
+    for key in ("hd95_grid", "assd_grid", "hd95_mm_grid"):
+        assert row.figure_text(key).endswith(" (3 missed)")
+    for key in ("dsc", "hd95_mm_native"):
+        assert "missed" not in row.figure_text(key)
+    native = dataclasses.replace(row, missed=cell(0.0), missed_native=cell(4.0))
+    assert native.figure_text("hd95_mm_native").endswith(" (4 missed)")
+    assert "missed" not in native.figure_text("hd95_mm_grid")

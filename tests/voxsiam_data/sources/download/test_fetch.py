@@ -1,12 +1,12 @@
 import hashlib
 import io
 import tarfile
-import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.loopback_server import answering
 from voxsiam.errors import UserError
 from voxsiam_data.sources.download.catalogue import CATALOGUE, Download
 from voxsiam_data.sources.download.fetch import catalogue_entry, fetch
@@ -68,12 +68,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with answering(Server()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def entry(server):
