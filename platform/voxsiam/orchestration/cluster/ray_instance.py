@@ -31,7 +31,7 @@ from voxsiam.orchestration.cluster.ray_access import (
     on_loopback,
     require_known_token,
 )
-from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
+from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS, SESSION_SETTING
 from voxsiam.orchestration.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,6 @@ CONNECT_WITHIN_S = 10.0
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets it for the command of a submitted job."""
-
-SESSION_SETTING = "VOXSIAM_RAY_SESSION"
-"""The session of the Ray that a job was sent to. Ray's job supervisor looks through the machine's
-processes for the cluster that it belongs to, and may find another one's."""
 
 
 @contextmanager

@@ -25,6 +25,10 @@ RAY_SETTINGS = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+SESSION_SETTING = "VOXSIAM_RAY_SESSION"
+"""Our own: the session of the Ray that a job was sent to. Ray's job supervisor looks through the
+machine's processes for the cluster that it belongs to, and may find another one's."""
+
 
 def apply_ray_settings() -> None:
     """Set what the user has not set, and show Ray's token to clusters where this user has one.

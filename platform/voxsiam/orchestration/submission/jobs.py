@@ -18,8 +18,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.ray_access import unknown_token
-from voxsiam.orchestration.cluster.ray_instance import SESSION_SETTING
-from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS
+from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS, SESSION_SETTING
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
 
 ANSWER_WITHIN_S = (10.0, 120.0)

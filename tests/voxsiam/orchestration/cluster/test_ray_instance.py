@@ -6,6 +6,7 @@ import ray
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import ray_instance as module
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
+from voxsiam.orchestration.cluster.ray_settings import SESSION_SETTING
 from voxsiam.orchestration.workspace import Workspace
 
 
@@ -42,9 +43,9 @@ def test_a_job_that_reached_another_ray_than_it_was_sent_to_is_refused(request, 
     monkeypatch.setattr(ray, "shutdown", lambda: left.append("left"))
     for fine in (None, ray.get_runtime_context().get_session_name()):
         if fine:
-            monkeypatch.setenv(module.SESSION_SETTING, fine)
+            monkeypatch.setenv(SESSION_SETTING, fine)
         module._require_session()
-    monkeypatch.setenv(module.SESSION_SETTING, "session_of_another")
+    monkeypatch.setenv(SESSION_SETTING, "session_of_another")
     with pytest.raises(UserError, match="sent to the Ray of session_of_another"):
         module._require_session()
     assert left == ["left"]
