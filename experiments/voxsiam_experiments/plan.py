@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity, split_fingerprint
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
@@ -113,7 +113,7 @@ def plan_study(
     unsettled = sized_recipes(table, preset, grid, choices)
     recipes = settle_numerics(unsettled, grid, workers, workspace)
     trials = [
-        TrialPlan(row=row.label, run=run_plan(recipe, seed, of_row, prepared, workspace))
+        PlannedRun(row=row.label, run=run_plan(recipe, seed, of_row, prepared, workspace))
         for row, recipe, of_row in zip(table.rows, recipes, splits, strict=True)
         for seed in range(choices.seeds or preset.seeds)
     ]

@@ -7,7 +7,7 @@ from math import prod
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.runs.plan import RunData, split_fingerprint
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.sweeps.ledger import Objective, Sampler, SweepPlan, SweepTrial
 from voxsiam.orchestration.sweeps.space import SearchSpace
@@ -145,7 +145,7 @@ def plan_final(
     """Write out the last step of a sweep: the winner and the printed settings, tested once."""
     split = Split(train=(*plan.split.train, *plan.split.validation), test=plan.held_out)
     trials = [
-        TrialPlan(row=label, run=run_plan(recipe, seed, split, prepared, workspace))
+        PlannedRun(row=label, run=run_plan(recipe, seed, split, prepared, workspace))
         for label, recipe in final_rows(plan, winner)
         for seed in range(plan.final_seeds)
     ]

@@ -36,7 +36,7 @@ from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PreparedVolume
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_dashboards.browser.app import create_app
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_data.prepared.entries import write_entry
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.prepared.record import PreparedCase
@@ -101,13 +101,13 @@ def main() -> None:
         store = Path(folder)
         prepared = _write_case(store / "prepared", (d, h, w))
         uri, parent = _write_study(store, prepared)
-        source = Source(uri, store / "figures", "http://127.0.0.1:5000", lambda _: prepared)
+        store = CachedStore(uri, store / "figures", "http://127.0.0.1:5000", lambda _: prepared)
         hosts: list[str] = []
         server = make_server(
             "127.0.0.1", 0, lambda *_: [], threaded=True, request_handler=_Quiet
         )  # fmt: skip
         hosts.append(f"127.0.0.1:{server.port}")
-        server.app = create_app(source, tuple(hosts)).server
+        server.app = create_app(store, tuple(hosts)).server
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://{hosts[0]}/study/{parent}/cases?rows={'%0A'.join(ROWS)}"
         print(json.dumps(_measure(address, asked.steps), indent=1))
@@ -168,7 +168,7 @@ def _write_case(root: Path, shape: Shape) -> PreparedSet:
     )  # fmt: skip
     (root / "volumes").mkdir(parents=True)
     facts = write_entry(root / "volumes", "0" * 16, volume).for_record()
-    case = PreparedCase(case_id=CASE, patient_id=CASE, source="made up", key="0" * 16, **facts)
+    case = PreparedCase(case_id=CASE, patient_id=CASE, store="made up", key="0" * 16, **facts)
     config = PreparationConfig(grid_dhw=shape)
     return PreparedSet(root, "made up", "phantom", DATA, config, (case,))
 

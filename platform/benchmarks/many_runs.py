@@ -25,7 +25,7 @@ from study_store import FIGURES, write_prepared, write_study
 from voxsiam.orchestration.studies.ledger import find_ledgers
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_dashboards.browser.app import create_app
-from voxsiam_dashboards.browser.cached_store import FRESH_S, Source
+from voxsiam_dashboards.browser.cached_store import FRESH_S, CachedStore
 from voxsiam_data.prepared.prepared_set import RECORD, open_prepared
 
 HOST = "127.0.0.1:8050"
@@ -142,8 +142,8 @@ def measure_page(folder: Path) -> None:
     """Open a study's page in a new dashboard, then let a tab of it be open while it runs."""
     workspace = Workspace(folder)
     uri = workspace.tracking_uri
-    source = Source(uri, workspace.cache / "figures", "http://127.0.0.1:5000")
-    (entry,) = Source(uri, workspace.cache, "http://127.0.0.1:5000").studies()
+    store = CachedStore(uri, workspace.cache / "figures", "http://127.0.0.1:5000")
+    (entry,) = CachedStore(uri, workspace.cache, "http://127.0.0.1:5000").studies()
     client = MlflowClient(uri)
     (running,) = client.search_runs(
         [entry.experiment_id], f"tags.`mlflow.parentRunId` = '{entry.run_id}'", max_results=1
@@ -151,7 +151,7 @@ def measure_page(folder: Path) -> None:
     for run_id in (entry.run_id, running.info.run_id):
         client.update_run(run_id, status="RUNNING")
     try:
-        tab = Tab(create_app(source, (HOST,)), f"/study/{entry.run_id}")
+        tab = Tab(create_app(store, (HOST,)), f"/study/{entry.run_id}")
         spent_s("cold page", tab.open)
         spent_s("the rest of it", tab.rest)
         ticks = [_tick_s(tab) for _ in range(TICKS)]

@@ -22,11 +22,11 @@ from ray import tune
 
 from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
-from voxsiam.orchestration.studies.job import LedgerKeeper
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
+from voxsiam.orchestration.studies.tune_run import LedgerKeeper
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.trials.tune_bridge import StudyListener, TuneBridge
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
@@ -64,17 +64,17 @@ class Timed:
     def __init__(self, listener: StudyListener, name: str, spent_s: dict[str, float]) -> None:
         self._listener, self._name, self._spent_s = listener, name, spent_s
 
-    def trial_started(self, trial: TrialPlan) -> None:
+    def run_started(self, planned: PlannedRun) -> None:
         """Count and pass on."""
-        self._count(lambda: self._listener.trial_started(trial))
+        self._count(lambda: self._listener.run_started(planned))
 
-    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+    def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """Count and pass on."""
-        self._count(lambda: self._listener.epoch_done(trial, record))
+        self._count(lambda: self._listener.epoch_done(planned, record))
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+    def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """Count and pass on."""
-        self._count(lambda: self._listener.trial_ended(trial, state, error))
+        self._count(lambda: self._listener.run_ended(planned, state, error))
 
     def _count(self, call: Callable[[], None]) -> None:
         start = time.monotonic()
@@ -132,14 +132,14 @@ def _plan(workspace: Workspace, trials: int) -> StudyPlan:
         data_kind="phantom",
         grid_dhw=preset.grid_dhw,
         workers=1,
-        trials=tuple(TrialPlan(row=row.label, run=run) for run in runs),
+        trials=tuple(PlannedRun(row=row.label, run=run) for run in runs),
     )
 
 
 def _run(plan: StudyPlan, workspace: Workspace, slots: int, seconds: float) -> dict[str, Any]:
     spent_s: dict[str, float] = defaultdict(float)
     ledger = Ledger.create(workspace, plan)
-    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker = StudyTracker(workspace, parent_of_study(plan))
     heard = [
         Timed(LedgerKeeper(ledger), "ledger", spent_s),
         Timed(tracker, "MLflow", spent_s),

@@ -33,8 +33,8 @@ from voxsiam.orchestration.runs.result_files import (
     write_scores,
 )
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam.training.usage import USAGE_NAMES
@@ -162,7 +162,7 @@ def write_study(workspace: Workspace, prepared: PreparedSet, sets: Path, runs: i
     choices = Choices(seeds=runs // len(STUDY.rows), overrides=(f"epochs={epochs}",), split=split)
     plan = plan_study(STUDY, PRESET, prepared, choices, workspace)
     ledger = Ledger.create(workspace, plan)
-    tracker = StudyTracker(workspace, tracked_study(plan, ledger.commit))
+    tracker = StudyTracker(workspace, parent_of_study(plan, ledger.commit))
     tested = {
         (row.label, number): _tested(sets / f"{index}-{number}", prepared, index, number)
         for index, row in enumerate(STUDY.rows)
@@ -170,10 +170,10 @@ def write_study(workspace: Workspace, prepared: PreparedSet, sets: Path, runs: i
     }
     network = build_network(plan.trials[0].run.recipe.network)
     for trial in plan.trials:
-        tracker.trial_started(trial)
+        tracker.run_started(trial)
         _write_run(trial.run, tested[trial.row, trial.run.seed % PREDICTED_SETS], network)
-        tracker.trial_ended(trial, "finished", None)
-    tracker.study_ended("finished")
+        tracker.run_ended(trial, "finished", None)
+    tracker.ended("finished")
     return ledger
 
 

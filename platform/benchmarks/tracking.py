@@ -21,9 +21,9 @@ from threading import Barrier
 from mlflow.tracking import MlflowClient
 
 from voxsiam.orchestration.runs.plan import RunData, RunPlan
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import Recipe
 from voxsiam.types import Split
@@ -33,15 +33,15 @@ FIGURES = 30
 """Of an epoch; what a training with the feature loss on three layers writes."""
 
 
-def plan_job(workspace: Workspace, name: str) -> tuple[TrackedJob, TrialPlan]:
+def plan_job(workspace: Workspace, name: str) -> tuple[ParentRun, PlannedRun]:
     """A study of one trial."""
     split = Split(train=("a", "b"), validation=(), test=())
     data = RunData(
         fingerprint="bench", name="none", kind="phantom", preparation=PreparationConfig()
     )
-    job = TrackedJob("study", "bench", name, "tiny", data, split, 1, None, "A benchmark.")
+    job = ParentRun("study", "bench", name, "tiny", data, split, 1, None, "A benchmark.")
     run = RunPlan(recipe=Recipe(), seed=0, split=split, data=data, directory=workspace.run(name))
-    return job, TrialPlan(row="bench", run=run)
+    return job, PlannedRun(row="bench", run=run)
 
 
 def write(folder: str, name: str, epochs: int, start: Barrier) -> dict:
@@ -51,7 +51,7 @@ def write(folder: str, name: str, epochs: int, start: Barrier) -> dict:
     workspace = Workspace(Path(folder))
     job, trial = plan_job(workspace, name)
     tracker = StudyTracker(workspace, job)
-    tracker.trial_started(trial)
+    tracker.run_started(trial)
     start.wait()
     took, first = [], time.perf_counter()
     for epoch in range(1, epochs + 1):
@@ -62,8 +62,8 @@ def write(folder: str, name: str, epochs: int, start: Barrier) -> dict:
         tracker.epoch_done(trial, record)
         took.append(time.perf_counter() - begun)
     last = time.perf_counter()
-    tracker.trial_ended(trial, "stopped", None)
-    tracker.study_ended("finished")
+    tracker.run_ended(trial, "stopped", None)
+    tracker.ended("finished")
     return {
         "parent": tracker.parent,
         "took": took,

@@ -28,10 +28,10 @@ from voxsiam.collective import DDP_SETTINGS
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.runs.plan import RunPlan
-from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
+from voxsiam.orchestration.studies.tune_run import run_study
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import Training, fit
@@ -98,11 +98,11 @@ def bare(plan: StudyPlan, prepared: PreparedSet, processes: int, *, ddp: bool = 
 def ours(plan: StudyPlan, volumes: SharedVolumes, workspace: Workspace) -> float:
     """Return the steady epoch of a study of one run, as `voxsiam train` runs it."""
     ledger = Ledger.create(workspace, plan)
-    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker = StudyTracker(workspace, parent_of_study(plan))
     room = Capacity.of_cluster()
     if run_study(ledger, volumes, workspace, room, [tracker], threads=1):
         raise RuntimeError(plan.trials[0].run.failure())
-    tracker.study_ended("finished")
+    tracker.ended("finished")
     client, parent = MlflowClient(workspace.tracking_uri), tracker.parent
     experiment = client.get_run(parent).info.experiment_id
     (run,) = (r for r in client.search_runs([experiment]) if r.info.run_id != parent)

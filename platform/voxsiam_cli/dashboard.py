@@ -40,7 +40,7 @@ def dashboard(
 
     MLFLOW_TRACKING_URI=http://mlflow.lab:5000 voxsiam dashboard --port 8051 --data prepared/
     """
-    from voxsiam_dashboards.browser.cached_store import Source
+    from voxsiam_dashboards.browser.cached_store import CachedStore
     from voxsiam_dashboards.browser.serve import serve
     from voxsiam_data.prepared.prepared_set import open_prepared
     from voxsiam_data.prepared.prepared_sets import PreparedSets
@@ -57,8 +57,8 @@ def dashboard(
     for given in data or ():
         open_prepared(given)  # a wrong one is told now, not when a case is opened
     sets = PreparedSets(lambda: (*(data or ()), *prepared_folders(folder)))
-    source = Source(uri, folder.cache / "figures", served.rstrip("/"), sets.find)
-    serve(source, host, port, lambda link: say(f"dashboard: {link}   (Ctrl-C ends it)"))
+    store = CachedStore(uri, folder.cache / "figures", served.rstrip("/"), sets.find)
+    serve(store, host, port, lambda link: say(f"dashboard: {link}   (Ctrl-C ends it)"))
 
 
 def prepared_folders(folder: "Folder") -> Iterator[Path]:

@@ -15,8 +15,8 @@ from tests.faults.small_disk import full
 from tests.small_data_sets import SMALL, write_case_folders
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from voxsiam.orchestration.runs.execute import execute_run
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam_data.prepared.case_task import CaseReady, CaseRefused, CaseRequest, prepare_case
@@ -57,15 +57,15 @@ def tracking(folder: Path, room: int) -> dict:
     workspace = Workspace(disk / "workspace")
     plan = make_plan(Workspace(folder / "elsewhere"), rows=1)
     (trial,) = plan.trials
-    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker = StudyTracker(workspace, parent_of_study(plan))
     trial.run.directory.mkdir(parents=True)
     records = []
     execute_run(trial.run, ToyCases(), SingleProcess(records.append, torch.device("cpu")))
     with full(disk, room):
-        tracker.trial_started(trial)
+        tracker.run_started(trial)
         for record in records:
             tracker.epoch_done(trial, record)
-        tracker.trial_ended(trial, "finished", None)
+        tracker.run_ended(trial, "finished", None)
     tracker.complete_finished([trial])
     client = MlflowClient(workspace.tracking_uri)
     experiment = client.get_run(tracker.parent).info.experiment_id

@@ -24,14 +24,14 @@ class Clock(Points):
     def note(self):
         self.seen.append((time.monotonic(), self.ledger.spent.seconds))
 
-    def trial_started(self, trial):
+    def run_started(self, planned):
         self.note()
 
-    def epoch_done(self, trial, record):
+    def epoch_done(self, planned, record):
         self.note()
         self.late += self.ledger.used_up() is not None
 
-    def trial_ended(self, trial, state, error):
+    def run_ended(self, planned, state, error):
         self.note()
 
 

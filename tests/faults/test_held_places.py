@@ -15,7 +15,7 @@ from tests.integration.nodes import extra_node
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_volume
 from voxsiam.orchestration.cluster import held_places
 from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
-from voxsiam.orchestration.trials.trial import TrialJob
+from voxsiam.orchestration.trials.trial import TrialSetup
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
 ALL_BUT_ONE = 3
@@ -46,7 +46,7 @@ def fail_at_start(monkeypatch, tmp_path):
                 folder=tmp_path, failures=failures,
             )  # fmt: skip
 
-        monkeypatch.setattr(TrialJob, "_workers", workers)
+        monkeypatch.setattr(TrialSetup, "_workers", workers)
 
     return set_up
 

@@ -8,10 +8,10 @@ from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_plan
 from voxsiam.orchestration.cluster.ray_instance import Capacity
-from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
+from voxsiam.orchestration.studies.tune_run import run_study
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 
 READS_PER_EPOCH, READS = 7, 3 * 7 + 2
@@ -33,7 +33,7 @@ class Trained:
         self.run = self.plan.trials[0].run
         self.ledger = Ledger.create(self.workspace, self.plan)
         self.recorder = Recorder()
-        self._tracker = StudyTracker(self.workspace, tracked_study(self.plan))
+        self._tracker = StudyTracker(self.workspace, parent_of_study(self.plan))
         listeners = [self._tracker, self.recorder]
         run_study(self.ledger, cases, self.workspace, Capacity.of_cluster(), listeners)
 

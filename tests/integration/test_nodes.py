@@ -20,10 +20,10 @@ from voxsiam.orchestration.cluster.node_checks import check_data, check_workspac
 from voxsiam.orchestration.cluster.node_view import Versions
 from voxsiam.orchestration.cluster.training_node import on_training_node
 from voxsiam.orchestration.cluster.waiting import PATIENCE_SETTING, WaitedTooLongError
-from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.studies.tune_run import run_study
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_data.prepared.prepare import prepare
 from voxsiam_data.sources.detect import read_source
@@ -66,8 +66,8 @@ class KillAtEpoch(Recorder):
         super().__init__()
         self._node, self._epoch, self._then, self._killed = node, epoch, then, killed
 
-    def epoch_done(self, trial, record):
-        super().epoch_done(trial, record)
+    def epoch_done(self, planned, record):
+        super().epoch_done(planned, record)
         if self._node is not None and record["epoch"] == self._epoch:
             self._node.kill()
             self._node = None
@@ -95,7 +95,7 @@ class HeldBack(ToyCases):
 def test_a_node_dies_and_its_trial_goes_on_elsewhere(workspace, tmp_path, workers):
     plan = make_plan(workspace, workers=workers, rows=1)
     ledger = Ledger.create(workspace, plan)
-    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker = StudyTracker(workspace, parent_of_study(plan))
     with extra_node(cpus=workers) as node, ExitStack() as full:
         full.enter_context(head_is_full())
         killed = tmp_path / "killed"
@@ -104,7 +104,7 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(workspace, tmp_path, worker
         listeners = [tracker, killer]
         cases = HeldBack(killed)
         assert run_study(ledger, cases, workspace, capacity, listeners, threads=1) == []
-    tracker.study_ended("finished")
+    tracker.ended("finished")
     (trial,) = plan.trials
     assert losses(trial.run) == unbroken(tmp_path / "unbroken", workers)
     # Only an epoch whose checkpoint was not yet written is trained again.

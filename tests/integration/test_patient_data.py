@@ -20,10 +20,10 @@ from tests.voxsiam.inference.small_models import AFFINE
 from tests.voxsiam.orchestration.toy_study import make_plan, make_run
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.runs.plan import RunData
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.types import Split
@@ -109,15 +109,15 @@ def test_no_output_names_a_patient(tmp_path):
     split = Split(train=tuple("abcd"), validation=("e",), test=("f", "g"))
     data = RunData(fingerprint=prepared.fingerprint, name="clinic", kind="real", preparation=SMALL)
     run = make_run(workspace, epochs=1).model_copy(update={"split": split, "data": data})
-    trial = TrialPlan(row="feature (1)", run=run)
+    trial = PlannedRun(row="feature (1)", run=run)
     plan = make_plan(workspace).model_copy(
         update={"trials": (trial,), "prepared": prepared.root, "data_kind": "real"}
     )
     Ledger.create(workspace, plan)
-    tracker = StudyTracker(workspace, tracked_study(plan))
-    tracker.trial_started(trial)
+    tracker = StudyTracker(workspace, parent_of_study(plan))
+    tracker.run_started(trial)
     execute_run(run, Cases(prepared), SingleProcess(lambda _: None))
-    tracker.trial_ended(trial, "finished", None)
+    tracker.run_ended(trial, "finished", None)
     results = load_study(workspace.tracking_uri, tracker.parent)
     assert [each.finished for each in results.trials] == [True]
     write_report(build_table(STUDIES["table3"], results), workspace.report("table3"))

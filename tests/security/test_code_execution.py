@@ -19,8 +19,8 @@ from voxsiam.inference.model_description import write_description
 from voxsiam.inference.model_folder import load_model
 from voxsiam.orchestration.cluster.ray_instance import Capacity
 from voxsiam.orchestration.runs.manifest import read_manifest
-from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.checkpoint import CheckpointFolder, TrainingState, _sha256_json, restore

@@ -12,8 +12,8 @@ from tests.tracking_server import free_port, serving
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from voxsiam.orchestration.cluster.local_session import ray_folder
 from voxsiam.orchestration.cluster.ray_instance import Capacity
-from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.tracking.store import open_for_writing
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.page_token import PageToken

@@ -22,8 +22,8 @@ from voxsiam.errors import UserError
 from voxsiam.inference.model_description import write_description
 from voxsiam.inference.model_folder import load_model
 from voxsiam.models.tensor_file import read_tensors
+from voxsiam.orchestration.runs.heartbeat import read_heartbeats
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
-from voxsiam.orchestration.runs.pulse import read_pulses
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.ledger import SweepTrial, _read
 from voxsiam.orchestration.tracking.outbox import Outbox
@@ -73,7 +73,7 @@ READERS = test_code_execution.READERS | {
     "restored": restore_checkpoint,
     "tensors": lambda path: read_tensors(path, {}, fix=""),
     "00001.json": lambda path: _read(path, SweepTrial),
-    "0.json": lambda path: read_pulses(path.parent) or None,
+    "0.json": lambda path: read_heartbeats(path.parent) or None,
     "untracked.jsonl": lambda path: Outbox(path).read() or None,
     "epochs.csv": read_epochs,
     "lines.csv": read_lines,

@@ -19,15 +19,15 @@ from voxsiam.durable_files import sha256_of, write_json
 from voxsiam.orchestration.runs.environment import this_environment
 from voxsiam.orchestration.runs.manifest import RunManifest, hash_results
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.runs.result_files import (
     TEST_FILES,
     write_epochs,
 )
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
 from voxsiam.orchestration.tracking.names import COMMIT_TAG, MANIFEST_TAG, REPORT_TAG
-from voxsiam.orchestration.tracking.run_description import job_tags, run_params, run_tags
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
+from voxsiam.orchestration.tracking.run_description import parent_tags, run_params, run_tags
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import Split
@@ -58,7 +58,7 @@ class EvidenceStore:
         results = load_study(self.uri, find_study(self.uri, STUDY_ID))
         self.finished = [trial for trial in results.trials if trial.finished]
         self.ledger = Ledger.create(self.workspace, self._plan())
-        self.job = tracked_study(self.ledger.plan, self.ledger.commit)
+        self.parent_run = parent_of_study(self.ledger.plan, self.ledger.commit)
         self._describe_study()
         for trial in self.finished:
             self._make_checkable(trial)
@@ -79,7 +79,7 @@ class EvidenceStore:
         """The folder in which a run was trained."""
         return self.workspace.run(identity)
 
-    def planned(self, trial) -> TrialPlan:
+    def planned(self, trial) -> PlannedRun:
         return next(
             t for t in self.ledger.plan.trials if (t.row, t.run.seed) == (trial.row, trial.seed)
         )
@@ -93,7 +93,7 @@ class EvidenceStore:
                 recipe=rows[trial.row], seed=trial.seed, split=SPLIT, data=DATA,
                 directory=self.original(identity), taught=(),
             )  # fmt: skip
-            trials.append(TrialPlan(row=trial.row, run=run))
+            trials.append(PlannedRun(row=trial.row, run=run))
         return StudyPlan(
             study="table3", study_id=STUDY_ID, preset="mini", prepared=self.prepared.root,
             data_name=DATA.name, data_kind=DATA.kind, grid_dhw=(24, 32, 32), workers=2,
@@ -101,18 +101,21 @@ class EvidenceStore:
         )  # fmt: skip
 
     def _describe_study(self) -> None:
-        for name, value in job_tags(self.job).items():
+        for name, value in parent_tags(self.parent_run).items():
             self.client.set_tag(self.parent, name, value)
-        if self.job.commit:
-            self.client.set_tag(self.parent, COMMIT_TAG, self.job.commit)
-        self.client.log_dict(self.parent, dict(self.job.plan), "study/plan.json")
+        if self.parent_run.commit:
+            self.client.set_tag(self.parent, COMMIT_TAG, self.parent_run.commit)
+        self.client.log_dict(self.parent, dict(self.parent_run.plan), "study/plan.json")
 
     def _make_checkable(self, trial) -> None:
         planned, run_id = self.planned(trial), trial.run_id
-        tags = run_tags(planned, self.job) | {"voxsiam.state": "finished", COMMIT_TAG: COMMIT}
+        tags = run_tags(planned, self.parent_run) | {
+            "voxsiam.state": "finished",
+            COMMIT_TAG: COMMIT,
+        }
         for name, value in tags.items():
             self.client.set_tag(run_id, name, value)
-        params = [Param(*pair) for pair in run_params(planned, self.job.workers).items()]
+        params = [Param(*pair) for pair in run_params(planned, self.parent_run.workers).items()]
         profile = f'{{"kind": "{DATA.kind}"}}'
         dataset = Dataset(DATA.name, DATA.fingerprint, "local", "{}", profile=profile)
         self.client.log_batch(run_id, params=params, metrics=[Metric("seconds/run", 9.5, 1, 6)])
@@ -120,7 +123,7 @@ class EvidenceStore:
         self.client.log_dict(run_id, SPLIT.model_dump(mode="json"), "config/split.json")
         self._seal_run(trial, planned)
 
-    def _seal_run(self, trial, planned: TrialPlan) -> None:
+    def _seal_run(self, trial, planned: PlannedRun) -> None:
         folder, run_id = planned.run.directory, trial.run_id
         folder.mkdir(parents=True)
         write_epochs(folder, self._records(run_id))

@@ -7,7 +7,7 @@ import flask
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from voxsiam.errors import UserError
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.choices import add_choices
 from voxsiam_dashboards.browser.downloads import add_downloads
 from voxsiam_dashboards.browser.refusals import add_refusals
@@ -29,11 +29,11 @@ TICK_MS = 3000
 _OPENING = "Reading the tracking store ..."
 
 
-def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
+def create_app(store: CachedStore, hosts: tuple[str, ...]) -> Dash:
     """Build the application.
 
     Args:
-        source: What it shows.
+        store: What it shows.
         hosts: Names by which it may be addressed, with the port: a page of another name that
             leads here (DNS rebinding) is refused.
     """
@@ -62,23 +62,23 @@ def create_app(source: Source, hosts: tuple[str, ...]) -> Dash:
             dcc.Store(id="again"),
         ]
     )
-    _add_navigation(app, source)
-    _add_news(app, source)
+    _add_navigation(app, store)
+    _add_news(app, store)
     add_choices(app)
     for view in (view for views in SUBJECTS.values() for view in views):
-        view.register(app, source)
+        view.register(app, store)
     # What the reports have, too.
     _add_text(app.server, "style.css", page_style(), "text/css")
     _add_text(app.server, "turn.js", turning_script(), "text/javascript")
-    add_downloads(app.server, lambda address: view_of(address).tables(source, address))
-    add_volumes(app.server, source)
+    add_downloads(app.server, lambda address: view_of(address).tables(store, address))
+    add_volumes(app.server, store)
     add_refusals(app.server)
     _lock(app, hosts)
-    _add_names(app.server, source)
+    _add_names(app.server, store)
     return app
 
 
-def _add_navigation(app: Dash, source: Source) -> None:
+def _add_navigation(app: Dash, store: CachedStore) -> None:
     @app.callback(
         Output("content", "children"),
         Output("tabs", "children"),
@@ -89,12 +89,12 @@ def _add_navigation(app: Dash, source: Source) -> None:
         Input("again", "data"),
     )
     def show(path: str | None, query: str | None, _: int | None) -> tuple[Any, Any, str, Any]:
-        content, tabs, mark = draw_page(source, path or "/", query or "")
-        live = None if mark == REFUSED else draw_live(source, path or "/", query or "")
+        content, tabs, mark = draw_page(store, path or "/", query or "")
+        live = None if mark == REFUSED else draw_live(store, path or "/", query or "")
         return content, tabs, mark, live
 
 
-def _add_news(app: Dash, source: Source) -> None:
+def _add_news(app: Dash, store: CachedStore) -> None:
     """Draw anew what changes while it is read."""
     page = State("address", "pathname"), State("address", "search"), State("drawn", "data")
 
@@ -109,17 +109,17 @@ def _add_news(app: Dash, source: Source) -> None:
     def refresh(
         _: int, path: str | None, query: str | None, mark: str | None, seen: str | None
     ) -> tuple[Any, Any]:
-        state = live_state(source, path or "/", query or "")
+        state = live_state(store, path or "/", query or "")
         if mark == REFUSED or (state and state == seen):
             return no_update, no_update
-        return draw_live(source, path or "/", query or ""), state
+        return draw_live(store, path or "/", query or ""), state
 
     @app.callback(
         Output("again", "data"), Input("tick", "n_intervals"), *page, prevent_initial_call=True
     )
     def look(ticks: int, path: str | None, query: str | None, mark: str | None) -> Any:  # noqa: ANN401
         """Let the page be drawn again where that would show something else."""
-        outdated = mark is not None and is_outdated(source, path or "/", query or "", mark)
+        outdated = mark is not None and is_outdated(store, path or "/", query or "", mark)
         return ticks if outdated else no_update
 
 
@@ -127,14 +127,14 @@ def _add_text(server: flask.Flask, name: str, text: str, kind: str) -> None:
     server.add_url_rule(f"/{name}", name, lambda: flask.Response(text, mimetype=kind))
 
 
-def _add_names(server: flask.Flask, source: Source) -> None:
+def _add_names(server: flask.Flask, store: CachedStore) -> None:
     """Lead from /study/table3, and from an id, to the address that all else goes by."""
 
     @server.before_request
     def lead() -> flask.Response | None:
         asked = flask.request.path
         try:
-            plain = plain_path(source, asked)
+            plain = plain_path(store, asked)
         except UserError:
             return None  # the page says it
         if plain == asked:

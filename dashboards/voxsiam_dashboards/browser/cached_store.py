@@ -39,7 +39,7 @@ STUDIES_KEPT = 4
 T = TypeVar("T")
 
 
-class Source:
+class CachedStore:
     """Reads a tracking store for the pages; several threads may ask at once.
 
     Args:

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from voxsiam.errors import UserError
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.types import ORGANS
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.store.case_volumes import CaseVolumes, OverlayVolumes, PreparedVolumes
 from voxsiam_dashboards.store.results import PREDICTIONS, TrialResult
 from voxsiam_dashboards.store.trial_files import read_prediction
@@ -18,19 +18,19 @@ class CaseReader:
     """Opens the test cases of one study.
 
     Args:
-        source: The store.
+        store: Of the runs.
         run_id: The study's own run.
 
     Raises:
         UserError: There is no such study.
     """
 
-    def __init__(self, source: Source, run_id: str) -> None:
-        self._source = source
-        self.rows = tuple(row.label for row in source.table(run_id).rows)
-        results = source.study(run_id)
+    def __init__(self, store: CachedStore, run_id: str) -> None:
+        self._store = store
+        self.rows = tuple(row.label for row in store.table(run_id).rows)
+        results = store.study(run_id)
         self.trials = tuple(trial for trial in results.trials if trial.finished)
-        self.prepared = source.prepared(results.fingerprints.get("data", ""))
+        self.prepared = store.prepared(results.fingerprints.get("data", ""))
         self.cases = tuple(sorted({name for trial in self.trials for name in _cases_of(trial)}))
 
     @property
@@ -77,7 +77,7 @@ class CaseReader:
         return found
 
     def _kept(self, trial: TrialResult, case_id: str) -> UInt8[np.ndarray, "d h w"] | None:
-        reader = RunReader(self._source.tracking_uri)
+        reader = RunReader(self._store.tracking_uri)
         run = reader.find(trial.run_id)
         return run and reader.read(run, PREDICTIONS, lambda path: read_prediction(path, case_id))
 

@@ -7,10 +7,10 @@ from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address, read_address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.parts import told
 
-Draw = Callable[[Source, Address], Any]
+Draw = Callable[[CachedStore, Address], Any]
 
 
 def later(name: str, address: Address) -> Component:
@@ -28,12 +28,12 @@ def later(name: str, address: Address) -> Component:
     )
 
 
-def draw_later(app: Dash, source: Source, name: str, draw: Draw) -> None:
+def draw_later(app: Dash, store: CachedStore, name: str, draw: Draw) -> None:
     """Draw a part when its page asks for it.
 
     Args:
         app: The application.
-        source: Handed to `draw`.
+        store: Handed to `draw`.
         name: Unique in the application.
         draw: Returns the part from the page's address.
     """
@@ -45,6 +45,6 @@ def draw_later(app: Dash, source: Source, name: str, draw: Draw) -> None:
         if address is None:
             return None
         try:
-            return draw(source, address)
+            return draw(store, address)
         except Exception as error:  # else the browser shows what was there
             return told(error)

@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address, read_address, read_name
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.pages import (
     across_studies,
     cases,
@@ -42,80 +42,80 @@ REFUSED = "refused"
 """Mark of a page that could not be drawn: it is tried again."""
 
 
-def draw_page(source: Source, path: str, query: str) -> tuple[Any, list[Component], str]:
+def draw_page(store: CachedStore, path: str, query: str) -> tuple[Any, list[Component], str]:
     """Return content, tabs and mark of the page at an address; a refusal where there is none."""
     try:
-        address = address_of(source, path, query)
+        address = address_of(store, path, query)
         # Before the content: what changes while that is read shall be seen afterwards.
-        mark = mark_of(source, address)
-        return view_of(address).content(source, address), _tabs(source, address), mark
+        mark = mark_of(store, address)
+        return view_of(address).content(store, address), _tabs(store, address), mark
     except Exception as error:  # else the browser shows the page before
         return told(error), [link("Studies", Address())], REFUSED
 
 
-def draw_live(source: Source, path: str, query: str) -> Any:  # noqa: ANN401
+def draw_live(store: CachedStore, path: str, query: str) -> Any:  # noqa: ANN401
     """Return the part of a page that changes by itself."""
     try:
-        address = address_of(source, path, query)
-        return view_of(address).live(source, address)
+        address = address_of(store, path, query)
+        return view_of(address).live(store, address)
     except Exception as error:
         return told(error)
 
 
-def live_state(source: Source, path: str, query: str) -> str:
+def live_state(store: CachedStore, path: str, query: str) -> str:
     """Name the state of the part that changes by itself; empty where it is always drawn anew."""
     try:
-        run_id = address_of(source, path, query).run_id
+        run_id = address_of(store, path, query).run_id
         if not run_id:
             return ""
-        return str(hash((path, source.entry(run_id), tuple(source.progress(run_id)))))
+        return str(hash((path, store.entry(run_id), tuple(store.progress(run_id)))))
     except UserError:
         return ""
 
 
-def is_outdated(source: Source, path: str, query: str, mark: str) -> bool:
+def is_outdated(store: CachedStore, path: str, query: str, mark: str) -> bool:
     """Tell whether a page would be drawn otherwise now; what it was drawn from is forgotten then.
 
     Args:
-        source: The store.
+        store: Of the runs.
         path: Of the page.
         query: What follows the path.
         mark: Of the page as it was drawn.
     """
     try:
-        address = address_of(source, path, query)
-        if mark != REFUSED and mark_of(source, address) == mark:
+        address = address_of(store, path, query)
+        if mark != REFUSED and mark_of(store, address) == mark:
             return False
     except UserError:
         return False
-    source.forget(address.run_id)
+    store.forget(address.run_id)
     return True
 
 
-def mark_of(source: Source, address: Address) -> str:
+def mark_of(store: CachedStore, address: Address) -> str:
     """Name the state of what a page shows: another state, another page."""
     if not address.subject:
-        return "some" if source.studies() else "none"
+        return "some" if store.studies() else "none"
     if view_of(address).live is nothing:
         return ""
-    ended = sum(trial.state != "running" for trial in source.progress(address.run_id))
+    ended = sum(trial.state != "running" for trial in store.progress(address.run_id))
     # The winner of a sweep is trained in a study of its own.
-    return f"{ended} {len(source.studies()) if address.subject == 'sweep' else ''}"
+    return f"{ended} {len(store.studies()) if address.subject == 'sweep' else ''}"
 
 
-def address_of(source: Source, path: str, query: str) -> Address:
+def address_of(store: CachedStore, path: str, query: str) -> Address:
     """Read an address.
 
     Raises:
         UserError: It is none of ours, or names no study, or several.
     """
-    address = read_address(plain_path(source, path), query)
+    address = read_address(plain_path(store, path), query)
     if address is None:
         raise _unknown(path)
     return address
 
 
-def plain_path(source: Source, path: str) -> str:
+def plain_path(store: CachedStore, path: str) -> str:
     """Return a path as our pages write it: one that names a study leads to the study's own run.
 
     Raises:
@@ -125,7 +125,7 @@ def plain_path(source: Source, path: str) -> str:
     if named is None:
         return path
     kind, name, view = named
-    return str(Address(kind, source.named(kind, name).run_id, view))
+    return str(Address(kind, store.named(kind, name).run_id, view))
 
 
 def view_of(address: Address) -> View:
@@ -140,14 +140,14 @@ def view_of(address: Address) -> View:
     raise _unknown(str(address))
 
 
-def _tabs(source: Source, address: Address) -> list[Component]:
+def _tabs(store: CachedStore, address: Address) -> list[Component]:
     tabs = [
         link("Studies", Address(), chosen=address == Address()),
         link("Across studies", Address("compare"), chosen=address.subject == "compare"),
     ]
     if not address.run_id:
         return tabs
-    tabs.append(html.Span(source.entry(address.run_id).study_id, className="subject"))
+    tabs.append(html.Span(store.entry(address.run_id).study_id, className="subject"))
     for number, view in enumerate(SUBJECTS[address.subject]):
         there = address.at("" if number == 0 else view.name)
         tabs.append(link(view.title, there, chosen=address.view == there.view))

@@ -11,7 +11,7 @@ from werkzeug.utils import redirect
 from voxsiam.errors import UserError
 from voxsiam.page_token import ASKS, PageToken
 from voxsiam_dashboards.browser.app import create_app
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 
 
 class _Quiet(WSGIRequestHandler):
@@ -32,11 +32,11 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
-def serve(source: Source, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(store: CachedStore, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C, to who opens the link that it is ready with.
 
     Args:
-        source: What it shows.
+        store: What it shows.
         host: A loopback address.
         port: A free port of it.
         ready: Told the page's link once it answers; whoever has it is let in.
@@ -48,7 +48,7 @@ def serve(source: Source, host: str, port: int, ready: Callable[[str], None]) ->
     shown = f"[{host}]" if ":" in host else host
     names = tuple(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
     try:
-        page = TokenDoor(create_app(source, names).server, token)
+        page = TokenDoor(create_app(store, names).server, token)
         server = make_server(host, port, page, threaded=True, request_handler=_Quiet)
     except (OSError, SystemExit) as error:
         raise UserError(

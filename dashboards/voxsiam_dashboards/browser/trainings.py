@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 from plotly.io.json import to_json_plotly
 
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.store.study_list import TrialProgress
 from voxsiam_dashboards.tables.cost_table import clock
 
@@ -19,10 +19,10 @@ LINES_KEPT = 4096
 PROGRESS_COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left", "Why")
 
 
-def live_trainings(source: Source, address: Address) -> Component | None:
+def live_trainings(store: CachedStore, address: Address) -> Component | None:
     """Show the trainings while the study is not whole; a study that is whole needs it no more."""
-    entry = source.entry(address.run_id)
-    trials = source.progress(address.run_id)
+    entry = store.entry(address.run_id)
+    trials = store.progress(address.run_id)
     if entry.state == "finished" and all(trial.state == "finished" for trial in trials):
         return None
     waiting = max(0, (entry.planned or 0) - len(trials))
@@ -34,7 +34,7 @@ def live_trainings(source: Source, address: Address) -> Component | None:
                 html.Table(
                     [
                         html.Thead(html.Tr([html.Th(text) for text in PROGRESS_COLUMNS])),
-                        html.Tbody(_lines(source, trials)),
+                        html.Tbody(_lines(store, trials)),
                     ],
                     className="narrow",
                 ),
@@ -45,8 +45,8 @@ def live_trainings(source: Source, address: Address) -> Component | None:
     )
 
 
-def _lines(source: Source, trials: Sequence[TrialProgress]) -> Any:  # noqa: ANN401
-    return [_line(source.run_address(trial.run_id), trial) for trial in trials]
+def _lines(store: CachedStore, trials: Sequence[TrialProgress]) -> Any:  # noqa: ANN401
+    return [_line(store.run_address(trial.run_id), trial) for trial in trials]
 
 
 @lru_cache(maxsize=LINES_KEPT)

@@ -7,18 +7,18 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.tables.text_table import TextTable
 
 Content = Component | str | Sequence["Component | str | None"]
 
 
-def no_tables(source: Source, address: Address) -> Sequence[TextTable]:  # noqa: ARG001
+def no_tables(store: CachedStore, address: Address) -> Sequence[TextTable]:  # noqa: ARG001
     """Return no table."""
     return ()
 
 
-def nothing(source: Source, address: Address) -> None:
+def nothing(store: CachedStore, address: Address) -> None:
     """Show nothing."""
 
 
@@ -37,7 +37,7 @@ class View:
 
     name: str
     title: str
-    content: Callable[[Source, Address], Content]
-    tables: Callable[[Source, Address], Sequence[TextTable]] = no_tables
-    live: Callable[[Source, Address], Component | None] = nothing
-    register: Callable[[Dash, Source], None] = lambda _app, _source: None
+    content: Callable[[CachedStore, Address], Content]
+    tables: Callable[[CachedStore, Address], Sequence[TextTable]] = no_tables
+    live: Callable[[CachedStore, Address], Component | None] = nothing
+    register: Callable[[Dash, CachedStore], None] = lambda _app, _store: None

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.browser.address import Address, read_address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.case_reader import CaseReader, case_dsc, scored_organs
 from voxsiam_dashboards.figures.overlays import AXES, LETTERS
 from voxsiam_dashboards.figures.palette import ERROR_COLOURS, ORGAN_COLOURS, row_colour
@@ -26,7 +26,7 @@ _PAYS_BELOW = 0.6
 _DEFLATE_LEVEL = 1
 
 
-def add_volumes(server: flask.Flask, source: Source) -> None:
+def add_volumes(server: flask.Flask, store: CachedStore) -> None:
     """Answer to /volume/STUDY/facts, /image, /label and /prediction/TRAINING, each with ?case=."""
 
     @server.route("/volume/<path:_>")
@@ -36,7 +36,7 @@ def add_volumes(server: flask.Flask, source: Source) -> None:
 
     @server.route("/volume/<run_id>/facts")
     def facts(run_id: str) -> flask.Response:
-        return _found(lambda: flask.jsonify(_facts(*_opened(source, run_id))))
+        return _found(lambda: flask.jsonify(_facts(*_opened(store, run_id))))
 
     @server.route("/volume/<run_id>/image")
     def image(run_id: str) -> flask.Response:
@@ -52,7 +52,7 @@ def add_volumes(server: flask.Flask, source: Source) -> None:
 
     def _voxels(run_id: str, read: Callable[[CaseReader, str], np.ndarray]) -> flask.Response:
         def answer() -> flask.Response:
-            reader, address = _opened(source, run_id)
+            reader, address = _opened(store, run_id)
             return _packed(read(reader, address.chosen.get("case", "")))
 
         return _found(answer)
@@ -63,12 +63,12 @@ def facts_address(address: Address, case_id: str) -> str:
     return f"/volume/{address.run_id}/facts?{urlencode({'case': case_id})}"
 
 
-def _opened(source: Source, run_id: str) -> tuple[CaseReader, Address]:
+def _opened(store: CachedStore, run_id: str) -> tuple[CaseReader, Address]:
     query = flask.request.query_string.decode(errors="replace")
     address = read_address(f"study/{run_id}/cases", query)
     if address is None:
         flask.abort(404)
-    return CaseReader(source, address.run_id), address
+    return CaseReader(store, address.run_id), address
 
 
 def _found(answer: Callable[[], flask.Response]) -> flask.Response:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.names import COMMIT_TAG, PLAN_TAG
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.reader import RunStore, StoredRun
-from voxsiam.orchestration.tracking.run_description import job_tags
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
+from voxsiam.orchestration.tracking.run_description import parent_tags
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.store.trial_files import read_object
@@ -20,7 +20,7 @@ PLAN_FILE = "study/plan.json"
 class PlannedRun:
     """A trial of the plan beside the run that MLflow holds of it."""
 
-    planned: TrialPlan
+    planned: PlannedRun
     found: TrialResult
 
 
@@ -45,7 +45,7 @@ def check_plan(ledger: Ledger, results: StudyResults, store: RunStore, check: Ch
     except UserError as error:
         check.unreadable(f"run {parent.run_id}, {PLAN_FILE}", error.what)
         return
-    told = _plain(dict(tracked_study(plan).plan))
+    told = _plain(dict(parent_of_study(plan).plan))
     check.compare(f"run {parent.run_id}, {PLAN_FILE}", told, _plain(kept))
 
 
@@ -71,7 +71,7 @@ def planned_runs(ledger: Ledger, results: StudyResults, check: Check) -> list[Pl
 def _expected_tags(ledger: Ledger, parent: StoredRun) -> dict[str, str]:
     """Leave out what an earlier version did not write, or wrote in other words."""
     commit = ledger.commit
-    tags = job_tags(tracked_study(ledger.plan)) | ({COMMIT_TAG: commit} if commit else {})
+    tags = parent_tags(parent_of_study(ledger.plan)) | ({COMMIT_TAG: commit} if commit else {})
     if PLAN_TAG in parent.tags or commit:
         return tags
     return {n: value for n, value in tags.items() if n not in (PLAN_TAG, "mlflow.note.content")}

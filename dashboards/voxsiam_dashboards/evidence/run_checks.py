@@ -13,8 +13,8 @@ from voxsiam.metrics.case_scores import summarise
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.runs.manifest import CASES_FILE, RunManifest, read_manifest
 from voxsiam.orchestration.runs.plan import split_fingerprint
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.runs.result_files import EPOCHS_FILE
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
 from voxsiam.orchestration.tracking.names import (
     COMMIT_TAG,
     ENVIRONMENT_FILE,
@@ -23,9 +23,9 @@ from voxsiam.orchestration.tracking.names import (
     SOURCE_TAG,
     SPLIT_FILE,
 )
+from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.orchestration.tracking.reader import RunStore, StoredRun
 from voxsiam.orchestration.tracking.run_description import run_params, run_tags
-from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.types import Split
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.run_files import (
@@ -67,7 +67,7 @@ class CheckedRun:
         original: Folder in which the run was trained, where this machine still has it.
     """
 
-    planned: TrialPlan
+    planned: PlannedRun
     trial: TrialResult
     stored: StoredRun
     store: RunStore
@@ -95,13 +95,13 @@ class CheckedRun:
 
 
 def check_run(
-    run: CheckedRun, job: TrackedJob, checks: RunChecks, *, quick: bool = False
+    run: CheckedRun, parent_run: ParentRun, checks: RunChecks, *, quick: bool = False
 ) -> list[OrganScore] | None:
     """Check one run.
 
     Args:
         run: The run.
-        job: Its study.
+        parent_run: Its study.
         checks: What differs is added to them.
         quick: Of each curve compare the last epoch alone.
 
@@ -110,7 +110,7 @@ def check_run(
     """
     manifest = run.read(MANIFEST, read_manifest, checks.files)
     _check_fingerprints(run, manifest, checks.fingerprints)
-    _check_settings(run, job, manifest, checks.settings)
+    _check_settings(run, parent_run, manifest, checks.settings)
     scores: list[OrganScore] | None = None
     if manifest is not None:
         _check_manifest(run, manifest, checks.files)
@@ -157,12 +157,12 @@ def _check_fingerprints(run: CheckedRun, manifest: RunManifest | None, check: Ch
 
 
 def _check_settings(
-    run: CheckedRun, job: TrackedJob, manifest: RunManifest | None, check: Check
+    run: CheckedRun, parent_run: ParentRun, manifest: RunManifest | None, check: Check
 ) -> None:
     """Compare parameters, tags, data set and environment with the plan and the manifest."""
     planned, stored = run.planned, run.stored
-    check.compare(run.named("parameters"), run_params(planned, job.workers), stored.params)
-    tags = run_tags(planned, job) | {"voxsiam.state": "finished"}
+    check.compare(run.named("parameters"), run_params(planned, parent_run.workers), stored.params)
+    tags = run_tags(planned, parent_run) | {"voxsiam.state": "finished"}
     if SOURCE_TAG in stored.tags:
         # Its own text names the study in which it was trained.
         tags.pop("mlflow.note.content")
@@ -178,13 +178,15 @@ def _check_settings(
         found = {name: recorded.get(name) for name in used}
         check.compare(run.named(ENVIRONMENT_FILE), used, found)
     if manifest is not None:
-        _check_described(run, manifest, job, check)
+        _check_described(run, manifest, parent_run, check)
 
 
-def _check_described(run: CheckedRun, manifest: RunManifest, job: TrackedJob, check: Check) -> None:
+def _check_described(
+    run: CheckedRun, manifest: RunManifest, parent_run: ParentRun, check: Check
+) -> None:
     """Compare what the manifest says of data and workers with the plan."""
     data = run.planned.run.data
-    planned = {"name": data.name, "kind": data.kind, "workers": job.workers}
+    planned = {"name": data.name, "kind": data.kind, "workers": parent_run.workers}
     found = {"name": manifest.data.name, "kind": manifest.data.kind, "workers": manifest.workers}
     check.compare(run.named(MANIFEST), planned, found)
 

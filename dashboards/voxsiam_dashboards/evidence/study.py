@@ -6,8 +6,8 @@ from pathlib import Path
 
 from voxsiam.metrics.case_scores import summarise
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.reader import RunStore
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.plan_checks import PlannedRun, check_plan, planned_runs
 from voxsiam_dashboards.evidence.report_checks import check_links, check_page, check_report
@@ -83,7 +83,7 @@ def verify_study(  # noqa: PLR0913
     """
     own_run = find_study(tracking_uri, ledger.plan.study_id)
     results = load_study(tracking_uri, own_run, files="report")
-    store, job = RunStore(tracking_uri), tracked_study(ledger.plan)
+    store, parent_run = RunStore(tracking_uri), parent_of_study(ledger.plan)
     store.ask_for_trials(results.parent_run_id)
     plan, links = Check("plan", "things of the plan"), Check("links", "links")
     scores, page = Check("scores", "scores from voxels"), Check("page", "things of the report")
@@ -99,7 +99,7 @@ def verify_study(  # noqa: PLR0913
     scored: list[ScoredRun] = []
     for pair in planned_runs(ledger, results, plan):
         run = _opened(pair, store, run_folder)
-        found = check_run(run, job, checks, quick=quick) if run is not None else None
+        found = check_run(run, parent_run, checks, quick=quick) if run is not None else None
         if run is not None and found is not None:
             scored.append(ScoredRun(run, found))
     if quick:

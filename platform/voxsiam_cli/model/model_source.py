@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from voxsiam.errors import UserError
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.runs.trial_plan import TrialPlan
+    from voxsiam.orchestration.runs.planned_run import PlannedRun
     from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -55,7 +55,7 @@ def _downloaded(run_id: str, workspace: Path) -> Path:
     return download_model(home.tracking_uri, run_id, Path(passing) / run_id)
 
 
-def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPlan":
+def find_trial(text: str, workspace: Path, thing: str, option: str) -> "PlannedRun":
     """Find a finished row of a study.
 
     Args:
@@ -82,29 +82,29 @@ def find_trial(text: str, workspace: Path, thing: str, option: str) -> "TrialPla
     study, _, rest = text.partition("/")
     if any(study in (ledger.plan.study, ledger.plan.study_id) for ledger in ledgers):
         ledger = choose_among(ledgers, study, str(home.root))
-        trial = _trial_named(rest, ledger)
-        if trial is not None:
-            _require_finished(ledger, trial, thing)
-            return trial
+        planned = _trial_named(rest, ledger)
+        if planned is not None:
+            _require_finished(ledger, planned, thing)
+            return planned
     raise UserError(missing, where=f"{option}, workspace {home.root}", fix=_available(ledgers))
 
 
-def _trial_named(text: str, ledger: "Ledger") -> "TrialPlan | None":
+def _trial_named(text: str, ledger: "Ledger") -> "PlannedRun | None":
     """Return the trial that ROW or ROW/SEED names; a single row needs no name."""
     row, _, last = text.rpartition("/")
     row, seed = (row, int(last)) if row and last.isdecimal() else (text, 0)
-    rows = {trial.row for trial in ledger.plan.trials}
+    rows = {planned.row for planned in ledger.plan.trials}
     if not text and len(rows) == 1:
         (row,) = rows
-    named = {(trial.row, trial.run.seed): trial for trial in ledger.plan.trials}
+    named = {(planned.row, planned.run.seed): planned for planned in ledger.plan.trials}
     return named.get((row, seed))
 
 
-def _require_finished(ledger: "Ledger", trial: "TrialPlan", thing: str) -> None:
-    state = ledger.state(trial)
+def _require_finished(ledger: "Ledger", planned: "PlannedRun", thing: str) -> None:
+    state = ledger.state(planned)
     if state != "finished":
         raise UserError(
-            f"'{trial.name}' of {ledger.plan.study} has no {thing} yet: it is {state}.",
+            f"'{planned.name}' of {ledger.plan.study} has no {thing} yet: it is {state}.",
             where=str(ledger.path.parent),
             fix=f"voxsiam study resume {ledger.plan.study_id}",
         )
@@ -113,10 +113,10 @@ def _require_finished(ledger: "Ledger", trial: "TrialPlan", thing: str) -> None:
 def _available(ledgers: list["Ledger"]) -> str:
     names = [ledger.plan.study for ledger in ledgers]
     found = [
-        f"'{_shortest(ledger.plan, names)}/{trial.row}/{trial.run.seed}'"
+        f"'{_shortest(ledger.plan, names)}/{planned.row}/{planned.run.seed}'"
         for ledger in ledgers
-        for trial in ledger.plan.trials
-        if ledger.state(trial) == "finished"
+        for planned in ledger.plan.trials
+        if ledger.state(planned) == "finished"
     ]
     if not found:
         return "train one (voxsiam study run table3), or name its folder"

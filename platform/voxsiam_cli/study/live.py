@@ -9,7 +9,7 @@ import psutil
 from rich.live import Live
 from rich.table import Table
 
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.training.context import Record
 from voxsiam_cli.console import clock, console, say
@@ -19,7 +19,7 @@ LINES_PER_TRIAL = 6
 
 @dataclass
 class _Progress:
-    state: TrialState = "pending"
+    state: RunState = "pending"
     started: float = 0.0
     ended: float = 0.0
     record: Record = field(default_factory=dict)
@@ -47,38 +47,40 @@ class LiveStudy:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def trial_started(self, trial: TrialPlan) -> None:
+    def run_started(self, planned: PlannedRun) -> None:
         """Note the time; a trial that is resumed starts again."""
-        self._progress[trial.run.run_id] = _Progress("running", time.monotonic())
-        self._line(f"{trial.name}: starting")
+        self._progress[planned.run.run_id] = _Progress("running", time.monotonic())
+        self._line(f"{planned.name}: starting")
 
-    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+    def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """Show the epoch."""
-        progress = self._progress[trial.run.run_id]
+        progress = self._progress[planned.run.run_id]
         now = time.monotonic()
         if not progress.record:
             self._note_start_up(progress, now - record.get("seconds/epoch", 0.0))
         progress.record = record
-        epoch, epochs = int(record["epoch"]), trial.run.recipe.epochs
+        epoch, epochs = int(record["epoch"]), planned.run.recipe.epochs
         if epoch in (1, epochs) or epoch % max(1, epochs // LINES_PER_TRIAL) == 0:
-            self._line(f"{trial.name}: epoch {epoch}/{epochs}, {_figures(record)}, {self._left()}")
+            self._line(
+                f"{planned.name}: epoch {epoch}/{epochs}, {_figures(record)}, {self._left()}"
+            )
 
-    def incident(self, trial: TrialPlan, text: str) -> None:
+    def incident(self, planned: PlannedRun, text: str) -> None:
         """Say what went wrong and was survived."""
-        say(f"[{clock(time.monotonic() - self._begin)}] {trial.name}: {text}", "yellow")
+        say(f"[{clock(time.monotonic() - self._begin)}] {planned.name}: {text}", "yellow")
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+    def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """Show how it ended."""
-        progress = self._progress[trial.run.run_id]
+        progress = self._progress[planned.run.run_id]
         progress.state, progress.ended, progress.error = state, time.monotonic(), error
-        self._line(f"{trial.name}: {state}{f' ({error})' if error else ''}")
+        self._line(f"{planned.name}: {state}{f' ({error})' if error else ''}")
 
     def table(self) -> Table:
         """Draw the present state."""
         table = Table("trial", "state", "epoch", "loss", "train DSC", "validation DSC", "time")
-        for trial in self._trials:
-            progress = self._progress[trial.run.run_id]
-            table.add_row(trial.name, *_cells(progress, trial.run.recipe.epochs))
+        for planned in self._trials:
+            progress = self._progress[planned.run.run_id]
+            table.add_row(planned.name, *_cells(progress, planned.run.recipe.epochs))
         table.caption = self._left()
         return table
 
@@ -98,8 +100,8 @@ class LiveStudy:
         start_up = statistics.fmean(self.gaps_s or [self.first_step_s or 0.0])
         return (epochs * statistics.fmean(per_epoch) + waiting * start_up) / self._slots
 
-    def _epochs_done(self, trial: TrialPlan) -> int:
-        return int(self._progress[trial.run.run_id].record.get("epoch", 0))
+    def _epochs_done(self, planned: PlannedRun) -> int:
+        return int(self._progress[planned.run.run_id].record.get("epoch", 0))
 
     def _note_start_up(self, progress: _Progress, first_step: float) -> None:
         if first_step < progress.started:

@@ -73,8 +73,8 @@ def rerun_row(manifest: RunManifest, data: Path | None, workspace: Workspace) ->
         capacity.trials_at_once(manifest.workers)
         home, ledger = open_rerun(manifest, prepared.root, workspace)
         held.enter_context(ledger.held())
-        (trial,) = ledger.plan.trials
-        say(f"training again in {trial.run.directory}")
+        (planned,) = ledger.plan.trials
+        say(f"training again in {planned.run.directory}")
         live = held.enter_context(LiveStudy(ledger, 1))
         try:
             load = open_volumes(prepared)
@@ -84,9 +84,9 @@ def rerun_row(manifest: RunManifest, data: Path | None, workspace: Workspace) ->
                 say("stopped; finished epochs are kept: the same command goes on.", "yellow")
             raise
     if not done:
-        return Rerun(trial.run.directory, trial.run.failure() or "its process died", None)
-    again = read_manifest(trial.run.manifest_file)
-    return Rerun(trial.run.directory, None, compare_runs(manifest, again))
+        return Rerun(planned.run.directory, planned.run.failure() or "its process died", None)
+    again = read_manifest(planned.run.manifest_file)
+    return Rerun(planned.run.directory, None, compare_runs(manifest, again))
 
 
 def _require_method(manifest: RunManifest) -> None:
@@ -101,7 +101,7 @@ def _require_method(manifest: RunManifest) -> None:
 
 def _planned_data(manifest: RunManifest, workspace: Workspace) -> Path:
     for ledger in find_ledgers(workspace):
-        if any(trial.run.run_id == manifest.run_id for trial in ledger.plan.trials):
+        if any(planned.run.run_id == manifest.run_id for planned in ledger.plan.trials):
             return ledger.plan.prepared
     raise UserError(
         "no study of this workspace holds that run, so its data are not known",

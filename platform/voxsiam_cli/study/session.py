@@ -1,6 +1,6 @@
 """One study from plan to report: what `voxsiam study run` and `resume` do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
 from voxsiam.orchestration.cluster.node_checks import check_data
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.cluster.training_node import on_training_node
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
-from voxsiam.orchestration.studies.job import run_study
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, find_ledgers
+from voxsiam.orchestration.studies.tune_run import run_study
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.store import check_store
 from voxsiam.orchestration.tracking.store_address import check_address
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import say
 from voxsiam_cli.data.prepared import require_prepared
@@ -35,10 +35,7 @@ def start_study(
 ) -> None:
     """Plan a study and run it; a request that was made before goes on where it stopped."""
     check_choices(table, preset, choices)
-    check_address(workspace.tracking_uri)
-    with ray_instance(workspace, worker_resources(choices.gpu_share)) as capacity:
-        capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
-        check_store(workspace.tracking_uri, len(capacity.nodes))
+    with cluster_to_train(workspace, choices.workers or preset.workers, choices.gpu_share):
         prepared = require_prepared(data, preset, workspace)
         now = Capacity.of_cluster()  # a node may have died, or joined, meanwhile
         known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
@@ -53,18 +50,33 @@ def start_study(
 
 def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
-    go_on = _go_on(ledger.plan.study_id, workspace)
-    check_address(workspace.tracking_uri)
-    with ray_instance(workspace, worker_resources(ledger.plan.gpu_share)) as capacity:
-        check_store(workspace.tracking_uri, len(capacity.nodes))
+    plan = ledger.plan
+    go_on = _go_on(plan.study_id, workspace)
+    with cluster_to_train(workspace, plan.workers, plan.gpu_share) as capacity:
         failed = run_ledger(ledger, workspace, capacity, go_on)
     report_study(ledger, workspace)
     exit_on_failure(failed, go_on)
 
 
+@contextmanager
+def cluster_to_train(workspace: Workspace, workers: int, gpu_share: float) -> Iterator[Capacity]:
+    """Join the cluster, or start Ray here, and see that a trial has room and MLflow answers.
+
+    Args:
+        workspace: Of the command.
+        workers: Of a trial.
+        gpu_share: Part of a GPU that each holds, where there are GPUs.
+    """
+    check_address(workspace.tracking_uri)
+    with ray_instance(workspace, worker_resources(gpu_share)) as capacity:
+        capacity.trials_at_once(workers, gpu_share)
+        check_store(workspace.tracking_uri, len(capacity.nodes))
+        yield capacity
+
+
 def run_ledger(
     ledger: Ledger, workspace: Workspace, capacity: Capacity, go_on: str
-) -> list[TrialPlan]:
+) -> list[PlannedRun]:
     """Run what a ledger still asks for, tracked and shown; return the trials that failed.
 
     Args:
@@ -81,27 +93,30 @@ def run_ledger(
         if not ledger.seals:
             done = len(plan.trials) - len(todo)
             ledger.seal(f"planned without a seal, sealed with {done} of {len(plan.trials)} trained")
-        tracker = StudyTracker(workspace, tracked_study(plan, ledger.commit))
+        tracker = StudyTracker(workspace, parent_of_study(plan, ledger.commit))
         tracker.complete_finished(ledger.finished())
-        for trial in todo:
-            if ledger.state(trial) == "lost":
-                say(f"{trial.name} had finished; its result is gone and it is trained again", "red")
+        for planned in todo:
+            if ledger.state(planned) == "lost":
+                say(
+                    f"{planned.name} had finished; its result is gone and it is trained again",
+                    "red",
+                )
         say(f"{plan.study_id}: {len(todo)} of {len(plan.trials)} trials to do")
-        held.enter_context(_resumable(go_on, tracker))
+        held.enter_context(resumable(go_on, tracker.ended))
         fingerprint = plan.trials[0].run.data.fingerprint
         slots = capacity.trials_at_once(plan.workers, plan.gpu_share)
         load = open_volumes(open_planned(plan.prepared, fingerprint, capacity))
         live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])
         tracker.complete_finished(ledger.finished())
-        tracker.study_ended("failed" if failed else "finished")
+        tracker.ended("failed" if failed else "finished")
     _print_start_up(live)
     return failed
 
 
 def _require_this_method(plan: StudyPlan) -> None:
     """Refuse to go on with what another version of the method began: results would mix."""
-    if any(trial.run.directory.name != trial.run.run_id for trial in plan.trials):
+    if any(planned.run.directory.name != planned.run.run_id for planned in plan.trials):
         raise UserError(
             "this study was planned by another version of the method",
             where=plan.study_id,
@@ -128,8 +143,13 @@ def open_planned(folder: Path, fingerprint: str, capacity: Capacity) -> Prepared
 
 
 @contextmanager
-def _resumable(go_on: str, tracker: StudyTracker) -> Iterator[None]:
-    """Whatever ends the study early, end the parent run too; after Ctrl-C say how to go on."""
+def resumable(go_on: str, end: Callable[[RunState], None]) -> Iterator[None]:
+    """Whatever ends a study or a search early, end its own run; after Ctrl-C say how to go on.
+
+    Args:
+        go_on: The command that goes on.
+        end: Ends the parent run.
+    """
     try:
         yield
     except BaseException as error:
@@ -137,16 +157,16 @@ def _resumable(go_on: str, tracker: StudyTracker) -> Iterator[None]:
         if stopped:
             say("stopped; finished epochs are kept.", "yellow")
             say(f"go on with: {go_on}")
-        tracker.study_ended("interrupted" if stopped else "failed")
+        end("interrupted" if stopped else "failed")
         raise
 
 
-def exit_on_failure(failed: Sequence[TrialPlan], go_on: str) -> None:
+def exit_on_failure(failed: Sequence[PlannedRun], go_on: str) -> None:
     """Name the trials that failed and end with 1; nothing where none did."""
     if not failed:
         return
-    for trial in failed:
-        say(f"failed: {trial.name}: {trial.run.failure() or 'its process died'}", "red")
+    for planned in failed:
+        say(f"failed: {planned.name}: {planned.run.failure() or 'its process died'}", "red")
     say(f"try them again: {go_on}")
     raise typer.Exit(1)
 

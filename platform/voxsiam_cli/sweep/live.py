@@ -3,7 +3,7 @@
 from rich.live import Live
 from rich.table import Table
 
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
 from voxsiam.orchestration.sweeps.space import Values
 from voxsiam.training.context import Record
@@ -28,26 +28,26 @@ class LiveSweep:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def trial_started(self, trial: TrialPlan) -> None:
+    def run_started(self, planned: PlannedRun) -> None:
         """Show that a run starts."""
-        self._line(f"{trial.name}: starting")
+        self._line(f"{planned.name}: starting")
 
-    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+    def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """Show the last epoch; the others stand in the table."""
-        epoch, epochs = int(record["epoch"]), trial.run.recipe.epochs
+        epoch, epochs = int(record["epoch"]), planned.run.recipe.epochs
         if epoch in (1, epochs):
-            self._line(f"{trial.name}: epoch {epoch}/{epochs}{_score(record)}")
+            self._line(f"{planned.name}: epoch {epoch}/{epochs}{_score(record)}")
 
-    def incident(self, trial: TrialPlan, text: str) -> None:
+    def incident(self, planned: PlannedRun, text: str) -> None:
         """Say what went wrong and was survived."""
-        say(f"[{clock(self._ledger.spent.seconds)}] {trial.name}: {text}", "yellow")
+        say(f"[{clock(self._ledger.spent.seconds)}] {planned.name}: {text}", "yellow")
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+    def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """Show what cut a run off; how a whole trial ended is told by itself."""
         if state in ("failed", "interrupted"):
-            self._line(f"{trial.name}: {state}{f' ({error})' if error else ''}")
+            self._line(f"{planned.name}: {state}{f' ({error})' if error else ''}")
 
-    def point_ended(self, trial: SweepTrial) -> None:
+    def trial_ended(self, trial: SweepTrial) -> None:
         """Show what a trial came to, and where the search stands."""
         found = f", validation DSC {trial.objectives['dsc']:.3f}" if trial.objectives else ""
         self._line(f"{trial.label}: {trial.state}{found} ({told(trial.values)})")

@@ -1,30 +1,33 @@
 """One sweep from forecast to report: what `voxsiam sweep run` and `resume` do."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import typer
 from rich.table import Table as Grid
 
-from voxsiam.errors import UserError, is_stop
-from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
-from voxsiam.orchestration.cluster.ray_instance import ray_instance
+from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.training_node import on_training_node
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.history import DATABASE
-from voxsiam.orchestration.sweeps.job import run_sweep
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
+from voxsiam.orchestration.sweeps.tune_run import run_sweep
 from voxsiam.orchestration.tracking.report import keep_report
-from voxsiam.orchestration.tracking.store import StoreAwayError, check_store
-from voxsiam.orchestration.tracking.store_address import check_address
+from voxsiam.orchestration.tracking.store import StoreAwayError
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.data.prepared import require_prepared
 from voxsiam_cli.study.report import name_newest, reporting
-from voxsiam_cli.study.session import exit_on_failure, open_planned, run_ledger
+from voxsiam_cli.study.session import (
+    cluster_to_train,
+    exit_on_failure,
+    open_planned,
+    resumable,
+    run_ledger,
+)
 from voxsiam_cli.sweep.live import LiveSweep, told
 from voxsiam_dashboards.reports.newest import adopt_earlier
 from voxsiam_dashboards.reports.sweep import write_sweep_report
@@ -58,10 +61,8 @@ def start_sweep(
     """Plan a sweep and run it; a request that was made before goes on where it stopped."""
     choices, search, budget = asked
     check_search(sweep, preset, choices)
-    check_address(workspace.tracking_uri)
-    with ray_instance(workspace, worker_resources(choices.gpu_share)) as capacity:
-        capacity.trials_at_once(choices.workers or preset.workers, choices.gpu_share)
-        check_store(workspace.tracking_uri, len(capacity.nodes))
+    workers = choices.workers or preset.workers
+    with cluster_to_train(workspace, workers, choices.gpu_share) as capacity:
         _check_budget(budget, capacity)
         prepared = require_prepared(data, preset, workspace)
         now = Capacity.of_cluster()  # a node may have died, or joined, meanwhile
@@ -76,9 +77,8 @@ def start_sweep(
 
 def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
     """Go on with a sweep: what is finished is left alone, what was cut off continues."""
-    check_address(workspace.tracking_uri)
-    with ray_instance(workspace, worker_resources(ledger.plan.gpu_share)) as capacity:
-        check_store(workspace.tracking_uri, len(capacity.nodes))
+    plan = ledger.plan
+    with cluster_to_train(workspace, plan.workers, plan.gpu_share) as capacity:
         _check_budget(ledger.budget, capacity)
         failed = _search_and_test(ledger, workspace, capacity)
     report_sweep(ledger, workspace)
@@ -133,7 +133,7 @@ def _final_results(ledger: SweepLedger, uri: str) -> ReportTable | None:
 
 def _search_and_test(
     ledger: SweepLedger, workspace: Workspace, capacity: Capacity
-) -> list[TrialPlan]:
+) -> list[PlannedRun]:
     """Search, then train the winner on all training cases and test it."""
     ledger.plan.require_this_method()
     prepared = open_planned(ledger.plan.prepared, ledger.plan.data.fingerprint, capacity)
@@ -153,7 +153,7 @@ def _search(
 ) -> None:
     with ExitStack() as held:
         tracker = SweepTracker(workspace, ledger)
-        held.enter_context(_resumable(ledger, workspace, tracker))
+        held.enter_context(resumable(_go_on(ledger, workspace), tracker.ended))
         load = open_volumes(prepared)
         live = held.enter_context(LiveSweep(ledger))
         say(f"{ledger.plan.sweep_id}: {live.standing()}")
@@ -163,21 +163,7 @@ def _search(
             say(f"the search ends here: {used} are used up; the best so far is kept.", "yellow")
         elif ledger.unfinished():
             say(f"not all trials have ended; go on with: {_go_on(ledger, workspace)}", "yellow")
-        tracker.sweep_ended("finished")
-
-
-@contextmanager
-def _resumable(ledger: SweepLedger, workspace: Workspace, tracker: SweepTracker) -> Iterator[None]:
-    """Whatever ends the search early, end its run too; after Ctrl-C say how to go on."""
-    try:
-        yield
-    except BaseException as error:
-        stopped = is_stop(error)
-        if stopped:
-            say("stopped; finished epochs are kept.", "yellow")
-            say(f"go on with: {_go_on(ledger, workspace)}")
-        tracker.sweep_ended("interrupted" if stopped else "failed")
-        raise
+        tracker.ended("finished")
 
 
 def _exit_without_winner(ledger: SweepLedger) -> None:

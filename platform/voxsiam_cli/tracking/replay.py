@@ -3,8 +3,8 @@
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.sweeps.ledger import SweepLedger, find_sweeps
 from voxsiam.orchestration.tracking.outbox import outbox_of
+from voxsiam.orchestration.tracking.parent_run import parent_of_study, parent_of_sweep
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study, tracked_sweep
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import say
 
@@ -19,13 +19,13 @@ def replay_all(workspace: Workspace) -> int:
 
 def _replay(workspace: Workspace, ledger: Ledger | SweepLedger) -> int:
     if isinstance(ledger, Ledger):
-        job = tracked_study(ledger.plan, ledger.commit)
+        parent_run = parent_of_study(ledger.plan, ledger.commit)
     else:
-        job = tracked_sweep(ledger.plan)
-    waiting = len(outbox_of(workspace, job))
+        parent_run = parent_of_sweep(ledger.plan)
+    waiting = len(outbox_of(workspace, parent_run))
     if not waiting:
         return 0
     with ledger.held():
-        left = StudyTracker(workspace, job, reopen=False).waiting
-    say(f"{job.job_id}: {waiting - left} of {waiting} events written")
+        left = StudyTracker(workspace, parent_run, reopen=False).waiting
+    say(f"{parent_run.request_id}: {waiting - left} of {waiting} events written")
     return left

@@ -22,9 +22,9 @@ from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
 from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.outbox import Event, outbox_of
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.reader import RunReader, RunStore
 from voxsiam.orchestration.tracking.store import experiment_of, open_client, open_for_writing
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 
 NAMES = ["plain", "with space", "Bäuche", "a?b", "a#b", "a%41b", "k o?p#ü%41"]
@@ -202,7 +202,7 @@ def test_a_workspace_that_is_not_there_is_not_made_to_be_looked_at(tmp_path):
 def test_what_waits_for_mlflow_is_told_of_the_runs_of_the_moved_workspace(tmp_path):
     home = Workspace(tmp_path / "before")
     plan = make_plan(home)
-    job = tracked_study(plan)
+    job = parent_of_study(plan)
     outbox_of(home, job).add(Event(kind="start", time_ms=1, trial=plan.trials[0]))
     home.root.rename(tmp_path / "after")
     moved = Workspace(tmp_path / "after")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import NativeReference, Split, Volume
@@ -36,7 +36,7 @@ def make_run(workspace: Workspace, *, layers: int = 1, epochs: int = 3, seed: in
 def make_plan(workspace: Workspace, *, workers: int = 1, rows: int = 3) -> StudyPlan:
     """Rows of one, two and three layers, one seed."""
     trials = tuple(
-        TrialPlan(row=f"feature ({layers})", run=make_run(workspace, layers=layers))
+        PlannedRun(row=f"feature ({layers})", run=make_run(workspace, layers=layers))
         for layers in range(1, rows + 1)
     )
     return StudyPlan(
@@ -107,15 +107,15 @@ class Recorder:
         self.errors: list[str | None] = []
         self.incidents: list[str] = []
 
-    def incident(self, trial, text):
+    def incident(self, planned, text):
         self.incidents.append(text)
 
-    def trial_started(self, trial):
-        self.events.append((trial.row, "started"))
+    def run_started(self, planned):
+        self.events.append((planned.row, "started"))
 
-    def epoch_done(self, trial, record):
+    def epoch_done(self, planned, record):
         self.epochs.append(int(record["epoch"]))
 
-    def trial_ended(self, trial, state, error):
-        self.events.append((trial.row, state))
+    def run_ended(self, planned, state, error):
+        self.events.append((planned.row, state))
         self.errors.append(error)

@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 from werkzeug.serving import make_server
 
 from voxsiam_dashboards.browser.app import create_app
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -76,7 +76,7 @@ def serve(tmp_path):
     running = []
 
     def start(uri, **more):
-        source = Source(uri, tmp_path / "figures", "http://127.0.0.1:5000", **more)
+        source = CachedStore(uri, tmp_path / "figures", "http://127.0.0.1:5000", **more)
         hosts: list[str] = []
         server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
         hosts.append(f"127.0.0.1:{server.port}")

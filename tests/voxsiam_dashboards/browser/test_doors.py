@@ -10,7 +10,7 @@ from voxsiam.errors import UserError
 from voxsiam.page_token import ASKS, PageToken
 from voxsiam_cli.app import app as program
 from voxsiam_dashboards.browser.app import create_app
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.routes import draw_live, draw_page
 from voxsiam_dashboards.browser.serve import TokenDoor, serve
 
@@ -19,7 +19,7 @@ OURS = "127.0.0.1:8050"
 
 @pytest.fixture
 def client(store, tmp_path):
-    source = Source(store[1], tmp_path, "http://127.0.0.1:5000")
+    source = CachedStore(store[1], tmp_path, "http://127.0.0.1:5000")
     return create_app(source, (OURS, "localhost:8050")).server.test_client()
 
 
@@ -59,7 +59,7 @@ def test_the_page_offers_nothing_that_changes_anything(client):
 
 @pytest.fixture
 def door(store, tmp_path):
-    source = Source(store[1], tmp_path, "http://127.0.0.1:5000")
+    source = CachedStore(store[1], tmp_path, "http://127.0.0.1:5000")
     page = create_app(source, (OURS,)).server
     return Client(TokenDoor(page, PageToken("t0ken", 8050)))
 
@@ -91,7 +91,7 @@ def test_a_bind_beyond_loopback_is_refused(tmp_path, host):
 
 
 def test_a_port_that_is_taken_is_told(store, tmp_path):
-    source = Source(store[1], tmp_path, "http://127.0.0.1:5000")
+    source = CachedStore(store[1], tmp_path, "http://127.0.0.1:5000")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} is taken"):
@@ -103,7 +103,7 @@ def test_a_port_that_is_taken_is_told(store, tmp_path):
 def test_a_study_may_be_addressed_by_its_name_and_its_id(tmp_path, name, rest):
     mlflow, uri = open_client(tmp_path)
     run = write_study(mlflow, tmp_path, ())
-    source = Source(uri, tmp_path / "cache", "http://127.0.0.1:5000")
+    source = CachedStore(uri, tmp_path / "cache", "http://127.0.0.1:5000")
     client = create_app(source, (OURS,)).server.test_client()
     answer = client.get(f"/study/{name}{rest}", headers={"Host": OURS})
     assert answer.status_code == 302
@@ -114,7 +114,7 @@ def test_a_name_that_two_studies_have_leads_to_the_choices(tmp_path):
     mlflow, uri = open_client(tmp_path)
     for study_id in ("table3-tiny-1", "table3-mini-2"):
         write_study(mlflow, tmp_path, (), study_id=study_id)
-    source = Source(uri, tmp_path / "cache", "http://127.0.0.1:5000")
+    source = CachedStore(uri, tmp_path / "cache", "http://127.0.0.1:5000")
     client = create_app(source, (OURS,)).server.test_client()
     assert client.get("/study/table3", headers={"Host": OURS}).status_code == 200
     for draw in (draw_page, draw_live):

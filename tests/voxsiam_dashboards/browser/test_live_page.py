@@ -8,9 +8,9 @@ from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from tests.voxsiam.orchestration.tracking.test_doors import ADMIN_SECRET
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.tracking.login import Login
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.store import experiment_of, open_for_writing
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 
@@ -23,19 +23,19 @@ class Study:
     def __init__(self, workspace):
         plan = make_plan(workspace, rows=2)
         self.trials = plan.trials
-        self.tracker = StudyTracker(workspace, tracked_study(plan))
+        self.tracker = StudyTracker(workspace, parent_of_study(plan))
 
     def train(self, number, after_epoch=lambda _: None):
         trial = self.trials[number]
         trial.run.directory.mkdir(parents=True)
-        self.tracker.trial_started(trial)
+        self.tracker.run_started(trial)
 
         def report(record):
             self.tracker.epoch_done(trial, record)
             after_epoch(int(record["epoch"]))
 
         execute_run(trial.run, ToyCases(), SingleProcess(report))
-        self.tracker.trial_ended(trial, "finished", None)
+        self.tracker.run_ended(trial, "finished", None)
 
 
 def test_a_running_study_is_followed_to_its_end(serve, page, tmp_path):
@@ -57,7 +57,7 @@ def test_a_running_study_is_followed_to_its_end(serve, page, tmp_path):
     first = page.locator("#content table", has_text="ours - paper").locator("tr", has_text="(1)")
     first.get_by_text("1 of 1").wait_for()
     study.train(1)
-    study.tracker.study_ended("finished")
+    study.tracker.ended("finished")
     page.locator("#live h2").wait_for(state="detached")
     page.get_by_role("link", name="Studies", exact=True).click()
     page.locator(".ag-row", has_text="2 of 2").wait_for()
@@ -67,10 +67,10 @@ def test_a_trial_that_fails_says_why(serve, page, tmp_path):
     workspace = Workspace(tmp_path / "w")
     study = Study(workspace)
     page.goto(f"{serve(workspace.tracking_uri)}/study/{study.tracker.parent}")
-    study.tracker.trial_started(study.trials[0])
-    study.tracker.trial_ended(study.trials[0], "failed", "no room <b>on</b> the disk")
+    study.tracker.run_started(study.trials[0])
+    study.tracker.run_ended(study.trials[0], "failed", "no room <b>on</b> the disk")
     page.locator("#live td", has_text="no room <b>on</b> the disk").wait_for()
-    study.tracker.study_ended("failed")
+    study.tracker.ended("failed")
     page.get_by_text("Trainings: failed").wait_for()
 
 
@@ -89,7 +89,7 @@ def test_the_store_may_be_postgres_behind_a_login(serve, page, tmp_path, monkeyp
             study = Study(Workspace(tmp_path / "w"))
             study.train(0)
             study.train(1)
-            study.tracker.study_ended("finished")
+            study.tracker.ended("finished")
             address = serve(running.url)
             page.goto(address)
             page.locator(".ag-row a").click()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.serve import serve
 
 UPDATE = "/_dash-update-component"
@@ -93,7 +93,7 @@ def served(store, folder):
         links.append(link)
         up.set()
 
-    source = Source(store[1], folder, "http://127.0.0.1:5000")
+    source = CachedStore(store[1], folder, "http://127.0.0.1:5000")
     threading.Thread(target=serve, args=(source, "127.0.0.1", port, ready), daemon=True).start()
     assert up.wait(60)
     yield port, links[0].partition("token=")[2]

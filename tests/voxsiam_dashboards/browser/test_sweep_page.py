@@ -21,9 +21,9 @@ def track(folder, trials, *, ended=True):
     for trial in trials:
         added = ledger.add(trial.values)
         told = {"state": trial.state, "curve": trial.curve, "objectives": trial.objectives}
-        tracker.point_ended(ledger.update(added.number, **told))
+        tracker.trial_ended(ledger.update(added.number, **told))
     if ended:
-        tracker.sweep_ended("finished")
+        tracker.ended("finished")
     return Workspace(folder).tracking_uri, tracker.parent
 
 

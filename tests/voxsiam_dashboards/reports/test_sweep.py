@@ -6,7 +6,7 @@ import pytest
 
 from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.trial_plan import TrialState
+from voxsiam.orchestration.runs.planned_run import RunState
 from voxsiam.orchestration.sweeps.ledger import Budget, Spent, SweepTrial
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
@@ -40,7 +40,7 @@ def drawn(figure: Any) -> Any:
     return figure.data
 
 
-def trial(number, weight, layers, dsc, seconds=10.0, state: TrialState = "finished"):
+def trial(number, weight, layers, dsc, seconds=10.0, state: RunState = "finished"):
     epochs = 4 if state == "finished" else 1
     return SweepTrial(
         number=number,
@@ -169,7 +169,7 @@ def test_what_was_tracked_is_what_is_read_back(tmp_path):
         load_sweep(workspace.tracking_uri, "lambda-toy")
     ledger.add({"lambda": 2.0, "layers": 1})
     ended = ledger.update(0, state="stopped", curve={1: 0.25})
-    tracker.point_ended(ended)
+    tracker.trial_ended(ended)
     found = load_sweep(workspace.tracking_uri, "lambda-toy")
     assert found.trials == tuple(ledger.trials)
     assert found.settings == ledger.plan.space.settings

@@ -7,7 +7,7 @@ import pytest
 from tests.voxsiam_dashboards.study_store import TABLE
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.pages import study
 from voxsiam_dashboards.reports.study import write_report
 from voxsiam_dashboards.store.results import load_study
@@ -16,7 +16,7 @@ from voxsiam_dashboards.tables.report_table import build_table
 
 @pytest.fixture
 def source(store, tmp_path):
-    return Source(store[1], tmp_path, "http://127.0.0.1:5000")
+    return CachedStore(store[1], tmp_path, "http://127.0.0.1:5000")
 
 
 def shown(source, address):
@@ -35,7 +35,7 @@ def test_the_page_of_a_study_says_the_same_without_the_files_of_its_runs(store, 
     with patch.object(RunReader, "read", counted):
         light = str(shown(source, address))
     assert names == ["study/plan.json"]
-    with patch.object(Source, "figures", Source.table):
+    with patch.object(CachedStore, "figures", CachedStore.table):
         assert str(shown(source, address)) == light
 
 

@@ -6,7 +6,7 @@ from dash import Dash, html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.choices import choice, choices
 from voxsiam_dashboards.browser.comparison import (
     Sides,
@@ -28,28 +28,30 @@ Chosen = tuple[str, str]
 """A study's own run, and a row or run of it; empty where none can be compared."""
 
 
-def _content(source: Source, address: Address) -> list[Component]:
-    entries = [entry for entry in source.studies() if entry.kind == "study"]
+def _content(store: CachedStore, address: Address) -> list[Component]:
+    entries = [entry for entry in store.studies() if entry.kind == "study"]
     title = html.H1("Across studies")
     if not entries:
         run = "run one: voxsiam study run table3 --preset tiny"
         return [title, notice("There is no study in this store yet.", run)]
-    first, second = _chosen(source, address)
+    first, second = _chosen(store, address)
     swapped = Address("compare", chosen={"a": "/".join(second), "b": "/".join(first)})
     return [
         title,
-        _choose(source, "a", first, entries),
-        _choose(source, "b", second, entries),
+        _choose(store, "a", first, entries),
+        _choose(store, "b", second, entries),
         html.P(link("Swap A and B", swapped)),
         later(PART, address),
     ]
 
 
-def _choose(source: Source, side: str, chosen: Chosen, entries: Sequence[StudyEntry]) -> Component:
+def _choose(
+    store: CachedStore, side: str, chosen: Chosen, entries: Sequence[StudyEntry]
+) -> Component:
     run_id, name = chosen
     studies = {entry.run_id: _study_text(entry) for entry in entries}
     options = {
-        f"{run_id}/{value}": text for value, text in side_options(source.table(run_id)).items()
+        f"{run_id}/{value}": text for value, text in side_options(store.table(run_id)).items()
     }
     return choices(
         choice(side, f"{side.upper()}: study", studies, run_id, "study"),
@@ -62,14 +64,14 @@ def _study_text(entry: StudyEntry) -> str:
     return f"{entry.study_id} ({entry.data_name or 'unknown data'}, {entry.started:%Y-%m-%d})"
 
 
-def _chosen(source: Source, address: Address) -> tuple[Chosen, Chosen]:
+def _chosen(store: CachedStore, address: Address) -> tuple[Chosen, Chosen]:
     """Return both sides; left open they are the newest study's first and last row."""
-    newest = next((entry.run_id for entry in source.studies() if entry.kind == "study"), "")
+    newest = next((entry.run_id for entry in store.studies() if entry.kind == "study"), "")
     found: list[Chosen] = []
     for place, side in enumerate("ab"):
         run_id, _, name = address.chosen.get(side, "").partition("/")
         run_id = run_id or (found[0][0] if found else newest)
-        default = default_sides(source.table(run_id)) or _only(source.table(run_id))
+        default = default_sides(store.table(run_id)) or _only(store.table(run_id))
         found.append((run_id, name or default[place]))
     return found[0], found[1]
 
@@ -80,25 +82,25 @@ def _only(table: ReportTable) -> Chosen:
     return name, name
 
 
-def _compared(source: Source, address: Address) -> tuple[Sides, list[ReportTable]]:
-    tables = [source.table(run_id) for run_id, _ in _chosen(source, address)]
-    names = [name for _, name in _chosen(source, address)]
+def _compared(store: CachedStore, address: Address) -> tuple[Sides, list[ReportTable]]:
+    tables = [store.table(run_id) for run_id, _ in _chosen(store, address)]
+    names = [name for _, name in _chosen(store, address)]
     first, second = (find_side(table, name) for table, name in zip(tables, names, strict=True))
     return (first, second), tables
 
 
-def _draw(source: Source, address: Address) -> list[Component]:
-    sides, tables = _compared(source, address)
+def _draw(store: CachedStore, address: Address) -> list[Component]:
+    sides, tables = _compared(store, address)
     return comparison(sides, tables, address)
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:
-    sides, _ = _compared(source, address)
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
+    sides, _ = _compared(store, address)
     return comparison_tables(sides)
 
 
-def _register(app: Dash, source: Source) -> None:
-    draw_later(app, source, PART, _draw)
+def _register(app: Dash, store: CachedStore) -> None:
+    draw_later(app, store, PART, _draw)
 
 
 VIEW = View("compare", "Across studies", _content, _tables, register=_register)

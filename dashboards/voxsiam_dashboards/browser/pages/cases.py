@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 
 from voxsiam.types import organ_title
 from voxsiam_dashboards.browser.address import Address, read_address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.case_reader import CaseReader
 from voxsiam_dashboards.browser.parts import chart, notice, saves, told
 from voxsiam_dashboards.browser.view import View
@@ -36,8 +36,8 @@ BETWEEN_ROWS = "\n"
 """In an address: what no row's label holds."""
 
 
-def _content(source: Source, address: Address) -> list[Component]:
-    reader = CaseReader(source, address.run_id)
+def _content(store: CachedStore, address: Address) -> list[Component]:
+    reader = CaseReader(store, address.run_id)
     if not reader.cases:
         return [notice("No training of this study has been tested yet.")]
     return [
@@ -133,8 +133,8 @@ def worst_cases(reader: CaseReader) -> pd.DataFrame:
     return found.sort_values("missed", ascending=False, kind="stable", ignore_index=True)
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:
-    reader = CaseReader(source, address.run_id)
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
+    reader = CaseReader(store, address.run_id)
     if not reader.cases:
         return ()
     body = tuple(
@@ -158,7 +158,7 @@ def _flag(value: object) -> str:
     return "yes" if value else "no"
 
 
-def _register(app: Dash, source: Source) -> None:
+def _register(app: Dash, store: CachedStore) -> None:
     # The viewer changes the address without telling Dash.
     app.clientside_callback(
         ClientsideFunction("surfaces", "search"),
@@ -182,7 +182,7 @@ def _register(app: Dash, source: Source) -> None:
         if query is None or address is None:
             return no_update
         try:
-            return _surfaces(CaseReader(source, address.run_id), address)
+            return _surfaces(CaseReader(store, address.run_id), address)
         except Exception as error:  # else the browser shows what was there
             return told(error)
 

@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.case_reader import CaseReader
 from voxsiam_dashboards.browser.choices import choice, choices
 from voxsiam_dashboards.browser.later import draw_later, later
@@ -33,9 +33,9 @@ from voxsiam_data.prepared.prepared_set import PreparedSet
 CHECKS, MONTAGE = "data-checks", "montage"
 
 
-def _content(source: Source, address: Address) -> list[Component]:
-    table, splits = source.table(address.run_id), source.splits(address.run_id)
-    prepared = _prepared(source, table.results)
+def _content(store: CachedStore, address: Address) -> list[Component]:
+    table, splits = store.table(address.run_id), store.splits(address.run_id)
+    prepared = _prepared(store, table.results)
     parts = [html.H1("The cases of this study"), facts(_facts(table.results, splits, prepared))]
     if prepared is None:
         parts.append(_elsewhere(table.results))
@@ -43,7 +43,7 @@ def _content(source: Source, address: Address) -> list[Component]:
         return [*parts, *_no_split(table.name, splits), *_montage(splits, address)]
     if splits.notes:
         parts.append(notice("What follows is said of the runs that could be read.", *splits.notes))
-    tables = _fixed_tables(source, address)
+    tables = _fixed_tables(store, address)
     return [
         *parts,
         text_table(tables[0], address, 0),
@@ -53,7 +53,7 @@ def _content(source: Source, address: Address) -> list[Component]:
         later(CHECKS, address),
         *_montage(splits, address),
         html.H2("Case by case"),
-        text_table(tables[2], address, 2, _viewers(source, address)),
+        text_table(tables[2], address, 2, _viewers(store, address)),
     ]
 
 
@@ -77,8 +77,8 @@ def _value(value: Any) -> str:  # noqa: ANN401
     return "/".join(f"{each:g}" for each in value) if isinstance(value, list) else str(value)
 
 
-def _prepared(source: Source, results: StudyResults) -> PreparedSet | None:
-    return source.prepared(results.fingerprints.get("data", ""))
+def _prepared(store: CachedStore, results: StudyResults) -> PreparedSet | None:
+    return store.prepared(results.fingerprints.get("data", ""))
 
 
 def _elsewhere(results: StudyResults) -> Component:
@@ -118,32 +118,32 @@ def _run(splits: StudySplits, address: Address) -> RunSplit:
     raise UserError("there is no such run", where=asked, fix="choose one of the list")
 
 
-def _fixed_tables(source: Source, address: Address) -> tuple[TextTable, ...]:
-    table, splits = source.table(address.run_id), source.splits(address.run_id)
-    cases = case_table(table, splits, _prepared(source, table.results))
+def _fixed_tables(store: CachedStore, address: Address) -> tuple[TextTable, ...]:
+    table, splits = store.table(address.run_id), store.splits(address.run_id)
+    cases = case_table(table, splits, _prepared(store, table.results))
     return row_table(table, splits), run_table(_run(splits, address)), cases
 
 
-def _viewers(source: Source, address: Address) -> dict[str, Address]:
+def _viewers(store: CachedStore, address: Address) -> dict[str, Address]:
     """Tell where the cases that can be looked at are shown."""
-    openable = CaseReader(source, address.run_id).openable
+    openable = CaseReader(store, address.run_id).openable
     return {case_id: address.at("cases", case=case_id) for case_id in openable}
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:
-    splits = source.splits(address.run_id)
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
+    splits = store.splits(address.run_id)
     if not splits.runs:
         return ()
-    return (*_fixed_tables(source, address), _check_table(source, address))
+    return (*_fixed_tables(store, address), _check_table(store, address))
 
 
-def _check_table(source: Source, address: Address) -> TextTable:
-    prepared = _prepared(source, source.study(address.run_id))
-    return check_table(source.splits(address.run_id), prepared)
+def _check_table(store: CachedStore, address: Address) -> TextTable:
+    prepared = _prepared(store, store.study(address.run_id))
+    return check_table(store.splits(address.run_id), prepared)
 
 
-def _checks(source: Source, address: Address) -> Component:
-    return text_table(_check_table(source, address), address, 3)
+def _checks(store: CachedStore, address: Address) -> Component:
+    return text_table(_check_table(store, address), address, 3)
 
 
 def _montage(splits: StudySplits, address: Address) -> list[Component]:
@@ -160,9 +160,9 @@ def _side(address: Address) -> str:
     return side if side in SIDES else "test"
 
 
-def _pictures(source: Source, address: Address) -> list[Component]:
-    results, widest = source.study(address.run_id), source.splits(address.run_id).widest
-    prepared, side = _prepared(source, results), _side(address)
+def _pictures(store: CachedStore, address: Address) -> list[Component]:
+    results, widest = store.study(address.run_id), store.splits(address.run_id).widest
+    prepared, side = _prepared(store, results), _side(address)
     if prepared is not None and widest is not None:
         ids = getattr(widest, side)
         tiles = tiles_of_set(prepared, ids[:MOST_TILES])
@@ -197,9 +197,9 @@ def _key() -> Component:
     return html.Ul(organs, className="key")
 
 
-def _register(app: Dash, source: Source) -> None:
-    draw_later(app, source, CHECKS, _checks)
-    draw_later(app, source, MONTAGE, _pictures)
+def _register(app: Dash, store: CachedStore) -> None:
+    draw_later(app, store, CHECKS, _checks)
+    draw_later(app, store, MONTAGE, _pictures)
 
 
 VIEW = View("data", "Data", _content, _tables, register=_register)

@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.choices import choice, choices
 from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import chart, notice, text_table
@@ -27,8 +27,8 @@ NONE, ALL = "-", "*"
 """Beside a row: nothing, or every other one."""
 
 
-def _content(source: Source, address: Address) -> list[Component]:
-    table = source.table(address.run_id)
+def _content(store: CachedStore, address: Address) -> list[Component]:
+    table = store.table(address.run_id)
     labels = _labels(table)
     title = html.H1("Feature space of test voxels")
     if not labels:
@@ -63,13 +63,13 @@ def _chosen(labels: Sequence[str], address: Address) -> tuple[str, str]:
     return row, beside
 
 
-def _shown(source: Source, address: Address) -> ReportTable:
+def _shown(store: CachedStore, address: Address) -> ReportTable:
     """Leave the chosen rows in a table.
 
     Raises:
         UserError: One of them has kept no features.
     """
-    table = source.table(address.run_id)
+    table = store.table(address.run_id)
     labels = _labels(table)
     row, beside = _chosen(labels, address) if labels else ("", NONE)
     wanted = labels if beside == ALL else [label for label in (row, beside) if label != NONE]
@@ -85,21 +85,21 @@ def _shown(source: Source, address: Address) -> ReportTable:
     return dataclasses.replace(table, rows=chosen)
 
 
-def _draw(source: Source, address: Address) -> list[Component]:
-    panels = feature_panels(_shown(source, address), source.cache)
+def _draw(store: CachedStore, address: Address) -> list[Component]:
+    panels = feature_panels(_shown(store, address), store.cache)
     return [
         chart("features", feature_space(panels), CAPTIONS["features"]),
         text_table(silhouette_table(panels), address),
     ]
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:
-    shown = _shown(source, address)
-    return (silhouette_table(feature_panels(shown, source.cache)),) if shown.rows else ()
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
+    shown = _shown(store, address)
+    return (silhouette_table(feature_panels(shown, store.cache)),) if shown.rows else ()
 
 
-def _register(app: Dash, source: Source) -> None:
-    draw_later(app, source, PART, _draw)
+def _register(app: Dash, store: CachedStore) -> None:
+    draw_later(app, store, PART, _draw)
 
 
 VIEW = View("features", "Feature space", _content, _tables, register=_register)

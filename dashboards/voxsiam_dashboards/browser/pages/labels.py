@@ -6,7 +6,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.parts import chart, notice, text_table
 from voxsiam_dashboards.browser.view import View
 from voxsiam_dashboards.figures.captions import CAPTIONS
@@ -15,8 +15,8 @@ from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.text_table import TextTable
 
 
-def _content(source: Source, address: Address) -> list[Component]:
-    table = source.table(address.run_id)
+def _content(store: CachedStore, address: Address) -> list[Component]:
+    table = store.table(address.run_id)
     curves = label_curves(table)
     title = html.H1("How many labelled cases are needed?")
     if not curves:
@@ -42,8 +42,8 @@ def _one_share(table: ReportTable) -> Component:
     )
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:
-    curves = label_curves(source.table(address.run_id))
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
+    curves = label_curves(store.table(address.run_id))
     return (label_table(curves),) if curves else ()
 
 

@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.parts import notice, saves
 from voxsiam_dashboards.browser.view import View
 from voxsiam_dashboards.store.study_list import StudyEntry
@@ -40,13 +40,13 @@ _WIDTHS = {
 }
 
 
-def _content(source: Source, address: Address) -> list[Component | str]:
-    entries = source.studies()
+def _content(store: CachedStore, address: Address) -> list[Component | str]:
+    entries = store.studies()
     if not entries:
         return [
             notice(
                 "No study has been run with this tracking store yet.",
-                f"store: {source.tracking_uri}",
+                f"store: {store.tracking_uri}",
                 "run one: voxsiam study run table3 --preset tiny",
             )
         ]
@@ -102,26 +102,26 @@ def _trainings(entry: StudyEntry) -> str:
     return f"{entry.finished}{of}{failed}"
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:  # noqa: ARG001
-    lines = [_line(entry) for entry in source.studies()]
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:  # noqa: ARG001
+    lines = [_line(entry) for entry in store.studies()]
     body = tuple(tuple(line[field] for field in COLUMNS) for line in lines)
     return (TextTable("Studies", tuple(COLUMNS.values()), body),)
 
 
-def _register(app: Dash, source: Source) -> None:
+def _register(app: Dash, store: CachedStore) -> None:
     @app.callback(
         Output("studies", "rowData"), Input("tick", "n_intervals"), prevent_initial_call=True
     )
     def refresh(_: int) -> object:
         try:
-            return [_line(entry) for entry in source.studies()]
+            return [_line(entry) for entry in store.studies()]
         except UserError:
             return no_update
 
 
-def _live(source: Source, address: Address) -> None:  # noqa: ARG001
+def _live(store: CachedStore, address: Address) -> None:  # noqa: ARG001
     """Show nothing; where the store does not answer any more, that is told above the list."""
-    source.studies()
+    store.studies()
 
 
 VIEW = View("studies", "Studies", _content, _tables, live=_live, register=_register)

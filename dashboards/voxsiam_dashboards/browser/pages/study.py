@@ -6,7 +6,7 @@ from dash import Dash, html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import chart, facts, link, notice, saves, text_table
 from voxsiam_dashboards.browser.trainings import live_trainings
@@ -23,23 +23,23 @@ from voxsiam_dashboards.tables.text_table import TextTable
 PART = "study"
 
 
-def _content(source: Source, address: Address) -> list[Component]:
-    table = source.figures(address.run_id)
+def _content(store: CachedStore, address: Address) -> list[Component]:
+    table = store.figures(address.run_id)
     return [
         html.H1(table.heading),
         facts(study_facts(table)),
         *(notice(text) for text in warnings(table.results)),
         html.Div([html.H2("Ours beside the paper's"), saves(address, 0)], className="titled"),
-        html.Div(_main_table(source, address, table.rows), className="scroll"),
+        html.Div(_main_table(store, address, table.rows), className="scroll"),
         html.P("Mean and standard deviation over seeds. A figure opens into its seeds, each linked "
                "to its MLflow run.", className="soft"),
         later(PART, address),
     ]  # fmt: skip
 
 
-def _later(source: Source, address: Address) -> list[Component]:
+def _later(store: CachedStore, address: Address) -> list[Component]:
     """Show what takes a second or more: tests, costs, charts."""
-    table = source.table(address.run_id)
+    table = store.table(address.run_id)
     tables = report_tables(table)
     return [
         *(text_table(each, address, number) for number, each in enumerate(tables) if number),
@@ -50,11 +50,11 @@ def _later(source: Source, address: Address) -> list[Component]:
     ]
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:
-    return report_tables(source.table(address.run_id))
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
+    return report_tables(store.table(address.run_id))
 
 
-def _main_table(source: Source, address: Address, rows: Sequence[ReportRow]) -> Component:
+def _main_table(store: CachedStore, address: Address, rows: Sequence[ReportRow]) -> Component:
     over = [html.Th("Row", rowSpan=2), html.Th("Seeds", rowSpan=2)]
     over += [html.Th(measure.title, colSpan=3) for measure in MEASURES]
     over += [html.Th("Missed organs", rowSpan=2), html.Th("", rowSpan=2)]
@@ -64,15 +64,15 @@ def _main_table(source: Source, address: Address, rows: Sequence[ReportRow]) -> 
         for name in ("ours", "paper", "ours - paper")
     ]
     head = html.Thead([html.Tr(over, className="over"), html.Tr(under, className="under")])
-    return html.Table([head, html.Tbody([_line(source, address, row) for row in rows])])
+    return html.Table([head, html.Tbody([_line(store, address, row) for row in rows])])
 
 
-def _line(source: Source, address: Address, row: ReportRow) -> Component:
+def _line(store: CachedStore, address: Address, row: ReportRow) -> Component:
     cells: list[Component] = []
     for measure in MEASURES:
         cell = row.cells[measure.key]
         cells += [
-            html.Td([_figures(source, cell, cell.text), *_left_out(row, measure.key)]),
+            html.Td([_figures(store, cell, cell.text), *_left_out(row, measure.key)]),
             html.Td(cell.printed_text, className="paper"),
             html.Td(cell.difference_text),
         ]
@@ -82,7 +82,7 @@ def _line(source: Source, address: Address, row: ReportRow) -> Component:
             html.Th(row.label, scope="row"),
             html.Td(row.seeds_text, className="open" if row.finished < row.planned else ""),
             *cells,
-            html.Td(_figures(source, row.missed, row.missed_text, "{:.0f}")),
+            html.Td(_figures(store, row.missed, row.missed_text, "{:.0f}")),
             html.Td(mistakes if row.finished else ""),
         ]
     )
@@ -94,7 +94,7 @@ def _left_out(row: ReportRow, key: str) -> list[Component]:
     return [html.Span(told, className="left-out")] if told else []
 
 
-def _figures(source: Source, cell: Cell, text: str, form: str = "{:.3f}") -> Component:
+def _figures(store: CachedStore, cell: Cell, text: str, form: str = "{:.3f}") -> Component:
     """Show a figure that opens into its seeds, each linked to its run."""
     if not cell.seeds:
         return html.Span(text, className="open")
@@ -104,7 +104,7 @@ def _figures(source: Source, cell: Cell, text: str, form: str = "{:.3f}") -> Com
                 f"seed {seed.seed}: ",
                 html.A(
                     "undefined" if seed.value is None else form.format(seed.value),
-                    href=source.run_address(seed.run_id),
+                    href=store.run_address(seed.run_id),
                 ),
             ]
         )
@@ -113,8 +113,8 @@ def _figures(source: Source, cell: Cell, text: str, form: str = "{:.3f}") -> Com
     return html.Details([html.Summary(text), html.Ul(seeds)])
 
 
-def _register(app: Dash, source: Source) -> None:
-    draw_later(app, source, PART, _later)
+def _register(app: Dash, store: CachedStore) -> None:
+    draw_later(app, store, PART, _later)
 
 
 VIEW = View("study", "Table", _content, _tables, live=live_trainings, register=_register)

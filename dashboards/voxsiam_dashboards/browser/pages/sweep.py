@@ -7,7 +7,7 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import (
     chart,
@@ -45,21 +45,21 @@ from voxsiam_experiments.sweep_plan import final_id_of
 PART = "importance"
 
 
-def _content(source: Source, address: Address) -> list[Component]:
-    title = html.H1(f"Sweep: {source.entry(address.run_id).study_id}")
+def _content(store: CachedStore, address: Address) -> list[Component]:
+    title = html.H1(f"Sweep: {store.entry(address.run_id).study_id}")
     try:
-        results = source.sweep(address.run_id)
+        results = store.sweep(address.run_id)
     except UserError as error:
         # The trainings above it tell how far the first trial is.
         return [title, refusal(error)]
-    tables = _tables(source, address)
+    tables = _tables(store, address)
     return [
         title,
         html.P(PURPOSE, className="soft"),
         facts(sweep_facts(results)),
         notice(winner_text(results)),
         html.H2("The winner on test cases"),
-        *_final(source, results, address, tables),
+        *_final(store, results, address, tables),
         *_search(results, address),
         text_table(tables[0], address),
         *_notes(results),
@@ -81,10 +81,10 @@ def _search(results: SweepResults, address: Address) -> list[Component]:
 
 
 def _final(
-    source: Source, results: SweepResults, address: Address, tables: Sequence[TextTable]
+    store: CachedStore, results: SweepResults, address: Address, tables: Sequence[TextTable]
 ) -> list[Component]:
     """Show the winner beside the printed settings, once both have been tested."""
-    entry = _final_entry(source, results)
+    entry = _final_entry(store, results)
     if entry is None:
         return [
             notice(
@@ -97,16 +97,16 @@ def _final(
     return [*(text_table(t, address, n) for n, t in enumerate(tables) if n), html.P(whole)]
 
 
-def _final_entry(source: Source, results: SweepResults) -> StudyEntry | None:
+def _final_entry(store: CachedStore, results: SweepResults) -> StudyEntry | None:
     """Find the study in which the winner was trained on all training cases."""
     if results.best is None:
         return None
     study_id = final_id_of(results.sweep_id, results.best)
-    return next((entry for entry in source.studies() if entry.study_id == study_id), None)
+    return next((entry for entry in store.studies() if entry.study_id == study_id), None)
 
 
-def _importance(source: Source, address: Address) -> Component:
-    results = source.sweep(address.run_id)
+def _importance(store: CachedStore, address: Address) -> Component:
+    results = store.sweep(address.run_id)
     figure = importance_bars(importances(results))
     if figure is None:
         return notice(too_few_text(results))
@@ -123,26 +123,26 @@ def _notes(results: SweepResults) -> list[Component]:
     ]
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
     """List the trials, then what the last step has found."""
-    results = source.sweep(address.run_id)
-    entry = _final_entry(source, results)
+    results = store.sweep(address.run_id)
+    entry = _final_entry(store, results)
     trials = trial_table(results)
     if entry is None:
         return (trials,)
-    final = source.table(entry.run_id)
+    final = store.table(entry.run_id)
     return (trials, main_table(final), patient_table(final))
 
 
-def _live(source: Source, address: Address) -> Component | None:
+def _live(store: CachedStore, address: Address) -> Component | None:
     """Show the trainings while the search runs, or where it broke off."""
-    if source.entry(address.run_id).state == "finished":
+    if store.entry(address.run_id).state == "finished":
         return None
-    return live_trainings(source, address)
+    return live_trainings(store, address)
 
 
-def _register(app: Dash, source: Source) -> None:
-    draw_later(app, source, PART, _importance)
+def _register(app: Dash, store: CachedStore) -> None:
+    draw_later(app, store, PART, _importance)
 
 
 VIEW = View("sweep", "Sweep", _content, _tables, live=_live, register=_register)

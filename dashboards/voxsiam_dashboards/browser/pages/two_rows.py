@@ -6,7 +6,7 @@ from dash import Dash, html
 from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address
-from voxsiam_dashboards.browser.cached_store import Source
+from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.choices import choice, choices
 from voxsiam_dashboards.browser.comparison import (
     Sides,
@@ -25,8 +25,8 @@ from voxsiam_dashboards.tables.text_table import TextTable
 PART = "compared"
 
 
-def _content(source: Source, address: Address) -> list[Component]:
-    table = source.table(address.run_id)
+def _content(store: CachedStore, address: Address) -> list[Component]:
+    table = store.table(address.run_id)
     names = _names(table, address)
     title = html.H1("Two rows beside each other")
     if names is None:
@@ -64,14 +64,14 @@ def _sides(table: ReportTable, address: Address) -> Sides | None:
     return None if names is None else (find_side(table, names[0]), find_side(table, names[1]))
 
 
-def _draw(source: Source, address: Address) -> list[Component]:
-    table = source.table(address.run_id)
+def _draw(store: CachedStore, address: Address) -> list[Component]:
+    table = store.table(address.run_id)
     sides = _sides(table, address)
     return [_nothing(table)] if sides is None else comparison(sides, (table, table), address)
 
 
-def _tables(source: Source, address: Address) -> Sequence[TextTable]:
-    sides = _sides(source.table(address.run_id), address)
+def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
+    sides = _sides(store.table(address.run_id), address)
     return () if sides is None else comparison_tables(sides)
 
 
@@ -83,8 +83,8 @@ def _nothing(table: ReportTable) -> Component:
     )
 
 
-def _register(app: Dash, source: Source) -> None:
-    draw_later(app, source, PART, _draw)
+def _register(app: Dash, store: CachedStore) -> None:
+    draw_later(app, store, PART, _draw)
 
 
 VIEW = View("compare", "Compare", _content, _tables, register=_register)

@@ -76,7 +76,7 @@ class RunPlan(Frozen):
         return self.directory / "incidents.txt"
 
     @property
-    def pulses(self) -> Path:
+    def heartbeats(self) -> Path:
         """Folder of what each rank says of itself while it runs."""
         return self.directory / "pulses"
 

@@ -15,8 +15,8 @@ from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.lock import held_alone
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.runs.source_commit import source_commit
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.orchestration.workspace_paths import found_path, kept_path
 from voxsiam.small_files import LARGE, read_json
@@ -50,14 +50,14 @@ class StudyPlan(Frozen):
     grid_dhw: Shape
     workers: int
     gpu_share: float = 1.0
-    trials: tuple[TrialPlan, ...]
+    trials: tuple[PlannedRun, ...]
     notes: tuple[str, ...] = ()
     patients: Mapping[str, str] = Field(default_factory=dict)
 
     def seal(self) -> str:
         """Hash what was planned: every row with its runs, data and notes; no path is part of it."""
         told = self.model_dump(mode="json", exclude={"prepared", "trials"})
-        runs = [[trial.row, trial.run.run_id] for trial in self.trials]
+        runs = [[planned.row, planned.run.run_id] for planned in self.trials]
         return fingerprint(told | {"runs": runs})
 
     def kept_in(self, root: Path) -> "StudyPlan":
@@ -67,15 +67,15 @@ class StudyPlan(Frozen):
     def found_in(self, root: Path) -> "StudyPlan":
         """Return the plan that a ledger keeps, with paths as the workspace lies now."""
         # Runs lie in <workspace>/runs/<run id>.
-        earlier = next((trial.run.directory.parent.parent for trial in self.trials), None)
+        earlier = next((planned.run.directory.parent.parent for planned in self.trials), None)
         return self._with_paths(lambda path: found_path(path, root, earlier))
 
     def _with_paths(self, change: Callable[[Path], Path]) -> "StudyPlan":
-        def changed(trial: TrialPlan) -> TrialPlan:
-            run = trial.run.model_copy(update={"directory": change(trial.run.directory)})
-            return trial.model_copy(update={"run": run})
+        def changed(planned: PlannedRun) -> PlannedRun:
+            run = planned.run.model_copy(update={"directory": change(planned.run.directory)})
+            return planned.model_copy(update={"run": run})
 
-        trials = tuple(changed(trial) for trial in self.trials)
+        trials = tuple(changed(planned) for planned in self.trials)
         return self.model_copy(update={"prepared": change(self.prepared), "trials": trials})
 
 
@@ -109,7 +109,7 @@ class Ledger:
         self,
         path: Path,
         plan: StudyPlan,
-        states: dict[str, TrialState],
+        states: dict[str, RunState],
         seals: Sequence[Seal] = (),
     ) -> None:
         self.path, self.plan, self._states = path, plan, states
@@ -164,25 +164,25 @@ class Ledger:
         self.seals = (*self.seals, seal)
         self._write()
 
-    def state(self, trial: TrialPlan) -> TrialState:
+    def state(self, planned: PlannedRun) -> RunState:
         """Tell where a trial stands; its result on disk outweighs what was written here."""
-        if trial.run.result_file.exists():
+        if planned.run.result_file.exists():
             return "finished"
-        written = self._states.get(trial.run.run_id, "pending")
+        written = self._states.get(planned.run.run_id, "pending")
         return "lost" if written == "finished" else written
 
-    def mark(self, trial: TrialPlan, state: TrialState) -> None:
+    def mark(self, planned: PlannedRun, state: RunState) -> None:
         """Write down a trial's new state."""
-        self._states[trial.run.run_id] = state
+        self._states[planned.run.run_id] = state
         self._write()
 
-    def unfinished(self) -> list[TrialPlan]:
+    def unfinished(self) -> list[PlannedRun]:
         """List the trials still to be done, in the table's order."""
-        return [trial for trial in self.plan.trials if self.state(trial) != "finished"]
+        return [planned for planned in self.plan.trials if self.state(planned) != "finished"]
 
-    def finished(self) -> list[TrialPlan]:
+    def finished(self) -> list[PlannedRun]:
         """List the trials that have a result, those included that share another row's run."""
-        return [trial for trial in self.plan.trials if self.state(trial) == "finished"]
+        return [planned for planned in self.plan.trials if self.state(planned) == "finished"]
 
     @contextmanager
     def held(self) -> Iterator[None]:

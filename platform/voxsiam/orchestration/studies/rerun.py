@@ -6,9 +6,9 @@ from pathlib import Path
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.runs.execute import CaseSource
 from voxsiam.orchestration.runs.manifest import RunManifest
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
-from voxsiam.orchestration.studies.job import run_study
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
+from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.trials.tune_bridge import StudyListener
 from voxsiam.orchestration.workspace import Workspace
 
@@ -27,7 +27,7 @@ def open_rerun(
         run = manifest.plan(home.run(manifest.run_id))
         if not run.result_file.exists():
             return home, Ledger.create(
-                home, _plan(manifest, TrialPlan(row="again", run=run), prepared)
+                home, _plan(manifest, PlannedRun(row="again", run=run), prepared)
             )
         number += 1
 
@@ -51,7 +51,7 @@ def rerun(
     return not run_study(ledger, load, home, capacity, listeners, threads)
 
 
-def _plan(manifest: RunManifest, trial: TrialPlan, prepared: Path) -> StudyPlan:
+def _plan(manifest: RunManifest, planned: PlannedRun, prepared: Path) -> StudyPlan:
     data = manifest.data
     return StudyPlan(
         study="rerun",
@@ -62,5 +62,5 @@ def _plan(manifest: RunManifest, trial: TrialPlan, prepared: Path) -> StudyPlan:
         data_kind=data.kind,
         grid_dhw=data.preparation.grid_dhw,
         workers=manifest.workers,
-        trials=(trial,),
+        trials=(planned,),
     )

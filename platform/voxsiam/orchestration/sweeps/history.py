@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, RunState, Trial, create_trial
 
 from voxsiam.orchestration.sweeps.ledger import DIRECTIONS, SETTLED, SweepLedger, SweepTrial
 from voxsiam.orchestration.sweeps.space import Value
@@ -21,9 +21,9 @@ STARTUP_TRIALS = 5
 """Drawn at random before TPE has anything to go by; Optuna's 10 are more than a small sweep has."""
 
 _STATES = {
-    "finished": TrialState.COMPLETE,
-    "stopped": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
+    "finished": RunState.COMPLETE,
+    "stopped": RunState.PRUNED,
+    "failed": RunState.FAIL,
 }
 
 
@@ -118,10 +118,10 @@ def settled_trial(
     )
 
 
-def _optuna_state(trial: SweepTrial, objectives: int) -> TrialState:
+def _optuna_state(trial: SweepTrial, objectives: int) -> RunState:
     """Name a trial's end in Optuna's words; with several objectives it knows no PRUNED."""
     state = _STATES[trial.state]
-    return TrialState.FAIL if state == TrialState.PRUNED and objectives > 1 else state
+    return RunState.FAIL if state == RunState.PRUNED and objectives > 1 else state
 
 
 def _new_study(ledger: SweepLedger) -> optuna.Study:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Protocol, runtime_checkable
 
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
 from voxsiam.orchestration.sweeps.search import SCORE, SweepSearch
 from voxsiam.orchestration.trials.tune_bridge import StudyListener
@@ -18,7 +18,7 @@ from voxsiam.training.context import Record
 class SweepListener(StudyListener, Protocol):
     """Hears of a sweep's runs and, when all of a trial's runs are over, of the trial."""
 
-    def point_ended(self, trial: SweepTrial) -> None:
+    def trial_ended(self, trial: SweepTrial) -> None:
         """A trial has reached a state from which it does not go on."""
         ...
 
@@ -45,43 +45,43 @@ class SweepKeeper:
         self._running: set[int] = set()
         self._seen = time.monotonic()
 
-    def when_cut_short(self) -> TrialState:
+    def when_cut_short(self) -> RunState:
         """Say what has become of a trial that Tune ended early."""
         return "interrupted" if self._ledger.used_up() else "stopped"
 
-    def trial_started(self, trial: TrialPlan) -> None:
+    def run_started(self, planned: PlannedRun) -> None:
         """Note that a trial is being trained."""
         self._spend()
-        number = _number(trial)
+        number = _number(planned)
         self._running.add(number)
         self._ledger.update(number, state="running", error=None)
 
-    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+    def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """Note an epoch; where the budget is used up the run is asked to end."""
         self._spend()
         if self._ledger.used_up():
-            trial.run.stop_file.touch()
-        self._note(trial, record)
+            planned.run.stop_file.touch()
+        self._note(planned, record)
 
-    def _note(self, trial: TrialPlan, record: Record) -> None:
+    def _note(self, planned: PlannedRun, record: Record) -> None:
         """Write down an epoch of a trial's first run, once."""
-        known = self._ledger.trials[_number(trial)]
+        known = self._ledger.trials[_number(planned)]
         epoch = int(record["epoch"])
-        if trial.run.seed != known.seeds[0] or epoch in known.curve or SCORE not in record:
+        if planned.run.seed != known.seeds[0] or epoch in known.curve or SCORE not in record:
             return
         score = float(record[SCORE])
         self._ledger.update(known.number, curve=known.curve | {epoch: score})
         self._search.history.report(known.number, epoch, score)
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+    def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """Note the end of a run, and with the last one what the trial came to."""
         self._spend()
-        number = _number(trial)
+        number = _number(planned)
         if state == "finished":
             # Epochs that another sweep trained, or that ended when no driver listened, are unheard.
-            for record in _records(trial):
-                self._note(trial, record)
-            if trial.run.seed != self._ledger.trials[number].seeds[-1]:
+            for record in _records(planned):
+                self._note(planned, record)
+            if planned.run.seed != self._ledger.trials[number].seeds[-1]:
                 return
         self._running.discard(number)
         objectives = _objectives(self._search.runs[number]) if state == "finished" else {}
@@ -93,7 +93,7 @@ class SweepKeeper:
             # Nothing goes on from them, and a sweep has many.
             shutil.rmtree(run.run.checkpoints, ignore_errors=True)
         for listener in self._listeners:
-            listener.point_ended(ended)
+            listener.trial_ended(ended)
 
     def _spend(self) -> None:
         now = time.monotonic()
@@ -101,7 +101,7 @@ class SweepKeeper:
         self._seen = now
 
 
-def _objectives(runs: Sequence[TrialPlan]) -> dict[str, float]:
+def _objectives(runs: Sequence[PlannedRun]) -> dict[str, float]:
     """Average over a trial's runs what they came to."""
     records = [_records(run) for run in runs]
     return {
@@ -110,9 +110,9 @@ def _objectives(runs: Sequence[TrialPlan]) -> dict[str, float]:
     }
 
 
-def _records(trial: TrialPlan) -> list[Record]:
-    return read_json(trial.run.result_file, LARGE)["records"]
+def _records(planned: PlannedRun) -> list[Record]:
+    return read_json(planned.run.result_file, LARGE)["records"]
 
 
-def _number(trial: TrialPlan) -> int:
-    return int(trial.row.rpartition(" ")[2])
+def _number(planned: PlannedRun) -> int:
+    return int(planned.row.rpartition(" ")[2])

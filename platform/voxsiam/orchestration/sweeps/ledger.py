@@ -12,7 +12,7 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.lock import held_alone
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.sweeps.space import SearchSpace, Value
 from voxsiam.orchestration.workspace import CACHE, Workspace
 from voxsiam.orchestration.workspace_paths import found_path, kept_path
@@ -30,7 +30,7 @@ DIRECTIONS: Mapping[Objective, Literal["maximize", "minimize"]] = {
 """`dsc`: of the inner validation cases after the last epoch; `seconds`: training time of a run."""
 
 Sampler = Literal["tpe", "random"]
-SETTLED: tuple[TrialState, ...] = ("finished", "stopped", "failed")
+SETTLED: tuple[RunState, ...] = ("finished", "stopped", "failed")
 """States from which a trial does not go on."""
 
 
@@ -116,7 +116,7 @@ class SweepTrial(Frozen):
     number: int
     values: dict[str, Value]
     seeds: tuple[int, ...]
-    state: TrialState = "pending"
+    state: RunState = "pending"
     curve: dict[int, float] = Field(default_factory=dict)
     objectives: dict[Objective, float] = Field(default_factory=dict)
     error: str | None = None
@@ -230,7 +230,7 @@ class SweepLedger:
                 return f"{used:.3g} of {limit:.3g} {unit}"
         return None
 
-    def runs_of(self, trial: SweepTrial) -> list[TrialPlan]:
+    def runs_of(self, trial: SweepTrial) -> list[PlannedRun]:
         """List a trial's runs, one for each seed."""
         plan, recipe = self.plan, self.plan.space.recipe(trial.values)
         identities = {
@@ -238,7 +238,7 @@ class SweepLedger:
             for seed in trial.seeds
         }
         return [
-            TrialPlan(
+            PlannedRun(
                 row=trial.label,
                 run=RunPlan(
                     recipe=recipe,

@@ -10,7 +10,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
 from voxsiam.orchestration.trials.fair_trials import FairOrder, Turns
@@ -112,7 +112,7 @@ class SweepSearch(Searcher):
         super().__init__()
         self._ledger, self.history = ledger, history
         self._waiting = ledger.unfinished()
-        self.runs: list[list[TrialPlan]] = [ledger.runs_of(trial) for trial in ledger.trials]
+        self.runs: list[list[PlannedRun]] = [ledger.runs_of(trial) for trial in ledger.trials]
 
     def set_search_properties(self, *args: Any, **spec: Any) -> bool:
         """Take no metric from Tune: the ledger knows the objectives."""

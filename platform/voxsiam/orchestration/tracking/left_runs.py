@@ -27,16 +27,16 @@ def end_left_runs(
     of_kind = "tags.`voxsiam.kind` = '{}'"  # MLflow knows no IN for tags
     found = [_running(client, experiment, of_kind.format(kind)) for kind in ("study", "sweep")]
     for parent in chain(*found):
-        job_id = parent.data.tags.get("voxsiam.study_id", "")
-        folders = [place / job_id for place in (workspace.study(""), workspace.sweep(""))]
-        ours = [folder for folder in folders if job_id and folder.is_dir()]
-        if job_id == but or not ours or any(is_held(folder / "lock") for folder in ours):
+        request_id = parent.data.tags.get("voxsiam.study_id", "")
+        folders = [place / request_id for place in (workspace.study(""), workspace.sweep(""))]
+        ours = [folder for folder in folders if request_id and folder.is_dir()]
+        if request_id == but or not ours or any(is_held(folder / "lock") for folder in ours):
             continue
         condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
         for run in (*_running(client, experiment, condition), parent):
             client.set_tag(run.info.run_id, STATE_TAG, "interrupted")
             client.set_terminated(run.info.run_id, STATUS["interrupted"])
-        ended.append(job_id)
+        ended.append(request_id)
     return ended
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from voxsiam.orchestration.runs.trial_plan import TrialState
+from voxsiam.orchestration.runs.planned_run import RunState
 
 EXPERIMENT = "voxsiam"
 MODEL_FOLDER, MODEL_FILES = "model", ("model.json", "model.safetensors")
@@ -10,7 +10,7 @@ MODEL_FOLDER, MODEL_FILES = "model", ("model.json", "model.safetensors")
 SOURCE_TAG = "voxsiam.source_run"
 """Of a run whose training belongs to another study: MLflow's name of the run that has it."""
 
-PROGRESS: Mapping[str, TrialState] = {"trials/finished": "finished", "trials/failed": "failed"}
+PROGRESS: Mapping[str, RunState] = {"trials/finished": "finished", "trials/failed": "failed"}
 """Figures of the parent run: how many of its trials have ended so."""
 
 WORKER_HOURS = "hours/trainings"

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from voxsiam.durable_files import write_text_atomically
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
-from voxsiam.orchestration.tracking.tracked_job import TrackedJob
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.regular_files import open_to_append, read_regular
 from voxsiam.small_files import read_text
@@ -35,10 +35,10 @@ class Event(Frozen):
 
     kind: Literal["start", "figures", "end"]
     time_ms: int
-    trial: TrialPlan | None = None
+    trial: PlannedRun | None = None
     figures: Mapping[str, float] = Field(default_factory=dict)
     step: int = 0
-    state: TrialState | None = None
+    state: RunState | None = None
     error: str | None = None
     artifacts: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     may_link: bool = False
@@ -115,10 +115,10 @@ class Outbox:
         return refused.path
 
 
-def outbox_of(workspace: Workspace, job: TrackedJob) -> Outbox:
+def outbox_of(workspace: Workspace, parent_run: ParentRun) -> Outbox:
     """Open the outbox of a study or sweep."""
-    folder = workspace.study if job.kind == "study" else workspace.sweep
-    return Outbox(folder(job.job_id) / "untracked.jsonl", workspace.run(""))
+    folder = workspace.study if parent_run.kind == "study" else workspace.sweep
+    return Outbox(folder(parent_run.request_id) / "untracked.jsonl", workspace.run(""))
 
 
 def _line(event: Event) -> str:

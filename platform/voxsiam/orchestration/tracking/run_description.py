@@ -5,27 +5,27 @@ It follows from the plan alone, so that whoever checks a store can compute it ag
 
 from voxsiam.fingerprint import flatten
 from voxsiam.orchestration.runs.plan import split_fingerprint
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.tracking.names import PLAN_TAG
-from voxsiam.orchestration.tracking.tracked_job import TrackedJob
+from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
 
 
-def run_params(trial: TrialPlan, workers: int) -> dict[str, str]:
+def run_params(planned: PlannedRun, workers: int) -> dict[str, str]:
     """Return the parameters of a run: the whole recipe, flat, with seed, row and workers."""
-    recipe = trial.run.recipe.model_dump(mode="json")
-    found = flatten(recipe) | {"seed": trial.run.seed, "row": trial.row, "workers": workers}
+    recipe = planned.run.recipe.model_dump(mode="json")
+    found = flatten(recipe) | {"seed": planned.run.seed, "row": planned.row, "workers": workers}
     return {name: str(value) for name, value in found.items()}
 
 
-def run_tags(trial: TrialPlan, job: TrackedJob) -> dict[str, str]:
+def run_tags(planned: PlannedRun, parent_run: ParentRun) -> dict[str, str]:
     """Return the tags of a run, but for the commit and for what becomes of it."""
-    run = trial.run
-    return trial_tags(trial, job.name, job.preset) | {
+    run = planned.run
+    return trial_tags(planned, parent_run.name, parent_run.preset) | {
         "voxsiam.kind": "trial",
-        "voxsiam.row": trial.row,
+        "voxsiam.row": planned.row,
         "voxsiam.run": run.run_id,
-        "voxsiam.study": job.name,
+        "voxsiam.study": parent_run.name,
         "voxsiam.seed": str(run.seed),
         "voxsiam.recipe": run.recipe.fingerprint(),
         "voxsiam.data": run.data.fingerprint,
@@ -34,34 +34,34 @@ def run_tags(trial: TrialPlan, job: TrackedJob) -> dict[str, str]:
     }
 
 
-def job_tags(job: TrackedJob) -> dict[str, str]:
+def parent_tags(parent_run: ParentRun) -> dict[str, str]:
     """Return the tags of the run of a study or sweep itself, but for the commit."""
     tags = {
-        "voxsiam.kind": job.kind,
-        "voxsiam.study_id": job.job_id,
-        "voxsiam.study": job.name,
-        "voxsiam.preset": job.preset,
-        "voxsiam.data": job.data.fingerprint,
-        "voxsiam.data_name": job.data.name,
-        "voxsiam.split": split_fingerprint(job.split),
-        "mlflow.note.content": job.note,
+        "voxsiam.kind": parent_run.kind,
+        "voxsiam.study_id": parent_run.request_id,
+        "voxsiam.study": parent_run.name,
+        "voxsiam.preset": parent_run.preset,
+        "voxsiam.data": parent_run.data.fingerprint,
+        "voxsiam.data_name": parent_run.data.name,
+        "voxsiam.split": split_fingerprint(parent_run.split),
+        "mlflow.note.content": parent_run.note,
     }
-    if job.trials is not None:
-        tags["voxsiam.trials"] = str(job.trials)
-    if job.seal is not None:
-        tags[PLAN_TAG] = job.seal
+    if parent_run.trials is not None:
+        tags["voxsiam.trials"] = str(parent_run.trials)
+    if parent_run.seal is not None:
+        tags[PLAN_TAG] = parent_run.seal
     return tags
 
 
-def trial_tags(trial: TrialPlan, study: str, preset: str) -> dict[str, str]:
+def trial_tags(planned: PlannedRun, study: str, preset: str) -> dict[str, str]:
     """Name what a reader filters by and MLflow's parameters do not hold.
 
     Args:
-        trial: The trial.
+        planned: The trial.
         study: Name of its study or sweep.
         preset: tiny, mini or paper.
     """
-    run = trial.run
+    run = planned.run
     return {
         "voxsiam.preset": preset,
         "voxsiam.data_name": run.data.name,
@@ -69,7 +69,7 @@ def trial_tags(trial: TrialPlan, study: str, preset: str) -> dict[str, str]:
         "voxsiam.method": _method(run.recipe),
         "voxsiam.train_cases": str(len(run.split.train)),
         "mlflow.note.content": (
-            f"**{trial.row}**, seed {run.seed} of **{study}** ({preset}): "
+            f"**{planned.row}**, seed {run.seed} of **{study}** ({preset}): "
             f"{_what(run.recipe)}, {run.recipe.epochs} epochs on {len(run.split.train)} training "
             f"cases of {run.data.name} ({run.data.kind}), tested on {len(run.split.test)}."
         ),

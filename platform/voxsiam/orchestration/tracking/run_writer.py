@@ -14,9 +14,9 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.owner import this_owner
 from voxsiam.orchestration.runs.environment import library_versions
 from voxsiam.orchestration.runs.plan import RunData
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.runs.result_files import TEST_FILES
 from voxsiam.orchestration.runs.source_commit import source_commit
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
 from voxsiam.orchestration.tracking.names import (
     COMMIT_TAG,
     ENVIRONMENT_FILE,
@@ -33,9 +33,9 @@ from voxsiam.orchestration.tracking.names import (
     USER_TAG,
     WORKSPACE_TAG,
 )
+from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.orchestration.tracking.reader import find_run, find_runs
-from voxsiam.orchestration.tracking.run_description import job_tags, run_params, run_tags
-from voxsiam.orchestration.tracking.tracked_job import TrackedJob
+from voxsiam.orchestration.tracking.run_description import parent_tags, run_params, run_tags
 from voxsiam.regular_files import read_regular
 from voxsiam.small_files import LARGE, SMALL, read_json
 
@@ -52,51 +52,51 @@ class RunWriter:
     Args:
         client: Of the store.
         experiment: MLflow's number of ours.
-        job: The study or sweep.
+        parent_run: The study or sweep.
         workspace: Identity of the one that runs it.
     """
 
     def __init__(
-        self, client: MlflowClient, experiment: str, job: TrackedJob, workspace: str
+        self, client: MlflowClient, experiment: str, parent_run: ParentRun, workspace: str
     ) -> None:
-        self._client, self._experiment, self._job = client, experiment, job
+        self._client, self._experiment, self._parent_run = client, experiment, parent_run
         self._workspace = workspace
         self.parent = ""
         self._runs: dict[tuple[str, str], str] = {}
         self._epochs: dict[str, set[int]] = {}
 
     def run_of(
-        self, trial: TrialPlan, at_ms: int, *, reopen: bool = True, may_link: bool = False
+        self, planned: PlannedRun, at_ms: int, *, reopen: bool = True, may_link: bool = False
     ) -> str:
         """Return a trial's run, made where it is missing.
 
         Args:
-            trial: The trial.
+            planned: The trial.
             at_ms: When it started, if it is made now.
             reopen: Mark it as running.
             may_link: Another study may have trained it.
         """
         # Two rows may share a run: small shares of the labels can be the same cases.
-        key = (trial.row, trial.run.run_id)
+        key = (planned.row, planned.run.run_id)
         if key in self._runs:
             return self._runs[key]
-        tags = {"voxsiam.row": trial.row, "voxsiam.run": trial.run.run_id}
+        tags = {"voxsiam.row": planned.row, "voxsiam.run": planned.run.run_id}
         tags["mlflow.parentRunId"] = self.parent
         found = find_run(self._client, self._experiment, tags)
         if found is None:
-            source = self._source_of(trial) if may_link else {}
+            source = self._source_of(planned) if may_link else {}
             found = self._create(
-                f"{trial.row} s{trial.run.seed}", tags, self._new_tags(trial) | source, at_ms
+                f"{planned.row} s{planned.run.seed}", tags, self._new_tags(planned) | source, at_ms
             )
         elif reopen:
             self._reopen(found)
-        self._describe(found, trial)
+        self._describe(found, planned)
         self._runs[key] = found.info.run_id
         return found.info.run_id
 
-    def is_finished(self, trial: TrialPlan, at_ms: int) -> bool:
+    def is_finished(self, planned: PlannedRun, at_ms: int) -> bool:
         """Tell whether a trial's run has been ended well; it is made where it is missing."""
-        run_id = self.run_of(trial, at_ms, reopen=False, may_link=True)
+        run_id = self.run_of(planned, at_ms, reopen=False, may_link=True)
         return self._client.get_run(run_id).info.status == "FINISHED"
 
     def log(self, run_id: str, points: Sequence[Metric]) -> None:
@@ -116,9 +116,9 @@ class RunWriter:
         for path, content in artifacts.items():
             self._client.log_dict(run_id, dict(content), path)
 
-    def complete(self, run_id: str, trial: TrialPlan, at_ms: int) -> None:
+    def complete(self, run_id: str, planned: PlannedRun, at_ms: int) -> None:
         """Write what a finished trial has left on disk and the store has not."""
-        result: dict[str, Any] = read_json(trial.run.result_file, LARGE)
+        result: dict[str, Any] = read_json(planned.run.result_file, LARGE)
         linked = SOURCE_TAG in self._client.get_run(run_id).data.tags
         logged = self.epochs_of(run_id)
         # The epochs of a linked run stand in the run that it was trained in.
@@ -129,27 +129,27 @@ class RunWriter:
         final["seconds/run"] = result["seconds"]
         self.log(run_id, metrics(final, len(result["records"]), at_ms))
         # Not all are there without test cases, or in the folder of an older run.
-        for file in filter(Path.is_file, (trial.run.directory / name for name in TEST_FILES)):
+        for file in filter(Path.is_file, (planned.run.directory / name for name in TEST_FILES)):
             self._client.log_artifact(run_id, str(file), "test")
         # Runs that finished before there were manifests have none.
-        if trial.run.manifest_file.exists():
-            self._client.log_artifact(run_id, str(trial.run.manifest_file))
-            self._client.set_tag(run_id, MANIFEST_TAG, sha256_of(trial.run.manifest_file))
+        if planned.run.manifest_file.exists():
+            self._client.log_artifact(run_id, str(planned.run.manifest_file))
+            self._client.set_tag(run_id, MANIFEST_TAG, sha256_of(planned.run.manifest_file))
             # It may have changed since the run was begun.
-            commit = read_json(trial.run.manifest_file).get("commit")
+            commit = read_json(planned.run.manifest_file).get("commit")
             if commit:
                 self._client.set_tag(run_id, COMMIT_TAG, commit)
-        self._client.log_artifacts(run_id, str(trial.run.directory / "model"), MODEL_FOLDER)
+        self._client.log_artifacts(run_id, str(planned.run.directory / "model"), MODEL_FOLDER)
 
-    def tell_incidents(self, run_id: str, trial: TrialPlan) -> None:
+    def tell_incidents(self, run_id: str, planned: PlannedRun) -> None:
         """Write what went wrong in a trial and was survived: how often, and each in words."""
-        file = trial.run.incidents_file
+        file = planned.run.incidents_file
         if file.is_file():
             told = len(read_regular(file, SMALL.most_bytes).decode(errors="replace").splitlines())
             self._client.set_tag(run_id, INCIDENTS_TAG, str(told))
             self._client.log_artifact(run_id, str(file))
 
-    def end(self, run_id: str, state: TrialState, at_ms: int, error: str | None = None) -> None:
+    def end(self, run_id: str, state: RunState, at_ms: int, error: str | None = None) -> None:
         """End a run."""
         if error is not None:
             self._client.set_tag(run_id, ERROR_TAG, error[:500])
@@ -166,19 +166,19 @@ class RunWriter:
         Raises:
             UserError: It runs now, from another workspace.
         """
-        job = self._job
-        tags = {"voxsiam.kind": job.kind, "voxsiam.study_id": job.job_id}
+        parent_run = self._parent_run
+        tags = {"voxsiam.kind": parent_run.kind, "voxsiam.study_id": parent_run.request_id}
         found = find_run(self._client, self._experiment, tags)
         if found is None:
-            more = job_tags(job) | _owner_tags() | _source_tags(job.commit)
+            more = parent_tags(parent_run) | _owner_tags() | _source_tags(parent_run.commit)
             more |= {WORKSPACE_TAG: self._workspace}
-            found = self._create(job.job_id, tags, more, at_ms)
+            found = self._create(parent_run.request_id, tags, more, at_ms)
         elif reopen:
             self._join(found)
             self._reopen(found)
         self.parent = found.info.run_id
-        if not self._client.list_artifacts(self.parent, job.kind):
-            self.log_json(self.parent, {f"{job.kind}/plan.json": job.plan})
+        if not self._client.list_artifacts(self.parent, parent_run.kind):
+            self.log_json(self.parent, {f"{parent_run.kind}/plan.json": parent_run.plan})
 
     def _create(
         self, name: str, identity: Mapping[str, str], tags: Mapping[str, str], at_ms: int
@@ -201,12 +201,12 @@ class RunWriter:
         whose = tags.get(OWNER_TAG, "somebody")
         if parent.info.status == "RUNNING":
             raise UserError(
-                f"'{self._job.job_id}' is being run by {whose} from another workspace",
+                f"'{self._parent_run.request_id}' is being run by {whose} from another workspace",
                 where=f"run {parent.info.run_id} in MLflow",
                 fix="wait for it and look at its report, or ask for something else (--seeds, "
                 "--set); if nobody runs it any more, end that run in MLflow's page",
             )
-        log.warning("%s goes on in MLflow where %s ended", self._job.job_id, whose)
+        log.warning("%s goes on in MLflow where %s ended", self._parent_run.request_id, whose)
         self._client.set_tag(parent.info.run_id, WORKSPACE_TAG, self._workspace)
 
     def _reopen(self, run: Run) -> None:
@@ -215,12 +215,12 @@ class RunWriter:
         for tag in {STATE_TAG, ERROR_TAG} & run.data.tags.keys():
             self._client.delete_tag(run.info.run_id, tag)
 
-    def _describe(self, run: Run, trial: TrialPlan) -> None:
+    def _describe(self, run: Run, planned: PlannedRun) -> None:
         """Say what a run is; the data set comes last and tells that nothing is missing."""
         if run.inputs is not None and run.inputs.dataset_inputs:
             return
-        run_id, plan = run.info.run_id, trial.run
-        params = run_params(trial, self._job.workers)
+        run_id, plan = run.info.run_id, planned.run
+        params = run_params(planned, self._parent_run.workers)
         self._client.log_batch(run_id, params=[Param(k, v) for k, v in params.items()])
         self.log_json(
             run_id,
@@ -230,14 +230,14 @@ class RunWriter:
                 SPLIT_FILE: plan.split.model_dump(mode="json"),
             },
         )
-        self._client.log_inputs(run_id, _dataset_inputs(self._job.data))
+        self._client.log_inputs(run_id, _dataset_inputs(self._parent_run.data))
 
-    def _new_tags(self, trial: TrialPlan) -> dict[str, str]:
-        return run_tags(trial, self._job) | _owner_tags() | _source_tags()
+    def _new_tags(self, planned: PlannedRun) -> dict[str, str]:
+        return run_tags(planned, self._parent_run) | _owner_tags() | _source_tags()
 
-    def _source_of(self, trial: TrialPlan) -> dict[str, str]:
+    def _source_of(self, planned: PlannedRun) -> dict[str, str]:
         """Name the run in which another study has trained this trial."""
-        tags = {"voxsiam.kind": "trial", "voxsiam.run": trial.run.run_id}
+        tags = {"voxsiam.kind": "trial", "voxsiam.run": planned.run.run_id}
         found = find_run(self._client, self._experiment, tags)
         if found is None:
             return {}

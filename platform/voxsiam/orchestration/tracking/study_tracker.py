@@ -13,17 +13,17 @@ from typing import Any
 from mlflow.exceptions import MlflowException, RestException
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.tracking.left_runs import end_left_runs
 from voxsiam.orchestration.tracking.names import PROGRESS, WORKER_HOURS
 from voxsiam.orchestration.tracking.outbox import Event, outbox_of
+from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.orchestration.tracking.run_writer import RunWriter, metrics
 from voxsiam.orchestration.tracking.store import (
     experiment_of,
     open_for_writing,
     raise_if_mendable,
 )
-from voxsiam.orchestration.tracking.tracked_job import TrackedJob
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.small_files import LARGE, read_json
 from voxsiam.training.context import Record
@@ -42,18 +42,18 @@ class StudyTracker:
 
     Args:
         workspace: Holds the store unless MLFLOW_TRACKING_URI names a server.
-        job: The study or sweep.
+        parent_run: The study or sweep.
         reopen: It goes on: its own run is marked as running.
 
     Raises:
         UserError: The server refuses the login, or keeps artifacts where we cannot write.
     """
 
-    def __init__(self, workspace: Workspace, job: TrackedJob, *, reopen: bool = True) -> None:
-        self._workspace, self._job, self._reopen = workspace, job, reopen
-        self._outbox = outbox_of(workspace, job)
+    def __init__(self, workspace: Workspace, parent_run: ParentRun, *, reopen: bool = True) -> None:
+        self._workspace, self._parent_run, self._reopen = workspace, parent_run, reopen
+        self._outbox = outbox_of(workspace, parent_run)
         self._writer: RunWriter | None = None
-        self._ended: dict[tuple[str, str], tuple[TrialState, float]] = {}
+        self._ended: dict[tuple[str, str], tuple[RunState, float]] = {}
         self._next_try = 0.0
         if self._try(self._open, at_start=True):
             self.catch_up()
@@ -68,22 +68,24 @@ class StudyTracker:
         """Count the events that MLflow has not been told yet."""
         return len(self._outbox)
 
-    def trial_started(self, trial: TrialPlan) -> None:
+    def run_started(self, planned: PlannedRun) -> None:
         """Open the trial's run, or its run of an earlier attempt."""
-        may_link = trial.run.result_file.exists()
-        self._tell(Event(kind="start", time_ms=_now_ms(), trial=trial, may_link=may_link))
+        may_link = planned.run.result_file.exists()
+        self._tell(Event(kind="start", time_ms=_now_ms(), trial=planned, may_link=may_link))
 
-    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+    def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """Write one epoch's figures in one batch."""
         step = int(record["epoch"])
-        self._tell(Event(kind="figures", time_ms=_now_ms(), trial=trial, figures=record, step=step))
+        self._tell(
+            Event(kind="figures", time_ms=_now_ms(), trial=planned, figures=record, step=step)
+        )
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+    def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """Complete the run from the trial's files and end it."""
-        self._tell(Event(kind="end", time_ms=_now_ms(), trial=trial, state=state, error=error))
-        self.count([trial], state)
+        self._tell(Event(kind="end", time_ms=_now_ms(), trial=planned, state=state, error=error))
+        self.count([planned], state)
 
-    def complete_finished(self, finished: list[TrialPlan]) -> None:
+    def complete_finished(self, finished: list[PlannedRun]) -> None:
         """Make sure that trials which finished while nobody listened are in the store.
 
         What another study has trained gets a run that links to the one it was trained in.
@@ -93,8 +95,8 @@ class StudyTracker:
         self._next_try = min(self._next_try, time.monotonic())
         if self.catch_up():
             return  # The server is away; a later call finds out.
-        for trial in finished:
-            self._try(lambda trial=trial: self._complete(trial))
+        for planned in finished:
+            self._try(lambda planned=planned: self._complete(planned))
 
     def log_parent(
         self, figures: Record, step: int, artifacts: Mapping[str, Mapping[str, Any]]
@@ -112,7 +114,7 @@ class StudyTracker:
             )
         )
 
-    def study_ended(self, state: TrialState) -> None:
+    def ended(self, state: RunState) -> None:
         """End the parent run."""
         self._tell(Event(kind="end", time_ms=_now_ms(), state=state))
         # Whoever has stopped it does not want to wait for a server.
@@ -140,10 +142,10 @@ class StudyTracker:
             self._forget(events, done)
         return self.waiting
 
-    def count(self, trials: Sequence[TrialPlan], state: TrialState) -> None:
+    def count(self, trials: Sequence[PlannedRun], state: RunState) -> None:
         """Write on the parent how far it is, so that a list of studies needs no other run."""
-        new: dict[tuple[str, str], tuple[TrialState, float]] = {
-            (trial.row, trial.run.run_id): (state, _seconds(trial)) for trial in trials
+        new: dict[tuple[str, str], tuple[RunState, float]] = {
+            (planned.row, planned.run.run_id): (state, _seconds(planned)) for planned in trials
         }
         if new.items() <= self._ended.items():
             return
@@ -152,7 +154,7 @@ class StudyTracker:
         figures = {name: float(states.count(state)) for name, state in PROGRESS.items()}
         # Rows that share a run were trained once.
         seconds = {run: seconds for (_, run), (_, seconds) in self._ended.items()}
-        figures[WORKER_HOURS] = sum(seconds.values()) * self._job.workers / 3600
+        figures[WORKER_HOURS] = sum(seconds.values()) * self._parent_run.workers / 3600
         # MLflow shows the value of the greatest step: what is finished stays so.
         self.log_parent(figures, states.count("finished"), {})
 
@@ -212,10 +214,12 @@ class StudyTracker:
         if self._writer is None:
             client = open_for_writing(self._workspace)
             experiment = experiment_of(client, self._workspace)
-            writer = RunWriter(client, experiment, self._job, self._workspace.identity)
+            writer = RunWriter(client, experiment, self._parent_run, self._workspace.identity)
             writer.open_parent(at_ms or _now_ms(), reopen=self._reopen)
             self._writer = writer
-            for left in end_left_runs(client, experiment, self._workspace, but=self._job.job_id):
+            for left in end_left_runs(
+                client, experiment, self._workspace, but=self._parent_run.request_id
+            ):
                 log.warning("%s was cut off and is marked as interrupted in MLflow", left)
         return self._writer
 
@@ -241,9 +245,9 @@ class StudyTracker:
                     writer.complete(run_id, first.trial, first.time_ms)
             writer.end(run_id, first.state, first.time_ms, first.error)
 
-    def _complete(self, trial: TrialPlan) -> None:
-        if not self._open().is_finished(trial, _now_ms()):
-            self.trial_ended(trial, "finished", None)
+    def _complete(self, planned: PlannedRun) -> None:
+        if not self._open().is_finished(planned, _now_ms()):
+            self.run_ended(planned, "finished", None)
 
 
 def _together(events: Sequence[Event]) -> Iterator[list[Event]]:
@@ -265,9 +269,9 @@ def _is_final(error: Exception) -> bool:
     return understood and 400 <= status < 500 and status not in {401, 403, 408, 429}
 
 
-def _seconds(trial: TrialPlan) -> float:
+def _seconds(planned: PlannedRun) -> float:
     """Return how long the epochs of a finished run took, in whatever processes; 0 for others."""
-    file = trial.run.result_file
+    file = planned.run.result_file
     if not file.exists():
         return 0.0
     records = read_json(file, LARGE)["records"]

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.sweeps.ledger import SweepLedger, SweepTrial
 from voxsiam.orchestration.tracking.names import TRIALS_FILE
+from voxsiam.orchestration.tracking.parent_run import parent_of_sweep
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_sweep
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
 
@@ -21,7 +21,7 @@ class SweepTracker:
 
     def __init__(self, workspace: Workspace, ledger: SweepLedger) -> None:
         self._ledger = ledger
-        self._runs = StudyTracker(workspace, tracked_sweep(ledger.plan))
+        self._runs = StudyTracker(workspace, parent_of_sweep(ledger.plan))
         # What ended in earlier sessions: failed trials of a sweep are not tried again.
         self._runs.count(self._ended("failed"), "failed")
         self._runs.count(self._ended("finished"), "finished")
@@ -31,31 +31,31 @@ class SweepTracker:
         """MLflow's name of the sweep's own run."""
         return self._runs.parent
 
-    def trial_started(self, trial: TrialPlan) -> None:
+    def run_started(self, planned: PlannedRun) -> None:
         """Open the run, or its run of an earlier attempt."""
-        self._runs.trial_started(trial)
+        self._runs.run_started(planned)
 
-    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+    def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """Write one epoch's figures."""
-        self._runs.epoch_done(trial, record)
+        self._runs.epoch_done(planned, record)
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+    def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """End the run."""
-        self._runs.trial_ended(trial, state, error)
+        self._runs.run_ended(planned, state, error)
 
-    def point_ended(self, trial: SweepTrial) -> None:
+    def trial_ended(self, trial: SweepTrial) -> None:
         """Write the trials down, and the best so far as a curve over trials."""
         best = self._ledger.best()
         figures = {f"best/{name}": value for name, value in best.objectives.items()} if best else {}
         self._runs.log_parent(figures, trial.number, {TRIALS_FILE: self._summary()})
 
-    def sweep_ended(self, state: TrialState) -> None:
+    def ended(self, state: RunState) -> None:
         """Write the trials down once more and end the parent run."""
         self._runs.complete_finished(self._ended("finished"))
         self._runs.log_parent({}, 0, {TRIALS_FILE: self._summary()})
-        self._runs.study_ended(state)
+        self._runs.ended(state)
 
-    def _ended(self, state: TrialState) -> list[TrialPlan]:
+    def _ended(self, state: RunState) -> list[PlannedRun]:
         """List the trainings of the trials that have ended so."""
         ended = (trial for trial in self._ledger.trials if trial.state == state)
         return [run for trial in ended for run in self._ledger.runs_of(trial)]

@@ -6,12 +6,12 @@ from ray.util.metrics import Gauge
 
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
 from voxsiam.orchestration.runs.label import RunLabel
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.training.batch import epoch_plan
 from voxsiam.training.context import Record
 from voxsiam.training.usage import DEVICE_MB, SECONDS
 
-Reading = Callable[[TrialPlan, Record], float | None]
+Reading = Callable[[PlannedRun, Record], float | None]
 
 TAGS = ("study", "row", "seed")
 RUNNING = "voxsiam_running"
@@ -19,7 +19,7 @@ READINGS: dict[str, tuple[str, Reading]] = {
     "voxsiam_epoch": ("Epochs done", lambda _, record: record["epoch"]),
     "voxsiam_volumes_per_second": (
         "Training volumes a second, over all workers of the run, in its last epoch",
-        lambda trial, record: _volumes(trial) / record[SECONDS] if SECONDS in record else None,
+        lambda planned, record: _volumes(planned) / record[SECONDS] if SECONDS in record else None,
     ),
     "voxsiam_gpu_memory_bytes": (
         "Peak of the last epoch, of the worker that took most",
@@ -48,22 +48,22 @@ class ClusterMetrics:
         self._running = Gauge(RUNNING, "1 while the run is under way, then 0", TAGS)
         self._gauges = {name: Gauge(name, told, TAGS) for name, (told, _) in READINGS.items()}
 
-    def trial_started(self, trial: TrialPlan) -> None:
+    def run_started(self, planned: PlannedRun) -> None:
         """Show that it runs."""
-        self._running.set(1, self._tags(trial))
+        self._running.set(1, self._tags(planned))
 
-    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+    def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """Show the epoch's figures; what was not measured is not set."""
-        tags = self._tags(trial)
+        tags = self._tags(planned)
         for name, (_, read) in READINGS.items():
-            self._gauges[name].set(read(trial, record), tags)
+            self._gauges[name].set(read(planned, record), tags)
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+    def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """Show that it runs no more."""
-        self._running.set(0, self._tags(trial))
+        self._running.set(0, self._tags(planned))
 
-    def _tags(self, trial: TrialPlan) -> dict[str, str]:
-        label = RunLabel.of_trial(self._study, trial)
+    def _tags(self, planned: PlannedRun) -> dict[str, str]:
+        label = RunLabel.of_trial(self._study, planned)
         return {"study": label.study, "row": label.row, "seed": str(label.seed)}
 
 
@@ -72,8 +72,8 @@ def cluster_listeners(study: str) -> list[ClusterMetrics]:
     return [ClusterMetrics(study)] if joins_cluster() else []
 
 
-def _volumes(trial: TrialPlan) -> int:
+def _volumes(planned: PlannedRun) -> int:
     """Count the volumes of an epoch; every epoch has as many."""
-    recipe, cases = trial.run.recipe, trial.run.split.train
+    recipe, cases = planned.run.recipe, planned.run.split.train
     size, drop_last = recipe.batch_size, recipe.drop_last
     return sum(map(len, epoch_plan(cases, seed=0, epoch=0, batch_size=size, drop_last=drop_last)))

@@ -7,8 +7,8 @@ from typing import Any
 from ray.exceptions import RayActorError
 from ray.train import UserCallback
 
+from voxsiam.orchestration.runs.heartbeat import Heartbeat, file_system_time, read_heartbeats
 from voxsiam.orchestration.runs.incidents import note_incident
-from voxsiam.orchestration.runs.pulse import Pulse, file_system_time, read_pulses
 
 LESS_MEMORY = "fewer --workers, a smaller batch (--set batch_size=2) or a smaller --grid take less"
 
@@ -17,23 +17,26 @@ class RankFaults(UserCallback):
     """Notes in the run's incidents which rank failed; it lives in Ray Train's controller.
 
     Args:
-        pulses: Folder of the run's pulses.
+        heartbeats: Folder of the run's heartbeats.
         incidents: The run's incidents.
         silence_s: After which a rank that does not answer is ended.
     """
 
-    def __init__(self, pulses: Path, incidents: Path, silence_s: float) -> None:
-        self._pulses, self._incidents, self._silence_s = pulses, incidents, silence_s
+    def __init__(self, heartbeats: Path, incidents: Path, silence_s: float) -> None:
+        self._heartbeats, self._incidents, self._silence_s = heartbeats, incidents, silence_s
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ANN401, ARG002
         """Note it."""
-        known, now = read_pulses(self._pulses), file_system_time(self._pulses)
+        known, now = read_heartbeats(self._heartbeats), file_system_time(self._heartbeats)
         for text in describe_faults(known, worker_exceptions, self._silence_s, now):
             note_incident(self._incidents, text)
 
 
 def describe_faults(
-    pulses: Mapping[int, Pulse], errors: Mapping[int, Exception], silence_s: float, now: float
+    heartbeats: Mapping[int, Heartbeat],
+    errors: Mapping[int, Exception],
+    silence_s: float,
+    now: float,
 ) -> list[str]:
     """Say of each rank that is to blame what has become of it.
 
@@ -41,28 +44,28 @@ def describe_faults(
     named only where nobody else is to blame.
 
     Args:
-        pulses: The last one of every rank.
+        heartbeats: The last one of every rank.
         errors: Of the ranks for which Ray Train has one.
         silence_s: After which a rank that does not answer is ended.
-        now: By the clock of the file system that holds the pulses.
+        now: By the clock of the file system that holds the heartbeats.
     """
     dead = {rank for rank, error in errors.items() if _is_dead(error)}
-    dead |= {rank for rank, pulse in pulses.items() if pulse.is_gone()}
+    dead |= {rank for rank, heartbeat in heartbeats.items() if heartbeat.is_gone()}
     if dead:
-        return [_death(pulses.get(rank), rank) for rank in sorted(dead)]
+        return [_death(heartbeats.get(rank), rank) for rank in sorted(dead)]
     frozen = {rank for rank, error in errors.items() if _is_unanswered(error)}
     if not frozen and any("timed out" in str(error).lower() for error in errors.values()):
-        frozen = {rank for rank, pulse in pulses.items() if pulse.is_silent(now)}
-        frozen = frozen or _last(pulses, errors)
+        frozen = {rank for rank, heartbeat in heartbeats.items() if heartbeat.is_silent(now)}
+        frozen = frozen or _last(heartbeats, errors)
     if frozen:
-        return [_frozen(pulses.get(rank), rank, silence_s) for rank in sorted(frozen)]
+        return [_frozen(heartbeats.get(rank), rank, silence_s) for rank in sorted(frozen)]
     return [f"rank {rank} failed: {_first_line(errors[rank])}" for rank in sorted(errors)]
 
 
-def describe_death(pulses: Path) -> str | None:
+def describe_death(heartbeats: Path) -> str | None:
     """Say what is known of a training in the trial's own process that died without a word."""
-    pulse = read_pulses(pulses).get(0)
-    return None if pulse is None else _death(pulse, 0)
+    heartbeat = read_heartbeats(heartbeats).get(0)
+    return None if heartbeat is None else _death(heartbeat, 0)
 
 
 def _is_dead(error: Exception) -> bool:
@@ -73,25 +76,29 @@ def _is_unanswered(error: Exception) -> bool:
     return type(error).__name__ == "WorkerHealthCheckTimeoutError"
 
 
-def _last(pulses: Mapping[int, Pulse], errors: Mapping[int, Exception]) -> set[int]:
+def _last(heartbeats: Mapping[int, Heartbeat], errors: Mapping[int, Exception]) -> set[int]:
     """Return the ranks that stand furthest behind; one that waited in vain is not among them."""
-    suspects = set(pulses) - set(errors) or set(pulses)
-    place = {rank: (pulses[rank].epoch, pulses[rank].step) for rank in suspects}
+    suspects = set(heartbeats) - set(errors) or set(heartbeats)
+    place = {rank: (heartbeats[rank].epoch, heartbeats[rank].step) for rank in suspects}
     return {rank for rank in suspects if place[rank] == min(place.values())}
 
 
-def _who(pulse: Pulse | None, rank: int) -> str:
-    where = "" if pulse is None else f" (process {pulse.pid} on {pulse.host}, {pulse.place})"
+def _who(heartbeat: Heartbeat | None, rank: int) -> str:
+    where = (
+        ""
+        if heartbeat is None
+        else f" (process {heartbeat.pid} on {heartbeat.host}, {heartbeat.place})"
+    )
     return f"rank {rank}{where}"
 
 
-def _death(pulse: Pulse | None, rank: int) -> str:
-    memory = f": it held {pulse.memory}; if that is it, {LESS_MEMORY}" if pulse else ""
-    return f"{_who(pulse, rank)} was killed, or its node is gone{memory}"
+def _death(heartbeat: Heartbeat | None, rank: int) -> str:
+    memory = f": it held {heartbeat.memory}; if that is it, {LESS_MEMORY}" if heartbeat else ""
+    return f"{_who(heartbeat, rank)} was killed, or its node is gone{memory}"
 
 
-def _frozen(pulse: Pulse | None, rank: int, silence_s: float) -> str:
-    return f"{_who(pulse, rank)} kept silent for {silence_s:g} s and was ended"
+def _frozen(heartbeat: Heartbeat | None, rank: int, silence_s: float) -> str:
+    return f"{_who(heartbeat, rank)} kept silent for {silence_s:g} s and was ended"
 
 
 def _first_line(error: Exception) -> str:

@@ -23,12 +23,11 @@ from voxsiam.orchestration.cluster.fair_share import TrialSize
 from voxsiam.orchestration.cluster.node_view import Versions
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
+from voxsiam.orchestration.runs.heartbeat import HeartbeatSender
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import RunLabel, epoch_line, labelled_log
-from voxsiam.orchestration.runs.pulse import PulseSender
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.runs.read_watch import ReadWatch
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
-from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
 from voxsiam.orchestration.trials.joined_node import require_like_the_others
 from voxsiam.orchestration.trials.worker import REFUSAL, Stamp
 from voxsiam.orchestration.trials.worker_group import (
@@ -45,13 +44,9 @@ log = logging.getLogger(__name__)
 CLOUD_KEYS = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 """Trials have those of their node."""
 
-PROCESS_DEATHS = tune.FailureConfig(max_failures=MOST_FAILURES)
-"""A trial whose process or node died starts again elsewhere and goes on from its checkpoint; a new
-epoch gives it all attempts back (`tune_bridge.py`)."""
-
 
 @dataclass(frozen=True)
-class TrialJob:
+class TrialSetup:
     """How the trials of a study or sweep are run.
 
     Attributes:
@@ -122,7 +117,7 @@ class TrialJob:
         )
 
 
-def trial_config(index: int, study: str, runs: Sequence[TrialPlan]) -> dict[str, Any]:
+def trial_config(index: int, study: str, runs: Sequence[PlannedRun]) -> dict[str, Any]:
     """Say what a trial runs, as Tune carries it.
 
     Args:
@@ -155,7 +150,7 @@ def _run_trial(
         plan.directory.mkdir(exist_ok=True)
         for left in (plan.error_file, plan.stop_file):
             left.unlink(missing_ok=True)
-        shutil.rmtree(plan.pulses, ignore_errors=True)
+        shutil.rmtree(plan.heartbeats, ignore_errors=True)
         with labelled_log(str(label)):
             try:
                 if workers is not None:
@@ -181,14 +176,14 @@ def _require_node(plan: RunPlan, release: str) -> None:
 
 
 def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp, longest_s: float) -> None:
-    pulse = PulseSender(plan.pulses, 0)
+    heartbeat = HeartbeatSender(plan.heartbeats, 0)
     context = SingleProcess(
         _reporter(stamp),
         on_note=functools.partial(note_incident, plan.incidents_file),
-        on_step=pulse.begin_step,
+        on_step=heartbeat.begin_step,
     )
     reads = ReadWatch(load, functools.partial(note_incident, plan.incidents_file), longest_s)
-    with pulse.beating(), reads.watching():
+    with heartbeat.beating(), reads.watching():
         execute_run(plan, reads, context)
 
 

@@ -8,7 +8,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
-from voxsiam.orchestration.runs.trial_plan import TrialPlan, TrialState
+from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.trials.rank_faults import describe_death
 from voxsiam.orchestration.trials.worker import REFUSAL, RUN_INDEX
 from voxsiam.training.context import Record
@@ -22,15 +22,15 @@ RECORD_NAMES = ("epoch", "learning_rate")
 class StudyListener(Protocol):
     """Hears of everything that happens to the runs of a study, in the driver's process."""
 
-    def trial_started(self, trial: TrialPlan) -> None:
+    def run_started(self, planned: PlannedRun) -> None:
         """A run has been given its place; start-up comes before its first epoch."""
         ...
 
-    def epoch_done(self, trial: TrialPlan, record: Record) -> None:
+    def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """A run has finished an epoch."""
         ...
 
-    def trial_ended(self, trial: TrialPlan, state: TrialState, error: str | None) -> None:
+    def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """A run is over."""
         ...
 
@@ -39,7 +39,7 @@ class StudyListener(Protocol):
 class IncidentListener(Protocol):
     """Hears, beside all else, of what went wrong in a run and was survived."""
 
-    def incident(self, trial: TrialPlan, text: str) -> None:
+    def incident(self, planned: PlannedRun, text: str) -> None:
         """Something was survived."""
         ...
 
@@ -55,12 +55,12 @@ class TuneBridge(tune.Callback):
 
     def __init__(
         self,
-        runs: Sequence[Sequence[TrialPlan]],
+        runs: Sequence[Sequence[PlannedRun]],
         listeners: Sequence[StudyListener],
-        when_cut_short: Callable[[], TrialState] = lambda: "failed",
+        when_cut_short: Callable[[], RunState] = lambda: "failed",
     ) -> None:
         self._runs, self._listeners, self._when_cut_short = runs, listeners, when_cut_short
-        self._open: dict[int, TrialPlan] = {}
+        self._open: dict[int, PlannedRun] = {}
         self._incidents: dict[int, IncidentReader] = {}
         self._reached: dict[int, tuple[int, int]] = {}
         self._refusals: dict[int, str] = {}
@@ -164,7 +164,7 @@ class TuneBridge(tune.Callback):
         plan = self._open[index] = self._runs[index][run]
         self._incidents[index] = IncidentReader(plan.run.incidents_file)
         for listener in self._listeners:
-            listener.trial_started(plan)
+            listener.run_started(plan)
 
     def _tell_incidents(self, index: int) -> None:
         for text in self._incidents[index].new():
@@ -173,17 +173,17 @@ class TuneBridge(tune.Callback):
                     listener.incident(self._open[index], text)
 
     def _death(self, index: int) -> str:
-        """Say why a trial's process ended: it has told the driver, or its last pulse tells."""
+        """Say why a trial's process ended: it has told the driver, or its last heartbeat tells."""
         refusal = self._refusals.pop(index, None)
-        return refusal or describe_death(self._open[index].run.pulses) or "its process died"
+        return refusal or describe_death(self._open[index].run.heartbeats) or "its process died"
 
-    def _end(self, index: int, state: TrialState, error: str | None) -> None:
+    def _end(self, index: int, state: RunState, error: str | None) -> None:
         if index not in self._open:
             return
         self._tell_incidents(index)
         plan = self._open.pop(index)
         for listener in self._listeners:
-            listener.trial_ended(plan, state, error)
+            listener.run_ended(plan, state, error)
 
 
 def _index(trial: Trial) -> int:

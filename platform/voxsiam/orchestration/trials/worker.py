@@ -12,9 +12,9 @@ from torch import nn
 
 from voxsiam.collective import DDP_SETTINGS, gather_objects
 from voxsiam.orchestration.runs.execute import RunPlan, execute_run
+from voxsiam.orchestration.runs.heartbeat import HeartbeatSender
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import epoch_line, labelled_log
-from voxsiam.orchestration.runs.pulse import PulseSender
 from voxsiam.orchestration.runs.read_watch import ReadWatch
 from voxsiam.orchestration.trials.joined_node import require_like_the_others
 from voxsiam.training.context import Record, TrainingEndedError
@@ -60,7 +60,7 @@ class RayTrainWorker:
 
     def __init__(self, stamp: Stamp, plan: RunPlan) -> None:
         self._stamp, self._plan = stamp, plan
-        self.pulse = PulseSender(plan.pulses, self.rank)
+        self.heartbeat = HeartbeatSender(plan.heartbeats, self.rank)
 
     @property
     def rank(self) -> int:
@@ -96,8 +96,8 @@ class RayTrainWorker:
             raise RunStoppedError
 
     def begin_step(self, epoch: int, step: int) -> None:
-        """Say in the next pulse where this worker stands."""
-        self.pulse.begin_step(epoch, step)
+        """Say in the next heartbeat where this worker stands."""
+        self.heartbeat.begin_step(epoch, step)
 
     def tell(self, text: str) -> None:
         """Add to the run's incidents what this worker alone sees."""
@@ -120,7 +120,7 @@ def run_in_worker(config: dict[str, Any]) -> None:
             # Among several ranks the others' patience ends one that waits.
             longest_s = config["longest_s"] if worker.world_size == 1 else math.inf
             reads = ReadWatch(config["load"], worker.tell, longest_s)
-            with worker.pulse.beating(), reads.watching():
+            with worker.heartbeat.beating(), reads.watching():
                 execute_run(plan, reads, worker)
         except RunStoppedError:
             log.info("asked to end")

@@ -159,7 +159,7 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
             storage_path=str(workers.storage),
             callbacks=[
                 TuneReportCallback(),
-                RankFaults(plan.pulses, plan.incidents_file, workers.silence_s),
+                RankFaults(plan.heartbeats, plan.incidents_file, workers.silence_s),
             ],
         ),
     )

@@ -14,8 +14,8 @@ from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.runs.result_files import TEST_FILES
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam.types import ORGANS
@@ -106,7 +106,7 @@ def test_a_run_without_test_cases_ends_well_and_is_tracked(workspace):
     assert left == {"cases.csv", "epochs.csv"}
     assert len(read_cases(run.directory / "cases.csv")) == 0
 
-    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker = StudyTracker(workspace, parent_of_study(plan))
     tracker.complete_finished(list(plan.trials))
     client = MlflowClient(workspace.tracking_uri)
     experiment = client.get_run(tracker.parent).info.experiment_id
@@ -120,7 +120,7 @@ def test_a_run_without_test_cases_ends_well_and_is_tracked(workspace):
 def test_all_test_files_are_tracked(workspace):
     plan = make_plan(workspace, rows=1)
     execute(plan.trials[0].run)
-    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker = StudyTracker(workspace, parent_of_study(plan))
     tracker.complete_finished(list(plan.trials))
     client = MlflowClient(workspace.tracking_uri)
     experiment = client.get_run(tracker.parent).info.experiment_id

@@ -15,11 +15,11 @@ from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.owner import this_owner
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.runs.manifest import read_manifest
-from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.studies.tune_run import run_study
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.reader import download_model
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam_dashboards.store.results import load_study
@@ -52,7 +52,7 @@ def test_a_study_is_done_once_and_tracked_whole(workspace):
     plan = make_plan(workspace)
     ledger, tracker, recorder = (
         Ledger.create(workspace, plan),
-        StudyTracker(workspace, tracked_study(plan)),
+        StudyTracker(workspace, parent_of_study(plan)),
         Recorder(),
     )
     assert (
@@ -85,7 +85,7 @@ def test_a_study_is_done_once_and_tracked_whole(workspace):
         assert run.inputs.dataset_inputs[0].dataset.digest == "toy"
 
     again = Recorder()
-    reopened = StudyTracker(workspace, tracked_study(plan))
+    reopened = StudyTracker(workspace, parent_of_study(plan))
     assert reopened.parent == tracker.parent
     assert (
         run_study(
@@ -118,7 +118,7 @@ def test_a_trial_that_diverges_fails_alone_with_its_cause(workspace):
     plan = make_plan(workspace, rows=1)
     ledger, tracker, recorder = (
         Ledger.create(workspace, plan),
-        StudyTracker(workspace, tracked_study(plan)),
+        StudyTracker(workspace, parent_of_study(plan)),
         Recorder(),
     )
     failed = run_study(ledger, Spoiled(), workspace, Capacity.of_cluster(), [tracker, recorder])
@@ -132,7 +132,7 @@ def test_a_trial_that_diverges_fails_alone_with_its_cause(workspace):
 
 def test_what_another_study_has_trained_is_linked_not_trained_again(workspace):
     first = make_plan(workspace, rows=2)
-    tracker = StudyTracker(workspace, tracked_study(first))
+    tracker = StudyTracker(workspace, parent_of_study(first))
     ledger = Ledger.create(workspace, first)
     assert run_study(ledger, ToyCases(), workspace, Capacity.of_cluster(), [tracker]) == []
     tracker.complete_finished(list(first.trials))
@@ -144,7 +144,7 @@ def test_what_another_study_has_trained_is_linked_not_trained_again(workspace):
         update={"study": "table1", "study_id": "table1-toy", "trials": (shared,)}
     )
     assert Ledger.create(workspace, second).unfinished() == []
-    linking = StudyTracker(workspace, tracked_study(second))
+    linking = StudyTracker(workspace, parent_of_study(second))
     linking.complete_finished([shared])
     (link,) = children(client, linking.parent)
     source = trained["feature (2)"]
@@ -157,7 +157,7 @@ def test_what_another_study_has_trained_is_linked_not_trained_again(workspace):
     assert list(trial.curve("train/loss")) == [1, 2, 3]
     # A third study links to the training, not to the link.
     third = second.model_copy(update={"study": "fig7", "study_id": "fig7-toy"})
-    again = StudyTracker(workspace, tracked_study(third))
+    again = StudyTracker(workspace, parent_of_study(third))
     again.complete_finished([shared])
     (relink,) = children(client, again.parent)
     assert relink.data.tags["voxsiam.source_run"] == source.info.run_id
@@ -170,7 +170,7 @@ def test_rows_that_share_a_run_are_trained_once_and_both_have_their_figures(work
     plan = plan.model_copy(update={"trials": (first, twin)})
     ledger, tracker, recorder = (
         Ledger.create(workspace, plan),
-        StudyTracker(workspace, tracked_study(plan)),
+        StudyTracker(workspace, parent_of_study(plan)),
         Recorder(),
     )
     assert (
@@ -190,7 +190,7 @@ def test_figures_that_were_not_tracked_are_written_when_the_trial_ends(workspace
     (trial,) = plan.trials
     trial.run.directory.mkdir(parents=True)
     execute_run(trial.run, ToyCases(), SingleProcess(lambda _: None))
-    tracker = StudyTracker(workspace, tracked_study(plan))
+    tracker = StudyTracker(workspace, parent_of_study(plan))
     tracker.complete_finished([trial])
     (run,) = children(MlflowClient(workspace.tracking_uri), tracker.parent)
     history = MlflowClient(workspace.tracking_uri).get_metric_history(run.info.run_id, "train/loss")

@@ -9,8 +9,8 @@ from tests.voxsiam.orchestration.toy_study import ToyCases
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.sweeps.history import DATABASE
-from voxsiam.orchestration.sweeps.job import run_sweep
 from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
+from voxsiam.orchestration.sweeps.tune_run import run_sweep
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 
@@ -23,16 +23,16 @@ class Points:
     def __init__(self):
         self.states = {}
 
-    def trial_started(self, trial):
+    def run_started(self, planned):
         pass
 
-    def epoch_done(self, trial, record):
+    def epoch_done(self, planned, record):
         pass
 
-    def trial_ended(self, trial, state, error):
+    def run_ended(self, planned, state, error):
         pass
 
-    def point_ended(self, trial):
+    def trial_ended(self, trial):
         assert trial.number not in self.states
         self.states[trial.number] = trial.state
 
@@ -44,7 +44,7 @@ class UsesUpAnHour(Points):
         super().__init__()
         self.ledger, self.left = ledger, after_epochs
 
-    def epoch_done(self, trial, record):
+    def epoch_done(self, planned, record):
         self.left -= 1
         if self.left == 0:
             self.ledger.spend(3600.0, 0)
@@ -67,7 +67,7 @@ def test_a_sweep_trains_every_point_once_and_no_test_case_is_read(tmp_path, monk
     ledger = make_ledger(tmp_path, Budget(trials=6), stop_early=True, seeds=2)
     tracker, points = SweepTracker(workspace, ledger), Points()
     search(ledger, workspace, tracker, points)
-    tracker.sweep_ended("finished")
+    tracker.ended("finished")
 
     assert sorted(points.states) == list(range(6))
     assert set(points.states.values()) <= {"finished", "stopped"}

@@ -36,8 +36,8 @@ def test_a_trial_that_was_trained_elsewhere_has_its_curve(ledger, runs):
     keeper = keeper_of(ledger)
     for run, scores in zip(runs, [(0.1, 0.2, 0.3, 0.4), (0.2, 0.3, 0.5, 0.6)], strict=True):
         finish(run, *scores)
-        keeper.trial_started(run)
-        keeper.trial_ended(run, "finished", None)
+        keeper.run_started(run)
+        keeper.run_ended(run, "finished", None)
     (trial,) = ledger.trials
     assert trial.curve == {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}
     assert trial.objectives == {"dsc": 0.5, "seconds": 6.0}
@@ -49,18 +49,18 @@ def test_a_trial_comes_to_its_last_epoch_not_to_its_best(ledger, runs):
     keeper = keeper_of(ledger)
     for run, scores in zip(runs, [(0.1, 0.9, 0.3), (0.8, 0.2, 0.5)], strict=True):
         finish(run, *scores)
-        keeper.trial_started(run)
-        keeper.trial_ended(run, "finished", None)
+        keeper.run_started(run)
+        keeper.run_ended(run, "finished", None)
     (trial,) = ledger.trials
     assert trial.objectives == {"dsc": pytest.approx(0.4), "seconds": 4.5}
 
 
 def test_an_epoch_that_ended_when_no_driver_listened_is_not_lost(ledger, runs):
     keeper = keeper_of(ledger)
-    keeper.trial_started(runs[0])
+    keeper.run_started(runs[0])
     keeper.epoch_done(runs[0], {"epoch": 1.0, "validation/dsc": 0.1})
     finish(runs[0], 0.1, 0.2, 0.3, 0.4)
-    keeper.trial_ended(runs[0], "finished", None)
+    keeper.run_ended(runs[0], "finished", None)
     (trial,) = ledger.trials
     assert trial.curve == {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}
     assert trial.state == "running", "its second seed is still to be trained"

@@ -9,8 +9,8 @@ from tests.tracking_server import serving
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.login import Login
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -39,8 +39,8 @@ def run_study(folder, study_id):
     workspace = Workspace(folder)
     plan = make_plan(workspace).model_copy(update={"study_id": study_id})
     Ledger.create(workspace, plan)
-    tracker = StudyTracker(workspace, tracked_study(plan))
-    tracker.study_ended("finished")
+    tracker = StudyTracker(workspace, parent_of_study(plan))
+    tracker.ended("finished")
     return tracker.parent
 
 

@@ -6,8 +6,8 @@ from mlflow.tracking import MlflowClient
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.errors import UserError
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 
 
@@ -20,8 +20,8 @@ def begin(workspace, study_id):
     """Start a study and its first trial, as far as MLflow hears of it."""
     plan = make_plan(workspace).model_copy(update={"study_id": study_id})
     ledger = Ledger.create(workspace, plan)
-    tracker = StudyTracker(workspace, tracked_study(plan))
-    tracker.trial_started(plan.trials[0])
+    tracker = StudyTracker(workspace, parent_of_study(plan))
+    tracker.run_started(plan.trials[0])
     return ledger, tracker
 
 
@@ -76,7 +76,7 @@ def test_the_same_study_from_another_workspace_is_joined_when_it_has_ended(
     workspace, tmp_path, monkeypatch, caplog
 ):
     _, tracker = begin(workspace, "shared")
-    tracker.study_ended("finished")
+    tracker.ended("finished")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", workspace.tracking_uri)
     _, other = begin(Workspace(tmp_path / "other"), "shared")
     assert other.parent == tracker.parent
@@ -92,8 +92,8 @@ def test_a_workspace_that_is_moved_is_the_same(workspace, tmp_path):
 
 def test_a_study_that_goes_on_is_no_longer_said_to_have_failed(workspace):
     ledger, tracker = begin(workspace, "again")
-    tracker.trial_ended(ledger.plan.trials[0], "failed", "out of memory")
-    tracker.study_ended("failed")
+    tracker.run_ended(ledger.plan.trials[0], "failed", "out of memory")
+    tracker.ended("failed")
     assert states(workspace, "again") == [("FAILED", "failed")] * 2
     begin(workspace, "again")
     assert states(workspace, "again") == [("RUNNING", None)] * 2

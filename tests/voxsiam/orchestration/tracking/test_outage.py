@@ -12,8 +12,8 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking import study_tracker
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam_cli.tracking.replay import replay_all
@@ -48,16 +48,16 @@ def train(ledger, tracker, after_epoch=lambda _: None):
     """Train the one trial as a driver does: every event is told to the tracker."""
     (trial,) = ledger.plan.trials
     trial.run.directory.mkdir(parents=True, exist_ok=True)
-    tracker.trial_started(trial)
+    tracker.run_started(trial)
 
     def report(record):
         tracker.epoch_done(trial, record)
         after_epoch(int(record["epoch"]))
 
     execute_run(trial.run, ToyCases(), SingleProcess(report))
-    tracker.trial_ended(trial, "finished", None)
+    tracker.run_ended(trial, "finished", None)
     tracker.complete_finished([trial])
-    tracker.study_ended("finished")
+    tracker.ended("finished")
 
 
 def assert_whole(ledger, server):
@@ -97,7 +97,7 @@ def assert_whole(ledger, server):
 def test_half_of_all_calls_are_lost_and_no_figure_is(study, door, server, mood):
     workspace, ledger = study
     door.mood = mood
-    tracker = StudyTracker(workspace, tracked_study(ledger.plan))
+    tracker = StudyTracker(workspace, parent_of_study(ledger.plan))
     train(ledger, tracker)
     assert tracker.waiting == 0
     assert_whole(ledger, server)
@@ -106,7 +106,7 @@ def test_half_of_all_calls_are_lost_and_no_figure_is(study, door, server, mood):
 @pytest.mark.slow
 def test_away_in_the_middle_what_was_kept_is_written_before_the_study_ends(study, door, server):
     workspace, ledger = study
-    tracker = StudyTracker(workspace, tracked_study(ledger.plan))
+    tracker = StudyTracker(workspace, parent_of_study(ledger.plan))
     run = {}
 
     def shut_for_an_epoch(epoch):
@@ -122,7 +122,7 @@ def test_away_in_the_middle_what_was_kept_is_written_before_the_study_ends(study
 def test_away_until_the_end_all_is_written_by_a_replay(study, door, server, from_the_start):
     workspace, ledger = study
     door.mood = "shut" if from_the_start else "open"
-    tracker = StudyTracker(workspace, tracked_study(ledger.plan))
+    tracker = StudyTracker(workspace, parent_of_study(ledger.plan))
     train(ledger, tracker, lambda _: setattr(door, "mood", "shut"))
     assert ledger.unfinished() == []
     assert tracker.waiting > 0
@@ -139,15 +139,15 @@ def test_a_trial_that_was_stopped_while_nobody_listened_keeps_its_epochs(study, 
     workspace, ledger = study
     (trial,) = ledger.plan.trials
     door.mood = "shut"
-    tracker = StudyTracker(workspace, tracked_study(ledger.plan))
-    tracker.trial_started(trial)
+    tracker = StudyTracker(workspace, parent_of_study(ledger.plan))
+    tracker.run_started(trial)
     for epoch in (1, 2):
         tracker.epoch_done(trial, {"epoch": float(epoch), "train/loss": 1.0 / epoch})
-    tracker.trial_ended(trial, "stopped", None)
+    tracker.run_ended(trial, "stopped", None)
     door.mood = "open"
     assert replay_all(workspace) == 0
     client = MlflowClient(server.server.store)
-    parent = client.get_run(StudyTracker(workspace, tracked_study(ledger.plan)).parent)
+    parent = client.get_run(StudyTracker(workspace, parent_of_study(ledger.plan)).parent)
     (run,) = client.search_runs(
         [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     )
@@ -159,8 +159,8 @@ def test_a_trial_that_was_stopped_while_nobody_listened_keeps_its_epochs(study, 
 def test_what_the_store_will_never_take_does_not_hold_up_the_rest(study, server):
     workspace, ledger = study
     (trial,) = ledger.plan.trials
-    tracker = StudyTracker(workspace, tracked_study(ledger.plan))
-    tracker.trial_started(trial)
+    tracker = StudyTracker(workspace, parent_of_study(ledger.plan))
+    tracker.run_started(trial)
     tracker.epoch_done(trial, {"epoch": 1.0, "a name of \x00 letters": 1.0})
     tracker.epoch_done(trial, {"epoch": 2.0, "train/loss": 0.5})
     assert tracker.waiting == 0
@@ -177,7 +177,7 @@ def test_a_server_that_is_away_is_asked_seldom(study, door, monkeypatch, least_s
     workspace, ledger = study
     (trial,) = ledger.plan.trials
     door.mood = "shut"
-    tracker = StudyTracker(workspace, tracked_study(ledger.plan))
+    tracker = StudyTracker(workspace, parent_of_study(ledger.plan))
     calls = door.calls
     for epoch in range(1, 6):
         tracker.epoch_done(trial, {"epoch": float(epoch), "train/loss": 1.0})
@@ -194,7 +194,7 @@ def test_a_server_is_killed_and_comes_back(tmp_path, monkeypatch, moment):
         ledger = Ledger.create(workspace, plan)
         if moment != "the middle":
             running.kill()
-        tracker = StudyTracker(workspace, tracked_study(plan))
+        tracker = StudyTracker(workspace, parent_of_study(plan))
 
         def at(epoch):
             if moment == "the middle" and epoch == 1:

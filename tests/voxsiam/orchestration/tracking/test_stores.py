@@ -17,10 +17,10 @@ from tests.voxsiam.orchestration.tracking.test_doors import ADMIN_SECRET, assert
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.tracking.login import Login
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.reader import download_model
 from voxsiam.orchestration.tracking.server import TrackingServer
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
-from voxsiam.orchestration.tracking.tracked_job import tracked_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 from voxsiam_dashboards.store.results import load_study
@@ -42,13 +42,13 @@ def track_a_study(workspace):
     plan = make_plan(workspace, rows=1)
     (trial,) = plan.trials
     trial.run.directory.mkdir(parents=True)
-    tracker = StudyTracker(workspace, tracked_study(plan))
-    tracker.trial_started(trial)
+    tracker = StudyTracker(workspace, parent_of_study(plan))
+    tracker.run_started(trial)
     execute_run(
         trial.run, ToyCases(), SingleProcess(lambda record: tracker.epoch_done(trial, record))
     )
-    tracker.trial_ended(trial, "finished", None)
-    tracker.study_ended("finished")
+    tracker.run_ended(trial, "finished", None)
+    tracker.ended("finished")
     assert tracker.waiting == 0
     return trial, tracker.parent
 
@@ -78,7 +78,7 @@ def test_a_study_on_postgres_behind_a_login(database, tmp_path, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "not this one at all")
         with pytest.raises(UserError, match="refuses this login"):
-            StudyTracker(workspace, tracked_study(make_plan(workspace, rows=1)))
+            StudyTracker(workspace, parent_of_study(make_plan(workspace, rows=1)))
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_SECRET)
         trial, parent = track_a_study(workspace)
         assert_reads_back(running.url, trial, parent, tmp_path)

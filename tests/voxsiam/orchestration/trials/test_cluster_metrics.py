@@ -8,8 +8,8 @@ import requests
 
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from voxsiam.orchestration.cluster.ray_instance import Capacity
-from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.trials.cluster_metrics import (
     READINGS,
     ClusterMetrics,

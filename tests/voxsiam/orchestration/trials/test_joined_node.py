@@ -10,8 +10,8 @@ from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_plan
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.node_view import Versions
-from voxsiam.orchestration.studies.job import run_study
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.trials.joined_node import require_like_the_others
 from voxsiam.orchestration.workspace import Workspace
 

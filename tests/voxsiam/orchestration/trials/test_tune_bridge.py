@@ -2,7 +2,7 @@ import pytest
 from ray.tune.experiment import Trial
 
 from tests.voxsiam.orchestration.toy_study import make_run
-from voxsiam.orchestration.runs.trial_plan import TrialPlan
+from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.trials.tune_bridge import TuneBridge
 from voxsiam.orchestration.workspace import Workspace
 
@@ -13,20 +13,22 @@ class Seeds:
     def __init__(self):
         self.events = []
 
-    def trial_started(self, trial):
-        self.events.append((trial.run.seed, "started"))
+    def run_started(self, planned):
+        self.events.append((planned.run.seed, "started"))
 
-    def epoch_done(self, trial, record):
-        self.events.append((trial.run.seed, int(record["epoch"])))
+    def epoch_done(self, planned, record):
+        self.events.append((planned.run.seed, int(record["epoch"])))
 
-    def trial_ended(self, trial, state, error):
-        self.events.append((trial.run.seed, state) if error is None else (trial.run.seed, error))
+    def run_ended(self, planned, state, error):
+        self.events.append(
+            (planned.run.seed, state) if error is None else (planned.run.seed, error)
+        )
 
 
 @pytest.fixture
 def runs(tmp_path):
     workspace = Workspace(tmp_path)
-    return [TrialPlan(row="trial 0", run=make_run(workspace, seed=seed)) for seed in range(2)]
+    return [PlannedRun(row="trial 0", run=make_run(workspace, seed=seed)) for seed in range(2)]
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from typing import Literal
 from voxsiam.orchestration.runs.plan import RunPlan
 from voxsiam.types import Frozen
 
-TrialState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted", "lost"]
+RunState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted", "lost"]
 """Where a trial stands; `stopped` is the end of one that fell behind the others of a sweep, `lost`
 of one that had finished and whose result is not there any more."""
 
 
-class TrialPlan(Frozen):
+class PlannedRun(Frozen):
     """One cell of a table: a row trained from one seed."""
 
     row: str

@@ -1,6 +1,6 @@
 """What each rank said of itself last: where it stands and what memory it holds.
 
-A rank that is frozen or was killed cannot say why; its last pulse can.
+A rank that is frozen or was killed cannot say why; its last heartbeat can.
 """
 
 import os
@@ -21,7 +21,7 @@ from voxsiam.types import Frozen
 INTERVAL_S = 1.0
 
 
-class Pulse(Frozen):
+class Heartbeat(Frozen):
     """A rank's last words.
 
     Attributes:
@@ -57,7 +57,7 @@ class Pulse(Frozen):
         return self.host == socket.gethostname() and not psutil.pid_exists(self.pid)
 
     def is_silent(self, now: float) -> bool:
-        """Tell whether the process has missed several pulses.
+        """Tell whether the process has missed several heartbeats.
 
         Args:
             now: By the clock of the file system.
@@ -65,11 +65,11 @@ class Pulse(Frozen):
         return now - self.at > 5 * INTERVAL_S
 
 
-class PulseSender:
+class HeartbeatSender:
     """Where a rank stands; sent every second while `beating`.
 
     Args:
-        folder: Of the run's pulses.
+        folder: Of the run's heartbeats.
         rank: This rank.
     """
 
@@ -83,9 +83,9 @@ class PulseSender:
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Send pulses from a thread of its own."""
+        """Send heartbeats from a thread of its own."""
         over = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(over,), name="pulse", daemon=True)
+        thread = threading.Thread(target=self._beat, args=(over,), name="heartbeat", daemon=True)
         thread.start()
         try:
             yield
@@ -99,7 +99,7 @@ class PulseSender:
         process, limit = psutil.Process(), memory_limit()
         while True:
             epoch, step = self._moment
-            pulse = Pulse(
+            heartbeat = Heartbeat(
                 rank=self._rank,
                 pid=process.pid,
                 host=socket.gethostname(),
@@ -109,19 +109,19 @@ class PulseSender:
                 limit=limit,
             )
             with suppress(OSError):  # a full disk is told by the checkpoint
-                _send(self._file, pulse)
+                _send(self._file, heartbeat)
             if over.wait(INTERVAL_S):
                 return
 
 
-def read_pulses(folder: Path) -> dict[int, Pulse]:
-    """Read the last pulse of every rank."""
-    pulses: dict[int, Pulse] = {}
+def read_heartbeats(folder: Path) -> dict[int, Heartbeat]:
+    """Read the last heartbeat of every rank."""
+    heartbeats: dict[int, Heartbeat] = {}
     for file in folder.glob("*.json"):
         with suppress(OSError, ValueError):
-            pulse = Pulse.model_validate_json(read_json_bytes(file))
-            pulses[pulse.rank] = pulse.model_copy(update={"at": file.stat().st_mtime})
-    return pulses
+            heartbeat = Heartbeat.model_validate_json(read_json_bytes(file))
+            heartbeats[heartbeat.rank] = heartbeat.model_copy(update={"at": file.stat().st_mtime})
+    return heartbeats
 
 
 def file_system_time(folder: Path) -> float:
@@ -133,8 +133,8 @@ def file_system_time(folder: Path) -> float:
         return time.time()
 
 
-def _send(file: Path, pulse: Pulse) -> None:
+def _send(file: Path, heartbeat: Heartbeat) -> None:
     # Without waiting for the disk: only the living read it.
     temporary = file.with_name(f".{file.name}-{os.getpid()}")
-    temporary.write_text(pulse.model_dump_json())
+    temporary.write_text(heartbeat.model_dump_json())
     temporary.replace(file)

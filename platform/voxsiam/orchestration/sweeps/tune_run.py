@@ -1,9 +1,6 @@
 """A sweep as Ray Tune trials: points suggested by Optuna, those that fall behind stopped early."""
 
-import logging
 from collections.abc import Sequence
-
-from ray import tune
 
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.fair_share import FairShare
@@ -14,9 +11,9 @@ from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.sweeps.search import BudgetStopper, SweepSearch, early_stopping
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.trials.fair_trials import FairSearch, Turns
-from voxsiam.orchestration.trials.trial import PROCESS_DEATHS, TrialJob
+from voxsiam.orchestration.trials.trial import TrialSetup
 from voxsiam.orchestration.trials.tune_bridge import TuneBridge
-from voxsiam.orchestration.trials.worker_places import TrialPlaces
+from voxsiam.orchestration.trials.tune_run import run_trials
 from voxsiam.orchestration.workspace import Workspace
 
 
@@ -38,27 +35,14 @@ def run_sweep(
     keeper = SweepKeeper(ledger, search, plan.workers if capacity.gpus else 0, listeners)
     heard = [keeper, *listeners, *cluster_listeners(plan.sweep_id)]
     bridge = TuneBridge(search.runs, heard, keeper.when_cut_short)
-    job = TrialJob(plan.sweep_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share)
-    turns = Turns(FairShare(job.size))
-    tuner = tune.Tuner(
-        job.trainable(),
-        tune_config=tune.TuneConfig(
-            search_alg=FairSearch(search, turns),
-            scheduler=early_stopping(ledger, turns, None if job.in_process else search.ask_to_end),
-            num_samples=-1,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            name=plan.sweep_id,
-            storage_path=str(workspace.ray),
-            callbacks=[bridge, TrialPlaces()],
-            failure_config=PROCESS_DEATHS,
-            stop=BudgetStopper(ledger, in_process=job.in_process),
-            verbose=0,
-        ),
+    setup = TrialSetup(
+        plan.sweep_id, load, workspace, capacity, plan.workers, slots, plan.gpu_share
     )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    try:
-        tuner.fit()
-    finally:
-        bridge.end_open_trials()
+    turns = Turns(FairShare(setup.size))
+    run_trials(
+        setup,
+        bridge,
+        FairSearch(search, turns),
+        early_stopping(ledger, turns, None if setup.in_process else search.ask_to_end),
+        stop=BudgetStopper(ledger, in_process=setup.in_process),
+    )

@@ -11,13 +11,13 @@ from voxsiam.types import Shape, Split
 
 
 @dataclass(frozen=True)
-class TrackedJob:
+class ParentRun:
     """The parent run of a study or a sweep.
 
     Attributes:
         kind: What it is.
         name: On the command line.
-        job_id: Equal requests have equal ids.
+        request_id: Equal requests have equal ids.
         preset: Its size.
         data: What it sees.
         split: Who stands on which side; of its first row, where rows differ.
@@ -31,7 +31,7 @@ class TrackedJob:
 
     kind: Literal["study", "sweep"]
     name: str
-    job_id: str
+    request_id: str
     preset: str
     data: RunData
     split: Split
@@ -43,7 +43,7 @@ class TrackedJob:
     commit: str | None = None
 
 
-def tracked_study(plan: StudyPlan, commit: str | None = None) -> TrackedJob:
+def parent_of_study(plan: StudyPlan, commit: str | None = None) -> ParentRun:
     """Describe a study.
 
     Args:
@@ -51,12 +51,12 @@ def tracked_study(plan: StudyPlan, commit: str | None = None) -> TrackedJob:
         commit: Of the code that planned it, where its ledger knows.
     """
     first = plan.trials[0].run
-    rows = list(dict.fromkeys(trial.row for trial in plan.trials))
-    seeds = sorted({trial.run.seed for trial in plan.trials})
-    return TrackedJob(
+    rows = list(dict.fromkeys(planned.row for planned in plan.trials))
+    seeds = sorted({planned.run.seed for planned in plan.trials})
+    return ParentRun(
         kind="study",
         name=plan.study,
-        job_id=plan.study_id,
+        request_id=plan.study_id,
         preset=plan.preset,
         data=first.data,
         split=first.split,
@@ -80,13 +80,13 @@ def tracked_study(plan: StudyPlan, commit: str | None = None) -> TrackedJob:
     )
 
 
-def tracked_sweep(plan: SweepPlan) -> TrackedJob:
+def parent_of_sweep(plan: SweepPlan) -> ParentRun:
     """Describe a sweep."""
     names = ", ".join(setting.name for setting in plan.space.settings)
-    return TrackedJob(
+    return ParentRun(
         kind="sweep",
         name=plan.sweep,
-        job_id=plan.sweep_id,
+        request_id=plan.sweep_id,
         preset=plan.preset,
         data=plan.data,
         split=plan.split,
