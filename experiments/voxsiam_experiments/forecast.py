@@ -116,7 +116,6 @@ def forecast(trainings: Sequence[Trainings], grid_dhw: Shape, workers: int, slot
 
     Args:
         trainings: What is to be done.
-        grid_dhw: Of the prepared volumes.
         workers: Of a trial, on the same machine: together they are as fast as one.
         slots: Places for trials; those at a time share the processors, not the GPUs.
     """

@@ -30,7 +30,6 @@ def settle_numerics(
 
     Args:
         recipes: Of the rows; a network is measured on its last row, which has the most to do.
-        grid_dhw: Of the prepared volumes.
         workers: Of a trial; they share a batch and the processors.
         workspace: Remembers what was measured on this kind of machine.
     """

@@ -10,7 +10,6 @@ def _row(label: str, recipe: str, distances: tuple[float, float], *dsc: float) -
 
     Args:
         label: As printed.
-        recipe: Name in RECIPES.
         distances: HD95 and ASSD.
         dsc: The average, then the organs in the paper's order, which is ours.
     """

@@ -46,7 +46,6 @@ def measure(folder: Path, *, full: bool) -> None:
     """Measure one study: commands in processes of their own, then a dashboard in another.
 
     Args:
-        folder: Its workspace.
         full: Score every case again, too.
     """
     ledger = find_ledgers(Workspace(folder))[0]

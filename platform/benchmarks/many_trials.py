@@ -56,7 +56,6 @@ class Timed:
     """A listener whose time is counted.
 
     Args:
-        listener: What hears.
         name: Under which its time is counted.
         spent_s: Seconds by name.
     """

@@ -168,8 +168,6 @@ def compare(folder: Path, shape_xyz: Shape, size: tuple[int, Shape], rounds: int
     """Write a phantom, train a network on it, then time both.
 
     Args:
-        folder: For the files.
-        shape_xyz: Of the scan.
         size: Width of the network, and the grid that it sees.
         rounds: Of both in turn.
     """

@@ -150,11 +150,7 @@ def write_study(workspace: Workspace, prepared: PreparedSet, sets: Path, runs: i
     """Write a finished study of so many runs, a third of them for each row of Table III.
 
     Args:
-        workspace: A new one.
-        prepared: Of `write_prepared`.
         sets: Folder of the predictions that runs share; written where it is missing.
-        runs: Of all rows.
-        epochs: Of a run.
     """
     names = [case.case_id for case in prepared.cases]
     train, test = names[:TRAINING_CASES], names[TRAINING_CASES:]

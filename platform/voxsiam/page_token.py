@@ -51,7 +51,6 @@ class PageToken:
         """Tell whether a request has shown it, as a browser or as a program.
 
         Args:
-            cookies: Of the request.
             authorization: The header; MLflow's clients send MLFLOW_TRACKING_TOKEN in it.
         """
         shown = (cookies.get(self.cookie, ""), authorization.removeprefix(_BEARER))

@@ -18,7 +18,6 @@ def open_regular(path: Path, most_bytes: int = PLAUSIBLE_BYTES) -> BufferedReade
     """Open a file for reading if it is one; links to files are followed.
 
     Args:
-        path: The file.
         most_bytes: It may have.
 
     Raises:

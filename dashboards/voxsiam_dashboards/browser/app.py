@@ -33,7 +33,6 @@ def create_app(store: CachedStore, hosts: tuple[str, ...]) -> Dash:
     """Build the application.
 
     Args:
-        store: What it shows.
         hosts: Names by which it may be addressed, with the port: a page of another name that
             leads here (DNS rebinding) is refused.
     """

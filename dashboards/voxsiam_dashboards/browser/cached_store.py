@@ -43,7 +43,6 @@ class CachedStore:
     """Reads a tracking store for the pages; several threads may ask at once.
 
     Args:
-        tracking_uri: Of the store.
         cache: Folder for what takes long to compute.
         mlflow_ui: Where links to runs lead.
         prepared: A prepared set by its fingerprint, where this machine sees it.

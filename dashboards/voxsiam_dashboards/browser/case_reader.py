@@ -17,10 +17,6 @@ from voxsiam_dashboards.store.trial_files import read_prediction
 class CaseReader:
     """Opens the test cases of one study.
 
-    Args:
-        store: Of the runs.
-        run_id: The study's own run.
-
     Raises:
         UserError: There is no such study.
     """

@@ -16,7 +16,6 @@ def choice(
     """Let a reader choose one value.
 
     Args:
-        name: In the address.
         label: What stands above it.
         options: Their texts by their values.
         chosen: The present value.

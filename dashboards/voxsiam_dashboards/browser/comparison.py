@@ -34,9 +34,7 @@ def comparison(sides: Sides, tables: Sequence[ReportTable], address: Address) ->
     """Show two sides beside each other; what cannot be compared yet says why.
 
     Args:
-        sides: A and B.
         tables: Of A's study and of B's.
-        address: Of the page.
     """
     both = side_by_side(*sides, tables)
     curves = chart("curves", learning_curves(both), CAPTIONS["curves"])
@@ -142,8 +140,6 @@ def side_by_side(
     """Return a table of the two sides alone, for the charts of tables.
 
     Args:
-        first: A.
-        second: B.
         tables: Of A's study and of B's.
     """
     sides = zip("AB", (first, second), tables, strict=True)

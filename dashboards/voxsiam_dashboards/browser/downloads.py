@@ -14,12 +14,7 @@ from voxsiam_dashboards.tables.text_table import TextTable
 
 
 def add_downloads(server: flask.Flask, tables: Callable[[Address], Sequence[TextTable]]) -> None:
-    """Answer to /download/NUMBER.FORMAT/ADDRESS with the table of that number on that page.
-
-    Args:
-        server: The application's.
-        tables: Of a page.
-    """
+    """Answer to /download/NUMBER.FORMAT/ADDRESS with the table of that number on that page."""
 
     @server.route("/download/<int:number>.<kind>/", defaults={"path": ""})
     @server.route("/download/<int:number>.<kind>/<path:path>")

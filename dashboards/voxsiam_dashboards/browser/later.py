@@ -18,7 +18,6 @@ def later(name: str, address: Address) -> Component:
 
     Args:
         name: The one that `draw_later` was given.
-        address: Of the page.
     """
     return html.Div(
         [
@@ -32,7 +31,6 @@ def draw_later(app: Dash, store: CachedStore, name: str, draw: Draw) -> None:
     """Draw a part when its page asks for it.
 
     Args:
-        app: The application.
         store: Handed to `draw`.
         name: Unique in the application.
         draw: Returns the part from the page's address.

@@ -53,7 +53,6 @@ def text_table(
 
     Args:
         table: The same that the report writes.
-        address: Of the page.
         number: Its place among the page's tables.
         links: Where the first cell of a line leads, by its text.
     """

@@ -14,9 +14,6 @@ def add_refusals(server: flask.Flask) -> None:
 
     What pages themselves raise is told on them. All else that fails in an answer to the page's own
     scripts was not sent by them: they know what they ask for.
-
-    Args:
-        server: The application's.
     """
 
     @server.errorhandler(Exception)

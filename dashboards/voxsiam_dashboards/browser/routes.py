@@ -77,8 +77,6 @@ def is_outdated(store: CachedStore, path: str, query: str, mark: str) -> bool:
     """Tell whether a page would be drawn otherwise now; what it was drawn from is forgotten then.
 
     Args:
-        store: Of the runs.
-        path: Of the page.
         query: What follows the path.
         mark: Of the page as it was drawn.
     """

@@ -36,7 +36,6 @@ def serve(store: CachedStore, host: str, port: int, ready: Callable[[str], None]
     """Serve the page until Ctrl-C, to who opens the link that it is ready with.
 
     Args:
-        store: What it shows.
         host: A loopback address.
         port: A free port of it.
         ready: Told the page's link once it answers; whoever has it is let in.
@@ -62,11 +61,7 @@ def serve(store: CachedStore, host: str, port: int, ready: Callable[[str], None]
 
 
 class TokenDoor:
-    """Lets in who has shown the token; a link that holds it is kept by the browser as a cookie.
-
-    Args:
-        page: What lies behind.
-    """
+    """Lets in who has shown the token; a link that holds it is kept by the browser as a cookie."""
 
     def __init__(self, page: WSGIApplication, token: PageToken) -> None:
         self._page, self._token = page, token

@@ -105,9 +105,7 @@ def compare_charts(
     """Compare the data and layout of charts, figure by figure.
 
     Args:
-        where: The page.
         expected: As it follows from the runs.
-        found: As it stands there.
         check: What differs is added to it.
         left_out: Charts that another machine computes otherwise in their last digits.
     """

@@ -55,7 +55,6 @@ def check_page(
 
     Args:
         report: As it follows from the runs.
-        folder: As it was written.
         store: Holds the seal of the seal.
         check: What differs is added to it.
         placed: Cache of feature spaces that is believed; nothing is written into it.

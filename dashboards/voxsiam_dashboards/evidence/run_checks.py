@@ -100,8 +100,6 @@ def check_run(
     """Check one run.
 
     Args:
-        run: The run.
-        parent_run: Its study.
         checks: What differs is added to them.
         quick: Of each curve compare the last epoch alone.
 

@@ -72,7 +72,6 @@ def verify_study(  # noqa: PLR0913
     Args:
         table: The table of the paper.
         ledger: Of the study: what was planned, and what has finished.
-        tracking_uri: MLflow's address.
         report: Folder of the report as it was last written.
         run_folder: Where a run of that identity was trained; it need not be there any more.
         prepared: The set that it was tested on, where this machine has it.

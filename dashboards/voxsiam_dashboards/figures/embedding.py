@@ -24,7 +24,6 @@ def embed(method: str, vectors: Vectors, cache: Path) -> Points | None:
     """Place vectors on a plane so that those of a like direction lie together.
 
     Args:
-        method: One of METHODS.
         vectors: One a row.
         cache: Folder for what is computed; equal vectors are placed once.
 

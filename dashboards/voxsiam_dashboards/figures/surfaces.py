@@ -94,7 +94,6 @@ def bodies_of(
     """Find the surfaces of a case in several label maps of one grid.
 
     Args:
-        case_id: Name of the case.
         labels: With their titles, the ground truth first.
         spacing_mm: Size of a voxel along d, h, w.
     """
@@ -116,7 +115,6 @@ def organ_surface(
 
     Args:
         label: 0 background, 1..8 organs.
-        organ: One of ORGANS.
         spacing_mm: Size of a voxel along d, h, w.
         step: Voxels an edge of the surface may span; larger ones give fewer faces.
     """

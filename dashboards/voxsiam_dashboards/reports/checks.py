@@ -32,9 +32,7 @@ def write_check_page(report: CheckReport, directory: Path, command: str) -> Path
     """Write the page and checks.json; an older pair is replaced in one step.
 
     Args:
-        report: What was found.
         directory: A folder of its own; foreign files in it are refused, not deleted.
-        command: What repeats the checks.
 
     Returns:
         Path of the page.

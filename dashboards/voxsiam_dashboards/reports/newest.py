@@ -15,9 +15,7 @@ def lead_to(reports: Path, name: str, own_id: str) -> bool:
     """Make a relative link of that name to one of the reports beside it, in one step.
 
     Args:
-        reports: Folder of all reports.
         name: Of a table or a sweep.
-        own_id: Folder of the report.
 
     Returns:
         Whether the name leads there now: a folder of that name is left as it is.
@@ -59,8 +57,6 @@ def report_of(reports: Path, own_id: str, name: str) -> Path:
     """Return the folder of a study's report, that of an earlier version included.
 
     Args:
-        reports: Folder of all reports.
-        own_id: Of the study.
         name: Of its table, where earlier versions wrote the report of the newest.
     """
     own, earlier = reports / own_id, reports / name

@@ -43,7 +43,6 @@ def chart_fragment(name: str, figure: go.Figure, script: str | None = None) -> s
 
     Args:
         name: Unique in its page.
-        figure: The chart.
         script: What it does beyond what plotly does by itself.
     """
     return figure.to_html(

@@ -22,8 +22,6 @@ def draw_figures(report: ReportTable, folder: Path, cache: Path) -> dict[str, go
     """Write the pictures and return the charts by name; what has no data is left out.
 
     Args:
-        report: The table.
-        folder: Of the pictures.
         cache: Folder for what takes long to compute.
     """
     curves = label_curves(report)

@@ -41,8 +41,6 @@ def write_sweep_report(
     """Write the page and the trials as CSV and JSON; an older report is replaced in one step.
 
     Args:
-        sweep: What was asked.
-        results: What the search found.
         final: The winner beside the printed settings, on test cases; None before there is one.
         directory: A folder of its own.
 

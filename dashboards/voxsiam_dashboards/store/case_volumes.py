@@ -61,12 +61,7 @@ class CaseVolumes(Protocol):
 
 
 class OverlayVolumes:
-    """The one case that a run keeps whole.
-
-    Args:
-        overlay: The case.
-        run_id: Of the run.
-    """
+    """The one case that a run keeps whole."""
 
     def __init__(self, overlay: Overlay, run_id: str) -> None:
         self._overlay, self.version = overlay, run_id
@@ -91,10 +86,6 @@ class PreparedVolumes:
     """A case of a prepared set.
 
     Its checksums are not compared: that takes longer than to show it, and who trains does it.
-
-    Args:
-        prepared: The set.
-        case_id: One of its cases.
     """
 
     def __init__(self, prepared: PreparedSet, case_id: str) -> None:

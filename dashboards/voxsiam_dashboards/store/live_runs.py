@@ -19,7 +19,6 @@ class LiveRuns:
     """The trainings of one study or sweep.
 
     Args:
-        reader: Of the store.
         parent_run_id: MLflow's name of the study's own run.
     """
 

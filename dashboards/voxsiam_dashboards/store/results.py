@@ -145,7 +145,6 @@ def load_study(
     Two runs of one row and seed count once: the finished one, else the newest.
 
     Args:
-        tracking_uri: Of the store.
         parent_run_id: MLflow's name of the study's own run.
         kept: Finished trials by their runs, from an earlier call: they are not read again, and
             those that have finished since are added.
@@ -270,7 +269,6 @@ def _as_reported(trial: TrialResult, shown: set[tuple[str, str]]) -> TrialResult
     """Keep what a report shows: of a thousand trials the rest is gigabytes.
 
     Args:
-        trial: The next one.
         shown: Rows whose picture, and whose features, came before; this one's are added.
     """
     kept: dict[str, Any] = {"cases": trial.cases.loc[:, list(REPORTED_COLUMNS)].copy()}

@@ -52,12 +52,7 @@ class StudySplits:
 
 
 def read_splits(tracking_uri: str, results: StudyResults) -> StudySplits:
-    """Read the splits of a study; of runs with one split the file is read once.
-
-    Args:
-        tracking_uri: Of the store.
-        results: The study.
-    """
+    """Read the splits of a study; of runs with one split the file is read once."""
     reader, notes = RunReader(tracking_uri), []
     known: dict[str, Split] = {}
     runs: list[RunSplit] = []

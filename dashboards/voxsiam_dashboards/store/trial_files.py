@@ -135,7 +135,6 @@ def read_prediction(
 
     Args:
         path: Of a file of `result_files.write_predictions`.
-        case_id: Name of the case.
         most_bytes: It may unpack to; that of a whole scan may be large.
 
     Returns:

@@ -92,7 +92,6 @@ def first_notes(equal_rows_first: float | None, rows: int) -> tuple[str, ...]:
 
     Args:
         equal_rows_first: What the leader of equal rows would have; None where none is ranked.
-        rows: That are ranked.
     """
     if equal_rows_first is None:
         return ()

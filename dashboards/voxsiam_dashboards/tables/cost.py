@@ -56,7 +56,6 @@ def row_cost(row: ReportRow, planned_workers: int | None) -> Cost:
     """Add up what the runs of a row cost.
 
     Args:
-        row: The row.
         planned_workers: Of the study, for runs that do not tell theirs.
     """
     return _cost(row.label, row.trials, planned_workers)

@@ -15,7 +15,6 @@ def group_means(names: np.ndarray, values: np.ndarray) -> dict[Any, float]:
     """Average the figures of each name.
 
     Args:
-        names: Of each figure.
         values: The figures; those that are not finite are left out.
 
     Returns:
@@ -37,7 +36,6 @@ def pooled_means(means: Mapping[str, float], pool_of: Mapping[str, str]) -> dict
     """Average means of groups that belong together; a group that is in no pool is its own.
 
     Args:
-        means: By group.
         pool_of: The pool of a group, where it has one.
     """
     pools: dict[str, list[float]] = {}

@@ -12,7 +12,6 @@ def between(interval: Interval | None, patients: int, sign: str = "") -> str:
     Args:
         interval: Of a mean over patients.
         patients: How many; few of them get the mark FEW.
-        sign: "+" to write it.
     """
     if interval is None:
         return ""

@@ -97,10 +97,7 @@ def pair_organs(
     What one row has no figure for, in one seed, counts in neither row, in that seed.
 
     Args:
-        cases: Of `pair_cases`.
         patients: Names of patients by case, where they differ.
-        measure: One of theirs.
-        organs: Those that count.
     """
     columns = [f"{measure}_{side}" for side in ("ours", "theirs")]
     known = {

@@ -146,7 +146,6 @@ def planned_pairs(
     """Pair each row with its partner, by the row's label: the family of a table.
 
     Args:
-        rows: Of the table.
         scores: DSC by patient and seed, by the row's label.
     """
     return {

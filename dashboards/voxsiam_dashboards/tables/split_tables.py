@@ -35,7 +35,6 @@ def case_table(report: ReportTable, splits: StudySplits, prepared: PreparedSet |
 
     Args:
         report: Names the rows and their shares, and the organs that were scored.
-        splits: What the runs saw.
         prepared: Names patients and organs; None where this machine does not see it.
     """
     side_of = _sides(splits)

@@ -152,8 +152,6 @@ def compare_studies(
     """Compare the rows that two studies share by their labels, and what the studies differ in.
 
     Args:
-        first: Study A.
-        second: Study B.
         table: Names the order and the shares of labels of the rows.
 
     Raises:

@@ -67,7 +67,6 @@ def refusals_of(
     """Run the checks that refuse on a case that is in memory: below 0.1 s.
 
     Args:
-        case_id: Name of the case.
         scan: Its CT, in HU.
         label: Its organs in d h w, on the scan's grid.
         annotated: Organs that the annotator looked for.
@@ -81,7 +80,6 @@ def check_case(case: Case, root: Path) -> CaseReport:
     """Read one case and run every check that looks at a case alone.
 
     Args:
-        case: The case.
         root: Folder of the data set; findings name files below it.
     """
     found: list[Finding] = []

@@ -74,7 +74,6 @@ def check_manifest(
     """Check every case of a data set in processes of their own, then compare the cases.
 
     Args:
-        manifest: The data set.
         on_case: Told (cases done, cases in all) whenever a case is done.
         refused: Cases that the reader of the data set could not take in.
         workers: Processes; as many as processors and memory allow where it is None.

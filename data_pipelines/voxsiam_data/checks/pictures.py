@@ -41,7 +41,6 @@ def picture_of(voxels: CaseVoxels, slice_index: int | None = None) -> CasePictur
     """Cut a case through most organs.
 
     Args:
-        voxels: The case.
         slice_index: The axial slice to show instead.
     """
     d_mm, h_mm, w_mm = voxels.spacing_mm

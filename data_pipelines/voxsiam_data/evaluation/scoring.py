@@ -75,8 +75,6 @@ def comparable_organs(
     """Choose the organs to score: those that both protocols can hold.
 
     Args:
-        prediction: Protocol of the predictions.
-        reference: Protocol of the references.
         wanted: Only these; all comparable ones where it is empty.
 
     Raises:

@@ -158,8 +158,6 @@ def meanings(
     references.
 
     Args:
-        predictions: One side.
-        references: The other.
         prediction: What was said of the predictions.
         reference: What was said of the references.
 

@@ -25,7 +25,6 @@ def read_label_values(
 
     Args:
         path: The file that holds it.
-        labels: The table.
         organs: The first has our value 1.
 
     Raises:

@@ -22,7 +22,6 @@ def organ_value(name: str, organs: tuple[str, ...] = ORGANS) -> int | None:
     """Find our label value for a name, whatever its case, word order or punctuation.
 
     Args:
-        name: Of a label.
         organs: The first has value 1.
 
     Returns:
@@ -38,7 +37,6 @@ def refuse_misspelt(name: str, path: Path, organs: tuple[str, ...] = ORGANS) -> 
     """Refuse a name that is nearly an organ's: it would become background without a word.
 
     Args:
-        name: Of a label.
         path: The file that says so.
         organs: That it may have meant.
 

@@ -53,7 +53,6 @@ def draw_scan(
     """Draw the settings of a scan that covers a box in scanner coordinates.
 
     Args:
-        rng: Random numbers.
         box: Low and high corner in mm.
         slice_mm: Least and greatest slice distance, drawn log-uniformly.
     """

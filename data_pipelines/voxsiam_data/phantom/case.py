@@ -42,7 +42,6 @@ def make_phantom(
 
     Args:
         seed: Seed of the set.
-        index: Number of the case.
         slice_mm: Least and greatest slice distance.
         map_path: Real label map to paint on, or None to draw the organs.
     """

@@ -45,7 +45,6 @@ def write_phantoms(
 
     Args:
         directory: Where to write; new, empty, or an earlier set of the same arguments.
-        cases: Number of cases.
         seed: Seed of the set; it is part of the case ids.
         anatomy: Folder of real label maps `*.nii.gz` (values 0..8) to paint on, case i on map i in
             sorted order, instead of drawn organs. The maps' file stems become the patient ids.

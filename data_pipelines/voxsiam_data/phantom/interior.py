@@ -50,9 +50,6 @@ def hollow_layers(
 
     Args:
         name: Tissue name of the wall; content and gas carry it as a prefix.
-        organ: Outer surface.
-        shaper: Space and random numbers.
-        wall_mm: Thickness of the wall.
         gas_share: Share of the lumen above the level between content and gas.
     """
     crop = shaper.space.around(organ)

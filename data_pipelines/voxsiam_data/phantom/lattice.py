@@ -139,8 +139,6 @@ def between(values: AnyArray, axis: int, positions: Float[np.ndarray, " n"]) -> 
     """Interpolate linearly along one axis at fractional indices.
 
     Args:
-        values: Node values.
-        axis: 0, 1 or 2.
         positions: Fractional indices; they are held at the ends.
     """
     last = values.shape[axis] - 1

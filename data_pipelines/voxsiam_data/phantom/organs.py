@@ -137,7 +137,6 @@ def kidney(shaper: Shaper, side: int, height_mm: float) -> Field:
     """Return a bean whose hilum looks to the middle and front.
 
     Args:
-        shaper: Space, room and patient.
         side: -1 the patient's left, +1 the right.
         height_mm: Height of the centre; the right kidney lies lower.
     """

@@ -25,7 +25,6 @@ def paint(
 
     Args:
         anatomy: Shapes in painting order.
-        scan: Sampling and quality.
         tissue_hu: Mean HU of each tissue code.
         rng: Draws tissue patterns and noise.
 

@@ -27,7 +27,6 @@ def run_cases(requests: Sequence[CaseRequest], work: Work) -> Iterator[CaseOutco
     is run again, one case at a time. A case that dies alone too is refused.
 
     Args:
-        requests: The cases.
         work: Called in a process of Ray's, which must be able to import it.
     """
     left = {request.case_id: request for request in requests}

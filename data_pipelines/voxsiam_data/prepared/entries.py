@@ -111,9 +111,6 @@ def write_entry(
     Safe against a kill at any moment and against other processes writing the same key.
 
     Args:
-        volumes: Folder of the entries.
-        key: Name of this one.
-        volume: Its arrays.
         checks_version: Version of the checks that it passed.
     """
     temporary = temporary_beside(volumes / key)

@@ -94,7 +94,6 @@ class PreparedSet:
         """Load one volume into memory.
 
         Args:
-            case_id: Name of the case.
             verify: Compare the checksums of its files first.
 
         Raises:

@@ -124,10 +124,6 @@ def require_sealed(content: bytes, seal: RecordSeal | None, where: str) -> None:
 def read_record(content: bytes, where: str) -> PreparedRecord:
     """Read the record of a set.
 
-    Args:
-        content: Of its file.
-        where: The file, for errors.
-
     Raises:
         UserError: It was made by another version, or altered.
     """

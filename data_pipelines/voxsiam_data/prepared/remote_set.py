@@ -89,7 +89,6 @@ class RemoteSet:
         """Copy a set into the store; volumes that are there are left, the record comes last.
 
         Args:
-            prepared: The set.
             on_case: Told (done, total).
 
         Raises:

@@ -81,7 +81,6 @@ def require_inside(paths: Iterable[Path], root: Path) -> list[Path]:
     """Refuse links that lead out of the data set, or nowhere.
 
     Args:
-        paths: In the data set.
         root: Its folder, without links.
     """
     listed = list(paths)

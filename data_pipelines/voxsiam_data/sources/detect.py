@@ -40,7 +40,6 @@ def find_source(
     """Find the cases of a data set and what is to be said of them.
 
     Args:
-        path: Its folder.
         protocol: Meaning of its label values, where its layout leaves that open.
         keep_refused: Go on without cases that lack a file: they are told in `Found.refused`.
 

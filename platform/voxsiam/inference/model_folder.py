@@ -50,7 +50,6 @@ def write_model(folder: Path, description: ModelDescription, network: nn.Module)
 
     Args:
         folder: Created where it is missing; a model that is there is replaced.
-        description: Of the network.
         network: Without heads.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,6 @@ def implausible(
 
     Args:
         label: 0 background, 1..8 organs, on the training grid.
-        spacing_mm: Of that grid.
         organ_ml: Volumes on the scan's own voxels.
     """
     if not any(organ_ml.values()):

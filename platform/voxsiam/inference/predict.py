@@ -81,7 +81,6 @@ def predict_case(
 
     Args:
         model: Applied as it was trained.
-        source: The scan.
         results: Files to write; they are replaced where they are.
         probabilities: Whether to write those too.
         geometry: The form of a NIfTI header to believe, see `read_nifti`.

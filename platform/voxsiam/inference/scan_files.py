@@ -66,7 +66,6 @@ def find_inputs(source: Path, output: Path | None = None, ignored: Sequence[str]
     image of a case folder, `case/image.nii.gz`, is called after its folder, and so is a series.
 
     Args:
-        source: The input.
         output: Never an input itself, where it lies inside.
         ignored: Patterns of paths, or of names, that are meant to be left out.
 

@@ -50,7 +50,6 @@ def anchor_losses(
 
     Args:
         anchors: l2-normalised rows of this rank.
-        classes: Their labels.
         places: Row of each anchor in `others.positives`.
         others: What they are compared with.
         temperature: tau.
@@ -80,7 +79,6 @@ def supervised_contrastive_loss(
 
     Args:
         embeddings: l2-normalised rows.
-        classes: Their labels.
         anchor: Which rows are anchors, and positives of each other.
         repels: Which rows are negatives, and for anchors of which classes.
         temperature: tau.

@@ -130,7 +130,6 @@ def sample_voxels(
         false_negative: Where the current prediction is not the label's class.
         max_voxels: Budget of the layer over all ranks.
         max_false_negatives: Part of it that false negatives may take.
-        gather: Over ranks.
 
     Returns:
         Indices of this rank's chosen voxels, ascending. Others never make room for false

@@ -44,9 +44,7 @@ def score_case(
     """Score every organ of one case; both label maps lie on the same d h w grid.
 
     Args:
-        case_id: Name of the case.
         prediction: On the training grid; 0 background, 1..8 organs.
-        reference: The same.
         spacing_mm: Size of a grid voxel along d, h, w.
         native: The same case on the scan's own grid; without it those measures are NaN.
         rules: Which organs, and what a missed one costs.

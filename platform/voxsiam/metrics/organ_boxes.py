@@ -13,7 +13,6 @@ def organ_boxes(
 
     Args:
         prediction: 0 background, 1..8 organs.
-        reference: The same.
 
     Returns:
         Label value -> box; an organ that neither map holds has none.

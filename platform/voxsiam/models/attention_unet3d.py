@@ -24,7 +24,6 @@ class AttentionGate(nn.Module):
 
     Args:
         skip_channels: Of x; half as many lie between.
-        gate_channels: Of g.
     """
 
     def __init__(self, skip_channels: int, gate_channels: int) -> None:

@@ -24,8 +24,6 @@ class Unit(nn.Module):
     """Group normalisation, 3x3x3 convolution without bias, ReLU, in this order.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the output.
         activation: Whether the ReLU is there.
     """
 
@@ -55,8 +53,6 @@ class BatchUnit(nn.Module):
     """3x3x3 convolution without bias, batch normalisation, ReLU, in this order.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the output.
         activation: Whether the ReLU is there.
     """
 

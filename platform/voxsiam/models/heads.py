@@ -17,7 +17,6 @@ class SimSiamHeads(nn.Module):
     Prediction: Linear, norm, ReLU, Linear with bias. No other Linear has a bias.
 
     Args:
-        in_channels: Of the level.
         hidden_dim: Width of the projection's hidden layers.
         output_dim: Length of p and z.
         prediction_dim: Width of the prediction's hidden layer.
@@ -59,9 +58,7 @@ class ContrastiveHead(nn.Module):
     """The embedding of the supervised contrastive baseline: Linear, norm, ReLU, Linear.
 
     Args:
-        in_channels: Of the level.
         hidden_dim: Width of the hidden layer.
-        output_dim: Length of an embedding.
         normalise: Whether there is batch normalisation.
     """
 

@@ -56,7 +56,6 @@ def read_tensors(
     """Read tensors into memory.
 
     Args:
-        path: The file.
         expected: Tensors of these names, shapes and types; their values do not matter.
         fix: What to do about a file that is refused.
         may_lack: Names that may be absent.

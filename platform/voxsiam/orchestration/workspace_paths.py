@@ -17,7 +17,6 @@ def found_path(kept: Path, root: Path, earlier: Path | None = None) -> Path:
 
     Args:
         kept: As a file of the workspace says.
-        root: Where the workspace lies.
         earlier: Where it lay when paths were kept whole.
     """
     if not kept.is_absolute():

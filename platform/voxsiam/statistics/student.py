@@ -11,6 +11,5 @@ def quantile(level: float, freedom: int) -> float:
 
     Args:
         level: From 0 to 1.
-        freedom: Degrees of freedom.
     """
     return float(stats.t.isf(level / 2, freedom))

@@ -98,8 +98,6 @@ def read_batches(
     Args:
         plan: The global batches, see `epoch_plan`.
         load: Reads a case; an `OrderedLoader` is told the order of all of them.
-        rank: Number of this rank.
-        world_size: Number of ranks.
         pin: Whether to put batches where a GPU can fetch them while it computes.
     """
     parts = [(rank_part(cases, rank, world_size), len(cases)) for cases in plan]

@@ -137,7 +137,6 @@ class CheckpointFolder:
         not whole, is looked for again.
 
         Args:
-            name: Of its folder.
             seal: SHA-256 of its state file, which holds those of the others.
             patience_s: Seconds until it is given up.
 

@@ -33,8 +33,6 @@ class ContrastiveRelation(nn.Module):
 
     Args:
         channels: Of the levels, the deepest first.
-        config: Of the feature loss.
-        relation: Of its relation.
         num_classes: Background included.
     """
 

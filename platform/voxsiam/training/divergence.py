@@ -22,10 +22,6 @@ def require_finite_loss(
 
     Args:
         value: Equal on all ranks, so that all of them raise or none.
-        outcome: Of this rank.
-        batch: Of this rank.
-        cases: Of the global batch.
-        moment: When.
     """
     if math.isfinite(value):
         return

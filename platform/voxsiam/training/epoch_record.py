@@ -13,11 +13,7 @@ from voxsiam.types import ORGANS
 
 
 class EpochRecord:
-    """Adds up the figures of an epoch's steps.
-
-    Args:
-        world_size: Number of ranks.
-    """
+    """Adds up the figures of an epoch's steps."""
 
     def __init__(self, world_size: int) -> None:
         self._world_size = world_size

@@ -140,7 +140,6 @@ def learning_rate(config: OptimiserConfig, done: float) -> float:
     """Return lr * (1 - done) ** power (section IV-B).
 
     Args:
-        config: Start and power.
         done: Share of the training that is over, in [0, 1).
     """
     return config.learning_rate * (1 - done) ** config.schedule_power

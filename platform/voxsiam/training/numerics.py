@@ -24,7 +24,6 @@ def resolve_numerics(recipe: Recipe, grid_dhw: Shape, cases: int, threads: int) 
 
     Args:
         recipe: Fields that are not `auto` are kept.
-        grid_dhw: Of the prepared volumes.
         cases: That one worker holds in a step.
         threads: That one worker computes with.
     """

@@ -34,8 +34,6 @@ class SimSiamRelation(nn.Module):
 
     Args:
         channels: Of the levels, the deepest first.
-        config: Of the feature loss.
-        relation: Of its relation.
         num_classes: Background included.
     """
 

@@ -29,7 +29,6 @@ class EpochUsage:
     """Measures from its construction on; every rank makes one and asks it for the figures.
 
     Args:
-        device: Where this rank computes.
         powercap: See `energy.processor_counters`.
     """
 

@@ -55,7 +55,6 @@ class VoxelDraw:
 
         Args:
             layer: Number of the level, 0 being the deepest.
-            feature: Of the level.
             stride: Input voxels per voxel of the level along an axis.
         """
         d, h, w = feature.shape[2:]

@@ -25,10 +25,8 @@ def check_claimed_size(
     """Refuse a file that is too short for its voxels, or voxels that are too many for their file.
 
     Args:
-        path: The volume.
         voxel_bytes: That its header claims.
         file_bytes: Size of the file that holds them.
-        is_packed: Whether they are compressed.
         may_be_empty: A label map whose image bounds it: it may shrink as far as it will.
         header_bytes: Before them in the same stream.
 

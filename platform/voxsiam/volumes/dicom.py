@@ -63,7 +63,6 @@ def read_dicom(folder: Path, parts: Sequence[Path] = ()) -> Scan:
     notes say so.
 
     Args:
-        folder: Of the series.
         parts: The folders below it that the series is spread over, where it is.
 
     Raises:

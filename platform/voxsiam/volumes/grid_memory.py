@@ -32,7 +32,6 @@ def require_room(grid: Shape, voxel_bytes: int, free_bytes: int, where: str) -> 
     """Refuse a grid whose volumes cannot fit.
 
     Args:
-        grid: The grid.
         voxel_bytes: That one voxel takes at least.
         free_bytes: Memory of whatever holds them.
         where: What asks for the grid.

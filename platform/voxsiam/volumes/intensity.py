@@ -65,7 +65,6 @@ def check_intensities(
     Args:
         scan: No voxel of it may be NaN or infinite.
         part: The part that goes onto the grid; it must vary within the window.
-        config: The window.
 
     Raises:
         UserError: With what the intensities are instead.

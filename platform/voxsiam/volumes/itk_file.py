@@ -80,7 +80,6 @@ def read_itk(path: Path, image: Scan | None = None) -> Scan:
     """Read a file with three axes.
 
     Args:
-        path: The file.
         image: The scan that a label map belongs to, see `read_nifti`.
 
     Raises:

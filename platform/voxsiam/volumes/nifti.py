@@ -66,7 +66,6 @@ def read_nifti(path: Path, image: Scan | None = None, geometry: Form | None = No
     A fourth axis of length 1 is dropped.
 
     Args:
-        path: The file.
         image: The scan that a label map belongs to: one of other lengths of axes, whatever their
             order, is refused before its voxels are read.
         geometry: The form of the header to believe; where it is None the sform, unless the qform
@@ -116,7 +115,6 @@ def write_nifti(
     Args:
         path: A .nii or .nii.gz file; one that is there is replaced.
         array: In the axes of the scan.
-        affine: Of the scan.
         header: Of the scan's file, whose geometry is then repeated number by number.
     """
     written = geometry_header(affine, header)

@@ -69,7 +69,6 @@ def checked_geometry(
     Args:
         path: Named where something is refused.
         header: As the file has it.
-        shape: Of the voxels.
         wanted: Believe this one, whatever the other says.
 
     Raises:

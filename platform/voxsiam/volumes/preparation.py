@@ -118,7 +118,6 @@ def label_on_grid(
 
     Args:
         native: 0 background, 1..8 organs, on the whole scan.
-        config: Grid.
         placement: Where the grid lies in the scan.
         path: Named where the label map is refused.
 

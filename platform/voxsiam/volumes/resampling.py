@@ -35,7 +35,6 @@ def resample_linear(
 
     Args:
         array: Values on the old grid.
-        shape: The new grid.
         anti_alias: Whether `low_pass` goes before each axis that shrinks.
         voxelwise: Applied to the old values first, to a few slices at a time: a changed copy of
             the whole scan is never in memory.
@@ -59,7 +58,6 @@ def resample_cubic(
 
     Args:
         array: Values on the old grid.
-        shape: The new grid.
         anti_alias: Whether `low_pass` goes before each axis that shrinks.
         voxelwise: Applied to the old values first, to a few slices at a time: a changed copy of
             the whole scan is never in memory.

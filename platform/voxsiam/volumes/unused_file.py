@@ -37,7 +37,6 @@ def visible_folders(root: Path, avoided: Path | None = None) -> Iterator[tuple[P
     Hidden files and folders are left by other systems; links to folders are not followed.
 
     Args:
-        root: Where to begin.
         avoided: A folder below it that is passed over.
     """
     output = None if avoided is None else avoided.resolve()
@@ -61,7 +60,6 @@ def unused_below(
     Several DICOM files of one folder are one entry, that of their folder.
 
     Args:
-        root: The folder.
         used: Files, and folders of DICOM series, that are.
         why: Says what a volume is doing there, by its path below the folder.
         ignored: Patterns of what is meant to be left out.
@@ -101,7 +99,6 @@ def unreadable(path: Path, inside: Path) -> UnusedFile | None:
     """Say why a file cannot be read whatever it holds; None where it may be.
 
     Args:
-        path: The file.
         inside: Its path below the folder that was given.
     """
     if path.is_symlink() and not path.exists():

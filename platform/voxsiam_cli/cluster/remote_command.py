@@ -37,7 +37,6 @@ def read_command(program: TyperGroup, words: Sequence[str]) -> RemoteCommand:
 
     Args:
         program: The whole command line.
-        words: What follows `voxsiam`.
 
     Raises:
         UserError: It is none that runs on a cluster, or a path is this machine's own.

@@ -76,7 +76,6 @@ def choose_source(options: SourceOptions, *, boxes: bool = False) -> "Found":
     """Find the cases to prepare.
 
     Args:
-        options: What the user said.
         boxes: Read Zenodo's cropping.csv too, where it lies beside its references.
 
     Raises:

@@ -28,8 +28,6 @@ def report_study(ledger: Ledger, workspace: Workspace, into: Path | None = None)
     """Write the report from MLflow alone and print the table beside the paper's.
 
     Args:
-        ledger: Of the study.
-        workspace: Whose it is.
         into: Folder to write; else the study's own in the workspace, which is kept in MLflow too.
     """
     plan, uri = ledger.plan, workspace.tracking_uri
@@ -72,7 +70,6 @@ def reporting(workspace: Workspace, report: str) -> Iterator[None]:
     """Read what a report needs; where the server is away, say what writes it later.
 
     Args:
-        workspace: Whose report it is.
         report: The command that writes it.
     """
     try:
@@ -90,7 +87,6 @@ def name_newest(workspace: Workspace, name: str, link: str) -> None:
     """Make a table's or a sweep's name among the reports lead to its newest finished one.
 
     Args:
-        workspace: Whose reports they are.
         name: Of the table or sweep on the command line.
         link: How it is called among the reports.
     """

@@ -64,7 +64,6 @@ def cluster_to_train(workspace: Workspace, workers: int, gpu_share: float) -> It
 
     Args:
         workspace: Of the command.
-        workers: Of a trial.
         gpu_share: Part of a GPU that each holds, where there are GPUs.
     """
     check_address(workspace.tracking_uri)
@@ -80,9 +79,6 @@ def run_ledger(
     """Run what a ledger still asks for, tracked and shown; return the trials that failed.
 
     Args:
-        ledger: Of the study.
-        workspace: Holds its runs.
-        capacity: Of the cluster.
         go_on: The command that goes on after an interruption.
     """
     plan = ledger.plan
@@ -148,7 +144,6 @@ def resumable(go_on: str, end: Callable[[RunState], None]) -> Iterator[None]:
 
     Args:
         go_on: The command that goes on.
-        end: Ends the parent run.
     """
     try:
         yield

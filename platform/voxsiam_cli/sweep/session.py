@@ -90,8 +90,6 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace, into: Path | None = 
     """Print the trials and the winner's table, and write the report.
 
     Args:
-        ledger: Of the sweep.
-        workspace: Whose it is.
         into: Folder to write; else the sweep's own in the workspace, which is kept in MLflow too.
     """
     _print_trials(ledger)

@@ -17,7 +17,6 @@ def open_workspace(folder: Path, use: Use, *, as_json: bool = False) -> "Workspa
 
     Args:
         folder: As the user named it, or the usual name below the current folder.
-        use: What for.
         as_json: The output is for machines alone: it is not named.
 
     Raises:

@@ -44,7 +44,6 @@ def fetch(
 
     Args:
         entry: Which data set.
-        output: Folder to write into.
         on_file: Told (files done, files in all).
 
     Returns:
@@ -112,7 +111,6 @@ def _resume(url: str, output_file: str, _pooch: object) -> None:
     """Fetch a file by HTTP, from where an earlier call was interrupted.
 
     Args:
-        url: What to fetch.
         output_file: pooch's temporary beside the target; it checks and renames it.
         _pooch: Not used.
     """

@@ -24,7 +24,6 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     """List the folders that hold an image or a label map; other folders are passed over.
 
     Args:
-        root: Folder of the case folders.
         protocol: Meaning of the label values; our own, as in `voxsiam.types`, where it is None.
     """
     values = (protocol or PROTOCOLS["voxsiam"]).values

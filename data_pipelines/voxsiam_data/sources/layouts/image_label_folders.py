@@ -88,7 +88,6 @@ def read_parts(
     """List the scans and label maps of every part that has both folders.
 
     Args:
-        root: The data set.
         parts: Its pairs of folders; a part without scans or labels is passed over with a note.
         case_name: Reads the name of the case from a file; it raises a UserError for others.
 

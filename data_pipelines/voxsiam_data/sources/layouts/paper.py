@@ -33,7 +33,6 @@ def find_paper_cases(folders: PaperFolders, *, allow_missing: bool = False) -> F
     """Find the cases of the paper.
 
     Args:
-        folders: The downloads.
         allow_missing: Go on with the cases that are there; the notes name the others.
 
     Raises:

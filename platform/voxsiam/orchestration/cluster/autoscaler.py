@@ -38,11 +38,7 @@ def autoscales() -> bool:
 
 
 class Demand:
-    """Room that this job would use, kept before the autoscaler's eyes; it takes none itself.
-
-    Args:
-        bundles: Of one trial.
-    """
+    """Room that this job would use, kept before the autoscaler's eyes; it takes none itself."""
 
     def __init__(self, bundles: Sequence[Mapping[str, float]]) -> None:
         self._bundles = [dict(bundle) for bundle in bundles]

@@ -125,7 +125,6 @@ class Capacity:
         The workers of one trial may lie on several nodes; a worker lies on one.
 
         Args:
-            workers: Of a trial.
             gpu_share: Part of a GPU that each holds, where there are GPUs.
 
         Raises:

@@ -114,12 +114,7 @@ def trials_allowed(fit: int, free: int, standing: Standing) -> int:
 
 
 class FairShare:
-    """The trials that this job may have now; asked again as trials end, and others and nodes come.
-
-    Args:
-        size: Of this job's trials.
-        now: The clock.
-    """
+    """The trials that this job may have now; asked as trials end and as others or nodes come."""
 
     def __init__(self, size: TrialSize, now: Clock = time.monotonic) -> None:
         self._size, self._now = size, now

@@ -31,9 +31,6 @@ def watching_head(address: str) -> Iterator[None]:
 
     The main thread may hang in a call to it, and cannot be told. Whatever is written is written so
     that a kill does no harm, and the next command closes the runs.
-
-    Args:
-        address: Of the head's GCS.
     """
     over = threading.Event()
     threading.Thread(target=_watch, args=(address, over), name="head-watch", daemon=True).start()

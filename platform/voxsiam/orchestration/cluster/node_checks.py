@@ -85,7 +85,6 @@ def require_versions(found: Mapping[Node, Versions], ours: Versions) -> None:
 
     Args:
         found: Of the nodes that have processors or GPUs, this one among them if it has.
-        ours: Of this one.
 
     Raises:
         UserError: With the nodes.

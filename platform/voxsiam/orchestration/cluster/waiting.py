@@ -36,7 +36,6 @@ class Wait:
     Args:
         what: Is waited for, in words.
         who: Works on it, or holds it.
-        now: The clock.
     """
 
     def __init__(self, what: str, who: WhoWorks, now: Clock = time.monotonic) -> None:
@@ -87,8 +86,6 @@ def seconds_set(name: str, what: str, otherwise: float) -> float:
     """Read a number of seconds, at least 1, from the environment.
 
     Args:
-        name: Of the variable.
-        what: It is, in words.
         otherwise: Where it is not set.
 
     Raises:
@@ -114,10 +111,7 @@ def waited_for(
     A call that is given up goes on in its thread: it must be one that does no harm.
 
     Args:
-        call: What is called.
         what: It waits for, in words.
-        who: Works on it.
-        now: The clock.
 
     Raises:
         WaitedTooLongError: See `Wait.look`.

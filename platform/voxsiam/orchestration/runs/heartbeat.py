@@ -66,12 +66,7 @@ class Heartbeat(Frozen):
 
 
 class HeartbeatSender:
-    """Where a rank stands; sent every second while `beating`.
-
-    Args:
-        folder: Of the run's heartbeats.
-        rank: This rank.
-    """
+    """Where a rank stands; sent every second while `beating`."""
 
     def __init__(self, folder: Path, rank: int) -> None:
         self._file, self._rank = folder / f"{rank}.json", rank

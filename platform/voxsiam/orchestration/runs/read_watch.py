@@ -38,11 +38,8 @@ class ReadWatch:
     """A source of cases that knows what is being read now, and since when.
 
     Args:
-        cases: The source itself.
         tell: Told in a sentence of each read that takes long.
         longest_s: After which a read ends the process.
-        end: Ends it.
-        now: The clock.
     """
 
     def __init__(

@@ -100,8 +100,6 @@ class Ledger:
 
     Args:
         path: `ledger.json` in the study's folder.
-        plan: The study.
-        states: By run id.
         seals: Of the plan, the first from when it was made; none in those of version 0.1.0.
     """
 

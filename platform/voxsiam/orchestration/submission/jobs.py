@@ -139,7 +139,6 @@ class JobCluster:
         One that has ended is not disturbed: the new one has its name with a number.
 
         Args:
-            request: What to run.
             code: The folder that `pack_code` has filled.
         """
         before = self.attempts(request.name)

@@ -103,8 +103,6 @@ def settled_trial(
     """Describe to Optuna a trial that has ended.
 
     Args:
-        trial: It.
-        distributions: Of the settings.
         values: Its objectives; None unless it was trained to the end.
         objectives: How many the search has.
     """

@@ -27,9 +27,7 @@ class SweepKeeper:
     """Writes what happens into the ledger and tells Optuna.
 
     Args:
-        ledger: Of the sweep.
         search: Knows the runs of each trial.
-        gpus: That a trial holds.
         listeners: Hear when a trial has ended for good.
     """
 

@@ -135,14 +135,7 @@ class Spent(Frozen):
 
 
 class SweepLedger:
-    """A search's plan, budget, trials and cost: small JSON files, each replaced atomically.
-
-    Args:
-        folder: Of the sweep.
-        workspace: Holds the runs.
-        plan: The search.
-        budget: When it ends.
-    """
+    """A search's plan, budget, trials and cost: small JSON files, each replaced atomically."""
 
     def __init__(self, folder: Path, workspace: Workspace, plan: SweepPlan, budget: Budget) -> None:
         self.folder, self._workspace, self.plan, self.budget = folder, workspace, plan, budget
@@ -206,12 +199,7 @@ class SweepLedger:
         return trial
 
     def spend(self, seconds: float, gpus: int) -> None:
-        """Add to what the search has cost.
-
-        Args:
-            seconds: Of the clock.
-            gpus: Held during them.
-        """
+        """Add to what the search has cost."""
         self.spent = Spent(
             seconds=self.spent.seconds + seconds,
             gpu_seconds=self.spent.gpu_seconds + seconds * gpus,

@@ -32,8 +32,6 @@ def early_stopping(
     """Build ASHA, or what stops no trial where the plan wants that.
 
     Args:
-        ledger: Of the sweep.
-        turns: Of the sweep's trials.
         ask: Asks a trial on workers to end; None lets Tune end it.
     """
     return _Asha(ledger, turns, ask) if ledger.plan.stop_early else FairOrder(turns)
@@ -156,7 +154,6 @@ class BudgetStopper(tune.Stopper):
     """Stops all trials when the hours are used up.
 
     Args:
-        ledger: Of the sweep.
         in_process: Trials on workers are asked to end instead.
     """
 

@@ -21,12 +21,7 @@ ARTIFACTS = "artifacts"
 
 
 def artifact_place(tracking_uri: str, run: Run) -> str:
-    """Return the folder or address of a run's artifacts.
-
-    Args:
-        tracking_uri: Of the store.
-        run: One of its runs.
-    """
+    """Return the folder or address of a run's artifacts."""
     beside = _beside(tracking_uri)
     if beside is None:
         return run.info.artifact_uri or ""

@@ -18,7 +18,6 @@ def end_left_runs(
     Whoever runs one holds its lock, which can be seen in this workspace alone.
 
     Args:
-        client: Of the store.
         experiment: MLflow's number of ours.
         workspace: That knows its studies and sweeps.
         but: The one that is being run now.

@@ -56,7 +56,6 @@ class Outbox:
     """Events in a file of one JSON line each; it is absent where nothing waits.
 
     Args:
-        path: The file.
         runs: Where the runs of its workspace lie now; else where each event says.
     """
 

@@ -47,7 +47,6 @@ def parent_of_study(plan: StudyPlan, commit: str | None = None) -> ParentRun:
     """Describe a study.
 
     Args:
-        plan: Of the study.
         commit: Of the code that planned it, where its ledger knows.
     """
     first = plan.trials[0].run

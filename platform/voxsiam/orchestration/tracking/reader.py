@@ -44,8 +44,6 @@ def download_model(tracking_uri: str, run_id: str, into: Path) -> Path:
     """Copy a run's model folder, two files and no others.
 
     Args:
-        tracking_uri: MLflow's address.
-        run_id: The run.
         into: Folder to write; one that is there is replaced.
 
     Raises:
@@ -154,9 +152,6 @@ class StoredRun:
 
 class RunStore:
     """Reads runs by MLflow's names of them; MLflow is asked for each once.
-
-    Args:
-        tracking_uri: MLflow's address.
 
     Raises:
         UserError: It names a file that does not exist.
@@ -269,9 +264,6 @@ class RunStore:
 class RunReader:
     """Reads the runs of one tracking store.
 
-    Args:
-        tracking_uri: MLflow's address of it.
-
     Raises:
         UserError: It is a database file that does not exist. Every method raises StoreAwayError,
             a UserError, where the store does not answer.
@@ -294,7 +286,6 @@ class RunReader:
         """Walk through the matching runs of the experiment, newest first.
 
         Args:
-            condition: MLflow's filter.
             in_order: Else in any order: quicker, for who sorts them himself.
         """
         with asking(self.tracking_uri):

@@ -20,9 +20,7 @@ def keep_report(
     """Copy a written report into its study's run; the report stands whether or not that works.
 
     Args:
-        tracking_uri: MLflow's address.
         parent_run_id: MLflow's name of the study's own run.
-        folder: Of the report.
         seal: The file that holds the report's sums; its own is told to MLflow.
     """
     try:

@@ -57,7 +57,6 @@ def trial_tags(planned: PlannedRun, study: str, preset: str) -> dict[str, str]:
     """Name what a reader filters by and MLflow's parameters do not hold.
 
     Args:
-        planned: The trial.
         study: Name of its study or sweep.
         preset: tiny, mini or paper.
     """

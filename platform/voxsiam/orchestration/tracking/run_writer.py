@@ -50,7 +50,6 @@ class RunWriter:
     Every method may be called again after it failed half-way: nothing is written twice.
 
     Args:
-        client: Of the store.
         experiment: MLflow's number of ours.
         parent_run: The study or sweep.
         workspace: Identity of the one that runs it.
@@ -71,7 +70,6 @@ class RunWriter:
         """Return a trial's run, made where it is missing.
 
         Args:
-            planned: The trial.
             at_ms: When it started, if it is made now.
             reopen: Mark it as running.
             may_link: Another study may have trained it.

@@ -102,11 +102,7 @@ def is_own(root: Path, path: Path) -> bool:
 
 
 class TokenDoor:
-    """Lets in who has shown the token; a link that holds it is kept by the browser as a cookie.
-
-    Args:
-        app: What lies behind.
-    """
+    """Lets in who has shown the token; a link that holds it is kept by the browser as a cookie."""
 
     def __init__(self, app: ASGIApp, token: PageToken) -> None:
         self._app, self._token = app, token

@@ -39,9 +39,6 @@ class StoreAwayError(UserError):
 def asking(tracking_uri: str) -> Iterator[None]:
     """Tell a store that cannot be asked from everything else that may go wrong.
 
-    Args:
-        tracking_uri: MLflow's address.
-
     Raises:
         StoreAwayError: It does not answer.
     """
@@ -55,7 +52,6 @@ def check_store(tracking_uri: str, nodes: int) -> None:
     """Refuse a store that a study on so many nodes cannot rely on.
 
     Args:
-        tracking_uri: MLflow's address.
         nodes: Of the cluster, those alive.
 
     Raises:
@@ -72,9 +68,6 @@ def check_store(tracking_uri: str, nodes: int) -> None:
 
 def open_client(tracking_uri: str) -> MlflowClient:
     """Open a store, and leave nothing beside it.
-
-    Args:
-        tracking_uri: MLflow's address.
 
     Raises:
         UserError: The address leads nowhere, or to a database that cannot be opened.

@@ -17,9 +17,6 @@ def check_address(tracking_uri: str) -> None:
 
     A server that does not answer is no reason: trainings wait for none.
 
-    Args:
-        tracking_uri: MLflow's address.
-
     Raises:
         UserError: It is a folder, or of no kind that is known, or its host has no address.
     """

@@ -104,7 +104,6 @@ class StudyTracker:
         """Write figures and JSON artifacts of the parent run.
 
         Args:
-            figures: By name.
             step: To which they belong.
             artifacts: Contents by path.
         """

@@ -16,7 +16,6 @@ class SweepTracker:
 
     Args:
         workspace: Holds the store unless MLFLOW_TRACKING_URI names a server.
-        ledger: Of the sweep.
     """
 
     def __init__(self, workspace: Workspace, ledger: SweepLedger) -> None:

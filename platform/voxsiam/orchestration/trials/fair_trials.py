@@ -14,11 +14,7 @@ UNLIMITED = 10**6
 
 
 class Turns:
-    """Whether a job may begin its next trial, and what its ended trials give back.
-
-    Args:
-        share: Of the job.
-    """
+    """Whether a job may begin its next trial, and what its ended trials give back."""
 
     def __init__(self, share: FairShare) -> None:
         self._share = share

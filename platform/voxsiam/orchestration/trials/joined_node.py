@@ -12,7 +12,6 @@ def require_like_the_others(folder: Path, release: str) -> None:
 
     Args:
         folder: Of the study's, on storage that all nodes share.
-        release: Of the study's driver.
 
     Raises:
         UserError: It has other versions, or does not see the folder.

@@ -18,7 +18,6 @@ class RankFaults(UserCallback):
 
     Args:
         heartbeats: Folder of the run's heartbeats.
-        incidents: The run's incidents.
         silence_s: After which a rank that does not answer is ended.
     """
 

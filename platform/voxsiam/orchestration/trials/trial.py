@@ -123,7 +123,6 @@ def trial_config(index: int, study: str, runs: Sequence[PlannedRun]) -> dict[str
     Args:
         index: Number of the trial in its study or sweep.
         study: Id of that study or sweep.
-        runs: One after the other.
     """
     return {
         "index": index,

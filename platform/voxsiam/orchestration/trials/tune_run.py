@@ -29,12 +29,8 @@ def run_trials(
     """Let Tune run trials until there are no more, or it is interrupted.
 
     Args:
-        setup: How each is run.
-        bridge: Tells the listeners.
-        search: Gives the next trial.
         scheduler: Decides which one goes on.
         configs: The trials, where they are known; else the search makes them.
-        stop: Ends all of them.
     """
     known = {} if configs is None else {"trial": tune.grid_search(configs)}
     tuner = tune.Tuner(

@@ -54,7 +54,6 @@ class RayTrainWorker:
     """The training's surroundings inside a Ray Train worker.
 
     Args:
-        stamp: Put on every record.
         plan: The run; where its stop file exists, it ends with the epoch in progress.
     """
 

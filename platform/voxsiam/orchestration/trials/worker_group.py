@@ -133,10 +133,6 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
 
     A worker that dies or freezes is replaced, and the run continues from its own newest checkpoint.
 
-    Args:
-        attempt: What is run.
-        workers: On these.
-
     Raises:
         WorkersFailedError: The workers failed more often than that is worth.
         TrainingEndedError: The loss is no longer a number, or a checkpoint cannot be written.
