@@ -9,7 +9,7 @@ from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.runs.plan import RunData, split_fingerprint
 from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import StudyPlan
-from voxsiam.orchestration.sweeps.ledger import Objective, Sampler, SweepPlan, SweepTrial
+from voxsiam.orchestration.sweeps.plan import Objective, Sampler, SweepPlan, SweepTrial
 from voxsiam.orchestration.sweeps.space import SearchSpace
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION, Recipe

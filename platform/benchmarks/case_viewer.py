@@ -168,7 +168,7 @@ def _write_case(root: Path, shape: Shape) -> PreparedSet:
     )  # fmt: skip
     (root / "volumes").mkdir(parents=True)
     facts = write_entry(root / "volumes", "0" * 16, volume).for_record()
-    case = PreparedCase(case_id=CASE, patient_id=CASE, store="made up", key="0" * 16, **facts)
+    case = PreparedCase(case_id=CASE, patient_id=CASE, source="made up", key="0" * 16, **facts)
     config = PreparationConfig(grid_dhw=shape)
     return PreparedSet(root, "made up", "phantom", DATA, config, (case,))
 

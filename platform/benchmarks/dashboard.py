@@ -24,7 +24,8 @@ from mlflow.tracking import MlflowClient
 from pairs import show, time_in_turn
 from playwright.sync_api import Page, expect, sync_playwright
 
-from voxsiam.orchestration.tracking.reader import EXPERIMENT, RunReader
+from voxsiam.orchestration.tracking.names import EXPERIMENT
+from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam_dashboards.store.study_list import list_studies
 
 ROUNDS = 7

@@ -26,11 +26,11 @@ from pairs import show, time_in_turn
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxsiam.inference.device import has_bfloat16
 from voxsiam.inference.model_description import ModelDescription, TrainedOn
 from voxsiam.inference.model_folder import LoadedModel, load_model, write_model
 from voxsiam.inference.predict import predict_case
 from voxsiam.inference.scan_files import ResultFiles, ScanSource
+from voxsiam.models.bfloat16 import has_bfloat16
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.types import ORGANS, Shape

@@ -22,6 +22,7 @@ import torch
 from pairs import show
 from torch import Tensor, nn
 
+from voxsiam.models.bfloat16 import has_bfloat16
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.training.batch import Batch, Moment
 from voxsiam.training.loop import build_objective, build_optimiser
@@ -29,7 +30,10 @@ from voxsiam.training.recipe import NumericsConfig, Recipe
 
 WIDTH, GRID, CASES, CLASSES = 16, (64, 64, 32), 4, 9
 VOLUMES = 12
-OURS = NumericsConfig(autocast="bfloat16", memory_format="channels_last")
+OURS = NumericsConfig(
+    autocast="bfloat16" if has_bfloat16(torch.device("cpu")) else "float32",
+    memory_format="channels_last",
+)
 
 Step = Callable[[Tensor, Tensor], float]
 

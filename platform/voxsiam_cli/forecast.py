@@ -8,7 +8,7 @@ from voxsiam.errors import UserError
 from voxsiam_cli.console import clock, console, say
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.sweeps.ledger import Budget
+    from voxsiam.orchestration.sweeps.plan import Budget
     from voxsiam.types import Shape
     from voxsiam_experiments.forecast import Forecast
     from voxsiam_experiments.plan import Choices

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.faults.killed_calls import count_calls, forked, kill_at
 from tests.voxsiam_dashboards.study_store import STUDY_ID, TABLE, open_client, write_study
 from voxsiam_dashboards.reports.study import write_report
-from voxsiam_dashboards.store.results import find_study, load_study
+from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.tables.report_table import build_table
 
 OLD, NEW = "http://old.example:5000", "http://new.example:5000"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.voxsiam.orchestration.sweeps.test_job import Points, search
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
-from voxsiam.orchestration.sweeps.ledger import Budget
+from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.orchestration.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]

@@ -29,7 +29,7 @@ from voxsiam.training.context import SingleProcess
 from voxsiam.types import Split
 from voxsiam_cli.app import app
 from voxsiam_dashboards.reports.study import write_report
-from voxsiam_dashboards.store.results import load_study
+from voxsiam_dashboards.store.study_reading import load_study
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_experiments.studies import STUDIES
 

@@ -25,7 +25,8 @@ from voxsiam.models.tensor_file import read_tensors
 from voxsiam.orchestration.runs.heartbeat import read_heartbeats
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
 from voxsiam.orchestration.studies.ledger import Ledger
-from voxsiam.orchestration.sweeps.ledger import SweepTrial, _read
+from voxsiam.orchestration.sweeps.ledger import _read
+from voxsiam.orchestration.sweeps.plan import SweepTrial
 from voxsiam.orchestration.tracking.outbox import Outbox
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.regular_files import open_to_append

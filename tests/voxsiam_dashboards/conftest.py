@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from tests.voxsiam_dashboards.study_store import SHARES, STUDY_ID, TABLE, open_client, write_study
-from voxsiam_dashboards.store.results import find_study, load_study
+from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.tables.report_table import build_table
 
 

@@ -34,7 +34,7 @@ from voxsiam.types import Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_dashboards.reports.seal import SEAL
 from voxsiam_dashboards.reports.study import write_report
-from voxsiam_dashboards.store.results import find_study, load_study
+from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.tables.report_table import build_table
 
 SPLIT = Split(train=("a", "b"), test=("000", "001", "002"))

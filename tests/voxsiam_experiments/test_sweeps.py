@@ -2,7 +2,7 @@ import pytest
 
 from tests.voxsiam_experiments.test_plan import prepared_set
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sweeps.ledger import SweepTrial
+from voxsiam.orchestration.sweeps.plan import SweepTrial
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_experiments.plan import Choices
 from voxsiam_experiments.presets import PRESETS

@@ -13,7 +13,7 @@ from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.training.recipe import Recipe
 from voxsiam_dashboards.store.live_runs import LiveRuns, Runs
-from voxsiam_dashboards.store.results import StudyResults, TrialResult, load_study
+from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.store.run_splits import StudySplits, read_splits
 from voxsiam_dashboards.store.study_list import (
     Kind,
@@ -22,6 +22,7 @@ from voxsiam_dashboards.store.study_list import (
     list_studies,
     progress_of,
 )
+from voxsiam_dashboards.store.study_reading import load_study
 from voxsiam_dashboards.store.sweep_results import SweepResults, load_sweep
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
 from voxsiam_data.prepared.prepared_set import PreparedSet

@@ -21,11 +21,9 @@ from voxsiam_dashboards.tables.two_rows import (
     ComparedRow,
     RowPair,
     compare_two_rows,
-    dsc_table,
-    effects_table,
-    settings_text_table,
     study_differences,
 )
+from voxsiam_dashboards.tables.two_rows_tables import dsc_table, effects_table, settings_text_table
 
 Sides = tuple[ComparedRow, ComparedRow]
 

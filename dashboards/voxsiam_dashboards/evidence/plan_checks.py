@@ -7,8 +7,8 @@ from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.names import COMMIT_TAG, PLAN_TAG
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
-from voxsiam.orchestration.tracking.reader import RunStore, StoredRun
 from voxsiam.orchestration.tracking.run_description import parent_tags
+from voxsiam.orchestration.tracking.run_store import RunStore, StoredRun
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.store.trial_files import read_object
@@ -17,7 +17,7 @@ PLAN_FILE = "study/plan.json"
 
 
 @dataclass(frozen=True)
-class PlannedRun:
+class TrackedRun:
     """A trial of the plan beside the run that MLflow holds of it."""
 
     planned: PlannedRun
@@ -49,10 +49,10 @@ def check_plan(ledger: Ledger, results: StudyResults, store: RunStore, check: Ch
     check.compare(f"run {parent.run_id}, {PLAN_FILE}", told, _plain(kept))
 
 
-def planned_runs(ledger: Ledger, results: StudyResults, check: Check) -> list[PlannedRun]:
+def planned_runs(ledger: Ledger, results: StudyResults, check: Check) -> list[TrackedRun]:
     """Pair what was planned with what there is; what has finished and is not there is named."""
     found = {(trial.row, trial.seed): trial for trial in results.trials}
-    pairs: list[PlannedRun] = []
+    pairs: list[TrackedRun] = []
     for trial in ledger.plan.trials:
         run = found.pop((trial.row, trial.run.seed), None)
         ended = ledger.state(trial) in ("finished", "lost")
@@ -61,7 +61,7 @@ def planned_runs(ledger: Ledger, results: StudyResults, check: Check) -> list[Pl
         due = {trial.name: "FINISHED"} if ended else status
         check.compare(f"runs of {results.study_id} in MLflow", due, status)
         if run is not None and run.status == "FINISHED":
-            pairs.append(PlannedRun(trial, run))
+            pairs.append(TrackedRun(trial, run))
     for run in found.values():
         what = f"run {run.run_id} ({run.row}, seed {run.seed})"
         check.compare(f"plan of {results.study_id}", {what: "not planned"}, {what: "there"})

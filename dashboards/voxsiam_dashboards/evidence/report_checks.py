@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.orchestration.tracking.names import REPORT_TAG, SOURCE_TAG
-from voxsiam.orchestration.tracking.reader import RunStore
+from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam.regular_files import read_regular
 from voxsiam.small_files import read_text
 from voxsiam_dashboards.evidence.check import Check

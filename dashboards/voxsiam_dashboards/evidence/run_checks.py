@@ -24,8 +24,8 @@ from voxsiam.orchestration.tracking.names import (
     SPLIT_FILE,
 )
 from voxsiam.orchestration.tracking.parent_run import ParentRun
-from voxsiam.orchestration.tracking.reader import RunStore, StoredRun
 from voxsiam.orchestration.tracking.run_description import run_params, run_tags
+from voxsiam.orchestration.tracking.run_store import RunStore, StoredRun
 from voxsiam.types import Split
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.run_files import (

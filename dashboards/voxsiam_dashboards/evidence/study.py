@@ -7,9 +7,9 @@ from pathlib import Path
 from voxsiam.metrics.case_scores import summarise
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
-from voxsiam.orchestration.tracking.reader import RunStore
+from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam_dashboards.evidence.check import Check
-from voxsiam_dashboards.evidence.plan_checks import PlannedRun, check_plan, planned_runs
+from voxsiam_dashboards.evidence.plan_checks import TrackedRun, check_plan, planned_runs
 from voxsiam_dashboards.evidence.report_checks import check_links, check_page, check_report
 from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run, numbers
 from voxsiam_dashboards.evidence.score_checks import (
@@ -18,7 +18,8 @@ from voxsiam_dashboards.evidence.score_checks import (
     check_scores,
     silently,
 )
-from voxsiam_dashboards.store.results import StudyResults, find_study, load_study
+from voxsiam_dashboards.store.results import StudyResults
+from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_experiments.table import Table
@@ -122,7 +123,7 @@ def verify_study(  # noqa: PLR0913
 
 
 def _opened(
-    pair: PlannedRun, store: RunStore, run_folder: Callable[[str], Path]
+    pair: TrackedRun, store: RunStore, run_folder: Callable[[str], Path]
 ) -> CheckedRun | None:
     stored = store.find(pair.found.run_id)
     if stored is None:

@@ -8,7 +8,7 @@ import optuna
 from optuna.importance import FanovaImportanceEvaluator
 
 from voxsiam.orchestration.sweeps.history import settled_trial
-from voxsiam.orchestration.sweeps.ledger import SweepTrial
+from voxsiam.orchestration.sweeps.plan import SweepTrial
 from voxsiam_dashboards.store.sweep_results import SweepResults
 
 LEAST_TRIALS = 8

@@ -12,7 +12,8 @@ from voxsiam_dashboards.figures.palette import ROW_COLOURS
 from voxsiam_dashboards.figures.styled import styled
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.row_tests import UNDECIDABLE, RowTest
-from voxsiam_dashboards.tables.two_rows import DSC, RowPair
+from voxsiam_dashboards.tables.two_rows import RowPair
+from voxsiam_dashboards.tables.two_rows_tables import DSC
 
 ACROSS = 3
 """Panels side by side."""

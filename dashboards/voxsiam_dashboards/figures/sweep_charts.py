@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from voxsiam.orchestration.sweeps.ledger import SweepTrial
+from voxsiam.orchestration.sweeps.plan import SweepTrial
 from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam_dashboards.figures.importance import Importance
 from voxsiam_dashboards.figures.palette import ROW_COLOURS

@@ -2,7 +2,7 @@
 
 import math
 
-from voxsiam.orchestration.sweeps.ledger import SweepTrial
+from voxsiam.orchestration.sweeps.plan import SweepTrial
 from voxsiam_dashboards.figures.importance import LEAST_TRIALS
 from voxsiam_dashboards.figures.sweep_charts import last_score
 from voxsiam_dashboards.store.sweep_results import SweepResults

@@ -9,7 +9,7 @@ from mlflow.entities import Run
 
 from voxsiam.orchestration.tracking.names import OWNER_TAG, PROGRESS, WORKER_HOURS
 from voxsiam.orchestration.tracking.reader import RunReader, tags_of
-from voxsiam_dashboards.store.results import one_per_seed
+from voxsiam_dashboards.store.study_reading import one_per_seed
 
 Kind = Literal["study", "sweep"]
 State = Literal["running", "finished", "failed", "stopped"]

@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sweeps.ledger import Budget, Spent, SweepTrial
+from voxsiam.orchestration.sweeps.plan import Budget, Spent, SweepTrial
 from voxsiam.orchestration.sweeps.space import Setting
-from voxsiam_dashboards.store.results import read_sweep_files
+from voxsiam.orchestration.tracking.reader import RunReader
+from voxsiam_dashboards.store.trial_files import read_object
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def load_sweep(tracking_uri: str, sweep_id: str) -> SweepResults:
     Raises:
         UserError: There is none of this name, or its files are damaged.
     """
-    parent, plan, found = read_sweep_files(tracking_uri, sweep_id)
+    parent, plan, found = _read_files(tracking_uri, sweep_id)
     try:
         return SweepResults(
             sweep_id=sweep_id,
@@ -65,3 +66,20 @@ def load_sweep(tracking_uri: str, sweep_id: str) -> SweepResults:
             where=f"run {parent} in {tracking_uri}",
             fix="write them again: voxsiam sweep resume NAME",
         ) from None
+
+
+def _read_files(tracking_uri: str, sweep_id: str) -> tuple[str, dict, dict]:
+    """Return a sweep's parent run, its plan and its trials, as plain JSON."""
+    reader = RunReader(tracking_uri)
+    for run in reader.search("tags.`voxsiam.kind` = 'sweep'"):
+        if run.data.tags.get("voxsiam.study_id") == sweep_id:
+            notes: list[str] = []
+            names = ("sweep/plan.json", "sweep/trials.json")
+            plan, trials = (reader.read(run, name, read_object, notes) for name in names)
+            if plan is not None and trials is not None:
+                return run.info.run_id, plan, trials
+    raise UserError(
+        f"no trial of the sweep '{sweep_id}' has ended yet",
+        where=tracking_uri,
+        fix="go on with it: voxsiam sweep resume NAME",
+    )

@@ -31,10 +31,3 @@ def choose_device(name: str) -> torch.device:
             fix="use --device cpu, or install a PyTorch build with CUDA (voxsiam doctor)",
         )
     return torch.device("cuda", index)
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Tell whether a device computes in bfloat16 itself; where it does not, float32 is faster."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from voxsiam.durable_files import sha256_of, sync, temporary_beside
 from voxsiam.errors import UserError
-from voxsiam.inference.device import has_bfloat16
 from voxsiam.inference.model_description import (
     COPY_AGAIN,
     FILE_NAME,
@@ -20,6 +19,7 @@ from voxsiam.inference.model_description import (
     read_description,
     write_description,
 )
+from voxsiam.models.bfloat16 import has_bfloat16
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.models.tensor_file import read_tensors, size_of

@@ -7,7 +7,7 @@ from typing import get_args
 import torch
 
 from voxsiam.errors import UserError
-from voxsiam.models.network_config import NetworkConfig
+from voxsiam.models.bfloat16 import bfloat16_is_sound, has_bfloat16
 from voxsiam.training.batch import Batch, Moment
 from voxsiam.training.loop import build_objective, build_optimiser
 from voxsiam.training.recipe import Layout, NumericsConfig, Precision, Recipe
@@ -72,17 +72,6 @@ class TrainingStep:
         return time.perf_counter() - start
 
 
-def bfloat16_is_sound(network: NetworkConfig, grid_dhw: Shape) -> bool:
-    """Tell whether bfloat16 gives the right gradient on CPU.
-
-    Where a map has two voxels along d, the gradient of a 3x3x3 kernel in bfloat16 holds memory
-    that was never written (torch 2.13, found by scanning all small shapes; forward and input
-    gradient are right, and so is every other length).
-    """
-    depths = [grid_dhw[0] >> level for level in range(network.levels)]
-    return torch.cuda.is_available() or 2 not in depths
-
-
 def _sound_candidates(recipe: Recipe, grid_dhw: Shape) -> list[NumericsConfig]:
     candidates = _candidates(recipe.numerics)
     if bfloat16_is_sound(recipe.network, grid_dhw):
@@ -99,7 +88,11 @@ def _sound_candidates(recipe: Recipe, grid_dhw: Shape) -> list[NumericsConfig]:
 
 
 def _candidates(given: NumericsConfig) -> list[NumericsConfig]:
-    precisions = get_args(Precision) if given.autocast == "auto" else (given.autocast,)
+    precisions = (given.autocast,)
+    if given.autocast == "auto":
+        # Without instructions for it a single step of a study takes minutes.
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        precisions = get_args(Precision) if has_bfloat16(device) else ("float32",)
     layouts = get_args(Layout) if given.memory_format == "auto" else (given.memory_format,)
     return [
         NumericsConfig(autocast=precision, memory_format=layout)

@@ -4,22 +4,27 @@ The library takes memory for the length that an element claims, up to 4 GiB, bef
 the file is shorter. Here every claim is compared with the file first.
 """
 
-import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from voxsiam.errors import UserError
-
-IMPLICIT, BIG_ENDIAN, DEFLATED = (
-    "1.2.840.10008.1.2",
-    "1.2.840.10008.1.2.2",
-    "1.2.840.10008.1.2.1.99",
+from voxsiam.volumes.dicom_elements import (
+    BIG_ENDIAN,
+    DEFLATED,
+    IMPLICIT,
+    STORAGE_CLASS,
+    TRANSFER_SYNTAX,
+    Element,
+    guessed_syntax,
+    names_values,
+    read_element,
+    walk_elements,
 )
+
 _COMPRESSED = ("5", *(f"4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)))
 TRANSFER_SYNTAXES = {IMPLICIT, BIG_ENDIAN, DEFLATED} | {
     f"{IMPLICIT}.{ending}" for ending in ("1", *_COMPRESSED)
@@ -27,9 +32,6 @@ TRANSFER_SYNTAXES = {IMPLICIT, BIG_ENDIAN, DEFLATED} | {
 MAX_FILE_BYTES, MAX_INFLATED_BYTES = 2**28, 2**26
 """A slice of 4096 x 4096 takes 2^25."""
 
-MAX_ELEMENTS, MAX_DEPTH = 20_000, 64
-"""Scanners write hundreds, in sequences three or four deep. The library falls over at depth 20,000
-and takes the process with it."""
 
 Content = Literal["dicom", "empty", "zeros", "short", "other"]
 """What the bytes of a file are, as far as its beginning tells."""
@@ -43,16 +45,7 @@ _FIRST_TAGS = {(0x0002, 0x0000), (0x0002, 0x0001)} | {
 
 _LONGEST_FIRST = 1024  # bytes of such an element
 _FIRST_BYTES = 2**14  # hold the first group
-_STORAGE_CLASS, _TRANSFER_SYNTAX, _PIXELS = (0x0002, 0x0002), (0x0002, 0x0010), (0x7FE0, 0x0010)
 _SERIES = (0x0020, 0x000E)
-_ITEM_GROUP = 0xFFFE
-_LONG_FORM = set(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_SHORT_FORM = set(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(),
-)
-_UNDEFINED = 0xFFFFFFFF
-_DELIMITERS = {(_ITEM_GROUP, 0xE00D), (_ITEM_GROUP, 0xE0DD)}
-_ENDLESS = sys.maxsize
 
 
 def content_of(path: Path) -> Content:
@@ -127,13 +120,8 @@ def _start_of(block: bytes) -> int | None:
     tag = (int.from_bytes(block[:2], "little"), int.from_bytes(block[2:4], "little"))
     if tag not in _FIRST_TAGS or len(block) < 8:
         return None
-    size = slice(6, 8) if _names_values(block) else slice(4, 8)
+    size = slice(6, 8) if names_values(block) else slice(4, 8)
     return 0 if int.from_bytes(block[size], "little") <= _LONGEST_FIRST else None
-
-
-def _names_values(block: bytes) -> bool:
-    """Tell whether elements say how their values are represented (explicit VR)."""
-    return block[4:6] in _SHORT_FORM | _LONG_FORM
 
 
 def storage_class(path: Path) -> str:
@@ -152,7 +140,7 @@ def storage_class(path: Path) -> str:
         _, values = _first_group(block)
     except (OSError, ValueError, zlib.error):
         raise damaged(path) from None
-    return values.get(_STORAGE_CLASS, "")
+    return values.get(STORAGE_CLASS, "")
 
 
 def check_file(path: Path) -> None:
@@ -181,12 +169,12 @@ def series_of(path: Path) -> str:
     return ""
 
 
-def _elements_of(path: Path) -> "Iterator[tuple[_Element, bytes]]":
+def _elements_of(path: Path) -> "Iterator[tuple[Element, bytes]]":
     """Walk over a file, and give its outermost elements with the bytes that they lie in."""
     try:
         block = _content(path)
         start, values = _first_group(block)
-        transfer_syntax = values.get(_TRANSFER_SYNTAX) or _guessed_syntax(block[start:])
+        transfer_syntax = values.get(TRANSFER_SYNTAX) or guessed_syntax(block[start:])
         if transfer_syntax not in TRANSFER_SYNTAXES:
             raise ValueError("no way of writing pixels that the standard names")
         if transfer_syntax == DEFLATED:
@@ -194,7 +182,7 @@ def _elements_of(path: Path) -> "Iterator[tuple[_Element, bytes]]":
             block, start = inflated.decompress(block[start:], MAX_INFLATED_BYTES), 0
             if inflated.unconsumed_tail:
                 raise ValueError("larger than any slice")
-        for element, depth in _walk(block, start, transfer_syntax):
+        for element, depth in walk_elements(block, start, transfer_syntax):
             if depth == 1:
                 yield element, block
     except (OSError, ValueError, zlib.error):
@@ -208,18 +196,6 @@ def damaged(path: Path) -> UserError:
     )
 
 
-@dataclass(frozen=True)
-class _Element:
-    tag: tuple[int, int]
-    representation: bytes
-    start: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        return self.start + self.length
-
-
 def _first_group(block: bytes) -> tuple[int, dict[tuple[int, int], str]]:
     """Read the group that is always written one way; return where it ends, and its texts."""
     found = dict[tuple[int, int], str]()
@@ -227,89 +203,9 @@ def _first_group(block: bytes) -> tuple[int, dict[tuple[int, int], str]]:
     if at is None:
         raise ValueError("no DICOM")
     while block[at : at + 2] == b"\2\0":
-        element = _read(block, at, "")
-        if element.tag in {_STORAGE_CLASS, _TRANSFER_SYNTAX}:
+        element = read_element(block, at, "")
+        if element.tag in {STORAGE_CLASS, TRANSFER_SYNTAX}:
             text = block[element.start : element.end].decode("ascii", "replace")
             found[element.tag] = text.strip("\0 ")
         at = element.end
     return at, found
-
-
-def _guessed_syntax(block: bytes) -> str:
-    """Tell how elements are written in a file that does not say it."""
-    return f"{IMPLICIT}.1" if _names_values(block) else IMPLICIT
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What the walk is in: the file, a sequence, an item of one, or the pieces of its pixels.
-
-    Attributes:
-        end: Where it ends; _ENDLESS where a delimiter or the end of the file ends it.
-        transfer_syntax: How its elements are written.
-        holds_pieces: Its items hold compressed pixels, not more elements.
-    """
-
-    end: int
-    transfer_syntax: str
-    holds_pieces: bool = False
-
-
-def _walk(block: bytes, at: int, transfer_syntax: str) -> "Iterator[tuple[_Element, int]]":
-    """Give each element and how deep it lies, 1 outermost."""
-    inside = [_Part(_ENDLESS, transfer_syntax)]
-    end = len(block.rstrip(b"\0"))  # zeros may fill a file up
-    for _ in range(MAX_ELEMENTS):
-        while at >= inside[-1].end:
-            inside.pop()
-        if at >= end:
-            return
-        element = _read(block, at, inside[-1].transfer_syntax)
-        yield element, len(inside)
-        part = _part(element, inside[-1])
-        at = element.end if part is None else element.start
-        if element.tag in _DELIMITERS:
-            at = element.start
-            if len(inside) > 1 and inside[-1].end == _ENDLESS:
-                inside.pop()
-        elif part is not None:
-            inside.append(part)
-        if len(inside) > MAX_DEPTH:
-            raise ValueError("sequences inside sequences without end")
-    raise ValueError("more elements than a slice has")
-
-
-def _part(element: _Element, around: _Part) -> _Part | None:
-    """Tell what an element opens; None where it holds a plain value."""
-    endless = element.length == _UNDEFINED
-    end = _ENDLESS if endless else element.end
-    if around.holds_pieces and not endless:
-        return None
-    if endless and element.tag == _PIXELS:
-        return _Part(end, around.transfer_syntax, holds_pieces=True)
-    if endless and element.representation == b"UN":
-        return _Part(end, IMPLICIT)
-    if endless or element.representation == b"SQ" or element.tag[0] == _ITEM_GROUP:
-        return _Part(end, around.transfer_syntax)
-    return None
-
-
-def _read(block: bytes, at: int, transfer_syntax: str) -> _Element:
-    order = "big" if transfer_syntax == BIG_ENDIAN else "little"
-    group, number = (int.from_bytes(block[at + i : at + i + 2], order) for i in (0, 2))
-    representation = b"" if transfer_syntax == IMPLICIT else block[at + 4 : at + 6]
-    if group == _ITEM_GROUP or not representation:
-        representation, first, size = b"", at + 4, 4
-    elif representation in _LONG_FORM:
-        first, size = at + 8, 4
-    elif representation in _SHORT_FORM:
-        first, size = at + 6, 2
-    else:
-        raise ValueError("no such representation of values")
-    start = first + size
-    length = int.from_bytes(block[first:start], order)
-    element = _Element((group, number), representation, start, length)
-    claims = length != _UNDEFINED or (size == 2 and length > 0)
-    if start > len(block) or (claims and element.end > len(block)):
-        raise ValueError("an element claims more than there is")
-    return element

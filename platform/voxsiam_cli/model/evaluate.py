@@ -1,25 +1,20 @@
 """voxsiam evaluate: score label maps of any tool against references."""
 
-import csv
-import io
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError, nearest_name
-from voxsiam.types import ORGANS, Shape
-from voxsiam_cli.console import Steps, console, print_json, say, say_unused
+from voxsiam.types import Shape
+from voxsiam_cli.console import Steps, print_json, say, say_unused
+from voxsiam_cli.model.score_tables import csv_text, json_content, show_scores, without_nan
 from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, local, parse_grid
 
 if TYPE_CHECKING:
-    from voxsiam.metrics.organ_means import Counts, Mean
-    from voxsiam.metrics.organ_score import OrganScore
     from voxsiam.volumes.unused_file import UnusedFile
     from voxsiam_data.evaluation.scoring import Comparison, Scored
     from voxsiam_data.labels.protocols import LabelProtocol
@@ -30,15 +25,6 @@ ASSD = {"mean-of-directed": "mean_of_directed", "pooled": "pooled"}
 _PROTOCOLS = (
     "voxsiam, zenodo, btcv, amos22, flare22, totalsegmentator-v1, totalsegmentator-v2 or word"
 )
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_NATIVE = {"dsc_native": "DSC", "hd95_mm_native": "HD95 mm", "assd_mm_native": "ASSD mm"}
-_GRID = {
-    "dsc": "DSC",
-    "hd95_grid": "HD95 voxels",
-    "assd_grid": "ASSD voxels",
-    "hd95_mm_grid": "HD95 mm",
-    "assd_mm_grid": "ASSD mm",
-}
 
 
 def evaluate(  # noqa: PLR0913
@@ -124,13 +110,13 @@ def evaluate(  # noqa: PLR0913
         with Steps("cases") as steps:
             scored = score_pairs(pairs, comparison, on_case=steps)
     if output is not None:
-        write_text_atomically(output, _csv_text(scored.scores))
+        write_text_atomically(output, csv_text(scored.scores))
     unused = {side.root: unused_labels(side, ignore or ()) for side in sides}
     if as_json:
         listed = [_unused(root, one) for root, found in unused.items() for one in found]
-        print_json(_without_nan(_content(comparison, scored) | {"unused": listed}))
+        print_json(without_nan(json_content(comparison, scored) | {"unused": listed}))
     else:
-        _show(comparison, scored.scores)
+        show_scores(comparison, scored.scores)
         _say(comparison, scored, output)
         for root, found in unused.items():
             say_unused(found, root)
@@ -213,105 +199,3 @@ def _check_output(output: Path | None) -> None:
             where=f"--output {output}",
             fix="name a file, such as scores.csv, in a folder that exists",
         )
-
-
-def _show(comparison: "Comparison", scores: "Sequence[OrganScore]") -> None:
-    from voxsiam.metrics.empty_masks import empty_mask_policy
-
-    console.print(_table("On the scans' own grids", scores, _NATIVE, native=True))
-    if comparison.grid_dhw is not None:
-        title = f"On the grid {'x'.join(map(str, _hwd(comparison.grid_dhw)))}"
-        console.print(_table(title, scores, _GRID, native=False))
-    if _left_out(comparison):
-        say(f"left out (not asked for, or not in the protocols): {_left_out(comparison)}")
-    policy = Table(
-        "reference", "prediction", "DSC", "HD95, ASSD", "counted as", title="Empty masks"
-    )
-    for rule in empty_mask_policy(comparison.rules.missed_distance):
-        policy.add_row(*asdict(rule).values())
-    console.print(policy)
-
-
-def _table(
-    title: str, scores: "Sequence[OrganScore]", measures: dict[str, str], *, native: bool
-) -> Table:
-    from voxsiam.metrics.organ_means import count_organs, organ_figures, overall_means
-
-    figures = organ_figures(scores)
-    table = Table("organ", title=title, caption="measured: organs behind the mean distances")
-    for heading in (*measures.values(), "measured", "scored", "missed", "invented"):
-        table.add_column(heading, justify="right")
-    distance = next(name for name in measures if not name.startswith("dsc"))
-    for one in figures:
-        counts = one.native if native else one.grid
-        table.add_row(one.organ, *_cells(one.means, measures, counts, one.means[distance].count))
-    table.add_section()
-    total = count_organs(scores, "native" if native else "grid")
-    means = overall_means(figures)
-    measured = sum(one.means[distance].count for one in figures)
-    table.add_row("mean of organs", *_cells(means, measures, total, measured))
-    return table
-
-
-def _cells(
-    means: "Mapping[str, Mean]", measures: dict[str, str], counts: "Counts", measured: int
-) -> list[str]:
-    figures = (means[measure].value for measure in measures)
-    shown = ["-" if math.isnan(value) else f"{value:.3f}" for value in figures]
-    return [*shown, *map(str, (measured, counts.scored, counts.missed, counts.invented))]
-
-
-def _content(comparison: "Comparison", scored: "Scored") -> dict[str, Any]:
-    from voxsiam.metrics.case_scores import summarise
-    from voxsiam.metrics.empty_masks import empty_mask_policy
-    from voxsiam.metrics.organ_means import organ_figures
-
-    grid, scores = comparison.grid_dhw, scored.scores
-    return {
-        "protocol": comparison.reference.name,
-        "prediction_protocol": comparison.prediction.name,
-        "organs": comparison.rules.organs,
-        "left_out": _left_out(comparison),
-        "missed_distance": comparison.rules.missed_distance,
-        "distances": comparison.rules.distances.model_dump(),
-        "grid": None if grid is None else "x".join(map(str, _hwd(grid))),
-        "geometry": comparison.geometry,
-        "notes": scored.notes,
-        "empty_masks": [
-            asdict(rule) for rule in empty_mask_policy(comparison.rules.missed_distance)
-        ],
-        "summary": summarise(scores),
-        "organ_means": [asdict(figures) for figures in organ_figures(scores)],
-        "scores": [asdict(score) for score in scores],
-    }
-
-
-def _left_out(comparison: "Comparison") -> str:
-    return ", ".join(organ for organ in ORGANS if organ not in comparison.rules.organs)
-
-
-def _csv_text(scores: "Sequence[OrganScore]") -> str:
-    from voxsiam.metrics.organ_score import OrganScore
-
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [f.name for f in fields(OrganScore)], lineterminator="\n")
-    writer.writeheader()
-    for score in scores:
-        # A spreadsheet must not read a file's name as a formula.
-        defused = "'" * score.case_id.startswith(_FORMULA_STARTS) + score.case_id
-        writer.writerow(asdict(score) | {"case_id": defused})
-    return text.getvalue()
-
-
-def _without_nan(value: object) -> object:
-    """JSON has no NaN: what is left out becomes null."""
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _hwd(grid_dhw: Shape) -> Shape:
-    d, h, w = grid_dhw
-    return h, w, d

@@ -45,7 +45,7 @@ def is_run_id(text: str) -> bool:
 
 
 def _downloaded(run_id: str, workspace: Path) -> Path:
-    from voxsiam.orchestration.tracking.reader import download_model
+    from voxsiam.orchestration.tracking.run_store import download_model
     from voxsiam.orchestration.workspace import Workspace
 
     # Not into the workspace: it may be one that can only be read.

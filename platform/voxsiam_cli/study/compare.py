@@ -61,7 +61,7 @@ def compare(
 def _find(text: str, folder: "Folder") -> "tuple[StudyResults, ComparedRow | None]":
     """Return the study that a side names, and the row where it names one."""
     from voxsiam.orchestration.studies.ledger import choose_ledger
-    from voxsiam_dashboards.store.results import find_study, load_study
+    from voxsiam_dashboards.store.study_reading import find_study, load_study
     from voxsiam_dashboards.tables.two_rows import ComparedRow
 
     study, _, label = text.partition("/")
@@ -88,7 +88,11 @@ def _table(study: str) -> "Table":
 def _show(
     differing: dict[str, tuple[str, ...]], pairs: "tuple[RowPair, ...]", *, of_studies: bool
 ) -> None:
-    from voxsiam_dashboards.tables.two_rows import dsc_table, effects_table, settings_text_table
+    from voxsiam_dashboards.tables.two_rows_tables import (
+        dsc_table,
+        effects_table,
+        settings_text_table,
+    )
 
     if of_studies:
         _print(settings_text_table(differing, "The studies differ in"))

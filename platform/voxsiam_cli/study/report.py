@@ -17,8 +17,9 @@ from voxsiam_dashboards.reports.index import IndexEntry, write_index
 from voxsiam_dashboards.reports.newest import adopt_earlier, lead_to
 from voxsiam_dashboards.reports.seal import SEAL
 from voxsiam_dashboards.reports.study import write_report
-from voxsiam_dashboards.store.results import StudyResults, find_study, load_study
+from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.store.study_list import list_studies
+from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.tables.files import side_by_side
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
 from voxsiam_experiments.studies import STUDIES

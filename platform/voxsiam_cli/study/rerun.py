@@ -11,7 +11,7 @@ from voxsiam.orchestration.runs.manifest import RunManifest, read_manifest
 from voxsiam.orchestration.runs.repetition import Repetition, compare_runs
 from voxsiam.orchestration.studies.ledger import find_ledgers
 from voxsiam.orchestration.studies.rerun import open_rerun, rerun
-from voxsiam.orchestration.tracking.reader import RunStore
+from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam_cli.console import say

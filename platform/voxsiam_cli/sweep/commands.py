@@ -29,7 +29,7 @@ from voxsiam_cli.workspace.opening import open_workspace
 from voxsiam_experiments.sweeps import SWEEPS
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.sweeps.ledger import Budget
+    from voxsiam.orchestration.sweeps.plan import Budget
     from voxsiam_experiments.sweep_plan import Search
     from voxsiam_experiments.sweeps import Sweep as Searched
 
@@ -168,7 +168,7 @@ def find_sweep(name: str) -> "Searched":
 
 
 def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -> "Search":
-    from voxsiam.orchestration.sweeps.ledger import Objective, Sampler
+    from voxsiam.orchestration.sweeps.plan import Objective, Sampler
     from voxsiam_experiments.sweep_plan import Search
 
     known = {each: each for each in get_args(Objective)}
@@ -187,7 +187,7 @@ def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -
 def _budget(limits: dict[str, float]) -> "Budget":
     from pydantic import ValidationError
 
-    from voxsiam.orchestration.sweeps.ledger import Budget
+    from voxsiam.orchestration.sweeps.plan import Budget
 
     try:
         return Budget.model_validate(limits or {"trials": DEFAULT_TRIALS})

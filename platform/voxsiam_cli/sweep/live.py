@@ -4,7 +4,8 @@ from rich.live import Live
 from rich.table import Table
 
 from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
-from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
 from voxsiam.orchestration.sweeps.space import Values
 from voxsiam.training.context import Record
 from voxsiam_cli.console import clock, console, say

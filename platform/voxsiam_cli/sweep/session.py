@@ -12,7 +12,8 @@ from voxsiam.orchestration.cluster.training_node import on_training_node
 from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.history import DATABASE
-from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.orchestration.sweeps.tune_run import run_sweep
 from voxsiam.orchestration.tracking.report import keep_report
 from voxsiam.orchestration.tracking.store import StoreAwayError
@@ -31,7 +32,7 @@ from voxsiam_cli.study.session import (
 from voxsiam_cli.sweep.live import LiveSweep, told
 from voxsiam_dashboards.reports.newest import adopt_earlier
 from voxsiam_dashboards.reports.sweep import write_sweep_report
-from voxsiam_dashboards.store.results import find_study, load_study
+from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.store.sweep_results import load_sweep
 from voxsiam_dashboards.tables.files import side_by_side
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from voxsiam.errors import UserError
-from voxsiam.inference.device import choose_device, has_bfloat16
+from voxsiam.inference.device import choose_device
+from voxsiam.models.bfloat16 import has_bfloat16
 
 
 @pytest.fixture

@@ -19,11 +19,13 @@ from voxsiam.orchestration.sqlite_address import (
     without_stray_folder,
 )
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
-from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
+from voxsiam.orchestration.sweeps.ledger import SweepLedger, find_sweeps
+from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.outbox import Event, outbox_of
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
-from voxsiam.orchestration.tracking.reader import RunReader, RunStore
+from voxsiam.orchestration.tracking.reader import RunReader
+from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam.orchestration.tracking.store import experiment_of, open_client, open_for_writing
 from voxsiam.orchestration.workspace import Workspace
 

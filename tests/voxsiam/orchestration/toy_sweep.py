@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tests.voxsiam.training.toy import make_recipe
 from voxsiam.orchestration.runs.plan import RunData
-from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, SweepPlan
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import Budget, SweepPlan
 from voxsiam.orchestration.sweeps.space import SearchSpace, Setting
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import ORGANS, Split

@@ -4,9 +4,11 @@ from torch.nn.grad import conv3d_weight
 
 from tests.voxsiam.training.toy import SHAPE, make_recipe
 from voxsiam.errors import UserError
+from voxsiam.models.bfloat16 import bfloat16_is_sound
 from voxsiam.models.network_config import NetworkConfig
+from voxsiam.training import numerics
 from voxsiam.training.loop import build_objective
-from voxsiam.training.numerics import bfloat16_is_sound, resolve_numerics
+from voxsiam.training.numerics import resolve_numerics
 from voxsiam.training.recipe import NumericsConfig
 
 
@@ -16,6 +18,28 @@ def test_what_is_left_open_is_settled_and_the_rest_is_kept():
     assert settled.numerics.resolved
     assert settled.numerics.autocast == "float32"
     assert settled.with_changes(numerics=recipe.numerics) == recipe
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_bfloat16_is_tried_only_where_there_are_instructions_for_it(fast, monkeypatch):
+    tried = []
+    monkeypatch.setattr(numerics, "has_bfloat16", lambda _: fast)
+
+    class Step:
+        def __init__(self, recipe, grid_dhw, cases):
+            tried.append(recipe.numerics.autocast)
+
+        def seconds(self):
+            return 1.0
+
+    monkeypatch.setattr(numerics, "TrainingStep", Step)
+    recipe = make_recipe().with_changes(numerics=NumericsConfig())
+    resolve_numerics(recipe, (32, 48, 48), cases=1, threads=1)
+    assert set(tried) == ({"float32", "bfloat16"} if fast else {"float32"})
+    # Whoever asks for it gets it.
+    wanted = NumericsConfig(autocast="bfloat16")
+    asked = resolve_numerics(recipe.with_changes(numerics=wanted), (32, 48, 48), 1, 1)
+    assert asked.numerics.autocast == "bfloat16"
 
 
 def test_settled_numerics_are_not_measured_again():

@@ -9,7 +9,7 @@ from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.inference.model_folder import load_model
 from voxsiam.orchestration.studies.ledger import Ledger
-from voxsiam.orchestration.tracking.reader import download_model
+from voxsiam.orchestration.tracking.run_store import download_model
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.model.model_source import find_model
 

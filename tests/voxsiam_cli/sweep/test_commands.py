@@ -6,7 +6,7 @@ import typer
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Capacity, Node
-from voxsiam.orchestration.sweeps.ledger import Budget
+from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam_cli.app import app
 from voxsiam_cli.sweep.live import LiveSweep
 from voxsiam_cli.sweep.session import _check_budget, _exit_without_winner

@@ -10,7 +10,8 @@ from tests.voxsiam.orchestration.toy_sweep import make_sweep
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.studies.ledger import Ledger
-from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.orchestration.tracking.store import experiment_of, open_for_writing
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.app import app

@@ -11,7 +11,7 @@ from tests.voxsiam_dashboards.evidence.test_verify_study import changed
 from tests.voxsiam_dashboards.evidence_store import EvidenceStore
 from tests.voxsiam_dashboards.study_store import TABLE
 from voxsiam.orchestration.tracking.names import REPORT_TAG
-from voxsiam.orchestration.tracking.reader import RunStore
+from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.report_checks import check_page
 from voxsiam_dashboards.reports.seal import SEAL

@@ -10,7 +10,7 @@ from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.pages import study
 from voxsiam_dashboards.reports.study import write_report
-from voxsiam_dashboards.store.results import load_study
+from voxsiam_dashboards.store.study_reading import load_study
 from voxsiam_dashboards.tables.report_table import build_table
 
 

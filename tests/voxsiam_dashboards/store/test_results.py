@@ -19,7 +19,7 @@ from tests.voxsiam_dashboards.study_store import (
     write_trial,
 )
 from voxsiam.errors import UserError
-from voxsiam_dashboards.store.results import find_study, load_study, newest_points
+from voxsiam_dashboards.store.study_reading import find_study, load_study, newest_points
 
 
 def new_study(store, study_id, plan=True):

@@ -12,12 +12,8 @@ from voxsiam_dashboards.tables.study_tables import (
     patient_table,
     seed_table,
 )
-from voxsiam_dashboards.tables.two_rows import (
-    ComparedRow,
-    compare_two_rows,
-    dsc_table,
-    effects_table,
-)
+from voxsiam_dashboards.tables.two_rows import ComparedRow, compare_two_rows
+from voxsiam_dashboards.tables.two_rows_tables import dsc_table, effects_table
 
 POINTER = re.compile(r"(docs/[\w/]+\.md)(?:#([\w-]+))?")
 

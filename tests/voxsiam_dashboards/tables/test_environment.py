@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from tests.voxsiam_dashboards.study_store import log_json, prefixed
-from voxsiam_dashboards.store.results import load_study
 from voxsiam_dashboards.store.run_environment import environment_of, workers_of
+from voxsiam_dashboards.store.study_reading import load_study
 from voxsiam_dashboards.tables.environment import environment_table
 
 MANIFEST = {

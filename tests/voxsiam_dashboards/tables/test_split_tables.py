@@ -5,8 +5,8 @@ import pytest
 from tests.voxsiam_dashboards.prepared_store import prepared_set
 from tests.voxsiam_dashboards.study_store import SHARES
 from voxsiam.types import Split
-from voxsiam_dashboards.store.results import load_study
 from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits, read_splits
+from voxsiam_dashboards.store.study_reading import load_study
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_dashboards.tables.split_tables import case_table, check_table, row_table, run_table
 from voxsiam_experiments import fig7

@@ -9,11 +9,9 @@ from voxsiam.statistics.family import holm
 from voxsiam_dashboards.tables.paired_cells import pair_cases, pair_organs
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_dashboards.tables.row_tests import family_tests
-from voxsiam_dashboards.tables.two_rows import (
+from voxsiam_dashboards.tables.two_rows import ComparedRow, compare_studies, compare_two_rows
+from voxsiam_dashboards.tables.two_rows_tables import (
     HEADER,
-    ComparedRow,
-    compare_studies,
-    compare_two_rows,
     dsc_table,
     effects_table,
     settings_text_table,

@@ -11,9 +11,10 @@ from pathlib import Path
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, RunState, Trial, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from voxsiam.orchestration.sweeps.ledger import DIRECTIONS, SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import DIRECTIONS, SETTLED, SweepTrial
 from voxsiam.orchestration.sweeps.space import Value
 
 DATABASE = "optuna.db"
@@ -21,9 +22,9 @@ STARTUP_TRIALS = 5
 """Drawn at random before TPE has anything to go by; Optuna's 10 are more than a small sweep has."""
 
 _STATES = {
-    "finished": RunState.COMPLETE,
-    "stopped": RunState.PRUNED,
-    "failed": RunState.FAIL,
+    "finished": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
 }
 
 
@@ -116,10 +117,10 @@ def settled_trial(
     )
 
 
-def _optuna_state(trial: SweepTrial, objectives: int) -> RunState:
+def _optuna_state(trial: SweepTrial, objectives: int) -> TrialState:
     """Name a trial's end in Optuna's words; with several objectives it knows no PRUNED."""
     state = _STATES[trial.state]
-    return RunState.FAIL if state == RunState.PRUNED and objectives > 1 else state
+    return TrialState.FAIL if state == TrialState.PRUNED and objectives > 1 else state
 
 
 def _new_study(ledger: SweepLedger) -> optuna.Study:

@@ -7,7 +7,8 @@ from statistics import fmean
 from typing import Protocol, runtime_checkable
 
 from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
-from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
 from voxsiam.orchestration.sweeps.search import SCORE, SweepSearch
 from voxsiam.orchestration.trials.tune_bridge import StudyListener
 from voxsiam.small_files import LARGE, read_json

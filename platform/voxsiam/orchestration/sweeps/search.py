@@ -12,7 +12,8 @@ from ray.tune.stopper import NoopStopper
 
 from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.sweeps.history import SearchHistory
-from voxsiam.orchestration.sweeps.ledger import SETTLED, SweepLedger, SweepTrial
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
 from voxsiam.orchestration.trials.fair_trials import FairOrder, Turns
 from voxsiam.orchestration.trials.trial import trial_config
 from voxsiam.orchestration.trials.worker import FIDELITY

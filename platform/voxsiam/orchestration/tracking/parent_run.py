@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from voxsiam.orchestration.runs.plan import RunData
 from voxsiam.orchestration.studies.ledger import StudyPlan
-from voxsiam.orchestration.sweeps.ledger import SweepPlan
+from voxsiam.orchestration.sweeps.plan import SweepPlan
 from voxsiam.types import Shape, Split
 
 

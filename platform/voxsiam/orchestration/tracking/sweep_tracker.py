@@ -3,7 +3,8 @@
 from typing import Any
 
 from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
-from voxsiam.orchestration.sweeps.ledger import SweepLedger, SweepTrial
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import SweepTrial
 from voxsiam.orchestration.tracking.names import TRIALS_FILE
 from voxsiam.orchestration.tracking.parent_run import parent_of_sweep
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker

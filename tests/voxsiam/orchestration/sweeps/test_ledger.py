@@ -13,7 +13,8 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.fair_share import FairShare, TrialSize
 from voxsiam.orchestration.sweeps import ledger as sweep_ledger
 from voxsiam.orchestration.sweeps.history import DATABASE, SearchHistory
-from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger, find_sweeps
+from voxsiam.orchestration.sweeps.ledger import SweepLedger, find_sweeps
+from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.orchestration.sweeps.search import early_stopping
 from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam.orchestration.trials.fair_trials import FairOrder, Turns

@@ -18,12 +18,12 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
-from voxsiam.orchestration.tracking.reader import download_model
+from voxsiam.orchestration.tracking.run_store import download_model
 from voxsiam.orchestration.tracking.server import TrackingServer
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
-from voxsiam_dashboards.store.results import load_study
+from voxsiam_dashboards.store.study_reading import load_study
 
 BENCHMARK = REPOSITORY / "platform" / "benchmarks" / "tracking.py"
 

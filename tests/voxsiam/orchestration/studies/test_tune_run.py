@@ -18,11 +18,11 @@ from voxsiam.orchestration.runs.manifest import read_manifest
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
-from voxsiam.orchestration.tracking.reader import download_model
+from voxsiam.orchestration.tracking.run_store import download_model
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
-from voxsiam_dashboards.store.results import load_study
+from voxsiam_dashboards.store.study_reading import load_study
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
 

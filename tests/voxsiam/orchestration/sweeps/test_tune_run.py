@@ -9,7 +9,8 @@ from tests.voxsiam.orchestration.toy_study import ToyCases
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.sweeps.history import DATABASE
-from voxsiam.orchestration.sweeps.ledger import Budget, SweepLedger
+from voxsiam.orchestration.sweeps.ledger import SweepLedger
+from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.orchestration.sweeps.tune_run import run_sweep
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace

@@ -1,0 +1,127 @@
+"""What a search sets out to do, and one point of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from voxsiam.errors import UserError
+from voxsiam.orchestration.runs.plan import RunData
+from voxsiam.orchestration.runs.planned_run import RunState
+from voxsiam.orchestration.sweeps.space import SearchSpace, Value
+from voxsiam.training.recipe import METHOD_VERSION
+from voxsiam.types import Frozen, Shape, Split
+
+Objective = Literal["dsc", "seconds"]
+
+DIRECTIONS: Mapping[Objective, Literal["maximize", "minimize"]] = {
+    "dsc": "maximize",
+    "seconds": "minimize",
+}
+"""`dsc`: of the inner validation cases after the last epoch; `seconds`: training time of a run."""
+
+Sampler = Literal["tpe", "random"]
+
+SETTLED: tuple[RunState, ...] = ("finished", "stopped", "failed")
+"""States from which a trial does not go on."""
+
+
+class Budget(Frozen):
+    """When a search ends; whichever comes first.
+
+    Attributes:
+        trials: That have been begun.
+        hours: Of search, all sessions together.
+        gpu_hours: The same times the GPUs that were held.
+    """
+
+    trials: int | None = Field(default=None, ge=1)
+    hours: float | None = Field(default=None, gt=0)
+    gpu_hours: float | None = Field(default=None, gt=0)
+
+
+class SweepPlan(Frozen):
+    """Everything a driver needs to run, or go on with, a search.
+
+    Attributes:
+        sweep: Its name on the command line.
+        sweep_id: Folder name: equal requests have equal ids, whatever their budgets.
+        prepared: The prepared set.
+        split: Training and inner validation cases; no test case can reach an objective.
+        held_out: Test cases, for the winner; no run of the search holds them.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs.
+        objectives: What is searched for; the first decides which trial wins.
+        seeds: Trainings of each trial.
+        final_seeds: Trainings of the winner.
+        stop_early: Whether trials that fall behind are stopped (ASHA).
+        notes: What the reports must say.
+        method_version: Of the method that began it; 2 where an older plan does not say.
+    """
+
+    sweep: str
+    sweep_id: str
+    preset: str
+    prepared: Path
+    data: RunData
+    split: Split
+    held_out: tuple[str, ...] = ()
+    final_seeds: int = 1
+    grid_dhw: Shape
+    workers: int
+    gpu_share: float = 1.0
+    space: SearchSpace
+    objectives: tuple[Objective, ...] = ("dsc",)
+    seeds: int = 1
+    sampler: Sampler = "tpe"
+    stop_early: bool = True
+    taught: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    method_version: int = 2
+
+    def require_this_method(self) -> None:
+        """Refuse to go on with what another version of the method began: scores would mix.
+
+        Raises:
+            UserError: Another version began it.
+        """
+        if self.method_version != METHOD_VERSION:
+            raise UserError(
+                "this sweep was begun by another version of the method",
+                where=self.sweep_id,
+                fix=f"start it anew: voxsiam sweep run {self.sweep}, or use the version that "
+                "began it",
+            )
+
+
+class SweepTrial(Frozen):
+    """One point of the space.
+
+    Attributes:
+        number: From 0, in the order of suggestion.
+        values: By the settings' names.
+        seeds: Of its trainings.
+        curve: Validation DSC by epoch, of the first seed.
+        objectives: Means over the seeds; empty unless finished.
+        error: Why it failed.
+    """
+
+    number: int
+    values: dict[str, Value]
+    seeds: tuple[int, ...]
+    state: RunState = "pending"
+    curve: dict[int, float] = Field(default_factory=dict)
+    objectives: dict[Objective, float] = Field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How people see it."""
+        return f"trial {self.number}"
+
+
+class Spent(Frozen):
+    """What a search has cost so far, all sessions together."""
+
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
