@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.voxsiam.orchestration.sweeps.test_job import Points, search
+from tests.voxsiam.orchestration.sweeps.test_tune_run import Points, search
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.orchestration.workspace import Workspace

@@ -300,7 +300,7 @@ def test_a_file_of_the_report_that_is_gone_is_named(store, name):
     with changed(store.report / name, lambda _: None):
         evidence = verify(store)
     assert failed(evidence) & {"report", "links"}
-    assert any(name in text for text in texts(evidence))
+    assert any(name in text for text in texts(evidence)), texts(evidence)
 
 
 @pytest.mark.parametrize(

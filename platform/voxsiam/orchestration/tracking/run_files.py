@@ -50,7 +50,8 @@ def fetched(client: MlflowClient, tracking_uri: str, run: Run, name: str) -> Ite
         MlflowException: The server does not give it.
         OSError: Nor does its disk, or ours.
     """
-    check_source(tracking_uri, run, [name])
+    # As the client sees it: a server could name any file of this machine.
+    check_source(client.tracking_uri, run, [name])
     own = own_folder(tracking_uri, run)
     if own is not None:
         yield own / name
