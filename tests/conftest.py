@@ -40,20 +40,8 @@ def pytest_runtest_makereport(
     return report
 
 
-STARTS_RAYS = ("benchmarks", "clusters", "faults", "integration", "security")
-"""Folders of tests whose programs start a Ray, or fill the machine."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests may run beside which: those of a file, and all that use a Ray, may not.
-
-    Two Rays on one host hang each other.
-    """
-    for item in items:
-        path = item.path.relative_to(REPOSITORY / "tests")
-        uses_ray = "ray_instance" in getattr(item, "fixturenames", ())
-        alone = uses_ray or path.parts[0] in STARTS_RAYS
-        item.add_marker(pytest.mark.xdist_group("ray" if alone else str(path)))
+Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+TABLES = pytest.StashKey[list[Table]]()
 
 
 @pytest.fixture
@@ -61,23 +49,14 @@ def add_table(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Print a table of measured figures at the end of the test run."""
 
     def add(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-        # So that it travels from the process that runs the test to the one that prints.
-        request.node.user_properties.append(("table", (title, header, rows)))
+        request.config.stash.setdefault(TABLES, []).append((title, header, rows))
 
     return add
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what the tests measured."""
-    told = [
-        value
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", None) == "call"
-        for name, value in report.user_properties
-        if name == "table"
-    ]
-    for title, header, rows in told:
+    for title, header, rows in terminalreporter.config.stash.get(TABLES, []):
         terminalreporter.section(title)
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         for row in (header, *rows):
