@@ -33,15 +33,15 @@ FIGURES = 30
 """Of an epoch; what a training with the feature loss on three layers writes."""
 
 
-def plan_job(workspace: Workspace, name: str) -> tuple[ParentRun, PlannedRun]:
+def plan_run(workspace: Workspace, name: str) -> tuple[ParentRun, PlannedRun]:
     """A study of one trial."""
     split = Split(train=("a", "b"), validation=(), test=())
     data = RunData(
         fingerprint="bench", name="none", kind="phantom", preparation=PreparationConfig()
     )
-    job = ParentRun("study", "bench", name, "tiny", data, split, 1, None, "A benchmark.")
+    parent_run = ParentRun("study", "bench", name, "tiny", data, split, 1, None, "A benchmark.")
     run = RunPlan(recipe=Recipe(), seed=0, split=split, data=data, directory=workspace.run(name))
-    return job, PlannedRun(row="bench", run=run)
+    return parent_run, PlannedRun(row="bench", run=run)
 
 
 def write(folder: str, name: str, epochs: int, start: Barrier) -> dict:
@@ -49,8 +49,8 @@ def write(folder: str, name: str, epochs: int, start: Barrier) -> dict:
     put_off = _Counter()
     logging.getLogger("voxsiam").addHandler(put_off)
     workspace = Workspace(Path(folder))
-    job, trial = plan_job(workspace, name)
-    tracker = StudyTracker(workspace, job)
+    parent_run, trial = plan_run(workspace, name)
+    tracker = StudyTracker(workspace, parent_run)
     tracker.run_started(trial)
     start.wait()
     took, first = [], time.perf_counter()

@@ -110,7 +110,7 @@ def check_links(results: StudyResults, store: RunStore, folder: Path, check: Che
         page = _Page()
         page.feed(_read(folder / PAGE))
     except OSError as error:
-        check.unreadable(str(folder / PAGE), f"{error!s:.120}")
+        check.unreadable(str(error.filename or folder), f"{error!s:.120}")
         return
     for address in dict.fromkeys(page.addresses):
         _check_address(address, page, store, folder, check)
