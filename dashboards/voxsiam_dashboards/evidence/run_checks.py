@@ -10,7 +10,6 @@ from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.metrics.case_scores import summarise
-from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.runs.manifest import CASES_FILE, RunManifest, read_manifest
 from voxsiam.orchestration.runs.plan import split_fingerprint
 from voxsiam.orchestration.runs.planned_run import PlannedRun
@@ -96,7 +95,7 @@ class CheckedRun:
 
 def check_run(
     run: CheckedRun, parent_run: ParentRun, checks: RunChecks, *, quick: bool = False
-) -> list[OrganScore] | None:
+) -> dict[str, float] | None:
     """Check one run.
 
     Args:
@@ -104,24 +103,26 @@ def check_run(
         quick: Of each curve compare the last epoch alone.
 
     Returns:
-        The scores of its test cases as they are written; None where they cannot be read.
+        Its test figures, from the scores of its cases as they are written; None where those cannot
+        be read.
     """
     manifest = run.read(MANIFEST, read_manifest, checks.files)
     _check_fingerprints(run, manifest, checks.fingerprints)
     _check_settings(run, parent_run, manifest, checks.settings)
-    scores: list[OrganScore] | None = None
+    scores = None
     if manifest is not None:
         _check_manifest(run, manifest, checks.files)
         _check_files(run, manifest, checks.files)
         _check_curves(run, manifest, checks.curves, quick=quick)
     if manifest is None or CASES_FILE in manifest.files:
         scores = run.read(CASES, read_scores, checks.metrics)
-    if scores is not None:
-        computed = numbers(summarise(scores))
-        checks.metrics.compare(run.named("metrics test/"), computed, numbers(run.trial.final))
-        if manifest is not None:
-            checks.metrics.compare(run.named(MANIFEST), computed, manifest.summary)
-    return scores
+    if scores is None:
+        return None
+    computed = numbers(summarise(scores))
+    checks.metrics.compare(run.named("metrics test/"), computed, numbers(run.trial.final))
+    if manifest is not None:
+        checks.metrics.compare(run.named(MANIFEST), computed, manifest.summary)
+    return computed
 
 
 def numbers(figures: Mapping[str, float]) -> dict[str, float]:

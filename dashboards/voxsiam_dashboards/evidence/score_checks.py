@@ -2,9 +2,10 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from os import sched_getaffinity
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.orchestration.runs.manifest import CASES_FILE
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.run_checks import CheckedRun
-from voxsiam_dashboards.evidence.run_files import NATIVE_PREDICTIONS, OVERLAY
+from voxsiam_dashboards.evidence.run_files import (
+    CASES,
+    NATIVE_PREDICTIONS,
+    OVERLAY,
+    read_scores,
+)
 from voxsiam_dashboards.store.results import PREDICTIONS
 from voxsiam_dashboards.store.trial_files import Overlay, read_overlay, read_prediction
 from voxsiam_data.prepared.prepared_set import PreparedSet
@@ -31,19 +37,8 @@ def silently(done: int, total: int) -> None:
 
 _NATIVE = tuple(field.name for field in fields(OrganScore) if field.name.endswith("_native"))
 _HEADER_BYTES = 4096
-
-
-@dataclass(frozen=True)
-class ScoredRun:
-    """A run beside what its cases.csv says."""
-
-    run: CheckedRun
-    scores: Sequence[OrganScore]
-
-    @property
-    def where(self) -> str:
-        """How it is named where something differs."""
-        return f"{self.run.named(CASES_FILE)} against its voxels"
+_WAITING = 4
+"""Cases for each process that wait: with their scores those of a thousand runs are gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class _Task:
 
 
 def check_scores(
-    runs: Sequence[ScoredRun],
+    runs: Sequence[CheckedRun],
     prepared: PreparedSet | None,
     check: Check,
     progress: Progress,
@@ -68,65 +63,76 @@ def check_scores(
     """Score the kept predictions again, in as many processes as there are processors.
 
     Args:
-        runs: With the scores as they were written.
+        runs: Whose scores can be read.
         prepared: The set that they were tested on; without it only the pictured cases are scored.
         check: What differs is added to it.
         progress: Called with the number of cases done, and of all.
     """
-    for scored in runs:
-        _check_overlay(scored, check)
+    for run in runs:
+        _check_overlay(run, check)
     if prepared is None:
         check.skip("cases other than the pictured ones: the prepared set is not on this machine")
         return
-    planned = {one.run.planned.run.data.fingerprint for one in runs}
+    planned = {run.planned.run.data.fingerprint for run in runs}
     for name in sorted(planned):
         found = {"data": prepared.fingerprint}
         check.compare(f"prepared set in {prepared.root}", {"data": name}, found)
     if planned != {prepared.fingerprint}:
         return
+    kept = [run for run in runs if _keeps_predictions(run, check)]
+    total = sum(len(run.planned.run.split.test) for run in kept)
     with ExitStack() as held:
-        tasks = [task for one in runs for task in _tasks(one, prepared, check, held)]
-        progress(0, len(tasks))
-        for done, (task, outcome) in enumerate(_scored(tasks), start=1):
+        tasks = (task for run in kept for task in _tasks(run, prepared, check, held))
+        progress(0, total)
+        for done, (task, outcome) in enumerate(_scored(tasks, total), start=1):
             _compare(task, outcome, check)
-            progress(done, len(tasks))
+            progress(done, total)
 
 
-def _tasks(
-    scored: ScoredRun, prepared: PreparedSet, check: Check, held: ExitStack
-) -> Iterator[_Task]:
-    run = scored.run
+def _keeps_predictions(run: CheckedRun, check: Check) -> bool:
     kept = run.store.files(run.trial.run_id)
     if PREDICTIONS not in kept:
         check.skip("runs that kept no predictions")
-        return
-    if NATIVE_PREDICTIONS not in kept:
+    elif NATIVE_PREDICTIONS not in kept:
         check.skip("scores on the scans' own grids of earlier runs: no such label map was kept")
+    return PREDICTIONS in kept
+
+
+def _tasks(
+    run: CheckedRun, prepared: PreparedSet, check: Check, held: ExitStack
+) -> Iterator[_Task]:
+    where = f"{run.named(CASES_FILE)} against its voxels"
+    store, run_id = run.store, run.trial.run_id
+    scores = run.read(CASES, read_scores, check) or []
     try:
-        on_grid, on_scan = (
-            held.enter_context(run.store.fetched(run.trial.run_id, name)) if name in kept else None
-            for name in (PREDICTIONS, NATIVE_PREDICTIONS)
-        )
+        on_grid = held.enter_context(store.fetched(run_id, PREDICTIONS))
+        on_scan = None
+        if NATIVE_PREDICTIONS in store.files(run_id):
+            on_scan = held.enter_context(store.fetched(run_id, NATIVE_PREDICTIONS))
     except UserError as error:
-        check.unreadable(scored.where, error.what)
+        check.unreadable(where, error.what)
         return
     for case_id in run.planned.run.split.test:
-        written = tuple(score for score in scored.scores if score.case_id == case_id)
-        if on_grid is not None:
-            distances = run.planned.run.recipe.scoring
-            yield _Task(scored.where, case_id, prepared, on_grid, on_scan, written, distances)
+        written = tuple(score for score in scores if score.case_id == case_id)
+        distances = run.planned.run.recipe.scoring
+        yield _Task(where, case_id, prepared, on_grid, on_scan, written, distances)
 
 
-def _scored(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, list[OrganScore] | str]]:
+def _scored(tasks: Iterator[_Task], total: int) -> Iterator[tuple[_Task, list[OrganScore] | str]]:
     """Score in processes of their own; the first that is done comes first."""
-    processes = max(1, min(len(sched_getaffinity(0)), len(tasks)))
+    processes = max(1, min(len(sched_getaffinity(0)), total))
     # Not forked: MLflow's threads are running here.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        futures = {pool.submit(_score, task): task for task in tasks}
+        waiting: dict[Future[list[OrganScore] | str], _Task] = {}
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            while True:
+                room = _WAITING * processes - len(waiting)
+                waiting |= {pool.submit(_score, task): task for task in islice(tasks, room)}
+                if not waiting:
+                    return
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    yield waiting.pop(future), future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -159,18 +165,19 @@ def _compare(task: _Task, outcome: list[OrganScore] | str, check: Check) -> None
     check.compare(task.where, _figures(outcome, left_out), _figures(task.written, left_out))
 
 
-def _check_overlay(scored: ScoredRun, check: Check) -> None:
+def _check_overlay(run: CheckedRun, check: Check) -> None:
     """Score the one case whose voxels lie in the picture."""
-    overlay = scored.run.read(OVERLAY, read_overlay, check)
+    overlay = run.read(OVERLAY, read_overlay, check)
     if overlay is None:
         return
-    written = tuple(score for score in scored.scores if score.case_id == overlay.case_id)
+    scores = run.read(CASES, read_scores, check) or []
+    written = tuple(score for score in scores if score.case_id == overlay.case_id)
     try:
-        computed = _score_overlay(overlay, written, scored.run.planned.run.recipe.scoring)
+        computed = _score_overlay(overlay, written, run.planned.run.recipe.scoring)
     except (ValueError, UserError) as error:
-        check.unreadable(scored.run.named(OVERLAY), f"{error!s:.120}".splitlines()[0])
+        check.unreadable(run.named(OVERLAY), f"{error!s:.120}".splitlines()[0])
         return
-    where = f"{scored.run.named(OVERLAY)} against cases.csv"
+    where = f"{run.named(OVERLAY)} against cases.csv"
     check.compare(where, _figures(computed, _NATIVE), _figures(written, _NATIVE))
 
 

@@ -1,23 +1,17 @@
 """Checks a whole study: every number of its report, back to the scores of single cases."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from voxsiam.metrics.case_scores import summarise
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.plan_checks import TrackedRun, check_plan, planned_runs
 from voxsiam_dashboards.evidence.report_checks import check_links, check_page, check_report
-from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run, numbers
-from voxsiam_dashboards.evidence.score_checks import (
-    Progress,
-    ScoredRun,
-    check_scores,
-    silently,
-)
+from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run
+from voxsiam_dashboards.evidence.score_checks import Progress, check_scores, silently
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.tables.report_table import build_table
@@ -96,17 +90,19 @@ def verify_study(  # noqa: PLR0913
         metrics=Check("metrics", "test scores from cases.csv"),
     )
     check_plan(ledger, results, store, plan)
-    scored: list[ScoredRun] = []
+    scored: list[CheckedRun] = []
+    figures: dict[str, dict[str, float]] = {}
     for pair in planned_runs(ledger, results, plan):
         run = _opened(pair, store, run_folder)
         found = check_run(run, parent_run, checks, quick=quick) if run is not None else None
         if run is not None and found is not None:
-            scored.append(ScoredRun(run, found))
+            scored.append(run)
+            figures[run.trial.run_id] = found
     if quick:
         scores.notes += NOT_LOOKED_AT
     else:
         check_scores(scored, prepared, scores, progress)
-    told, computed = build_table(table, results), _computed(results, scored)
+    told, computed = build_table(table, results), _computed(results, figures)
     # Tests over patients take long, and mostly the two are the same.
     anew = told if computed is results else build_table(table, computed)
     check_report(anew, report, written)
@@ -132,13 +128,15 @@ def _opened(
     return CheckedRun(pair.planned, pair.found, stored, store, original)
 
 
-def _computed(results: StudyResults, scored: Sequence[ScoredRun]) -> StudyResults:
+def _computed(results: StudyResults, anew: Mapping[str, Mapping[str, float]]) -> StudyResults:
     """Put the figures that follow from single cases in the place of the tracked ones.
+
+    Args:
+        anew: By run.
 
     Returns:
         The same results where they are these very figures.
     """
-    anew = {one.run.trial.run_id: numbers(summarise(one.scores)) for one in scored}
     trials = tuple(
         replace(
             trial,

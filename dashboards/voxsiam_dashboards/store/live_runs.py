@@ -43,11 +43,8 @@ class LiveRuns:
         newest = max(run.info.end_time or 0 for run in known.values())
         ended = f"attributes.end_time >= {max(0, newest - _MARGIN_MS)}"
         asked = ("attributes.status = 'RUNNING'", *([ended] if newest else []))
-        found = {
-            run.info.run_id: run
-            for condition in asked
-            for run in self._reader.search(f"{self._of_study} and {condition}")
-        }
+        conditions = (f"{self._of_study} and {condition}" for condition in asked)
+        found = {run.info.run_id: run for run in self._reader.search(*conditions, in_order=False)}
         ran = [name for name, run in known.items() if run.info.status == "RUNNING"]
         gone = [self._reader.find(name) for name in ran if name not in found]
         found |= {run.info.run_id: run for run in gone if run is not None}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from mlflow.entities import Run
@@ -20,6 +21,8 @@ STATES: dict[str, State] = {
     "FAILED": "failed",
     "KILLED": "stopped",
 }
+
+RUNS_KEPT = 4096
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,8 @@ class TrialProgress:
 def list_studies(reader: RunReader) -> list[StudyEntry]:
     """List studies and sweeps, the newest first."""
     kinds: tuple[Kind, ...] = ("study", "sweep")
-    entries = [
-        _entry(kind, run)
-        for kind in kinds
-        for run in reader.search(f"tags.`voxsiam.kind` = '{kind}'", in_order=False)
-    ]
+    conditions = (f"tags.`voxsiam.kind` = '{kind}'" for kind in kinds)
+    entries = [_entry(run) for run in reader.search(*conditions, in_order=False)]
     return sorted(entries, key=lambda entry: entry.started, reverse=True)
 
 
@@ -110,12 +110,12 @@ def progress_of(runs: Iterable[Run]) -> list[TrialProgress]:
     return sorted(found, key=lambda trial: (trial.row, trial.seed))
 
 
-def _entry(kind: Kind, run: Run) -> StudyEntry:
+def _entry(run: Run) -> StudyEntry:
     metrics = run.data.metrics
     told = tags_of(run, ("study_id", "study", "preset", "data_name", "data", "trials"))
     finished, failed = (_count(metrics.get(name)) for name in PROGRESS)
     return StudyEntry(
-        kind=kind,
+        kind="sweep" if run.data.tags["voxsiam.kind"] == "sweep" else "study",
         run_id=run.info.run_id,
         experiment_id=run.info.experiment_id,
         study_id=told["study_id"],
@@ -133,7 +133,9 @@ def _entry(kind: Kind, run: Run) -> StudyEntry:
     )
 
 
+@lru_cache(maxsize=RUNS_KEPT)
 def _progress(run: Run) -> TrialProgress:
+    """Read a run once: one that has ended stays the same object from tick to tick."""
     tags, metrics, params = run.data.tags, run.data.metrics, run.data.params
     state = STATES.get(run.info.status, "stopped")
     epochs = _count_of(params.get("epochs", ""))

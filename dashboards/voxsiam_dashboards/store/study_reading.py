@@ -173,7 +173,9 @@ def _as_reported(trial: TrialResult, shown: set[tuple[str, str]]) -> TrialResult
     Args:
         shown: Rows whose picture, and whose features, came before; this one's are added.
     """
-    kept: dict[str, Any] = {"cases": trial.cases.loc[:, list(REPORTED_COLUMNS)].copy()}
+    cases = trial.cases.loc[:, list(REPORTED_COLUMNS)].astype(dict.fromkeys(_NAMES, "category"))
+    # Copied: else the columns that are left out stay with it.
+    kept: dict[str, Any] = {"cases": cases.copy()}
     for name in ("overlay", "features"):
         if (trial.row, name) in shown:
             kept[name] = None
@@ -268,6 +270,7 @@ def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame
     return newest.loc[:, list(CURVE_COLUMNS)].reset_index(drop=True)
 
 
+_NAMES = ("case_id", "organ")
 # Made once: an empty table takes as long as reading a run.
 _NO_CURVES, _NO_CASES = newest_points(()), pd.DataFrame(columns=list(SCORE_COLUMNS))
 

@@ -18,7 +18,9 @@ from voxsiam.orchestration.tracking.store import active_experiment, asking, open
 
 T = TypeVar("T")
 
-PAGE = 500
+PAGE = 100
+"""Runs asked for at once: of five times as many, MLflow's objects take 60 MB more."""
+
 _NONE = (400, 404)
 """How MLflow says that there is no such run, or that this is no name of one."""
 
@@ -55,19 +57,25 @@ class RunReader:
         with asking(tracking_uri):
             self._client = open_client(tracking_uri)
 
-    def search(self, condition: str, *, in_order: bool = True) -> Iterator[Run]:
-        """Walk through the matching runs of the experiment, newest first.
+    def search(self, *conditions: str, in_order: bool = True) -> Iterator[Run]:
+        """Walk through the runs of the experiment that match a condition, one after the other.
 
         Args:
-            in_order: Else in any order: quicker, for who sorts them himself.
+            in_order: Those of a condition newest first; else in any order: quicker, for who sorts
+                them himself.
         """
         with asking(self.tracking_uri):
             experiment = active_experiment(self._client, self.tracking_uri)
+        if experiment is not None:
+            for condition in conditions:
+                yield from self._pages(experiment.experiment_id, condition, in_order=in_order)
+
+    def _pages(self, experiment_id: str, condition: str, *, in_order: bool) -> Iterator[Run]:
         token: str | None = None
-        while experiment is not None:
+        while True:
             with asking(self.tracking_uri), uncollected():
                 page = self._client.search_runs(
-                    [experiment.experiment_id],
+                    [experiment_id],
                     condition,
                     max_results=PAGE,
                     order_by=["attributes.start_time DESC"] if in_order else None,
