@@ -227,9 +227,18 @@ def test_a_closed_terminal_does_not_end_our_ray_before_its_driver(ray_instance):
     children = psutil.Process().children(recursive=True)
     (raylet,) = (each for each in children if each.name() == "raylet")
     with open(f"/proc/{raylet.pid}/status") as status:  # noqa: PTH123
-        (ignored,) = (line.split()[1] for line in status if line.startswith("SigIgn:"))
-    assert int(ignored, 16) & 1 << (signal.SIGHUP - 1)
-    before = signal.getsignal(signal.SIGHUP)
-    with _deaf_to_a_closed_terminal():
-        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    assert signal.getsignal(signal.SIGHUP) == before
+        (blocked,) = (line.split()[1] for line in status if line.startswith("SigBlk:"))
+    assert int(blocked, 16) & 1 << (signal.SIGHUP - 1)
+
+
+def test_a_terminal_that_is_closed_while_ray_starts_is_told_to_the_driver_afterwards():
+    heard: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _: heard.append(number))
+    try:
+        with _deaf_to_a_closed_terminal():
+            signal.raise_signal(signal.SIGHUP)
+            assert heard == []
+        assert heard == [signal.SIGHUP]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -1,16 +1,20 @@
 """Ranks on this machine, started once for many jobs."""
 
+import multiprocessing
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from voxsiam.collective import DDP_SETTINGS
 from voxsiam.training.context import SingleProcess
+
+# DDP imports torch._dynamo, which takes three seconds.
+multiprocessing.set_forkserver_preload(["torch._dynamo", "voxsiam.training.loop"])
 
 
 @contextmanager
@@ -26,8 +30,11 @@ def group(rank: int, world_size: int, folder: str):
 
 
 def run_ranks(job: Callable[..., None], world_size: int, *arguments: object) -> None:
-    """Call job(rank, *arguments) in as many processes and wait for all of them."""
-    spawn(_one_thread, (job, *arguments), nprocs=world_size)
+    """Call job(rank, *arguments) in as many processes and wait for all of them.
+
+    They come from one process that has imported PyTorch and has no other thread.
+    """
+    start_processes(_one_thread, (job, *arguments), nprocs=world_size, start_method="forkserver")
 
 
 def _one_thread(rank: int, job: Callable[..., None], *arguments: object) -> None:

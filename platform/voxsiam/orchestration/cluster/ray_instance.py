@@ -196,12 +196,15 @@ def _own_sigterm() -> Iterator[None]:
 
 @contextmanager
 def _deaf_to_a_closed_terminal() -> Iterator[None]:
-    """Let what is started here outlive a terminal that is closed: its driver ends it, in order."""
-    on_sighup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    """Let what is started here outlive a terminal that is closed: its driver ends it, in order.
+
+    Blocked, not ignored: programs inherit both, and what comes meanwhile reaches the driver after.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, on_sighup)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _without_current_folder() -> JobConfig:
