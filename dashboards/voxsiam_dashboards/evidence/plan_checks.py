@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger
-from voxsiam.orchestration.tracking.names import COMMIT_TAG, PLAN_TAG
+from voxsiam.orchestration.tracking.names import COMMIT_TAG
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.run_description import parent_tags
-from voxsiam.orchestration.tracking.run_store import RunStore, StoredRun
+from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.store.trial_files import read_object
@@ -32,12 +32,14 @@ def check_plan(ledger: Ledger, results: StudyResults, store: RunStore, check: Ch
         check.compare(where, sealed, {"the sealed plan": plan.seal()})
         check.notes += [f"plan amended {seal.at}: {seal.what}" for seal in ledger.seals[1:]]
     else:
-        check.skip("the plan has no seal: an earlier version made it")
+        check.unreadable(where, "the plan has no seal")
     parent = store.find(results.parent_run_id)
     if parent is None:
         check.unreadable(f"run {results.parent_run_id}", "it is gone")
         return
-    tags = _expected_tags(ledger, parent)
+    tags = parent_tags(parent_of_study(plan))
+    if ledger.commit:
+        tags[COMMIT_TAG] = ledger.commit
     where = f"run {parent.run_id} (the study's own), tags"
     check.compare(where, tags, {name: parent.tags.get(name) for name in tags})
     try:
@@ -66,15 +68,6 @@ def planned_runs(ledger: Ledger, results: StudyResults, check: Check) -> list[Tr
         what = f"run {run.run_id} ({run.row}, seed {run.seed})"
         check.compare(f"plan of {results.study_id}", {what: "not planned"}, {what: "there"})
     return pairs
-
-
-def _expected_tags(ledger: Ledger, parent: StoredRun) -> dict[str, str]:
-    """Leave out what an earlier version did not write, or wrote in other words."""
-    commit = ledger.commit
-    tags = parent_tags(parent_of_study(ledger.plan)) | ({COMMIT_TAG: commit} if commit else {})
-    if PLAN_TAG in parent.tags or commit:
-        return tags
-    return {n: value for n, value in tags.items() if n not in (PLAN_TAG, "mlflow.note.content")}
 
 
 def _plain(tree: dict) -> dict[str, object]:

@@ -13,7 +13,6 @@ from voxsiam.metrics.case_scores import summarise
 from voxsiam.orchestration.runs.manifest import CASES_FILE, RunManifest, read_manifest
 from voxsiam.orchestration.runs.plan import split_fingerprint
 from voxsiam.orchestration.runs.planned_run import PlannedRun
-from voxsiam.orchestration.runs.result_files import EPOCHS_FILE
 from voxsiam.orchestration.tracking.names import (
     COMMIT_TAG,
     ENVIRONMENT_FILE,
@@ -111,7 +110,7 @@ def check_run(
     _check_settings(run, parent_run, manifest, checks.settings)
     scores = None
     if manifest is not None:
-        _check_manifest(run, manifest, checks.files)
+        _check_manifest(run, checks.files)
         _check_files(run, manifest, checks.files)
         _check_curves(run, manifest, checks.curves, quick=quick)
     if manifest is None or CASES_FILE in manifest.files:
@@ -190,14 +189,11 @@ def _check_described(
     check.compare(run.named(MANIFEST), planned, found)
 
 
-def _check_manifest(run: CheckedRun, manifest: RunManifest, check: Check) -> None:
+def _check_manifest(run: CheckedRun, check: Check) -> None:
     """Compare the manifest with its seal in MLflow and with the run's own folder."""
     found = {"SHA-256": run.read(MANIFEST, sha256_of, check)}
     seal = run.stored.tags.get(MANIFEST_TAG)
-    if seal is not None or manifest.seconds is not None:
-        check.compare(run.named(f"{MANIFEST} (tag {MANIFEST_TAG})"), {"SHA-256": seal}, found)
-    else:
-        check.skip("manifests of earlier versions have no seal")
+    check.compare(run.named(f"{MANIFEST} (tag {MANIFEST_TAG})"), {"SHA-256": seal}, found)
     original = run.original / MANIFEST
     if original.is_file():
         own = {"SHA-256": sha256_of(original)}
@@ -224,12 +220,8 @@ def _check_files(run: CheckedRun, manifest: RunManifest, check: Check) -> None:
 
 def _check_curves(run: CheckedRun, manifest: RunManifest, check: Check, *, quick: bool) -> None:
     """Compare every figure of every epoch with the run's own record, and its seconds."""
-    if manifest.seconds is not None:
-        seconds = {_SECONDS: run.stored.metrics.get(_SECONDS)}
-        check.compare(run.named("metrics"), {_SECONDS: manifest.seconds}, seconds)
-    if EPOCHS_FILE not in manifest.files:
-        check.skip("curves of runs of earlier versions: they left no epochs.csv")
-        return
+    seconds = {_SECONDS: run.stored.metrics.get(_SECONDS)}
+    check.compare(run.named("metrics"), {_SECONDS: manifest.seconds}, seconds)
     epochs = run.read(EPOCHS, read_epochs, check)
     source = run.stored.tags.get(SOURCE_TAG, run.trial.run_id)
     trained = run.store.find(source)

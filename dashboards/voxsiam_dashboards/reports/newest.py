@@ -30,7 +30,7 @@ def lead_to(reports: Path, name: str, own_id: str) -> bool:
 
 
 def earlier_reports(reports: Path) -> list[tuple[str, str]]:
-    """List the reports that earlier versions wrote under a table's name, with their studies.
+    """List the reports that version 0.1.0 wrote under a table's name, with their studies.
 
     A study that has a report of its own is left out: there is no place for the earlier one.
     """
@@ -44,23 +44,13 @@ def earlier_reports(reports: Path) -> list[tuple[str, str]]:
 
 
 def adopt_earlier(reports: Path, name: str) -> None:
-    """Give the report that an earlier version wrote under its table's name the name of its study.
+    """Give the report that version 0.1.0 wrote under its table's name the name of its study.
 
     What is no report, and a report whose study has another one, is left as it is.
     """
     own_id = dict(earlier_reports(reports)).get(name)
     if own_id is not None:
         (reports / name).rename(reports / own_id)
-
-
-def report_of(reports: Path, own_id: str, name: str) -> Path:
-    """Return the folder of a study's report, that of an earlier version included.
-
-    Args:
-        name: Of its table, where earlier versions wrote the report of the newest.
-    """
-    own, earlier = reports / own_id, reports / name
-    return earlier if not own.exists() and reported_id(earlier) == own_id else own
 
 
 def reported_id(report: Path) -> str | None:

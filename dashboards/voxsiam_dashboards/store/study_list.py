@@ -36,13 +36,13 @@ class StudyEntry:
         study_id: Of this very study.
         name: On the command line.
         planned: Trainings that were asked for; None where it does not say.
-        finished: Of them, have ended well; None in runs of earlier versions.
+        finished: Of them, have ended well; None where that was not told.
         failed: Of them, have failed.
         worker_hours: Time of the finished ones, times workers.
         started: When it was first started.
         data_name: What people call its data.
         data: Their fingerprint.
-        owner: Who has run it first; empty in runs of earlier versions.
+        owner: Who has run it first; empty where that was not told.
     """
 
     kind: Kind

@@ -209,7 +209,7 @@ def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
         noted.append(f"Run {run.info.run_id} is marked as finished but has no test scores.")
     cases = reader.read(run, "test/cases.csv", read_cases, noted)
     trained = _trained(reader, run, noted)
-    # Runs that have not finished, and those of earlier versions, have no manifest.
+    # Runs that have not finished have no manifest.
     there = _MANIFEST in reader.files(run, "")
     manifest = (reader.read(run, _MANIFEST, read_object, noted) if there else None) or {}
     left = reader.files(run, "test")
@@ -220,7 +220,7 @@ def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
         curves=_curves(reader, trained),
         cases=told.cases if cases is None else cases,
         overlay=reader.read(run, "test/overlay.npz", read_overlay, noted),
-        # Runs from before these were kept owe none.
+        # Runs without test cases owe none.
         features=reader.read(run, _FEATURES, read_features, noted) if _FEATURES in left else None,
         keeps_predictions=PREDICTIONS in left,
         environment=environment_of(manifest, recorded),

@@ -4,7 +4,7 @@ import io
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -21,9 +21,6 @@ from voxsiam.small_files import LARGE, read_json, read_text, require_few_cells
 from voxsiam.types import NUM_CLASSES, ORGANS, Spacing
 
 SCORE_COLUMNS = tuple(field.name for field in fields(OrganScore))
-_LATER_COLUMNS = {f.name: f.default for f in fields(OrganScore) if f.default is not MISSING}
-"""Absent from the files of runs before there were native scores."""
-
 _TEXT_COLUMNS = ("case_id", "organ")
 _MISSING = ["", "nan", "NaN"]
 _NO_ARRAYS = (
@@ -79,8 +76,7 @@ def read_object(path: Path) -> dict:
 def read_cases(path: Path) -> pd.DataFrame:
     """Read the scores of the test cases, one line for each OrganScore.
 
-    A case called `0012` or `nan` keeps its name; an empty number is NaN. A file from before there
-    were scores on the scan's own grid has none there.
+    A case called `0012` or `nan` keeps its name; an empty number is NaN.
     """
     numbers = [name for name in SCORE_COLUMNS if name not in _TEXT_COLUMNS]
     try:
@@ -94,7 +90,7 @@ def read_cases(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise _unreadable(path, f"it is not a readable CSV ({error})") from error
     absent = [name for name in SCORE_COLUMNS if name not in cases.columns]
-    if not _LATER_COLUMNS.keys() >= set(absent):
+    if absent:
         raise _unreadable(path, f"the columns {', '.join(absent)} are missing")
     unknown = sorted(set(cases["organ"]) - set(ORGANS))
     if unknown:
@@ -102,7 +98,6 @@ def read_cases(path: Path) -> pd.DataFrame:
     words = [name for name in numbers if name in cases and not is_numeric_dtype(cases[name])]
     if words and len(cases):
         raise _unreadable(path, f"the column {words[0]} holds what is no number")
-    cases = cases.assign(**{name: _LATER_COLUMNS[name] for name in absent})
     return cases.loc[:, list(SCORE_COLUMNS)]
 
 

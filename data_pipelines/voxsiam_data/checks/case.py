@@ -13,7 +13,7 @@ from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.checks.body import check_body
 from voxsiam_data.checks.case_voxels import CaseVoxels, voxels_of
 from voxsiam_data.checks.finding import SEVERITIES, Finding, Severity, refusal_of
-from voxsiam_data.checks.flip import check_flip, check_sides
+from voxsiam_data.checks.flip_and_sides import check_flip, check_sides
 from voxsiam_data.checks.geometry import check_geometry
 from voxsiam_data.checks.headers import check_header, header_fields
 from voxsiam_data.checks.intensities import check_intensities

@@ -1,4 +1,6 @@
-"""Voxel SimSiam loss: voxels of one class predict each other (Eqs. 4 to 7).
+"""Voxel SimSiam loss of one level: voxels of one class predict each other (Eqs. 4 to 7).
+
+The sum over levels with their weights w_f is in `training/simsiam_relation.py`.
 
 Axes: n sampled voxels, f feature dimensions, k classes.
 """

@@ -1,4 +1,4 @@
-"""The paper's relation: voxels of one class predict each other, in and across levels."""
+"""The paper's relation: voxels of one class predict each other, in and across levels (Eq. 7)."""
 
 from collections.abc import Sequence
 

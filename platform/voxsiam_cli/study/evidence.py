@@ -52,12 +52,11 @@ def verify(
     from voxsiam_cli.options import find_table
     from voxsiam_dashboards.evidence.score_checks import silently
     from voxsiam_dashboards.evidence.study import verify_study
-    from voxsiam_dashboards.reports.newest import report_of
 
     folder = open_workspace(workspace, "look", as_json=as_json)
     ledger = choose_ledger(folder, study)
     plan = ledger.plan
-    report = report_of(folder.reports, plan.study_id, plan.study)
+    report = folder.report(plan.study_id)
     if not report.is_dir():
         raise UserError(
             "there is no report to check",

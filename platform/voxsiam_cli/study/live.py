@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psutil
-from rich.live import Live
 from rich.table import Table
 
 from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.training.context import Record
-from voxsiam_cli.console import clock, console, say
+from voxsiam_cli.console import clock, say
+from voxsiam_cli.live_table import say_elsewhere
 
 LINES_PER_TRIAL = 6
 
@@ -34,18 +34,9 @@ class LiveStudy:
         self._trials = ledger.plan.trials
         self._progress = {t.run.run_id: _Progress(ledger.state(t)) for t in self._trials}
         self._begin = time.monotonic()
-        self._live = Live(console=console, refresh_per_second=2, get_renderable=self.table)
         self.first_step_s: float | None = None
         self.first_step_after_command_s = 0.0
         self.gaps_s: list[float] = []
-
-    def __enter__(self) -> "LiveStudy":
-        if console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def run_started(self, planned: PlannedRun) -> None:
         """Note the time; a trial that is resumed starts again."""
@@ -121,8 +112,7 @@ class LiveStudy:
         return "time left: measuring" if seconds is None else f"about {clock(seconds)} left"
 
     def _line(self, text: str) -> None:
-        if not console.is_terminal:
-            say(f"[{clock(time.monotonic() - self._begin)}] {text}")
+        say_elsewhere(text, time.monotonic() - self._begin)
 
 
 def _command_start() -> float:

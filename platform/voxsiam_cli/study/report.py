@@ -14,7 +14,7 @@ from voxsiam.orchestration.tracking.store import StoreAwayError, asking
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import MOST_LISTED, console, say
 from voxsiam_dashboards.reports.index import IndexEntry, write_index
-from voxsiam_dashboards.reports.newest import adopt_earlier, lead_to
+from voxsiam_dashboards.reports.newest import lead_to
 from voxsiam_dashboards.reports.seal import SEAL
 from voxsiam_dashboards.reports.study import write_report
 from voxsiam_dashboards.store.results import StudyResults
@@ -141,7 +141,6 @@ def _write(report: ReportTable, ledger: Ledger, workspace: Workspace, into: Path
     if into is not None:
         return write_report(report, into)
     plan = ledger.plan
-    adopt_earlier(workspace.reports, plan.study)
     folder = workspace.report(plan.study_id)
     page = write_report(report, folder, cache=workspace.cache / "figures")
     keep_report(workspace.tracking_uri, report.results.parent_run_id, folder, folder / SEAL)

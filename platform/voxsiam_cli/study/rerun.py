@@ -15,6 +15,7 @@ from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam_cli.console import say
+from voxsiam_cli.live_table import live_table
 from voxsiam_cli.model.model_source import find_trial, is_run_id
 from voxsiam_cli.study.live import LiveStudy
 from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
@@ -75,7 +76,8 @@ def rerun_row(manifest: RunManifest, data: Path | None, workspace: Workspace) ->
         held.enter_context(ledger.held())
         (planned,) = ledger.plan.trials
         say(f"training again in {planned.run.directory}")
-        live = held.enter_context(LiveStudy(ledger, 1))
+        live = LiveStudy(ledger, 1)
+        held.enter_context(live_table(live.table))
         try:
             load = open_volumes(prepared)
             done = rerun(ledger, manifest, load, home, capacity, [live])

@@ -21,6 +21,7 @@ from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import say
 from voxsiam_cli.data.prepared import require_prepared
+from voxsiam_cli.live_table import live_table
 from voxsiam_cli.study.live import LiveStudy
 from voxsiam_cli.study.report import report_study
 from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
@@ -86,9 +87,6 @@ def run_ledger(
     with ExitStack() as held:
         held.enter_context(ledger.held())
         todo = ledger.unfinished()
-        if not ledger.seals:
-            done = len(plan.trials) - len(todo)
-            ledger.seal(f"planned without a seal, sealed with {done} of {len(plan.trials)} trained")
         tracker = StudyTracker(workspace, parent_of_study(plan, ledger.commit))
         tracker.complete_finished(ledger.finished())
         for planned in todo:
@@ -102,7 +100,8 @@ def run_ledger(
         fingerprint = plan.trials[0].run.data.fingerprint
         slots = capacity.trials_at_once(plan.workers, plan.gpu_share)
         load = open_volumes(open_planned(plan.prepared, fingerprint, capacity))
-        live = held.enter_context(LiveStudy(ledger, min(slots, max(len(todo), 1))))
+        live = LiveStudy(ledger, min(slots, max(len(todo), 1)))
+        held.enter_context(live_table(live.table))
         failed = run_study(ledger, load, workspace, capacity, [tracker, live])
         tracker.complete_finished(ledger.finished())
         tracker.ended("failed" if failed else "finished")

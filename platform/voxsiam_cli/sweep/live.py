@@ -1,6 +1,5 @@
 """What a sweep looks like while it runs: a live table on a terminal, plain lines elsewhere."""
 
-from rich.live import Live
 from rich.table import Table
 
 from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
@@ -8,7 +7,8 @@ from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
 from voxsiam.orchestration.sweeps.space import Values
 from voxsiam.training.context import Record
-from voxsiam_cli.console import clock, console, say
+from voxsiam_cli.console import clock, say
+from voxsiam_cli.live_table import say_elsewhere
 
 SHOWN = 20
 """Trials in the live table: the newest."""
@@ -19,15 +19,6 @@ class LiveSweep:
 
     def __init__(self, ledger: SweepLedger) -> None:
         self._ledger = ledger
-        self._live = Live(console=console, refresh_per_second=2, get_renderable=self.table)
-
-    def __enter__(self) -> "LiveSweep":
-        if console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def run_started(self, planned: PlannedRun) -> None:
         """Show that a run starts."""
@@ -95,8 +86,7 @@ class LiveSweep:
         return min(limits, default=None)
 
     def _line(self, text: str) -> None:
-        if not console.is_terminal:
-            say(f"[{clock(self._ledger.spent.seconds)}] {text}")
+        say_elsewhere(text, self._ledger.spent.seconds)
 
 
 def told(values: Values) -> str:

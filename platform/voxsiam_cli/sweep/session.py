@@ -21,6 +21,7 @@ from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import console, say
 from voxsiam_cli.data.prepared import require_prepared
+from voxsiam_cli.live_table import live_table
 from voxsiam_cli.study.report import name_newest, reporting
 from voxsiam_cli.study.session import (
     cluster_to_train,
@@ -30,7 +31,6 @@ from voxsiam_cli.study.session import (
     run_ledger,
 )
 from voxsiam_cli.sweep.live import LiveSweep, told
-from voxsiam_dashboards.reports.newest import adopt_earlier
 from voxsiam_dashboards.reports.sweep import write_sweep_report
 from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.store.sweep_results import load_sweep
@@ -95,7 +95,7 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace, into: Path | None = 
     """
     _print_trials(ledger)
     uri, sweep = workspace.tracking_uri, SWEEPS[ledger.plan.sweep]
-    sweep_id, link = ledger.plan.sweep_id, f"sweep-{sweep.name}"
+    sweep_id = ledger.plan.sweep_id
     with reporting(workspace, f"voxsiam sweep report {sweep_id}"):
         final = _final_results(ledger, uri)
         results = load_sweep(uri, sweep_id)
@@ -103,12 +103,10 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace, into: Path | None = 
         say("no winner has been tested yet.", "yellow")
     else:
         console.print(side_by_side(final))
-    if into is None:
-        adopt_earlier(workspace.reports, link)
     page = write_sweep_report(sweep, results, final, into or workspace.report(sweep_id))
     if into is None:
         keep_report(uri, results.parent_run_id, page.parent)
-        name_newest(workspace, sweep.name, link)
+        name_newest(workspace, sweep.name, f"sweep-{sweep.name}")
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.quoted}")
@@ -154,7 +152,8 @@ def _search(
         tracker = SweepTracker(workspace, ledger)
         held.enter_context(resumable(_go_on(ledger, workspace), tracker.ended))
         load = open_volumes(prepared)
-        live = held.enter_context(LiveSweep(ledger))
+        live = LiveSweep(ledger)
+        held.enter_context(live_table(live.table))
         say(f"{ledger.plan.sweep_id}: {live.standing()}")
         run_sweep(ledger, load, workspace, capacity, [tracker, live])
         used = ledger.used_up()

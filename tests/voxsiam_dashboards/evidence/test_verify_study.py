@@ -591,12 +591,12 @@ def test_an_amendment_is_named_and_breaks_nothing(store):
     assert any("merged with another machine's part" in note for note in evidence.notes)
 
 
-def test_a_plan_from_before_there_were_seals_is_told_not_refused(store):
-    earlier = Ledger(store.ledger.path, store.ledger.plan, {})
-    with patch.object(store, "ledger", earlier):
+def test_a_plan_without_a_seal_is_named(store):
+    unsealed = Ledger(store.ledger.path, store.ledger.plan, {})
+    with patch.object(store, "ledger", unsealed):
         evidence = verify(store)
-    assert texts(evidence) == []
-    assert any("the plan has no seal" in note for note in evidence.notes)
+    assert "plan" in failed(evidence)
+    assert any("the plan has no seal" in text for text in texts(evidence))
 
 
 def test_afterwards_it_holds_again(store):

@@ -45,20 +45,15 @@ def test_names_that_look_like_numbers_or_gaps_stay_names(tmp_path):
     assert list(cases["missed_native"]) == [False] * 3
 
 
-def test_a_file_from_before_native_scores_has_none(tmp_path):
-    file = tmp_path / "cases.csv"
-    older = [name for name in SCORE_COLUMNS if "native" not in name]
-    file.write_text(",".join(older) + "\na,liver,0.5,1,1,2,2,10,9,False\n")
-    cases = read_cases(file)
-    assert tuple(cases.columns) == SCORE_COLUMNS
-    assert cases["dsc"].tolist() == [0.5]
-    assert all(math.isnan(value) for value in cases["dsc_native"])
-    assert cases["reference_voxels_native"].tolist() == [0]
-
-
 @pytest.mark.parametrize(
     "content",
-    ["", "case_id,organ\na,liver\n", "\x00\xff", ",".join(SCORE_COLUMNS[1:])],
+    [
+        "",
+        "case_id,organ\na,liver\n",
+        "\x00\xff",
+        ",".join(SCORE_COLUMNS[1:]),
+        ",".join(SCORE_COLUMNS[:-1]),
+    ],
 )
 def test_foreign_tables_are_refused(tmp_path, content):
     file = tmp_path / "cases.csv"

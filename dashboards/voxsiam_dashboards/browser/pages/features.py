@@ -36,8 +36,7 @@ def _content(store: CachedStore, address: Address) -> list[Component]:
             title,
             notice(
                 "No finished run of this study has kept features of its test voxels.",
-                "Runs keep them when they are tested; those of earlier versions have none. Train "
-                f"again: voxsiam study run {table.name}, or wait for the first run to finish.",
+                "Runs keep them when they are tested: wait for the first run to finish.",
             ),
         ]
     row, beside = _chosen(labels, address)

@@ -42,7 +42,7 @@ class RunManifest(Frozen):
         files: SHA-256 of each result by its path in the run's folder.
         summary: Test scores by the keys of `case_scores.summarise`; empty without test cases.
         last_record: Figures of the last epoch.
-        seconds: Of the whole run; None in manifests from before this was kept.
+        seconds: Of the whole run.
         commit: That the code came from, where that was known.
     """
 
@@ -59,7 +59,7 @@ class RunManifest(Frozen):
     files: dict[ResultName, Sha256]
     summary: dict[str, float]
     last_record: dict[str, float]
-    seconds: float | None = None
+    seconds: float
     commit: str = ""
 
     @model_validator(mode="after")

@@ -100,7 +100,7 @@ class Ledger:
 
     Args:
         path: `ledger.json` in the study's folder.
-        seals: Of the plan, the first from when it was made; none in those of version 0.1.0.
+        seals: Of the plan, the first from when it was made.
     """
 
     def __init__(

@@ -9,9 +9,8 @@ from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.trials.fair_trials import FairOrder, FairVariants, Turns
-from voxsiam.orchestration.trials.trial import TrialSetup, trial_config
+from voxsiam.orchestration.trials.trial import TrialSetup, run_trials, trial_config
 from voxsiam.orchestration.trials.tune_bridge import StudyListener, TuneBridge
-from voxsiam.orchestration.trials.tune_run import run_trials
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record
 

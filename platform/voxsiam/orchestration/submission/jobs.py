@@ -55,7 +55,7 @@ class Job:
     Attributes:
         job_id: Ray's submission id.
         command: What follows `voxsiam`.
-        owner: Who has sent it; empty in jobs of earlier versions.
+        owner: Who has sent it; empty in jobs that `voxsiam submit` did not send.
         message: Ray's words about the state.
         exit_code: Of the command, once it has ended by itself.
         python: The interpreter that runs it.

@@ -7,9 +7,10 @@ from statistics import fmean
 from typing import Protocol, runtime_checkable
 
 from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.sweeps.early_stopping import SCORE
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
-from voxsiam.orchestration.sweeps.search import SCORE, SweepSearch
+from voxsiam.orchestration.sweeps.search import SweepSearch
 from voxsiam.orchestration.trials.tune_bridge import StudyListener
 from voxsiam.small_files import LARGE, read_json
 from voxsiam.training.context import Record

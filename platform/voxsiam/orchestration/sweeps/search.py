@@ -1,103 +1,17 @@
-"""What Tune asks of a sweep: the next trial, whether one falls behind, whether all must end."""
+"""What Tune asks of a sweep: the next trial, and whether all must end."""
 
-from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import NoopStopper
 
 from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
-from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
-from voxsiam.orchestration.trials.fair_trials import FairOrder, Turns
+from voxsiam.orchestration.sweeps.plan import SweepTrial
 from voxsiam.orchestration.trials.trial import trial_config
-from voxsiam.orchestration.trials.worker import FIDELITY
-
-SCORE = "validation/dsc"
-REDUCTION = 3
-"""Of the trials that reach a rung, one in so many goes on (ASHA, Li et al. 2020)."""
-
-
-def _grace(epochs: int) -> int:
-    return max(1, epochs // REDUCTION**2)
-
-
-def early_stopping(
-    ledger: SweepLedger, turns: Turns, ask: Callable[[Trial], None] | None
-) -> TrialScheduler:
-    """Build ASHA, or what stops no trial where the plan wants that.
-
-    Args:
-        ask: Asks a trial on workers to end; None lets Tune end it.
-    """
-    return _Asha(ledger, turns, ask) if ledger.plan.stop_early else FairOrder(turns)
-
-
-class _Asha(ASHAScheduler):
-    """ASHA that remembers earlier sessions, and judges a trial by its first run alone.
-
-    Its own state dies with the driver, so it is shown the curves of the ledger. It asks trials on
-    workers to end instead of letting Tune kill them: Ray Train's controller would see its workers
-    go and make new ones before it is killed too; what they reserve is never given back, and the
-    next trial waits for ever.
-    """
-
-    def __init__(
-        self, ledger: SweepLedger, turns: Turns, ask: Callable[[Trial], None] | None
-    ) -> None:
-        self._ledger, self._turns, self._ask = ledger, turns, ask
-        self._epochs = ledger.plan.space.base.epochs
-        super().__init__(
-            time_attr=FIDELITY,
-            metric=SCORE,
-            mode="max",
-            max_t=self._epochs,
-            grace_period=_grace(self._epochs),
-            reduction_factor=REDUCTION,
-            stop_last_trials=False,
-        )
-        for known in ledger.trials:
-            if known.state in SETTLED:
-                self._remember(SimpleNamespace(trial_id=f"earlier-{known.number}"), known)
-
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Take a trial; one that goes on has been judged at the rungs that it has passed."""
-        self._remember(trial, self._ledger.trials[trial.config["trial"]["index"]])
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Decide as ASHA does, but leave whoever has reached the last epoch alone.
-
-        A rung can lie there, and further seeds count on from it with the scores of their first
-        epochs.
-        """
-        if result.get(FIDELITY, 0) >= self._epochs:
-            return TrialScheduler.CONTINUE
-        decision = super().on_trial_result(tune_controller, trial, result)
-        if decision == TrialScheduler.STOP and self._ask is not None:
-            self._ask(trial)
-            return TrialScheduler.CONTINUE
-        return decision
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Take its last result, and make room for others who wait."""
-        super().on_trial_complete(tune_controller, trial, result)
-        self._turns.end_one(tune_controller)
-
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Make room for others who wait."""
-        super().on_trial_error(tune_controller, trial)
-        self._turns.end_one(tune_controller)
-
-    def _remember(self, trial: Any, known: SweepTrial) -> None:
-        controller: Any = None
-        super().on_trial_add(controller, trial)
-        for epoch, score in sorted(known.curve.items()):
-            super().on_trial_result(controller, trial, {FIDELITY: epoch, SCORE: score})
 
 
 class SweepSearch(Searcher):

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.fair_share import FairShare
 from voxsiam.orchestration.runs.execute import CaseSource
+from voxsiam.orchestration.sweeps.early_stopping import early_stopping
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.keeper import SweepKeeper, SweepListener
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
-from voxsiam.orchestration.sweeps.search import BudgetStopper, SweepSearch, early_stopping
+from voxsiam.orchestration.sweeps.search import BudgetStopper, SweepSearch
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.trials.fair_trials import FairSearch, Turns
-from voxsiam.orchestration.trials.trial import TrialSetup
+from voxsiam.orchestration.trials.trial import TrialSetup, run_trials
 from voxsiam.orchestration.trials.tune_bridge import TuneBridge
-from voxsiam.orchestration.trials.tune_run import run_trials
 from voxsiam.orchestration.workspace import Workspace
 
 

@@ -126,17 +126,15 @@ class RunWriter:
         final = {f"test/{name}": value for name, value in result["summary"].items()}
         final["seconds/run"] = result["seconds"]
         self.log(run_id, metrics(final, len(result["records"]), at_ms))
-        # Not all are there without test cases, or in the folder of an older run.
+        # Not all are there without test cases.
         for file in filter(Path.is_file, (planned.run.directory / name for name in TEST_FILES)):
             self._client.log_artifact(run_id, str(file), "test")
-        # Runs that finished before there were manifests have none.
-        if planned.run.manifest_file.exists():
-            self._client.log_artifact(run_id, str(planned.run.manifest_file))
-            self._client.set_tag(run_id, MANIFEST_TAG, sha256_of(planned.run.manifest_file))
-            # It may have changed since the run was begun.
-            commit = read_json(planned.run.manifest_file).get("commit")
-            if commit:
-                self._client.set_tag(run_id, COMMIT_TAG, commit)
+        self._client.log_artifact(run_id, str(planned.run.manifest_file))
+        self._client.set_tag(run_id, MANIFEST_TAG, sha256_of(planned.run.manifest_file))
+        # It may have changed since the run was begun.
+        commit = read_json(planned.run.manifest_file).get("commit")
+        if commit:
+            self._client.set_tag(run_id, COMMIT_TAG, commit)
         self._client.log_artifacts(run_id, str(planned.run.directory / "model"), MODEL_FOLDER)
 
     def tell_incidents(self, run_id: str, planned: PlannedRun) -> None:

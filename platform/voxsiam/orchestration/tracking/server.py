@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.sqlite_address import without_stray_folder
-from voxsiam.orchestration.tracking.advisories import check_mlflow
 from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.store import without_password
 from voxsiam.page_token import PageToken
@@ -77,7 +76,6 @@ class TrackingServer:
         Raises:
             UserError: It says which.
         """
-        check_mlflow()
         self._check_doors()
         self._check_store()
         if urlsplit(self.artifacts).scheme == "s3":

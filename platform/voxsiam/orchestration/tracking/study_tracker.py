@@ -1,4 +1,4 @@
-"""The single writer of MLflow runs: a parent for a study or sweep, a child per (row, seed).
+"""Hears what happens and has it written (`run_writer.py`): a parent run, a child per (row, seed).
 
 A tracking server that is away costs telemetry, never training: what could not be written is kept
 on disk, in order, and written into the same runs when the server answers again.

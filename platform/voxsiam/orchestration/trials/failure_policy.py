@@ -1,4 +1,7 @@
-"""When a run is tried again: as long as it gets on."""
+"""When a run on workers is tried again: as long as it gets on.
+
+One in a trial's own process: `PROCESS_DEATHS` in `trial.py`.
+"""
 
 from pathlib import Path
 

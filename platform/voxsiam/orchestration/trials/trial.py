@@ -1,6 +1,6 @@
-"""What a Tune trial does: one run after the other.
+"""The trials of a study or a sweep under Ray Tune, and what each does: one run after the other.
 
-Studies and sweeps share it; they differ in where their trials come from.
+Studies and sweeps differ in where their trials come from.
 """
 
 import functools
@@ -15,6 +15,8 @@ import torch
 from ray import tune
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.execution.placement_groups import PlacementGroupFactory
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import SearchAlgorithm, Searcher
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity
@@ -28,7 +30,9 @@ from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import RunLabel, epoch_line, labelled_log
 from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.orchestration.runs.read_watch import ReadWatch
+from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
 from voxsiam.orchestration.trials.joined_node import require_like_the_others
+from voxsiam.orchestration.trials.tune_bridge import TuneBridge
 from voxsiam.orchestration.trials.worker import REFUSAL, Stamp
 from voxsiam.orchestration.trials.worker_group import (
     Attempt,
@@ -36,6 +40,7 @@ from voxsiam.orchestration.trials.worker_group import (
     silence_s,
     train_on_workers,
 )
+from voxsiam.orchestration.trials.worker_places import TrialPlaces
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record, SingleProcess
 
@@ -43,6 +48,10 @@ log = logging.getLogger(__name__)
 
 CLOUD_KEYS = {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 """Trials have those of their node."""
+
+PROCESS_DEATHS = tune.FailureConfig(max_failures=MOST_FAILURES)
+"""A trial whose process or node died starts again elsewhere and goes on from its checkpoint; a new
+epoch gives it all attempts back (`tune_bridge.py`)."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,47 @@ class TrialSetup:
         return Workers(
             self.workers, self._gpus, silence_s(), self.workspace.ray, watched=joins_cluster()
         )
+
+
+def run_trials(
+    setup: TrialSetup,
+    bridge: TuneBridge,
+    search: SearchAlgorithm | Searcher,
+    scheduler: TrialScheduler,
+    *,
+    configs: list[dict[str, Any]] | None = None,
+    stop: tune.Stopper | None = None,
+) -> None:
+    """Let Tune run trials until there are no more, or it is interrupted.
+
+    Args:
+        scheduler: Decides which one goes on.
+        configs: The trials, where they are known; else the search makes them.
+    """
+    known = {} if configs is None else {"trial": tune.grid_search(configs)}
+    tuner = tune.Tuner(
+        setup.trainable(),
+        param_space=known,
+        tune_config=tune.TuneConfig(
+            search_alg=search,
+            scheduler=scheduler,
+            num_samples=-1 if configs is None else 1,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=setup.study,
+            storage_path=str(setup.workspace.ray),
+            callbacks=[bridge, TrialPlaces()],
+            failure_config=PROCESS_DEATHS,
+            stop=stop,
+            verbose=0,
+        ),
+    )
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    try:
+        tuner.fit()
+    finally:
+        bridge.end_open_trials()
 
 
 def trial_config(index: int, study: str, runs: Sequence[PlannedRun]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.fair_share import FairShare, TrialSize
 from voxsiam.orchestration.sweeps import ledger as sweep_ledger
+from voxsiam.orchestration.sweeps.early_stopping import early_stopping
 from voxsiam.orchestration.sweeps.history import DATABASE, SearchHistory
 from voxsiam.orchestration.sweeps.ledger import SweepLedger, find_sweeps
 from voxsiam.orchestration.sweeps.plan import Budget
-from voxsiam.orchestration.sweeps.search import early_stopping
 from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam.orchestration.trials.fair_trials import FairOrder, Turns
 from voxsiam.orchestration.workspace import Workspace

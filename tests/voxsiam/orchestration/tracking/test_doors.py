@@ -1,18 +1,13 @@
 """A tracking server is shut unless asked, and no secret is seen from outside."""
 
-import importlib.metadata
 import os
 import stat
-import tomllib
 
 import psutil
 import pytest
-from packaging.version import Version
 
-from tests.conftest import REPOSITORY
 from tests.tracking_server import free_port, serving
 from voxsiam.errors import UserError
-from voxsiam.orchestration.tracking.advisories import ADVISORIES, LOWEST, check_mlflow, unanswered
 from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.server import TrackingServer
 from voxsiam.orchestration.tracking.store import (
@@ -74,25 +69,6 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path):
         taken.listen()
         with pytest.raises(UserError, match="cannot listen"):
             make_server(tmp_path, port=taken.getsockname()[1]).check()
-
-
-def test_an_mlflow_with_published_holes_does_not_serve():
-    check_mlflow()
-    check_mlflow(LOWEST)
-    check_mlflow("4.0.0")
-    with pytest.raises(UserError, match="CVE-2026-2652") as raised:
-        check_mlflow("3.9.0")
-    assert f"mlflow>={LOWEST}" in raised.value.fix
-    with pytest.raises(UserError, match="those of its successors"):
-        check_mlflow("3.17.1")
-
-
-def test_the_lowest_version_answers_what_is_known_and_is_the_projects_own():
-    assert all(Version(LOWEST) >= Version(a.answered) for a in ADVISORIES if a.answered)
-    assert [advisory.name for advisory in unanswered()] == ["CVE-2026-116692"]
-    needs = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert f"mlflow>={LOWEST},<4" in needs
-    assert Version(importlib.metadata.version("mlflow")) >= Version(LOWEST)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.orchestration.cluster.fair_share import FairShare, TrialSize
-from voxsiam.orchestration.sweeps.search import early_stopping
+from voxsiam.orchestration.sweeps.early_stopping import early_stopping
 from voxsiam.orchestration.trials.fair_trials import FairOrder, FairSearch, FairVariants, Turns
 
 
