@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from tests import reference
 from tests.voxsiam.training.toy import make_recipe, make_volume
@@ -61,6 +62,29 @@ def test_each_level_is_the_pair_loop(reduction, without_self):
             p, z, classes.tolist(), reduction=reduction, without_self=without_self
         )
         assert found[f"layer_{layer + 1}"].item() == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("output_dim", "compared_in"),
+    [("hidden_dim", (8, 8, 8)), ("layer_channels", None), (5, (5,) * 3)],
+)
+def test_voxels_are_compared_in_the_space_that_is_asked_for(output_dim, compared_in):
+    objective = make_objective(SimSiamConfig(hidden_dim=8, output_dim=output_dim))
+    levels = drawn_levels(objective)
+    assert isinstance(objective.heads, SimSiamRelation)
+    found = objective.heads(levels).shares
+    rows = heads_outputs(objective.heads, levels)
+    expected = compared_in or objective.network.feature_channels[:3]
+    assert tuple(z.shape[1] for _, z, _ in rows) == expected
+    assert len(set(objective.network.feature_channels[:3])) == 3
+    for layer, (p, z, classes) in enumerate(rows):
+        loss = reference.voxel_simsiam(p, z, classes.tolist())
+        assert found[f"layer_{layer + 1}"].item() == pytest.approx(loss, rel=1e-10)
+
+
+def test_layers_of_different_spaces_cannot_be_compared_with_each_other():
+    with pytest.raises(ValidationError, match="compare in one output_dim"):
+        SimSiamConfig(output_dim="layer_channels", cross_layer=True)
 
 
 @pytest.mark.parametrize("without_self", [False, True])
