@@ -3,6 +3,7 @@
 Run: pytest tests/faults/test_frozen_rank.py [--full-counts]
 """
 
+import re
 import time
 
 import pytest
@@ -58,7 +59,10 @@ def test_a_read_that_never_returns_ends_a_training_that_waits_alone(
     assert trained.state == "finished"
     slow, given_up, death = trained.recorder.incidents
     assert "is being read for" in slow
-    assert f"was not read within {SILENCE_S} s: given up" in given_up
+    # The watch looks now and then: it may be told a second late.
+    waited = re.search(r"was not read within (\d+) s: given up", given_up)
+    assert waited is not None
+    assert int(waited[1]) >= SILENCE_S
     assert f"process {cases.flag.read_text()} " in death
     assert trained.losses() == expected
     trained.assert_tracked_once()
