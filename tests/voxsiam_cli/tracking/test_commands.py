@@ -11,6 +11,7 @@ from tests.integration.programs import START, read_until
 from tests.tracking_server import free_port
 from voxsiam.errors import UserError
 from voxsiam_cli.app import app
+from voxsiam_cli.tracking.advisories import tell_open_advisories
 
 SECRET = "k3y-of-the-database"
 
@@ -31,6 +32,13 @@ def test_an_open_door_or_a_seen_password_is_refused(tmp_path, words, fix):
     assert isinstance(error, UserError)
     assert fix in error.fix
     assert SECRET not in str(error)
+
+
+def test_a_hole_that_no_mlflow_answers_is_told(capsys):
+    tell_open_advisories()
+    told = capsys.readouterr().out
+    assert "CVE-2026-116692 (runs code without a login): no MLflow is known to answer it" in told
+    assert "let nobody reach this port whom you do not trust" in told
 
 
 def test_nothing_to_replay_is_said(tmp_path):
