@@ -12,7 +12,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from tests.nifti_files import ras_affine, write_scan
 from tests.small_data_sets import write_case_folders, write_nnunet
 from voxsiam.types import ORGANS
-from voxsiam.volumes.image_files import read_image
+from voxsiam.volumes.volume_file import read_image
 from voxsiam_data.labels.protocols import PROTOCOLS
 from voxsiam_data.manifest import Case
 
@@ -195,7 +195,7 @@ def write_label_maps(root: Path, names=("a", "b")) -> Path:
 def organs_on_scan(case: Case):
     """Read the labels of a case as they lie on its scan, in d h w."""
     assert case.image is not None
-    return case.label.read(read_image(case.image))
+    return case.label.read_with_notes(read_image(case.image))[0]
 
 
 MINIATURES = {

@@ -19,11 +19,9 @@ class Case:
     """One scan and what says where its organs lie.
 
     Attributes:
-        case_id: Unique name.
         patient_id: Cases of one patient never stand on both sides of a split.
         image: CT in HU: a NIfTI file, or the folder of a DICOM series. None in a folder of label
             maps, which can be checked and painted, not prepared.
-        label: Its label map or masks, on the same grid.
         source: Data set or hospital; splits are stratified by it.
         crop_box: Half-open voxel ranges along the axes of the image file, counted from 0: the
             part that `crop="box"` keeps. None keeps the whole scan.
@@ -41,11 +39,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All cases of one data set.
+    """All cases of one data set: at least one, with unique ids.
 
     Attributes:
-        cases: At least one; unique ids.
-        root: Folder of the data set.
         kind: Reports say so wherever the scans are not real.
         name: How people call it; the folder's name where it has none of its own.
     """

@@ -11,11 +11,7 @@ Content = TypeVar("Content")
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401
-    """Read a JSON file.
-
-    Raises:
-        UserError: It cannot be read, is none, or holds too much.
-    """
+    """Read a JSON file, whatever its outermost value is."""
     return _read(path, small_files.read_json, "The file is not JSON", "mend it at that place")
 
 

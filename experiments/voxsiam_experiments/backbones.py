@@ -5,35 +5,28 @@ Try:     voxsiam study run backbones --preset mini                     (phantoms
 Printed: the four networks alone, in Tables I and II; nothing for the networks with the method
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
-from voxsiam.training.recipe import Recipe
 from voxsiam_experiments.recipes import voxel_simsiam
 from voxsiam_experiments.six_methods import NOT_IN_ALL, ROWS
 from voxsiam_experiments.table import Printed, Row, Table
 
-NETWORKS = ROWS[:4]
-OURS = ROWS[-1]
-
-
-def _with_our_loss(network: Callable[[], Recipe]) -> Recipe:
-    return network().with_changes(feature_loss=voxel_simsiam().feature_loss)
-
 
 def _rows(alone: Row) -> tuple[Row, Row]:
-    printed = OURS.printed if alone.label == "3D U-Net" else Printed()
-    recipe = partial(_with_our_loss, alone.recipe)
-    ours = Row(label=f"{alone.label} + ours", recipe=recipe, printed=printed)
-    return replace(alone, compared_with=ours.label), replace(ours, compared_with=ours.label)
+    ours = Row(
+        label=f"{alone.label} + ours",
+        recipe=lambda: alone.recipe().with_changes(feature_loss=voxel_simsiam().feature_loss),
+        printed=ROWS[-1].printed if alone.label == "3D U-Net" else Printed(),
+        compared_with=f"{alone.label} + ours",
+    )
+    return replace(alone, compared_with=ours.label), ours
 
 
 TABLE = Table(
     name="backbones",
     number="",
     title="The method added to each of the four networks",
-    rows=tuple(row for network in NETWORKS for row in _rows(network)),
+    rows=tuple(row for network in ROWS[:4] for row in _rows(network)),
     footnotes=(
         'The paper says that the method "can be simply added to existing networks" and shows it '
         "on the 3D U-Net alone.",

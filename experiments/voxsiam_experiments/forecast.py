@@ -6,12 +6,12 @@ from math import ceil, prod
 
 import torch
 
-from voxsiam.fingerprint import fingerprint
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network import count_parameters
 from voxsiam.training.numerics import TrainingStep, resolve_numerics
 from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.types import Shape
+from voxsiam_experiments.settled_numerics import network_key
 
 MAX_TIMED_VOXELS = 4 * 32 * 64 * 64 * 16
 """Of a batch times the network's width, on CPU: above it a part is timed, the cost being linear."""
@@ -34,9 +34,6 @@ class Trainings:
     """Equal trainings.
 
     Attributes:
-        label: How people see them.
-        recipe: What is trained.
-        count: How many.
         train_cases: That give gradients.
         scored_cases: In every epoch.
     """
@@ -71,7 +68,6 @@ class Forecast:
     """What all of it will cost.
 
     Attributes:
-        rows: One for each kind of training.
         slots: Trainings at a time.
         gpus: Held by each; 0 on CPU.
         timed_part: Share of a step's voxels that was timed; 1 is all.
@@ -115,7 +111,6 @@ def forecast(trainings: Sequence[Trainings], grid_dhw: Shape, workers: int, slot
     """Time a few steps of each kind of training on this machine, and count the rest.
 
     Args:
-        trainings: What is to be done.
         workers: Of a trial, on the same machine: together they are as fast as one.
         slots: Places for trials; those at a time share the processors, not the GPUs.
     """
@@ -155,9 +150,7 @@ def _time_step(
     if not torch.cuda.is_available():
         cases, grid = _part(recipe, grid_dhw)
     share = cases * prod(grid) / (recipe.batch_size * prod(grid_dhw))
-    network = fingerprint(
-        [part.model_dump(mode="json") for part in (recipe.network, recipe.numerics)]
-    )
+    network = network_key(recipe)
     if network not in numerics:
         settled = resolve_numerics(recipe, grid, cases, torch.get_num_threads())
         numerics[network] = settled.numerics

@@ -1,12 +1,18 @@
 """From a table, a preset and a prepared set to the list of runs."""
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
-from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity, split_fingerprint
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.losses.config import SamplingConfig
+from voxsiam.orchestration.runs.plan import (
+    PlannedRun,
+    RunData,
+    RunPlan,
+    run_identity,
+    split_fingerprint,
+)
 from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
@@ -17,8 +23,7 @@ from voxsiam_data.splits.absent_organs import absent_organs
 from voxsiam_data.splits.holdout import split_cases
 from voxsiam_data.splits.label_fraction import with_label_fraction
 from voxsiam_data.splits.leaks import check_split
-from voxsiam_experiments.budget_notes import budget_notes
-from voxsiam_experiments.presets import Preset
+from voxsiam_experiments.presets import Choices, Preset
 from voxsiam_experiments.settled_numerics import settle_numerics
 from voxsiam_experiments.table import Row, Table
 
@@ -29,43 +34,14 @@ SMALLEST_SHARE = 0.05
 """Of a GPU, for a worker."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What a user may ask for beyond the preset.
-
-    Attributes:
-        seeds: Number of trainings a row; the preset's where None.
-        workers: DDP workers a trial; the preset's where None.
-        gpu_share: Part of a GPU that a worker holds, where there are GPUs: 0.5 puts two trials of
-            one worker on each, 0 trains on CPUs.
-        overrides: `field.path=value` settings applied to every row.
-        split: Fixed lists; drawn by the preset where None.
-    """
-
-    seeds: int | None = None
-    workers: int | None = None
-    gpu_share: float = 1.0
-    overrides: Sequence[str] = field(default_factory=tuple)
-    split: Split | None = None
-
-
 def check_choices(table: Table, preset: Preset, choices: Choices) -> None:
-    """Refuse overrides that fit no row before anything is made or started.
-
-    Raises:
-        UserError: An override names no field, or its value does not fit; or workers of one training
-            are to share a GPU.
-    """
+    """Refuse overrides that fit no row before anything is made or started."""
     check_gpu_share(preset, choices)
     sized_recipes(table, preset, preset.grid_dhw, choices)
 
 
 def check_gpu_share(preset: Preset, choices: Choices) -> None:
-    """Refuse that workers of one training share a GPU, and parts of one that are next to nothing.
-
-    Raises:
-        UserError: They were asked for.
-    """
+    """Refuse that workers of one training share a GPU, and parts of one next to nothing."""
     if 0 < choices.gpu_share < SMALLEST_SHARE:
         raise UserError(
             f"{choices.gpu_share:g} of a GPU is too little to train on",
@@ -98,11 +74,7 @@ def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Cho
 def plan_study(
     table: Table, preset: Preset, prepared: PreparedSet, choices: Choices, workspace: Workspace
 ) -> StudyPlan:
-    """Write out every run of a study; precision and layout are measured here where left open.
-
-    Raises:
-        UserError: Fewer training cases than workers, or an override that names no field.
-    """
+    """Write out every run of a study; precision and layout are measured here where left open."""
     workers = choices.workers or preset.workers
     split, grid = split_of(preset, prepared, choices), prepared.config.grid_dhw
     where = "--split" if choices.split else str(prepared.root)
@@ -129,8 +101,35 @@ def plan_study(
         gpu_share=choices.gpu_share,
         trials=tuple(trials),
         patients=patients_of(split, prepared),
-        notes=(*budget_notes(table, recipes, grid), *absent, *unchecked),
+        notes=(*_budget_notes(table, recipes, grid), *absent, *unchecked),
     )
+
+
+def _budget_notes(table: Table, recipes: Sequence[Recipe], grid_dhw: Shape) -> list[str]:
+    """Say which voxel budgets differ from the paper's, and which limit nothing."""
+    notes: list[str] = []
+    budgets: list[SamplingConfig] = []
+    for row, recipe in zip(table.rows, recipes, strict=True):
+        if recipe.feature_loss is None:
+            continue
+        sampling = recipe.feature_loss.sampling
+        budgets.append(sampling)
+        coarsest = 2 ** (recipe.network.levels - 1)
+        cases = recipe.batch_size if sampling.scope == "batch" else 1
+        deepest = cases * math.prod(axis // coarsest for axis in grid_dhw)
+        if sampling.plan != "every_voxel" and sampling.max_voxels >= deepest:
+            notes.append(
+                f"{row.label}: the deepest layer has {deepest} voxels a {sampling.scope}, so its "
+                f"budget of {sampling.max_voxels} limits nothing."
+            )
+    paper = SamplingConfig()
+    if budgets and budgets[0].max_voxels != paper.max_voxels:
+        notes.append(
+            f"Voxel budgets are scaled with the grid: {budgets[0].max_voxels} a layer and batch, "
+            f"{budgets[0].max_false_negatives} of them false negatives (the paper: "
+            f"{paper.max_voxels} and {paper.max_false_negatives})."
+        )
+    return notes
 
 
 def sized_recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choices) -> list[Recipe]:
@@ -140,17 +139,13 @@ def sized_recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choice
     unsized = [override(row.recipe(), objects) for row in table.rows]
     recipes = [override(preset.apply(recipe, grid_dhw), values) for recipe in unsized]
     for recipe in recipes:
-        _require_our_classes(recipe)
+        if recipe.network.num_classes != NUM_CLASSES:
+            raise UserError(
+                f"prepared volumes hold {NUM_CLASSES} classes, not {recipe.network.num_classes}",
+                where="--set network.num_classes",
+                fix=f"leave it at {NUM_CLASSES}",
+            )
     return recipes
-
-
-def _require_our_classes(recipe: Recipe) -> None:
-    if recipe.network.num_classes != NUM_CLASSES:
-        raise UserError(
-            f"prepared volumes hold {NUM_CLASSES} classes, not {recipe.network.num_classes}",
-            where="--set network.num_classes",
-            fix=f"leave it at {NUM_CLASSES}",
-        )
 
 
 def run_plan(
@@ -162,14 +157,19 @@ def run_plan(
         recipe=recipe,
         seed=seed,
         split=split,
-        data=RunData(
-            fingerprint=prepared.fingerprint,
-            name=prepared.name,
-            kind=prepared.kind,
-            preparation=prepared.config,
-        ),
+        data=run_data(prepared),
         directory=workspace.run(identity),
         taught=taught_organs(split, prepared),
+    )
+
+
+def run_data(prepared: PreparedSet) -> RunData:
+    """Say on which data a run is trained."""
+    return RunData(
+        fingerprint=prepared.fingerprint,
+        name=prepared.name,
+        kind=prepared.kind,
+        preparation=prepared.config,
     )
 
 
@@ -203,11 +203,7 @@ def _row_split(row: Row, split: Split, prepared: PreparedSet) -> Split:
 
 
 def require_cases(splits: Iterable[Split], workers: int) -> None:
-    """Refuse splits with fewer training cases than workers.
-
-    Raises:
-        UserError: With how many there are.
-    """
+    """Refuse splits with fewer training cases than workers."""
     fewest = min(len(split.train) for split in splits)
     if fewest < workers:
         raise UserError(

@@ -1,17 +1,16 @@
-"""The three sizes at which a study can be run."""
+"""The three sizes at which a study can be run, and what a user asks for beyond."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from voxsiam.errors import UserError
 from voxsiam.losses.config import FeatureLossConfig
-from voxsiam.models.network_config import PAPER_WIDTH, NetworkConfig
+from voxsiam.models.network_config import PAPER_WIDTH
 from voxsiam.training.recipe import NumericsConfig, Recipe
-from voxsiam.types import Shape
+from voxsiam.types import Shape, Split
 
 PAPER_GRID_DHW: Shape = (64, 128, 128)
-
-
 MEASURED = NumericsConfig()
 """Whatever is fastest on the machine, measured once per study."""
 
@@ -48,16 +47,43 @@ class Preset:
         feature_loss = recipe.feature_loss
         if feature_loss is not None and self.scales_budgets:
             feature_loss = _with_scaled_budgets(feature_loss, grid_dhw)
+        width = max(1, recipe.network.width * self.width // PAPER_WIDTH["unet3d"])
         return recipe.with_changes(
-            network=self._resized(recipe.network),
+            network=recipe.network.model_copy(update={"width": width}),
             feature_loss=feature_loss,
             numerics=self.numerics,
             epochs=self.epochs,
         )
 
-    def _resized(self, network: NetworkConfig) -> NetworkConfig:
-        width = max(1, network.width * self.width // PAPER_WIDTH["unet3d"])
-        return network.model_copy(update={"width": width})
+    def phantoms(self) -> int:
+        """Return how many phantoms to make where no data are given."""
+        if self.cases is None:
+            raise UserError(
+                f"the preset '{self.name}' needs data",
+                where="--data",
+                fix="prepare them first: voxsiam data prepare SOURCE -o PREPARED",
+            )
+        return self.cases
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What a user may ask for beyond the preset.
+
+    Attributes:
+        seeds: Number of trainings a row; the preset's where None.
+        workers: DDP workers a trial; the preset's where None.
+        gpu_share: Part of a GPU that a worker holds, where there are GPUs: 0.5 puts two trials of
+            one worker on each, 0 trains on CPUs.
+        overrides: `field.path=value` settings applied to every row.
+        split: Fixed lists; drawn by the preset where None.
+    """
+
+    seeds: int | None = None
+    workers: int | None = None
+    gpu_share: float = 1.0
+    overrides: Sequence[str] = ()
+    split: Split | None = None
 
 
 def _with_scaled_budgets(config: FeatureLossConfig, grid_dhw: Shape) -> FeatureLossConfig:

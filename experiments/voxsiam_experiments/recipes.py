@@ -43,22 +43,15 @@ def supervised_contrastive() -> Recipe:
     return unet3d().with_changes(feature_loss=loss)
 
 
-def voxel_simsiam(*, layers: int = 3) -> Recipe:
+def voxel_simsiam(*, layers: int = 3, **changes: object) -> Recipe:
     """Return the 3D U-Net with the voxel SimSiam loss on its deepest levels.
 
     Args:
         layers: How many: L_feature_|F| of Eq. 7.
+        changes: Other fields of the feature loss.
     """
-    loss = FeatureLossConfig(layers=layers, weight=LAMBDA[layers])
-    return unet3d().with_changes(feature_loss=loss)
-
-
-def with_feature_loss(recipe: Recipe, **changes: object) -> Recipe:
-    """Change fields of a recipe's feature loss; nothing else."""
-    if recipe.feature_loss is None:
-        raise ValueError("the recipe has no feature loss")
-    changed = recipe.feature_loss.model_copy(update=changes)
-    return recipe.with_changes(feature_loss=FeatureLossConfig.model_validate(changed.model_dump()))
+    fields = {"layers": layers, "weight": LAMBDA[layers], **changes}
+    return unet3d().with_changes(feature_loss=FeatureLossConfig.model_validate(fields))
 
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {

@@ -34,29 +34,26 @@ def settle_numerics(
         workspace: Remembers what was measured on this kind of machine.
     """
     threads = max(1, torch.get_num_threads() // workers)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    capability = torch.backends.cpu.get_cpu_capability()
+    machine = [torch.__version__, device, capability, str(os.cpu_count())]
     path = workspace.root / "numerics.json"
     known = _read(path)
     settled: dict[str, NumericsConfig] = {}
-    for recipe in {_network(recipe): recipe for recipe in recipes}.values():
+    for network, recipe in {network_key(recipe): recipe for recipe in recipes}.items():
         cases = math.ceil(recipe.batch_size / workers)
-        key = fingerprint([_network(recipe), grid_dhw, cases, threads, _machine()])
+        key = fingerprint([network, grid_dhw, cases, threads, machine])
         if key not in known:
             known[key] = resolve_numerics(recipe, grid_dhw, cases, threads).numerics
             write_json(path, _KNOWN.dump_python(known, mode="json"))
-        settled[_network(recipe)] = known[key]
-    return [recipe.with_changes(numerics=settled[_network(recipe)]) for recipe in recipes]
+        settled[network] = known[key]
+    return [recipe.with_changes(numerics=settled[network_key(recipe)]) for recipe in recipes]
 
 
-def _network(recipe: Recipe) -> str:
+def network_key(recipe: Recipe) -> str:
     """Name a network, and what its recipe leaves open."""
     parts = (recipe.network, recipe.numerics)
     return json.dumps([part.model_dump(mode="json") for part in parts])
-
-
-def _machine() -> list[str]:
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    capability = torch.backends.cpu.get_cpu_capability()
-    return [torch.__version__, device, capability, str(os.cpu_count())]
 
 
 def _read(path: Path) -> dict[str, NumericsConfig]:

@@ -9,7 +9,6 @@ def _row(label: str, recipe: str, distances: tuple[float, float], *dsc: float) -
     """Put one line of Table I and one of Table II together.
 
     Args:
-        label: As printed.
         distances: HD95 and ASSD.
         dsc: The average, then the organs in the paper's order, which is ours.
     """

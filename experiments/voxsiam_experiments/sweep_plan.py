@@ -1,15 +1,13 @@
 """From a sweep, a preset and a prepared set to the search; from its winner to the last table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
-from voxsiam.orchestration.runs.plan import RunData, split_fingerprint
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.plan import PlannedRun, split_fingerprint
 from voxsiam.orchestration.studies.ledger import StudyPlan
-from voxsiam.orchestration.sweeps.plan import Objective, Sampler, SweepPlan, SweepTrial
+from voxsiam.orchestration.sweeps.plan import SweepPlan, SweepTrial
 from voxsiam.orchestration.sweeps.space import SearchSpace
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
@@ -20,19 +18,19 @@ from voxsiam_data.splits.holdout import with_validation
 from voxsiam_data.splits.leaks import check_split
 from voxsiam_experiments.plan import (
     SPLIT_SEED,
-    Choices,
     check_gpu_share,
     patients_of,
     require_cases,
+    run_data,
     run_plan,
     sized_recipes,
     split_of,
     taught_organs,
 )
-from voxsiam_experiments.presets import PAPER_GRID_DHW, Preset
+from voxsiam_experiments.presets import PAPER_GRID_DHW, Choices, Preset
 from voxsiam_experiments.settled_numerics import settle_numerics
 from voxsiam_experiments.six_methods import ROWS
-from voxsiam_experiments.sweeps import Sweep
+from voxsiam_experiments.sweeps import Search, Sweep
 from voxsiam_experiments.table import Printed, Row, Table
 
 VALIDATION_FRACTION = 1 / 6
@@ -41,30 +39,8 @@ VALIDATION_FRACTION = 1 / 6
 AS_PRINTED = "as printed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """How to search.
-
-    Attributes:
-        objectives: The first decides which trial wins.
-        seeds: Trainings of each trial.
-        sampler: TPE, or random.
-        stop_early: Whether trials that fall behind are stopped.
-    """
-
-    objectives: tuple[Objective, ...] = ("dsc",)
-    seeds: int = 1
-    sampler: Sampler = "tpe"
-    stop_early: bool = True
-
-
 def check_search(sweep: Sweep, preset: Preset, choices: Choices) -> None:
-    """Refuse overrides that do not fit before anything is made or started.
-
-    Raises:
-        UserError: An override names no field, its value does not fit, or the sweep varies it, or
-            cannot vary what it should.
-    """
+    """Refuse overrides that do not fit before anything is made or started."""
     check_gpu_share(preset, choices)
     varied = {setting.path for setting in sweep.settings}
     for override in choices.overrides:
@@ -80,7 +56,7 @@ def check_search(sweep: Sweep, preset: Preset, choices: Choices) -> None:
 
 def search_space(sweep: Sweep, preset: Preset, grid_dhw: Shape, choices: Choices) -> SearchSpace:
     """Bring a sweep's recipe and its ranges to size."""
-    (base,) = sized_recipes(_table_of(sweep), preset, grid_dhw, choices)
+    (base,) = sized_recipes(final_table(sweep, [AS_PRINTED]), preset, grid_dhw, choices)
     share = prod(grid_dhw) / prod(PAPER_GRID_DHW) if preset.scales_budgets else 1.0
     settings = tuple(setting.scaled(share) for setting in sweep.settings)
     return SearchSpace(base=base, settings=settings)
@@ -94,11 +70,7 @@ def plan_sweep(
     search: Search,
     workspace: Workspace,
 ) -> SweepPlan:
-    """Write out a search; precision and layout are measured here where left open.
-
-    Raises:
-        UserError: Fewer training cases than workers, or an override that does not fit.
-    """
+    """Write out a search; precision and layout are measured here where left open."""
     workers = choices.workers or preset.workers
     (whole, unchecked), grid = _whole_split(preset, prepared, choices), prepared.config.grid_dhw
     # What a search cannot see it cannot fit.
@@ -119,12 +91,7 @@ def plan_sweep(
         sweep_id=f"sweep-{sweep.name}-{preset.name}-{fingerprint(request)[:8]}",
         preset=preset.name,
         prepared=prepared.root,
-        data=RunData(
-            fingerprint=prepared.fingerprint,
-            name=prepared.name,
-            kind=prepared.kind,
-            preparation=prepared.config,
-        ),
+        data=run_data(prepared),
         split=split,
         held_out=whole.test,
         final_seeds=preset.seeds,
@@ -151,7 +118,7 @@ def plan_final(
     ]
     return StudyPlan(
         study=f"sweep-{plan.sweep}",
-        study_id=final_id(plan, winner),
+        study_id=final_id(plan.sweep_id, winner.number),
         preset=plan.preset,
         prepared=plan.prepared,
         data_name=plan.data.name,
@@ -169,13 +136,8 @@ def plan_final(
     )
 
 
-def final_id(plan: SweepPlan, winner: SweepTrial) -> str:
-    """Name the last step of a sweep; another winner makes another one."""
-    return final_id_of(plan.sweep_id, winner.number)
-
-
-def final_id_of(sweep_id: str, winner: int) -> str:
-    """Name the last step of a sweep by the sweep's own name and its winner's number."""
+def final_id(sweep_id: str, winner: int) -> str:
+    """Name the last step of a sweep; a trial of another number makes another one."""
     return f"{sweep_id}-final-{winner}"
 
 
@@ -207,19 +169,10 @@ def final_table(sweep: Sweep, labels: Sequence[str]) -> Table:
     )
 
 
-def _table_of(sweep: Sweep) -> Table:
-    row = Row(label=AS_PRINTED, recipe=sweep.recipe, printed=Printed())
-    return Table(name=sweep.name, number="", title=sweep.title, rows=(row,))
-
-
 def _whole_split(
     preset: Preset, prepared: PreparedSet, choices: Choices
 ) -> tuple[Split, tuple[str, ...]]:
-    """Return training, validation and test cases of a sweep, and what could not be checked.
-
-    Raises:
-        UserError: There are too few cases to score a search on any.
-    """
+    """Return training, validation and test cases of a sweep, and what could not be checked."""
     drawn = split_of(preset, prepared, choices)
     unchecked = check_split(drawn, prepared, "--split" if choices.split else str(prepared.root))
     fraction = preset.validation_fraction or VALIDATION_FRACTION

@@ -11,6 +11,7 @@ tested once, beside the settings as the paper prints them.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from voxsiam.orchestration.sweeps.plan import Objective, Sampler
 from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam.training.recipe import Recipe
 from voxsiam_experiments.recipes import voxel_simsiam
@@ -42,9 +43,6 @@ class Sweep:
     """A search.
 
     Attributes:
-        name: On the command line.
-        title: What is asked.
-        settings: What is varied.
         recipe: Returns what they are varied in; its own values are the first trial.
     """
 
@@ -52,6 +50,22 @@ class Sweep:
     title: str
     settings: tuple[Setting, ...]
     recipe: Callable[[], Recipe] = voxel_simsiam
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How to search.
+
+    Attributes:
+        objectives: The first decides which trial wins.
+        seeds: Trainings of each trial.
+        stop_early: Whether trials that fall behind are stopped.
+    """
+
+    objectives: tuple[Objective, ...] = ("dsc",)
+    seeds: int = 1
+    sampler: Sampler = "tpe"
+    stop_early: bool = True
 
 
 SWEEPS: Mapping[str, Sweep] = {

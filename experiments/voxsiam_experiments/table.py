@@ -29,8 +29,6 @@ class Row:
 
     Attributes:
         label: Unique in its table.
-        recipe: Returns what is trained.
-        printed: What the paper prints.
         compared_with: Label of the row that this one is tested against; the table's last row where
             it is empty.
         label_fraction: Share of the training cases that it sees; smaller shares lie in larger.
@@ -39,7 +37,7 @@ class Row:
 
     label: str
     recipe: Callable[[], Recipe]
-    printed: Printed
+    printed: Printed = Printed()
     compared_with: str = ""
     label_fraction: float = 1.0
     method: str = ""
@@ -52,8 +50,6 @@ class Table:
     Attributes:
         name: Its name on the command line.
         number: Its number in the paper, "III" or "Figure 7"; empty for what the paper has not.
-        title: The paper's caption, in short.
-        rows: In the paper's order.
         footnotes: What a reader must know before comparing with the printed numbers.
     """
 

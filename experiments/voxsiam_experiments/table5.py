@@ -5,23 +5,16 @@ Try:     voxsiam study run table5 --preset mini                     (phantoms)
 Printed: DSC 0.793 / 0.793 / 0.796, HD95 3.210 / 3.263 / 3.089, ASSD 0.86 / 0.822 / 0.804
 """
 
-from functools import partial
-
 from voxsiam.losses.config import SimSiamConfig
-from voxsiam.training.recipe import Recipe
-from voxsiam_experiments.recipes import voxel_simsiam, with_feature_loss
+from voxsiam_experiments.recipes import voxel_simsiam
 from voxsiam_experiments.table import Printed, Row, Table
 
 
-def _with_heads(hidden_dim: int) -> Recipe:
-    relation = SimSiamConfig(hidden_dim=hidden_dim)
-    return with_feature_loss(voxel_simsiam(layers=1), relation=relation)
-
-
 def _row(hidden_dim: int, dsc: float, hd95: float, assd: float) -> Row:
+    heads = SimSiamConfig(hidden_dim=hidden_dim)
     return Row(
         label=f"feature ({hidden_dim})",
-        recipe=partial(_with_heads, hidden_dim),
+        recipe=lambda: voxel_simsiam(layers=1, relation=heads),
         printed=Printed(dsc=dsc, hd95=hd95, assd=assd),
     )
 

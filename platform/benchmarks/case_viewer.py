@@ -170,7 +170,9 @@ def _write_case(root: Path, shape: Shape) -> PreparedSet:
     facts = write_entry(root / "volumes", "0" * 16, volume).for_record()
     case = PreparedCase(case_id=CASE, patient_id=CASE, source="made up", key="0" * 16, **facts)
     config = PreparationConfig(grid_dhw=shape)
-    return PreparedSet(root, "made up", "phantom", DATA, config, (case,))
+    return PreparedSet(
+        root=root, name="made up", kind="phantom", fingerprint=DATA, config=config, cases=(case,)
+    )
 
 
 def _organs(shape: Shape, shift: int) -> np.ndarray:

@@ -21,8 +21,7 @@ import ray
 from ray import tune
 
 from voxsiam.orchestration.cluster.ray_access import keep_token_private, on_loopback
-from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.runs.plan import PlannedRun, RunData, RunPlan, RunState, run_identity
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
 from voxsiam.orchestration.studies.tune_run import LedgerKeeper
 from voxsiam.orchestration.tracking.parent_run import parent_of_study

@@ -26,8 +26,13 @@ from pairs import show, time_in_turn
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxsiam.inference.model_description import ModelDescription, TrainedOn
-from voxsiam.inference.model_folder import LoadedModel, load_model, write_model
+from voxsiam.inference.model_folder import (
+    LoadedModel,
+    ModelDescription,
+    TrainedOn,
+    load_model,
+    write_model,
+)
 from voxsiam.inference.predict import predict_case
 from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.models.bfloat16 import has_bfloat16
@@ -36,7 +41,7 @@ from voxsiam.models.network_config import NetworkConfig
 from voxsiam.types import ORGANS, Shape
 from voxsiam.volumes.nifti import Scan, read_nifti, write_nifti
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam.volumes.resampling import resample_linear, resample_nearest
+from voxsiam.volumes.resampling import resample, resample_nearest
 from voxsiam_cli.options import parse_grid
 
 SHAPE_XYZ = (512, 512, 129)
@@ -83,7 +88,7 @@ def train(network: nn.Module, image: np.ndarray, label: np.ndarray, grid_dhw: Sh
     for grid in ((d // 2, h // 2, w // 2), grid_dhw):
         if any(n % 16 for n in grid):
             continue  # too coarse for four halvings
-        inputs = torch.from_numpy(resample_linear(unit, grid))
+        inputs = torch.from_numpy(resample(unit, grid))
         target = torch.from_numpy(resample_nearest(label.T, grid).astype(np.int64))
         rarity = 1 / torch.bincount(target.flatten(), minlength=len(ORGANS) + 1).float().sqrt()
         for _ in range(MOST_STEPS):

@@ -30,7 +30,7 @@ from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.nifti import write_nifti
 from voxsiam.volumes.preparation import prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam.volumes.resampling import resample_linear, resample_nearest
+from voxsiam.volumes.resampling import resample, resample_nearest
 from voxsiam_data.phantom.case import make_phantom
 
 NATIVE_DHW: Shape = (129, 512, 512)
@@ -40,7 +40,7 @@ Side = Callable[[Path], None]
 def write_case(folder: Path) -> None:
     """Stretch a phantom to the size of a clinical scan, with its noise."""
     phantom = make_phantom(0, 0, (4.0, 5.0), None)
-    image = resample_linear(phantom.image.astype(np.float32), NATIVE_DHW)
+    image = resample(phantom.image.astype(np.float32), NATIVE_DHW)
     noise = np.random.default_rng(0).normal(0, 12, image.shape)
     hu = np.rint(image + noise).clip(-1024, 3071).astype(np.int16)
     label = resample_nearest(phantom.label, NATIVE_DHW)

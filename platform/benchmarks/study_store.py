@@ -15,8 +15,7 @@ from jaxtyping import UInt8
 from torch import nn
 
 from voxsiam.durable_files import write_json
-from voxsiam.inference.model_description import ModelDescription, TrainedOn
-from voxsiam.inference.model_folder import write_model
+from voxsiam.inference.model_folder import ModelDescription, TrainedOn, write_model
 from voxsiam.inference.voxel_features import LevelFeatures
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.models.catalogue import build_network
@@ -53,8 +52,8 @@ from voxsiam_data.prepared.prepared_set import (
     open_prepared,
 )
 from voxsiam_data.prepared.record import data_fingerprint
-from voxsiam_experiments.plan import Choices, plan_study
-from voxsiam_experiments.presets import PRESETS
+from voxsiam_experiments.plan import plan_study
+from voxsiam_experiments.presets import PRESETS, Choices
 from voxsiam_experiments.studies import STUDIES
 
 STUDY, PRESET = STUDIES["table3"], PRESETS["tiny"]

@@ -21,13 +21,12 @@ from monai.metrics.utils import get_edge_surface_distance
 from pairs import show, time_in_turn
 from torch import Tensor
 
-from voxsiam.metrics.agreement import Agreement, agreements
+from voxsiam.metrics.agreement import Agreement, agreements, organ_boxes
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native
-from voxsiam.metrics.organ_boxes import organ_boxes
 from voxsiam.metrics.scoring_rules import DEFAULT_RULES
 from voxsiam.metrics.surface import SurfaceDistances, surface_distances
 from voxsiam.types import ORGANS, Shape, Spacing
-from voxsiam.volumes.resampling import resample_linear, resample_nearest
+from voxsiam.volumes.resampling import resample, resample_nearest
 from voxsiam_data.phantom.case import make_phantom
 
 GRID_DHW: Shape = (64, 128, 128)
@@ -52,7 +51,7 @@ def wrong_by(labels: Labels, spacing_mm: Spacing) -> Labels:
         coarse = rng.normal(0, ERROR_MM / step, (6, 8, 8)).astype(np.float32)
         ramp = np.arange(n).reshape([-1 if a == axis else 1 for a in range(3)])
         shape: Shape = (labels.shape[0], labels.shape[1], labels.shape[2])
-        moved = np.rint(ramp + resample_linear(coarse, shape)).astype(np.int64)
+        moved = np.rint(ramp + resample(coarse, shape)).astype(np.int64)
         places.append(moved.clip(0, n - 1))
     return labels[tuple(places)]
 

@@ -20,8 +20,7 @@ from threading import Barrier
 
 from mlflow.tracking import MlflowClient
 
-from voxsiam.orchestration.runs.plan import RunData, RunPlan
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.plan import PlannedRun, RunData, RunPlan
 from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace

@@ -39,9 +39,9 @@ from voxsiam_cli.data.prepared import require_prepared
 from voxsiam_cli.options import parse_grid
 from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
 from voxsiam_data.prepared.stream import SharedVolumes, share_volumes
-from voxsiam_experiments.plan import Choices, plan_study
-from voxsiam_experiments.presets import PRESETS
-from voxsiam_experiments.trainings import TRAININGS
+from voxsiam_experiments.plan import plan_study
+from voxsiam_experiments.presets import PRESETS, Choices
+from voxsiam_experiments.studies import TRAININGS
 
 TABLE = TRAININGS["voxel_simsiam"]
 

@@ -1,5 +1,8 @@
 """The one error that a user is meant to read."""
 
+from functools import partial
+from pathlib import Path
+
 
 class UserError(Exception):
     """Input that the user can mend: it says what is wrong, where, and what to do.
@@ -19,7 +22,12 @@ class UserError(Exception):
 
     def __reduce__(self) -> tuple:
         # Ray carries errors between processes; keyword-only arguments need help to survive that.
-        return _rebuild, (self.what, self.where, self.fix)
+        return partial(UserError, where=self.where, fix=self.fix), (self.what,)
+
+
+def refusal(path: Path, what: str, fix: str) -> UserError:
+    """Say of a file what is wrong with it, and what to do."""
+    return UserError(what, where=str(path), fix=fix)
 
 
 def is_stop(error: BaseException | None) -> bool:
@@ -31,10 +39,6 @@ def is_stop(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
-
-
-def _rebuild(what: str, where: str, fix: str) -> UserError:
-    return UserError(what, where=where, fix=fix)
 
 
 def nearest_name(name: str, valid: tuple[str, ...]) -> str:

@@ -13,24 +13,16 @@ from pathlib import Path
 PLAUSIBLE_BYTES = 64 * 2**30
 """No file of ours comes near it; to hash that much takes about a minute."""
 
+_OWN = os.O_CREAT | os.O_NOFOLLOW
+
 
 def open_regular(path: Path, most_bytes: int = PLAUSIBLE_BYTES) -> BufferedReader:
     """Open a file for reading if it is one; links to files are followed.
 
-    Args:
-        most_bytes: It may have.
-
     Raises:
         OSError: It is absent, no regular file, or larger.
     """
-    # Without O_NONBLOCK the opening of a pipe waits until somebody writes into it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        _require(os.fstat(descriptor), path, most_bytes)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(_open(path, os.O_RDONLY, most_bytes), "rb")
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
@@ -63,7 +55,7 @@ def open_lock(path: Path) -> FileIO:
     Raises:
         OSError: It is a link or no regular file, or cannot be made.
     """
-    return os.fdopen(_open_own(path, os.O_RDWR), "r+b", buffering=0)
+    return os.fdopen(_open(path, _OWN | os.O_RDWR), "r+b", buffering=0)
 
 
 def open_to_append(path: Path) -> BufferedWriter:
@@ -72,13 +64,14 @@ def open_to_append(path: Path) -> BufferedWriter:
     Raises:
         OSError: It is a link or no regular file, or cannot be made.
     """
-    return os.fdopen(_open_own(path, os.O_WRONLY | os.O_APPEND), "ab")
+    return os.fdopen(_open(path, _OWN | os.O_WRONLY | os.O_APPEND), "ab")
 
 
-def _open_own(path: Path, access: int) -> int:
-    descriptor = os.open(path, access | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o666)
+def _open(path: Path, flags: int, most_bytes: int = PLAUSIBLE_BYTES) -> int:
+    # Without O_NONBLOCK the opening of a pipe waits until somebody writes into it.
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     try:
-        _require(os.fstat(descriptor), path, PLAUSIBLE_BYTES)
+        _require(os.fstat(descriptor), path, most_bytes)
     except OSError:
         os.close(descriptor)
         raise

@@ -27,6 +27,8 @@ LARGE = Limits(256 * 2**20, 4_000_000)
 
 MOST_DEPTH = 32
 MOST_COLUMNS, MOST_CELLS = 1000, 1_000_000
+_TOO_DEEP = f"it is nested deeper than {MOST_DEPTH} levels"
+_TOO_MANY_CELLS = f"it holds more than {MOST_CELLS:,} cells"
 
 
 def read_text(path: Path, most_bytes: int = SMALL.most_bytes) -> str:
@@ -73,7 +75,7 @@ def read_json(path: Path, limits: Limits = SMALL) -> Any:  # noqa: ANN401
     try:
         value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_without_repeats)
     except RecursionError:
-        raise _too_deep() from None
+        raise ValueError(_TOO_DEEP) from None
     _require_shallow(value)
     return value
 
@@ -104,7 +106,7 @@ def require_few_cells(text: str) -> None:
     if columns > MOST_COLUMNS:
         raise ValueError(f"it has {columns:,} columns, more than {MOST_COLUMNS:,}")
     if text.count(",") > MOST_CELLS:
-        raise _too_many_cells()
+        raise ValueError(_TOO_MANY_CELLS)
 
 
 def _parsed(text: str) -> tuple[list[str], list[dict[str, str]]]:
@@ -115,7 +117,7 @@ def _parsed(text: str) -> tuple[list[str], list[dict[str, str]]]:
     for line in lines:
         rows.append(dict.fromkeys(columns, "") | dict(zip(columns, line, strict=False)))
         if len(rows) * len(columns) > MOST_CELLS:
-            raise _too_many_cells()
+            raise ValueError(_TOO_MANY_CELLS)
     return columns, rows
 
 
@@ -135,17 +137,9 @@ def _require_shallow(value: object) -> None:
         level = [inner for each in level for inner in _inside(each)]
         if not level:
             return
-    raise _too_deep()
+    raise ValueError(_TOO_DEEP)
 
 
 def _inside(value: object) -> list[object]:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [each for each in inner if isinstance(each, dict | list)]
-
-
-def _too_many_cells() -> ValueError:
-    return ValueError(f"it holds more than {MOST_CELLS:,} cells")
-
-
-def _too_deep() -> ValueError:
-    return ValueError(f"it is nested deeper than {MOST_DEPTH} levels")

@@ -49,7 +49,6 @@ class Volume:
     """One prepared case on the training grid.
 
     Attributes:
-        case_id: Name of the case.
         image: Intensities as prepared: in [0, 1], or standard scores where that was asked for.
         label: 0 background, 1..8 organs.
         spacing_mm: Size of a grid voxel along d, h, w; it differs from case to case.
@@ -97,6 +96,11 @@ class Split(Frozen):
         return len(set(sides)) == len(sides)
 
 
+def organ_words(organ: str) -> str:
+    """Name of an organ inside of a sentence: left_kidney becomes left kidney."""
+    return organ.replace("_", " ")
+
+
 def organ_title(organ: str) -> str:
-    """Name of an organ as a reader writes it: left_kidney becomes Left kidney."""
-    return organ.replace("_", " ").capitalize()
+    """Name of an organ that stands alone: left_kidney becomes Left kidney."""
+    return organ_words(organ).capitalize()

@@ -1,1 +1,4 @@
-"""The command line: one file per noun, the only package that may import all others."""
+"""The command line, the only package that may import all others.
+
+What takes seconds to load is imported inside the commands, so that --help answers at once.
+"""

@@ -17,17 +17,13 @@ from typing import NoReturn
 import typer
 
 from voxsiam.errors import UserError, is_stop
-from voxsiam_cli import dashboard, doctor
+from voxsiam_cli import dashboard, doctor, tracking, workspace
 from voxsiam_cli.cluster import jobs, submit
 from voxsiam_cli.console import errors, show_error
 from voxsiam_cli.data import commands as data
 from voxsiam_cli.model import evaluate, models, predict
 from voxsiam_cli.study import commands as study
-from voxsiam_cli.study import demo, train
 from voxsiam_cli.sweep import commands as sweep
-from voxsiam_cli.tracking import commands as tracking
-from voxsiam_cli.tracking import ui
-from voxsiam_cli.workspace import commands as workspace
 
 STOPPED, TERMINATED = 130, 143
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -54,14 +50,14 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(tracking.app, name="tracking")
 app.add_typer(workspace.app, name="workspace")
 app.command()(dashboard.dashboard)
-app.command()(demo.demo)
+app.command()(study.demo)
 app.command()(doctor.doctor)
 app.command()(models.models)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
-app.command()(train.train)
+app.command()(study.train)
 app.command()(submit.submit)
-app.command()(ui.ui)
+app.command()(tracking.ui)
 
 
 @app.callback()
@@ -109,17 +105,14 @@ def _show_no_room(error: OSError) -> int:
 
 def _fullest_disk() -> str:
     """Name the place with the least room among those that a command writes to."""
-    places = [Path.cwd(), Path(tempfile.gettempdir()), *map(Path, sys.argv[1:])]
-    free, place = min(room for place in places for room in _room_at(place.absolute()))
-    return f"{place} ({free / 1e6:.1f} MB free)"
-
-
-def _room_at(place: Path) -> list[tuple[int, str]]:
-    """Return the free bytes at a place, or at the first folder above it that is there."""
-    for folder in (place, *place.parents):
-        with suppress(OSError, ValueError):
-            return [(shutil.disk_usage(folder).free, str(folder))]
-    return []
+    rooms: list[tuple[int, str]] = []
+    for place in (Path.cwd(), Path(tempfile.gettempdir()), *map(Path, sys.argv[1:])):
+        for folder in (place.absolute(), *place.absolute().parents):
+            with suppress(OSError, ValueError):
+                rooms.append((shutil.disk_usage(folder).free, str(folder)))
+                break  # what is not there yet will lie on the disk of the first folder that is
+    free, folder = min(rooms)
+    return f"{folder} ({free / 1e6:.1f} MB free)"
 
 
 def _show_unexpected(error: Exception) -> int:

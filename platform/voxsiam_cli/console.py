@@ -3,12 +3,15 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
 
 from voxsiam.errors import UserError
 
@@ -66,15 +69,36 @@ def say_unused(files: "Sequence[UnusedFile]", root: Path | None = None) -> None:
         say(f"not used{where}: {', '.join(named[:FEW_LISTED])}{more} ({why})", "yellow")
 
 
+@contextmanager
+def live_table(draw: Callable[[], Table]) -> Iterator[None]:
+    """Show a table, drawn anew twice a second; nothing where this is no terminal."""
+    shown = Live(console=console, refresh_per_second=2, get_renderable=draw)
+    if console.is_terminal:
+        shown.start()
+    try:
+        yield
+    finally:
+        shown.stop()
+
+
+def say_elsewhere(text: str, seconds: float) -> None:
+    """Say what a live table shows, with the time since the beginning, where there is no table."""
+    if not console.is_terminal:
+        say(f"[{clock(seconds)}] {text}")
+
+
 class Steps:
     """A progress bar with rate and time left on a terminal, a line every so often elsewhere.
 
     Use it as a context and call it with (done, total); what is done at the first call was done
     before and says nothing about the rate.
+
+    Args:
+        quiet: Show nothing: the output is for machines.
     """
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self, title: str, *, quiet: bool = False) -> None:
+        self._title, self._quiet = title, quiet
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -87,7 +111,7 @@ class Steps:
         self._start: tuple[float, int] | None = None
 
     def __enter__(self) -> "Steps":
-        if console.is_terminal:
+        if console.is_terminal and not self._quiet:
             self._bar.start()
         return self
 
@@ -96,6 +120,8 @@ class Steps:
 
     def __call__(self, done: int, total: int) -> None:
         """Show how far it is."""
+        if self._quiet:
+            return
         pace = self._pace(done, total)
         if console.is_terminal:
             self._bar.update(self._task, completed=done, total=total, pace=pace)

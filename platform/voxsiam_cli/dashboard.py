@@ -1,19 +1,17 @@
 """voxsiam dashboard: what a store holds, looked at in a browser."""
 
 from collections.abc import Iterator
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.workspace import Workspace as Folder
 from voxsiam_cli.console import say
 from voxsiam_cli.options import DEFAULT_WORKSPACE, Workspace
-from voxsiam_cli.workspace.opening import open_workspace
-
-if TYPE_CHECKING:
-    from voxsiam.orchestration.workspace import Workspace as Folder
+from voxsiam_cli.workspace import ledger_readers, open_workspace
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -42,8 +40,7 @@ def dashboard(
     """
     from voxsiam_dashboards.browser.cached_store import CachedStore
     from voxsiam_dashboards.browser.serve import serve
-    from voxsiam_data.prepared.prepared_set import open_prepared
-    from voxsiam_data.prepared.prepared_sets import PreparedSets
+    from voxsiam_data.prepared.prepared_set import PreparedSets, open_prepared
 
     if host not in LOOPBACK:
         raise UserError(
@@ -61,16 +58,8 @@ def dashboard(
     serve(store, host, port, lambda link: say(f"dashboard: {link}   (Ctrl-C ends it)"))
 
 
-def prepared_folders(folder: "Folder") -> Iterator[Path]:
+def prepared_folders(folder: Folder) -> Iterator[Path]:
     """Name the prepared sets of a workspace's studies and sweeps; a damaged ledger names none."""
-    from voxsiam.orchestration.studies.ledger import Ledger
-    from voxsiam.orchestration.sweeps.ledger import SweepLedger
-
-    studies, sweeps = folder.study("").glob("*/ledger.json"), folder.sweep("").glob("*/plan.json")
-    readers = [partial(Ledger.read, path) for path in studies]
-    readers += [partial(SweepLedger.read, folder, path.parent) for path in sweeps]
-    for read in readers:
-        try:
+    for read in ledger_readers(folder):
+        with suppress(UserError):
             yield read().plan.prepared
-        except UserError:
-            continue

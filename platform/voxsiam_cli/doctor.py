@@ -5,7 +5,6 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +35,8 @@ class Finding:
 
 def doctor(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
     """Look at versions, memory, disk, the workspace and open ports; exit 1 if a run would fail."""
-    checks: tuple[Callable[[], Finding], ...] = (
-        _python, _torch, _processors, _memory, lambda: _disk(workspace),
-        lambda: _workspace(workspace), _other_ray, _ray_token,
-    )  # fmt: skip
-    findings = [check() for check in checks]
-    findings += _ray_ports()
+    findings = [_python(), _torch(), _processors(), _memory(), *_place(workspace)]
+    findings += [_other_ray(), _ray_token(), *_ray_ports()]
     findings += [Finding(name, importlib.metadata.version(name)) for name in LIBRARIES]
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -81,17 +76,14 @@ def _memory() -> Finding:
     return Finding("memory", f"{free:.1f} GiB available", free >= MEMORY_GIB, fix)
 
 
-def _disk(workspace: Workspace) -> Finding:
+def _place(workspace: Workspace) -> list[Finding]:
     folder = next(p for p in [workspace.resolve(), *workspace.resolve().parents] if p.exists())
-    free = shutil.disk_usage(folder).free / 2**30
+    free, ok = shutil.disk_usage(folder).free / 2**30, os.access(folder, os.W_OK)
     fix = "" if free >= DISK_GIB else "free some disk, or choose another --workspace"
-    return Finding("disk", f"{free:.1f} GiB free", free >= DISK_GIB, fix)
-
-
-def _workspace(workspace: Workspace) -> Finding:
-    folder = next(p for p in [workspace.resolve(), *workspace.resolve().parents] if p.exists())
-    ok = os.access(folder, os.W_OK)
-    return Finding("workspace", str(workspace), ok, "" if ok else "choose another --workspace")
+    return [
+        Finding("disk", f"{free:.1f} GiB free", free >= DISK_GIB, fix),
+        Finding("workspace", str(workspace), ok, "" if ok else "choose another --workspace"),
+    ]
 
 
 def _other_ray() -> Finding:

@@ -1,30 +1,23 @@
 """What a study or sweep will cost, on the terminal."""
 
-from typing import TYPE_CHECKING
-
+import torch
 from rich.table import Table as Grid
 
-from voxsiam.errors import UserError
+from voxsiam.orchestration.cluster.ray_instance import local_cpus
+from voxsiam.orchestration.sweeps.plan import Budget
+from voxsiam.types import Shape
 from voxsiam_cli.console import clock, console, say
-
-if TYPE_CHECKING:
-    from voxsiam.orchestration.sweeps.plan import Budget
-    from voxsiam.types import Shape
-    from voxsiam_experiments.forecast import Forecast
-    from voxsiam_experiments.plan import Choices
-    from voxsiam_experiments.presets import Preset
-    from voxsiam_experiments.sweep_plan import Search
-    from voxsiam_experiments.sweeps import Sweep
-    from voxsiam_experiments.table import Table
+from voxsiam_cli.data.prepared import list_data
+from voxsiam_experiments.forecast import Forecast, Trainings, forecast
+from voxsiam_experiments.plan import sized_recipes, split_of
+from voxsiam_experiments.presets import Choices, Preset
+from voxsiam_experiments.sweep_plan import VALIDATION_FRACTION, search_space
+from voxsiam_experiments.sweeps import Search, Sweep
+from voxsiam_experiments.table import Table
 
 
-def forecast_study(
-    table: "Table", preset: "Preset", data: str | None, choices: "Choices"
-) -> "Forecast":
+def forecast_study(table: Table, preset: Preset, data: str | None, choices: Choices) -> Forecast:
     """Say what a study will cost; nothing is made or started."""
-    from voxsiam_experiments.forecast import Trainings, forecast
-    from voxsiam_experiments.plan import sized_recipes
-
     grid, train, scored = _sizes(preset, data, choices)
     seeds, workers = choices.seeds or preset.seeds, choices.workers or preset.workers
     recipes = sized_recipes(table, preset, grid, choices)
@@ -36,13 +29,9 @@ def forecast_study(
 
 
 def forecast_sweep(
-    sweep: "Sweep", preset: "Preset", data: str | None, choices: "Choices", search: "Search",
-    budget: "Budget",
-) -> "Forecast":  # fmt: skip
+    sweep: Sweep, preset: Preset, data: str | None, choices: Choices, search: Search, budget: Budget
+) -> Forecast:
     """Say what a sweep will cost at most; nothing is made or started."""
-    from voxsiam_experiments.forecast import Trainings, forecast
-    from voxsiam_experiments.sweep_plan import VALIDATION_FRACTION, search_space
-
     grid, train, scored = _sizes(preset, data, choices)
     if not scored:
         scored = max(1, round(train * VALIDATION_FRACTION))
@@ -56,7 +45,7 @@ def forecast_sweep(
     return forecast([searched, final], grid, workers, _slots(workers))
 
 
-def show_forecast(found: "Forecast") -> None:
+def show_forecast(found: Forecast) -> None:
     """Print a forecast."""
     grid = Grid("what", "trainings", "steps each", "seconds a step", "time each", "checkpoints")
     for row in found.rows:
@@ -86,29 +75,16 @@ def show_forecast(found: "Forecast") -> None:
     say("testing and the report are not counted; other work on the machine adds to it.", "dim")
 
 
-def _sizes(preset: "Preset", data: str | None, choices: "Choices") -> tuple["Shape", int, int]:
+def _sizes(preset: Preset, data: str | None, choices: Choices) -> tuple[Shape, int, int]:
     """Return grid, training cases and validation cases."""
-    from voxsiam_cli.data.prepared import list_data
-    from voxsiam_experiments.plan import split_of
-
     if data is not None:
         prepared = list_data(data)
         split = split_of(preset, prepared, choices)
         return prepared.config.grid_dhw, len(split.train), len(split.validation)
-    if preset.cases is None:
-        raise UserError(
-            f"the preset '{preset.name}' needs data",
-            where="--data",
-            fix="prepare them first: voxsiam data prepare SOURCE -o PREPARED",
-        )
-    rest = preset.cases - round(preset.cases * preset.test_fraction)
+    rest = preset.phantoms() - round(preset.phantoms() * preset.test_fraction)
     scored = round(rest * preset.validation_fraction)
     return preset.grid_dhw, rest - scored, scored
 
 
 def _slots(workers: int) -> int:
-    import torch
-
-    from voxsiam.orchestration.cluster.ray_instance import local_cpus
-
     return max(1, (torch.cuda.device_count() or max(2, local_cpus())) // workers)

@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 
 import typer
+from typer.models import OptionInfo
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.orchestration.cluster.waiting import PATIENCE_SETTING
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
 from voxsiam.types import Shape
-from voxsiam_experiments.presets import PRESETS, Preset
+from voxsiam_data.splits.split_file import read_one_split
+from voxsiam_experiments.presets import PRESETS, Choices, Preset
 from voxsiam_experiments.studies import STUDIES
 from voxsiam_experiments.table import Table
 
 if TYPE_CHECKING:
     from voxsiam.volumes.nifti_geometry import Form
-    from voxsiam_experiments.plan import Choices
 
 Entry = TypeVar("Entry")
 
@@ -27,22 +28,22 @@ def local(path: Path | None) -> Path | None:
     """Refuse an address where a folder or file of this machine is needed.
 
     As a path, s3://bucket/work is a folder `s3:` below the current one, which nobody meant.
-
-    Raises:
-        UserError: It is an address, and no such folder is there.
     """
-    if path is None or not _ADDRESS.match(str(path)) or path.exists():
+    address = re.match(r"(?s)([A-Za-z][\w+.-]+):/+(.*)", str(path))
+    if path is None or address is None or path.exists():
         return path
-    address = _ADDRESS.sub(r"\1://", str(path))
     raise UserError(
-        f"'{address}' is an address, and a path is needed",
+        f"'{address[1]}://{address[2]}' is an address, and a path is needed",
         where="the command line",
         fix="give a folder that every node sees; only --data takes addresses "
         "(voxsiam data publish puts a prepared set at one)",
     )
 
 
-_ADDRESS = re.compile(r"^([A-Za-z][\w+.-]+):/+")
+def output_option(text: str) -> OptionInfo:
+    """Return the option that names where to write on this machine."""
+    return typer.Option("-o", "--output", help=text, callback=local)
+
 
 Workspace = Annotated[
     Path,
@@ -52,6 +53,9 @@ Workspace = Annotated[
 ]
 DEFAULT_WORKSPACE = Path("voxsiam-workspace")
 AsJson = Annotated[bool, typer.Option("--json", help="Print for machines.")]
+Study = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Its id, or its table's name if there is one of it.")
+]
 PresetName = Annotated[str, typer.Option("--preset", help="tiny, mini or paper.")]
 Data = Annotated[
     str | None,
@@ -87,13 +91,7 @@ Ignored = Annotated[
     typer.Option("--ignore", help="Leave these files out on purpose, e.g. '*.nrrd'; repeatable."),
 ]
 ReportFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        help="Folder to write, of its own; that of the workspace by default.",
-        callback=local,
-    ),
+    Path | None, output_option("Folder to write, of its own; that of the workspace by default.")
 ]
 
 
@@ -140,11 +138,7 @@ DryRun = Annotated[bool, typer.Option(help="Say what it will cost, and start not
 
 
 def parse_grid(text: str) -> Shape:
-    """Read '128x128x64', the paper's H x W x D, as d h w.
-
-    Raises:
-        UserError: Not three whole numbers.
-    """
+    """Read '128x128x64', the paper's H x W x D, as d h w."""
     parts = text.lower().split("x")
     if len(parts) != 3 or not all(part.isdigit() for part in parts):
         raise UserError(
@@ -173,11 +167,8 @@ def read_choices(
     gpu_share: float,
     settings: list[str] | None,
     split: Path | None,
-) -> "Choices":
+) -> Choices:
     """Put what a user asks for beyond the preset together; the split's file is read here."""
-    from voxsiam_data.splits.split_file import read_one_split
-    from voxsiam_experiments.plan import Choices
-
     return Choices(
         seeds=seeds,
         workers=workers,

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from tests.bad_inputs.fuzz import limit_memory
 from voxsiam.errors import UserError
-from voxsiam.volumes.image_files import read_image
+from voxsiam.volumes.volume_file import read_image
 limit_memory()
 try:
     read_image(Path(sys.argv[1]))

@@ -62,7 +62,9 @@ def read_all(volumes, prepared: PreparedSet) -> dict[str, float]:
     """Take every case in turn, compare it, and measure the longest wait."""
     names = [case.case_id for case in prepared.cases]
     longest, equal, last = 0.0, 0, time.monotonic()
-    for name, volume in zip(names, volumes.in_order(names), strict=True):
+    told_order = isinstance(volumes, StreamedVolumes)
+    taken = volumes.in_order(names) if told_order else map(volumes, names)
+    for name, volume in zip(names, taken, strict=True):
         longest, last = max(longest, time.monotonic() - last), time.monotonic()
         expected = prepared.load(name)
         same = np.array_equal(volume.image, expected.image)

@@ -16,8 +16,7 @@ from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, losses, ma
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import node_checks
 from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
-from voxsiam.orchestration.cluster.node_checks import check_data, check_workspace
-from voxsiam.orchestration.cluster.node_view import Versions
+from voxsiam.orchestration.cluster.node_checks import Versions, check_data, check_workspace
 from voxsiam.orchestration.cluster.training_node import on_training_node
 from voxsiam.orchestration.cluster.waiting import PATIENCE_SETTING, WaitedTooLongError
 from voxsiam.orchestration.studies.ledger import Ledger

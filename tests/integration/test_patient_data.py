@@ -19,8 +19,7 @@ from tests.small_data_sets import SMALL
 from tests.voxsiam.inference.small_models import AFFINE
 from tests.voxsiam.orchestration.toy_study import make_plan, make_run
 from voxsiam.orchestration.runs.execute import execute_run
-from voxsiam.orchestration.runs.plan import RunData
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.plan import PlannedRun, RunData
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker

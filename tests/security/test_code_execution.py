@@ -15,8 +15,7 @@ from tests.voxsiam.inference.small_models import CPU, describe
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
-from voxsiam.inference.model_description import write_description
-from voxsiam.inference.model_folder import load_model
+from voxsiam.inference.model_folder import load_model, write_description
 from voxsiam.orchestration.cluster.ray_instance import Capacity
 from voxsiam.orchestration.runs.manifest import read_manifest
 from voxsiam.orchestration.studies.ledger import Ledger

@@ -19,8 +19,7 @@ from tests.security.test_code_execution import CPU, CheckpointFolder, _sha256_js
 from tests.voxsiam.inference.small_models import describe
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.errors import UserError
-from voxsiam.inference.model_description import write_description
-from voxsiam.inference.model_folder import load_model
+from voxsiam.inference.model_folder import load_model, write_description
 from voxsiam.models.tensor_file import read_tensors
 from voxsiam.orchestration.runs.heartbeat import read_heartbeats
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident

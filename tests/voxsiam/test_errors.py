@@ -1,14 +1,16 @@
 import pickle
+from pathlib import Path
 
 import pytest
 
-from voxsiam.errors import UserError, is_stop, nearest_name
+from voxsiam.errors import UserError, is_stop, nearest_name, refusal
 
 
 def test_an_error_says_what_where_and_what_to_do_and_survives_travel():
     error = UserError("it is broken", where="file.nii", fix="mend it")
     travelled = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert str(travelled) == "it is broken\n  where: file.nii\n  fix:   mend it"
+    assert str(refusal(Path("file.nii"), "it is broken", "mend it")) == str(error)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """A study whose every number can be checked: a sealed plan, real scores, manifests and a report."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,10 +15,8 @@ from tests.voxsiam_dashboards.study_store import (
     write_study,
 )
 from voxsiam.durable_files import sha256_of, write_json
-from voxsiam.orchestration.runs.environment import this_environment
-from voxsiam.orchestration.runs.manifest import RunManifest, hash_results
-from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.manifest import RunManifest, hash_results, this_environment
+from voxsiam.orchestration.runs.plan import PlannedRun, RunData, RunPlan, run_identity
 from voxsiam.orchestration.runs.result_files import (
     TEST_FILES,
     write_epochs,
@@ -27,7 +24,6 @@ from voxsiam.orchestration.runs.result_files import (
 from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
 from voxsiam.orchestration.tracking.names import COMMIT_TAG, MANIFEST_TAG, REPORT_TAG
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
-from voxsiam.orchestration.tracking.run_description import parent_tags, run_params, run_tags
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import Split
@@ -54,7 +50,7 @@ class EvidenceStore:
         self.client, self.uri = open_client(folder)
         self.parent = write_study(self.client, folder)
         prepared = write_prepared(folder / "prepared")
-        self.prepared = replace(prepared, fingerprint=DATA.fingerprint)
+        self.prepared = prepared.model_copy(update={"fingerprint": DATA.fingerprint})
         results = load_study(self.uri, find_study(self.uri, STUDY_ID))
         self.finished = [trial for trial in results.trials if trial.finished]
         self.ledger = Ledger.create(self.workspace, self._plan())
@@ -101,7 +97,7 @@ class EvidenceStore:
         )  # fmt: skip
 
     def _describe_study(self) -> None:
-        for name, value in parent_tags(self.parent_run).items():
+        for name, value in self.parent_run.tags().items():
             self.client.set_tag(self.parent, name, value)
         if self.parent_run.commit:
             self.client.set_tag(self.parent, COMMIT_TAG, self.parent_run.commit)
@@ -109,13 +105,13 @@ class EvidenceStore:
 
     def _make_checkable(self, trial) -> None:
         planned, run_id = self.planned(trial), trial.run_id
-        tags = run_tags(planned, self.parent_run) | {
+        tags = self.parent_run.tags_of(planned) | {
             "voxsiam.state": "finished",
             COMMIT_TAG: COMMIT,
         }
         for name, value in tags.items():
             self.client.set_tag(run_id, name, value)
-        params = [Param(*pair) for pair in run_params(planned, self.parent_run.workers).items()]
+        params = [Param(*pair) for pair in self.parent_run.params_of(planned).items()]
         profile = f'{{"kind": "{DATA.kind}"}}'
         dataset = Dataset(DATA.name, DATA.fingerprint, "local", "{}", profile=profile)
         self.client.log_batch(run_id, params=params, metrics=[Metric("seconds/run", 9.5, 1, 6)])

@@ -18,8 +18,9 @@ def prepared_set(folder: Path, *, checked: bool = True, arrays: bool = False) ->
     """c0 shows no liver, in c1 nobody looked for the duodenum, x9 was left out."""
     cases = tuple(make_case(name, number) for number, name in enumerate(NAMES))
     prepared = PreparedSet(
-        folder, "phantom-30", "phantom", "d" * 16, PreparationConfig(grid_dhw=SHAPE), cases,
-        (LeftOut(case_id="x9", why="no image"),), checked,
+        root=folder, name="phantom-30", kind="phantom", fingerprint="d" * 16,
+        config=PreparationConfig(grid_dhw=SHAPE), cases=cases,
+        left_out=(LeftOut(case_id="x9", why="no image"),), checked=checked,
     )  # fmt: skip
     if arrays:
         for number, case in enumerate(cases):

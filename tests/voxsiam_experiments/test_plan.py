@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,8 +9,8 @@ from voxsiam.types import ORGANS, Split
 from voxsiam.volumes.preparation import PreparationConfig
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.prepared.record import PreparedCase
-from voxsiam_experiments.plan import Choices, plan_study, request_id
-from voxsiam_experiments.presets import PRESETS
+from voxsiam_experiments.plan import plan_study, request_id
+from voxsiam_experiments.presets import PRESETS, Choices
 from voxsiam_experiments.studies import TABLES
 from voxsiam_experiments.table3 import TABLE
 
@@ -31,7 +30,10 @@ def prepared_set(cases):
         for i in range(cases)
     )  # fmt: skip
     config = PreparationConfig(grid_dhw=grid)
-    return PreparedSet(Path("prepared"), "toy", "phantom", f"{cases:016x}", config, described)
+    return PreparedSet(
+        root=Path("prepared"), name="toy", kind="phantom", fingerprint=f"{cases:016x}",
+        config=config, cases=described,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -113,6 +115,6 @@ def test_a_run_knows_the_organs_that_its_training_cases_show(tmp_path):
         case.model_copy(update={"annotated": ORGANS[:-1] if case.case_id in trains else ORGANS})
         for case in prepared.cases
     ]
-    fewer = replace(prepared, cases=tuple(partly))
+    fewer = PreparedSet.model_validate(dict(prepared) | {"cases": tuple(partly)})
     run = plan_study(TABLE, TINY, fewer, Choices(), Workspace(tmp_path)).trials[0].run
     assert run.taught == ORGANS[:-1]

@@ -4,19 +4,17 @@ from tests.voxsiam_experiments.test_plan import prepared_set
 from voxsiam.errors import UserError
 from voxsiam.orchestration.sweeps.plan import SweepTrial
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam_experiments.plan import Choices
-from voxsiam_experiments.presets import PRESETS
+from voxsiam_experiments.presets import PRESETS, Choices
 from voxsiam_experiments.recipes import voxel_simsiam
 from voxsiam_experiments.sweep_plan import (
     AS_PRINTED,
-    Search,
     check_search,
     final_table,
     plan_final,
     plan_sweep,
     search_space,
 )
-from voxsiam_experiments.sweeps import SWEEPS
+from voxsiam_experiments.sweeps import SWEEPS, Search
 
 TINY = PRESETS["tiny"]
 

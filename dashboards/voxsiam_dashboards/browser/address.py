@@ -17,8 +17,7 @@ class Address:
     Attributes:
         subject: Empty, study, sweep or compare.
         run_id: MLflow's name of the study's or sweep's own run.
-        view: Which page of it.
-        chosen: What is chosen on the page, by name.
+        chosen: On the page, by name.
     """
 
     subject: str = ""
@@ -38,15 +37,14 @@ class Address:
         return Address(self.subject, self.run_id, view, chosen)
 
 
-def read_address(path: str, query: str = "") -> Address | None:
+def read_address(path: str | None, query: str | None = "") -> Address | None:
     """Read an address; None where it is none of ours: nothing is looked up for it.
 
     Args:
-        path: Such as /study/RUN/cases.
-        query: What follows it, with or without the question mark.
+        query: What follows the path, with or without the question mark.
     """
-    parts = [unquote(part) for part in path.strip("/").split("/")]
-    chosen = dict(parse_qsl(query.removeprefix("?")))
+    parts = [unquote(part) for part in (path or "").strip("/").split("/")]
+    chosen = dict(parse_qsl((query or "").removeprefix("?")))
     subject, run_id, view, *more = *parts, "", "", ""
     if any(more) or subject not in ("", "study", "sweep", "compare"):
         return None
@@ -58,13 +56,9 @@ def read_address(path: str, query: str = "") -> Address | None:
 
 
 def read_name(path: str) -> tuple[Kind, str, str] | None:
-    """Read an address that people write: a study by its id or its table's name.
+    """Read an address that people write, as /study/table3/cases: kind, id or name, page.
 
-    Args:
-        path: Such as /study/table3/cases.
-
-    Returns:
-        What it is, its name and the page of it; None where it names none, or MLflow's run.
+    None where it names no study, or MLflow's run.
     """
     parts = [unquote(part) for part in path.strip("/").split("/")]
     subject, name, view, *more = *parts, "", "", ""

@@ -1,16 +1,18 @@
 """The application: one page with an address for each view, on this machine's loopback alone."""
 
+import logging
 from html import escape
+from http import HTTPStatus
 from typing import Any, cast
 
 import flask
 from dash import Dash, Input, Output, State, dcc, html, no_update
+from werkzeug.exceptions import HTTPException
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.choices import add_choices
-from voxsiam_dashboards.browser.downloads import add_downloads
-from voxsiam_dashboards.browser.refusals import add_refusals
+from voxsiam_dashboards.browser.downloads import add_downloads, add_volumes
 from voxsiam_dashboards.browser.routes import (
     REFUSED,
     SUBJECTS,
@@ -21,12 +23,12 @@ from voxsiam_dashboards.browser.routes import (
     plain_path,
     view_of,
 )
-from voxsiam_dashboards.browser.voxel_server import add_volumes
-from voxsiam_dashboards.reports.page import page_style, turning_script
+from voxsiam_dashboards.browser.view import add_view
+from voxsiam_dashboards.reports.page import page_part
 
-TITLE = "VoxSiam"
+log = logging.getLogger(__name__)
+
 TICK_MS = 3000
-_OPENING = "Reading the tracking store ..."
 
 
 def create_app(store: CachedStore, hosts: tuple[str, ...]) -> Dash:
@@ -38,7 +40,7 @@ def create_app(store: CachedStore, hosts: tuple[str, ...]) -> Dash:
     """
     app = Dash(
         __name__,
-        title=TITLE,
+        title="VoxSiam",
         update_title="",
         suppress_callback_exceptions=True,
         serve_locally=True,
@@ -55,29 +57,31 @@ def create_app(store: CachedStore, hosts: tuple[str, ...]) -> Dash:
             dcc.Location(id="address", refresh="callback-nav"),
             dcc.Interval(id="tick", interval=TICK_MS),
             html.Header(html.Nav(id="tabs")),
-            html.Main([html.Div(id="live"), html.Div(_OPENING, id="content")]),
-            dcc.Store(id="drawn"),
-            dcc.Store(id="seen"),
-            dcc.Store(id="again"),
+            html.Main(
+                [html.Div(id="live"), html.Div("Reading the tracking store ...", id="content")]
+            ),
+            *(dcc.Store(id=name) for name in ("drawn", "seen", "again")),
         ]
     )
-    _add_navigation(app, store)
-    _add_news(app, store)
+    _add_callbacks(app, store)
     add_choices(app)
-    for view in (view for views in SUBJECTS.values() for view in views):
-        view.register(app, store)
+    for view in (view for views in SUBJECTS.values() for view in views.values()):
+        add_view(app, store, view)
     # What the reports have, too.
-    _add_text(app.server, "style.css", page_style(), "text/css")
-    _add_text(app.server, "turn.js", turning_script(), "text/javascript")
+    _add_text(app.server, "style.css", page_part("style.css"), "text/css")
+    _add_text(app.server, "turn.js", page_part("turn.js"), "text/javascript")
     add_downloads(app.server, lambda address: view_of(address).tables(store, address))
     add_volumes(app.server, store)
-    add_refusals(app.server)
+    _add_refusals(app.server)
     _lock(app, hosts)
     _add_names(app.server, store)
     return app
 
 
-def _add_navigation(app: Dash, store: CachedStore) -> None:
+def _add_callbacks(app: Dash, store: CachedStore) -> None:
+    """Draw the page of an address, and anew what changes while it is read."""
+    page = State("address", "pathname"), State("address", "search"), State("drawn", "data")
+
     @app.callback(
         Output("content", "children"),
         Output("tabs", "children"),
@@ -88,14 +92,9 @@ def _add_navigation(app: Dash, store: CachedStore) -> None:
         Input("again", "data"),
     )
     def show(path: str | None, query: str | None, _: int | None) -> tuple[Any, Any, str, Any]:
-        content, tabs, mark = draw_page(store, path or "/", query or "")
-        live = None if mark == REFUSED else draw_live(store, path or "/", query or "")
+        content, tabs, mark = draw_page(store, path, query)
+        live = None if mark == REFUSED else draw_live(store, path, query)
         return content, tabs, mark, live
-
-
-def _add_news(app: Dash, store: CachedStore) -> None:
-    """Draw anew what changes while it is read."""
-    page = State("address", "pathname"), State("address", "search"), State("drawn", "data")
 
     @app.callback(
         Output("live", "children", allow_duplicate=True),
@@ -108,17 +107,17 @@ def _add_news(app: Dash, store: CachedStore) -> None:
     def refresh(
         _: int, path: str | None, query: str | None, mark: str | None, seen: str | None
     ) -> tuple[Any, Any]:
-        state = live_state(store, path or "/", query or "")
+        state = live_state(store, path, query)
         if mark == REFUSED or (state and state == seen):
             return no_update, no_update
-        return draw_live(store, path or "/", query or ""), state
+        return draw_live(store, path, query), state
 
     @app.callback(
         Output("again", "data"), Input("tick", "n_intervals"), *page, prevent_initial_call=True
     )
     def look(ticks: int, path: str | None, query: str | None, mark: str | None) -> Any:  # noqa: ANN401
         """Let the page be drawn again where that would show something else."""
-        outdated = mark is not None and is_outdated(store, path or "/", query or "", mark)
+        outdated = mark is not None and is_outdated(store, path, query, mark)
         return ticks if outdated else no_update
 
 
@@ -141,6 +140,25 @@ def _add_names(server: flask.Flask, store: CachedStore) -> None:
         query = flask.request.query_string.decode(errors="replace")
         there = flask.redirect(f"{plain}?{query}" if query else plain)
         return cast("flask.Response", there)
+
+
+def _add_refusals(server: flask.Flask) -> None:
+    """Answer 400 where what was asked cannot be taken apart, and 500 where a page is at fault.
+
+    What pages themselves raise is told on them. All else that fails in an answer to the page's own
+    scripts was not sent by them: they know what they ask for. No traceback stands on the terminal.
+    """
+
+    @server.errorhandler(Exception)
+    def refuse(error: Exception) -> flask.Response | HTTPException:
+        if isinstance(error, HTTPException):
+            return error
+        log.debug("%s", flask.request.path, exc_info=error)
+        text, status = "this request makes no sense", HTTPStatus.BAD_REQUEST
+        if flask.request.method != "POST" and not flask.request.path.startswith("/_dash-"):
+            log.error("%s: %s: %.200s", flask.request.path, type(error).__name__, error)
+            text, status = "this cannot be shown", HTTPStatus.INTERNAL_SERVER_ERROR
+        return flask.Response(f"{text}\n", status, mimetype="text/plain")
 
 
 def _lock(app: Dash, hosts: tuple[str, ...]) -> None:

@@ -1,9 +1,8 @@
 """What the pages show: one tracking store, read through a memory of what no longer changes."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -12,11 +11,12 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.training.recipe import Recipe
-from voxsiam_dashboards.store.live_runs import LiveRuns, Runs
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.store.run_splits import StudySplits, read_splits
 from voxsiam_dashboards.store.study_list import (
     Kind,
+    LiveRuns,
+    Runs,
     StudyEntry,
     TrialProgress,
     list_studies,
@@ -38,6 +38,7 @@ STUDIES_KEPT = 4
 """Whole studies in memory. A finished run keeps one test case: 4 MB at the paper's size."""
 
 T = TypeVar("T")
+Mark = tuple[Hashable, ...]
 
 
 class CachedStore:
@@ -57,13 +58,14 @@ class CachedStore:
         prepared: Callable[[str], PreparedSet | None] = lambda _: None,
     ) -> None:
         self.tracking_uri, self.cache, self.mlflow_ui = tracking_uri, cache, mlflow_ui
-        self.prepared = prepared
+        self._prepared = prepared
         self._recent: dict[Hashable, tuple[float, Any]] = {}
         self._asking: dict[Hashable, Lock] = {}
-        self._live: OrderedDict[str, LiveRuns] = OrderedDict()
-        self._trials: OrderedDict[str, dict[str, TrialResult]] = OrderedDict()
-        self._tables: OrderedDict[str, tuple[StudyResults, ReportTable]] = OrderedDict()
         self._lock = Lock()
+        of_study = lru_cache(STUDIES_KEPT)
+        self._live = of_study(lambda run_id: LiveRuns(self._reader, run_id))
+        self._trials = of_study(lambda _: dict[str, TrialResult]())
+        self._tables = of_study(lambda _: dict[Mark, ReportTable]())
 
     @cached_property
     def _reader(self) -> RunReader:
@@ -75,11 +77,7 @@ class CachedStore:
         return self._fresh("studies", lambda: list_studies(self._reader))
 
     def entry(self, run_id: str) -> StudyEntry:
-        """Return one of them.
-
-        Raises:
-            UserError: There is none whose own run has this name.
-        """
+        """Return the one whose own run has this name; a UserError where there is none."""
         for entry in self.studies():
             if entry.run_id == run_id:
                 return entry
@@ -92,8 +90,7 @@ class CachedStore:
     def named(self, kind: Kind, text: str) -> StudyEntry:
         """Return the study or sweep that an id means, or a name that one of them has.
 
-        Raises:
-            UserError: None is meant, or several are; it lists them.
+        A UserError lists them where none is meant, or several are.
         """
         choices = [
             Choice(e.name, e.study_id, f"{e.preset}, {e.data_name}, {e.state}", e)
@@ -116,37 +113,29 @@ class CachedStore:
         return build_table(_table_of(results), results)
 
     def _runs(self, run_id: str) -> Runs:
-        with self._lock:
-            live = self._live.setdefault(run_id, LiveRuns(self._reader, run_id))
-            self._live.move_to_end(run_id)
-            while len(self._live) > STUDIES_KEPT:
-                self._live.popitem(last=False)
-        return self._fresh(("runs", run_id), live.read)
+        return self._fresh(("runs", run_id), lambda: self._live(run_id).read())
 
     def study(self, run_id: str) -> StudyResults:
         """Return a study whole; its finished trials are read once."""
         self.entry(run_id)
-        with self._lock:
-            kept = self._trials.setdefault(run_id, {})
-            self._trials.move_to_end(run_id)
-            while len(self._trials) > STUDIES_KEPT:
-                self._trials.popitem(last=False)
         return self._fresh(
             ("study", run_id),
-            lambda: load_study(self.tracking_uri, run_id, kept, self._runs(run_id)),
+            lambda: load_study(self.tracking_uri, run_id, self._trials(run_id), self._runs(run_id)),
         )
 
     def table(self, run_id: str) -> ReportTable:
         """Return a study as the table of the paper that it measures again."""
-        results = self.study(run_id)
-        known = self._tables.get(run_id)
-        if known is None or not _equal(known[0], results):
-            known = results, build_table(_table_of(results), results)
-            with self._lock:
-                self._tables[run_id] = known
-                while len(self._tables) > STUDIES_KEPT:
-                    self._tables.popitem(last=False)
-        return known[1]
+        results, kept = self.study(run_id), self._tables(run_id)
+        table = kept.get(_mark(results))
+        if table is None:
+            table = build_table(_table_of(results), results)
+            kept.clear()
+            kept[_mark(results)] = table
+        return table
+
+    def prepared_set(self, run_id: str) -> PreparedSet | None:
+        """Return the data of a study, where this machine sees them."""
+        return self._prepared(self.study(run_id).fingerprints.get("data", ""))
 
     def splits(self, run_id: str) -> StudySplits:
         """Tell which cases the runs of a study saw."""
@@ -199,10 +188,6 @@ def _table_of(results: StudyResults) -> Table:
     return Table(name=results.study, number="", title=results.study, rows=rows)
 
 
-def _equal(first: StudyResults, second: StudyResults) -> bool:
-    """Tell whether two readings of a study hold the same trainings, equally far."""
-    return [_mark(first), first.notes] == [_mark(second), second.notes]
-
-
-def _mark(results: StudyResults) -> list[tuple[str, str, int]]:
-    return [(trial.run_id, trial.status, len(trial.curves)) for trial in results.trials]
+def _mark(results: StudyResults) -> Mark:
+    """Tell two readings of a study apart: other trainings, or the same ones at another stage."""
+    return results.notes, *((t.run_id, t.status, len(t.curves)) for t in results.trials)

@@ -9,6 +9,9 @@ from dash.development.base_component import Component
 
 from voxsiam_dashboards.browser.address import Address, read_address
 
+_SEARCHED = 8
+"""A longer list can be searched."""
+
 
 def choice(
     name: str, label: str, options: Mapping[str, str], chosen: str, part: str = ""
@@ -16,9 +19,7 @@ def choice(
     """Let a reader choose one value.
 
     Args:
-        label: What stands above it.
         options: Their texts by their values.
-        chosen: The present value.
         part: Tells two fields apart that choose the same name.
     """
     if chosen not in options:
@@ -40,9 +41,6 @@ def choice(
     )
 
 
-_SEARCHED = 8
-
-
 def choices(*fields: Component) -> Component:
     """Put fields beside each other."""
     return html.Div(fields, className="choices")
@@ -59,8 +57,11 @@ def add_choices(app: Dash) -> None:
         prevent_initial_call=True,
     )
     def choose(_: Sequence[str], path: str | None, query: str | None) -> Any:  # noqa: ANN401
-        address = read_address(path or "/", query or "")
-        chosen = changed(_triggers())
+        address = read_address(path, query)
+        # Of the fields that called.
+        ids = ctx.triggered_prop_ids
+        called = [each for each in ctx.triggered if each["prop_id"] in ids]
+        chosen = changed((ids[each["prop_id"]], each["value"]) for each in called)
         if address is None or not chosen:
             return no_update
         return query_of(address, chosen)
@@ -88,10 +89,3 @@ def query_of(address: Address, chosen: Mapping[str, str]) -> str:
     there = Address(address.subject, address.run_id, address.view, {**address.chosen, **chosen})
     _, mark, query = str(there).partition("?")
     return mark + query
-
-
-def _triggers() -> list[tuple[dict[str, str], str | None]]:
-    """Return id and value of the fields that called."""
-    ids = ctx.triggered_prop_ids
-    found = [each for each in ctx.triggered if each["prop_id"] in ids]
-    return [(dict(ids[each["prop_id"]]), each["value"]) for each in found]

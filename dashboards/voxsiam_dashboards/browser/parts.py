@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
+from voxsiam_dashboards.figures.captions import CAPTIONS
 from voxsiam_dashboards.tables.text_table import TextTable
 
 log = logging.getLogger(__name__)
@@ -23,11 +24,11 @@ def chart(name: str, figure: go.Figure | None, caption: str = "") -> Component:
 
     Args:
         name: Unique in its page; the saved file is called so.
-        figure: The same that the report draws.
-        caption: What a reader must know of it.
+        caption: What a reader must know of it, where that is not what stands in CAPTIONS.
     """
+    caption = caption or CAPTIONS[name]
     if figure is None:
-        return notice(f"Nothing to draw yet: {caption}" if caption else "Nothing to draw yet.")
+        return notice(f"Nothing to draw yet: {caption}")
     saves = [
         html.Button(label, className="save", name=f"chart-{name}", value=kind)
         for kind, label in (("svg", "SVG"), ("png", "PNG"))
@@ -52,24 +53,27 @@ def text_table(
     """Show a table with links that save it.
 
     Args:
-        table: The same that the report writes.
         number: Its place among the page's tables.
         links: Where the first cell of a line leads, by its text.
     """
-    head = html.Thead(html.Tr([html.Th(text) for text in table.header]))
-    body = html.Tbody(
-        [
-            html.Tr([_cell(table, line, column, links or {}) for column in range(len(texts))])
-            for line, texts in enumerate(table.body)
-        ]
-    )
+    lines = [
+        html.Tr([_cell(table, line, column, links or {}) for column in range(len(texts))])
+        for line, texts in enumerate(table.body)
+    ]
     return html.Section(
         [
             html.Div([html.H3(table.title), saves(address, number)], className="titled"),
-            html.Div(html.Table([head, body], className="narrow"), className="scroll"),
+            scrolled(table.header, lines),
             *(html.P(note, className="soft") for note in table.notes),
         ]
     )
+
+
+def scrolled(header: Sequence[str], lines: Sequence[Component]) -> Component:
+    """Put lines under a header; what is too wide for the page scrolls by itself."""
+    head = html.Thead(html.Tr([html.Th(text) for text in header]))
+    table = html.Table([head, html.Tbody(lines)], className="narrow")
+    return html.Div(table, className="scroll")
 
 
 def saves(address: Address, number: int) -> Component:
@@ -121,17 +125,7 @@ def told(error: Exception) -> Component:
 
 def link(text: str, address: Address, *, chosen: bool = False) -> Component:
     """Lead to another view."""
-    name = "place chosen" if chosen else "place"
-    return dcc.Link(text, href=str(address), className=name)
-
-
-def columns(*parts: Component, ratio: Sequence[int] = ()) -> Component:
-    """Put parts side by side where there is room."""
-    shares = zip(parts, ratio or [1] * len(parts), strict=True)
-    return html.Div(
-        [html.Div(part, style={"flex": share}) for part, share in shares],
-        className="columns",
-    )
+    return dcc.Link(text, href=str(address), className="place chosen" if chosen else "place")
 
 
 def _cell(table: TextTable, line: int, column: int, links: Mapping[str, Address]) -> Component:

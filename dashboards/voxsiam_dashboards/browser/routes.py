@@ -10,39 +10,40 @@ from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address, read_address, read_name
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.pages import (
-    across_studies,
     cases,
+    compare,
     data,
     features,
     labels,
     studies,
     study,
     sweep,
-    two_rows,
 )
 from voxsiam_dashboards.browser.parts import link, told
-from voxsiam_dashboards.browser.view import View, nothing
+from voxsiam_dashboards.browser.view import View
 
-SUBJECTS: Mapping[str, tuple[View, ...]] = {
-    "": (studies.VIEW,),
-    "study": (
-        study.VIEW,
-        two_rows.VIEW,
-        labels.VIEW,
-        features.VIEW,
-        cases.VIEW,
-        data.VIEW,
-    ),
-    "sweep": (sweep.VIEW,),
-    "compare": (across_studies.VIEW,),
+SUBJECTS: Mapping[str, Mapping[str, View]] = {
+    "": {"": studies.VIEW},
+    "study": {
+        "": study.VIEW,
+        "compare": compare.OF_ONE_STUDY,
+        "labels": labels.VIEW,
+        "features": features.VIEW,
+        "cases": cases.VIEW,
+        "data": data.VIEW,
+    },
+    "sweep": {"": sweep.VIEW},
+    "compare": {"": compare.ACROSS_STUDIES},
 }
-"""The views of each subject, in the order of their tabs; the first one has no name of its own."""
+"""The views of each subject by their part of the address, in the order of their tabs."""
 
 REFUSED = "refused"
 """Mark of a page that could not be drawn: it is tried again."""
 
 
-def draw_page(store: CachedStore, path: str, query: str) -> tuple[Any, list[Component], str]:
+def draw_page(
+    store: CachedStore, path: str | None, query: str | None
+) -> tuple[Any, list[Component], str]:
     """Return content, tabs and mark of the page at an address; a refusal where there is none."""
     try:
         address = address_of(store, path, query)
@@ -53,16 +54,17 @@ def draw_page(store: CachedStore, path: str, query: str) -> tuple[Any, list[Comp
         return told(error), [link("Studies", Address())], REFUSED
 
 
-def draw_live(store: CachedStore, path: str, query: str) -> Any:  # noqa: ANN401
+def draw_live(store: CachedStore, path: str | None, query: str | None) -> Component | None:
     """Return the part of a page that changes by itself."""
     try:
         address = address_of(store, path, query)
-        return view_of(address).live(store, address)
+        live = view_of(address).live
+        return None if live is None else live(store, address)
     except Exception as error:
         return told(error)
 
 
-def live_state(store: CachedStore, path: str, query: str) -> str:
+def live_state(store: CachedStore, path: str | None, query: str | None) -> str:
     """Name the state of the part that changes by itself; empty where it is always drawn anew."""
     try:
         run_id = address_of(store, path, query).run_id
@@ -73,13 +75,8 @@ def live_state(store: CachedStore, path: str, query: str) -> str:
         return ""
 
 
-def is_outdated(store: CachedStore, path: str, query: str, mark: str) -> bool:
-    """Tell whether a page would be drawn otherwise now; what it was drawn from is forgotten then.
-
-    Args:
-        query: What follows the path.
-        mark: Of the page as it was drawn.
-    """
+def is_outdated(store: CachedStore, path: str | None, query: str | None, mark: str) -> bool:
+    """Tell whether a page of this mark would be another one now; its study is forgotten then."""
     try:
         address = address_of(store, path, query)
         if mark != REFUSED and mark_of(store, address) == mark:
@@ -94,30 +91,25 @@ def mark_of(store: CachedStore, address: Address) -> str:
     """Name the state of what a page shows: another state, another page."""
     if not address.subject:
         return "some" if store.studies() else "none"
-    if view_of(address).live is nothing:
+    if view_of(address).live is None:
         return ""
     ended = sum(trial.state != "running" for trial in store.progress(address.run_id))
     # The winner of a sweep is trained in a study of its own.
     return f"{ended} {len(store.studies()) if address.subject == 'sweep' else ''}"
 
 
-def address_of(store: CachedStore, path: str, query: str) -> Address:
-    """Read an address.
-
-    Raises:
-        UserError: It is none of ours, or names no study, or several.
-    """
-    address = read_address(plain_path(store, path), query)
+def address_of(store: CachedStore, path: str | None, query: str | None) -> Address:
+    """Read an address; a UserError where it is none of ours, or names no study, or several."""
+    address = read_address(plain_path(store, path or "/"), query)
     if address is None:
-        raise _unknown(path)
+        raise _unknown(path or "/")
     return address
 
 
 def plain_path(store: CachedStore, path: str) -> str:
     """Return a path as our pages write it: one that names a study leads to the study's own run.
 
-    Raises:
-        UserError: It names none, or several.
+    A UserError where it names none, or several.
     """
     named = read_name(path)
     if named is None:
@@ -127,15 +119,11 @@ def plain_path(store: CachedStore, path: str) -> str:
 
 
 def view_of(address: Address) -> View:
-    """Return the view at an address.
-
-    Raises:
-        UserError: There is none.
-    """
-    for number, view in enumerate(SUBJECTS.get(address.subject, ())):
-        if address.view == ("" if number == 0 else view.name):
-            return view
-    raise _unknown(str(address))
+    """Return the view at an address; a UserError where there is none."""
+    view = SUBJECTS.get(address.subject, {}).get(address.view)
+    if view is None:
+        raise _unknown(str(address))
+    return view
 
 
 def _tabs(store: CachedStore, address: Address) -> list[Component]:
@@ -146,9 +134,8 @@ def _tabs(store: CachedStore, address: Address) -> list[Component]:
     if not address.run_id:
         return tabs
     tabs.append(html.Span(store.entry(address.run_id).study_id, className="subject"))
-    for number, view in enumerate(SUBJECTS[address.subject]):
-        there = address.at("" if number == 0 else view.name)
-        tabs.append(link(view.title, there, chosen=address.view == there.view))
+    for name, view in SUBJECTS[address.subject].items():
+        tabs.append(link(view.title, address.at(name), chosen=address.view == name))
     return tabs
 
 

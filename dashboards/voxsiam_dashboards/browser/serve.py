@@ -35,19 +35,17 @@ class _Quiet(WSGIRequestHandler):
 def serve(store: CachedStore, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C, to who opens the link that it is ready with.
 
+    A UserError tells that the port is taken.
+
     Args:
         host: A loopback address.
-        port: A free port of it.
         ready: Told the page's link once it answers; whoever has it is let in.
-
-    Raises:
-        UserError: The port is taken.
     """
     token = PageToken.new(port)
     shown = f"[{host}]" if ":" in host else host
     names = tuple(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
     try:
-        page = TokenDoor(create_app(store, names).server, token)
+        page = token_door(create_app(store, names).server, token)
         server = make_server(host, port, page, threaded=True, request_handler=_Quiet)
     except (OSError, SystemExit) as error:
         raise UserError(
@@ -60,19 +58,17 @@ def serve(store: CachedStore, host: str, port: int, ready: Callable[[str], None]
         server.server_close()
 
 
-class TokenDoor:
-    """Lets in who has shown the token; a link that holds it is kept by the browser as a cookie."""
+def token_door(page: WSGIApplication, token: PageToken) -> WSGIApplication:
+    """Let in who has shown the token; a link that holds it is kept by the browser as a cookie."""
 
-    def __init__(self, page: WSGIApplication, token: PageToken) -> None:
-        self._page, self._token = page, token
-
-    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         asked = Request(environ)
-        if self._token.admits(asked.cookies, asked.headers.get("Authorization", "")):
-            return self._page(environ, start)
-        if self._token.is_it(asked.args.get("token", "")):
+        if token.admits(asked.cookies, asked.headers.get("Authorization", "")):
+            return page(environ, start)
+        if token.is_it(asked.args.get("token", "")):
             away: Response = redirect(asked.path, 303)
-            away.headers["Set-Cookie"] = self._token.set_cookie
+            away.headers["Set-Cookie"] = token.set_cookie
             return away(environ, start)
         return Response(ASKS.format(command="voxsiam dashboard"), 403)(environ, start)
+
+    return answer

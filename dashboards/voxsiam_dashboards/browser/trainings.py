@@ -1,7 +1,6 @@
 """How far the trainings of a study or a sweep are, drawn anew while they run."""
 
 import json
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,12 +10,11 @@ from plotly.io.json import to_json_plotly
 
 from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import CachedStore
+from voxsiam_dashboards.browser.parts import scrolled
 from voxsiam_dashboards.store.study_list import TrialProgress
-from voxsiam_dashboards.tables.cost_table import clock
+from voxsiam_dashboards.tables.cost import clock
 
-LINES_KEPT = 4096
-
-PROGRESS_COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left", "Why")
+COLUMNS = ("Row", "Seed", "State", "Epoch", "Loss", "DSC", "Time left", "Why")
 
 
 def live_trainings(store: CachedStore, address: Address) -> Component | None:
@@ -30,35 +28,18 @@ def live_trainings(store: CachedStore, address: Address) -> Component | None:
     return html.Section(
         [
             html.H2(f"Trainings: {entry.state}"),
-            html.Div(
-                html.Table(
-                    [
-                        html.Thead(html.Tr([html.Th(text) for text in PROGRESS_COLUMNS])),
-                        html.Tbody(_lines(store, trials)),
-                    ],
-                    className="narrow",
-                ),
-                className="scroll",
-            ),
+            scrolled(COLUMNS, [_line(store.run_address(t.run_id), t) for t in trials]),
             html.P(f"Drawn anew every few seconds. {left}", className="soft"),
         ]
     )
 
 
-def _lines(store: CachedStore, trials: Sequence[TrialProgress]) -> Any:  # noqa: ANN401
-    return [_line(store.run_address(trial.run_id), trial) for trial in trials]
-
-
-@lru_cache(maxsize=LINES_KEPT)
+@lru_cache(maxsize=4096)
 def _line(run_address: str, trial: TrialProgress) -> Any:  # noqa: ANN401
     """Return a line as the browser gets it: at each tick those that did not change are there."""
-    return json.loads(str(to_json_plotly(_progress_line(run_address, trial))))
-
-
-def _progress_line(run_address: str, trial: TrialProgress) -> Component:
     of = "" if trial.epochs is None else f" of {trial.epochs}"
     survived = f"survived {trial.incidents}" if trial.incidents else ""
-    return html.Tr(
+    line = html.Tr(
         [
             html.Th(html.A(trial.row, href=run_address), scope="row"),
             html.Td(trial.seed),
@@ -71,3 +52,4 @@ def _progress_line(run_address: str, trial: TrialProgress) -> Component:
             html.Td(trial.error or survived, className="wrapped"),
         ]
     )  # fmt: skip
+    return json.loads(str(to_json_plotly(line)))

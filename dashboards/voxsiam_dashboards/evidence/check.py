@@ -18,7 +18,6 @@ class Mismatch:
         where: The run or report, and the file in it.
         what: The figure, by case, organ and measure where it has them.
         expected: What follows from the source.
-        found: What stands there.
     """
 
     where: str
@@ -38,8 +37,7 @@ class Check:
 
     Attributes:
         name: What is checked, as a heading.
-        things: What is counted.
-        count: How many were compared.
+        things: What is counted: so many were compared.
         notes: What a reader must know beside: what could not be compared, and why.
     """
 
@@ -54,10 +52,14 @@ class Check:
     ) -> None:
         """Compare all that either side names."""
         for what in dict.fromkeys((*expected, *found)):
-            ours, theirs = expected.get(what, MISSING), found.get(what, MISSING)
-            self.count += 1
-            if not _equal(ours, theirs):
-                self.mismatches.append(Mismatch(where, what, _shown(ours), _shown(theirs)))
+            self.compare_one(where, what, expected.get(what, MISSING), found.get(what, MISSING))
+
+    def compare_one(self, where: str, what: str, expected: object, found: object) -> None:
+        """Compare one thing."""
+        self.count += 1
+        if not alike(expected, found):
+            shown = f"{expected!s:.160}", f"{found!s:.160}"
+            self.mismatches.append(Mismatch(where, what, *shown))
 
     def skip(self, what: str) -> None:
         """Note that something was not compared, once for all runs alike."""
@@ -71,14 +73,11 @@ class Check:
         self.mismatches.append(Mismatch(where, "file", "a file that can be read", why))
 
 
-def _equal(ours: object, theirs: object) -> bool:
+def alike(ours: object, theirs: object, tolerance: float = TOLERANCE) -> bool:
+    """Tell whether two figures are alike, NaN and NaN too; what is no figure must be equal."""
     if isinstance(ours, bool) or isinstance(theirs, bool):
         return ours == theirs
     if isinstance(ours, int | float) and isinstance(theirs, int | float):
         both_undefined = math.isnan(ours) and math.isnan(theirs)
-        return both_undefined or math.isclose(ours, theirs, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        return both_undefined or math.isclose(ours, theirs, rel_tol=tolerance, abs_tol=tolerance)
     return ours == theirs
-
-
-def _shown(value: object) -> str:
-    return f"{value!s:.160}"

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from html.parser import HTMLParser
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from voxsiam_dashboards.evidence.check import MISSING, Check, Mismatch
+from voxsiam_dashboards.evidence.check import MISSING, Check, Mismatch, alike
 
 _SHOWN = ("href", "src", "id", "class", "style", "title", "alt", "open")
 _CHART = "Plotly.newPlot("
@@ -54,7 +53,9 @@ class PageContent(HTMLParser):
             self._held.append(data)
         elif data.strip():
             text = " ".join(data.split())
-            self.tokens.append(text if self._inside != "style" else _sha256(text))
+            if self._inside == "style":
+                text = f"SHA-256 {hashlib.sha256(text.encode()).hexdigest()}"
+            self.tokens.append(text)
 
     def handle_endtag(self, tag: str) -> None:
         """Note a script that is whole."""
@@ -105,8 +106,6 @@ def compare_charts(
     """Compare the data and layout of charts, figure by figure.
 
     Args:
-        expected: As it follows from the runs.
-        check: What differs is added to it.
         left_out: Charts that another machine computes otherwise in their last digits.
     """
     for name in dict.fromkeys((*expected.charts, *found.charts)):
@@ -152,10 +151,7 @@ def _alike(ours: Any, theirs: Any) -> bool:  # noqa: ANN401
     if isinstance(ours, list) and isinstance(theirs, list):
         same_length = len(ours) == len(theirs)
         return same_length and all(_alike(*pair) for pair in zip(ours, theirs, strict=True))
-    if isinstance(ours, int | float) and isinstance(theirs, int | float):
-        both_undefined = math.isnan(ours) and math.isnan(theirs)
-        return both_undefined or math.isclose(ours, theirs, rel_tol=_CLOSE, abs_tol=_CLOSE)
-    return False
+    return alike(ours, theirs, _CLOSE)
 
 
 def _first(ours: Any, theirs: Any) -> Any:  # noqa: ANN401
@@ -164,7 +160,3 @@ def _first(ours: Any, theirs: Any) -> Any:  # noqa: ANN401
         pairs = enumerate(zip(ours, theirs, strict=True))
         return next((f"{a} (number {n})" for n, (a, b) in pairs if not _alike(a, b)), ours)
     return ours
-
-
-def _sha256(text: str) -> str:
-    return f"SHA-256 {hashlib.sha256(text.encode()).hexdigest()}"

@@ -19,14 +19,9 @@ from voxsiam.regular_files import read_regular
 from voxsiam.small_files import read_text
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.page_content import PageContent, compare_charts, compare_texts
-from voxsiam_dashboards.reports.seal import (
-    SEAL,
-    ReportSeal,
-    environment,
-    hash_files,
-    read_seal,
-)
-from voxsiam_dashboards.reports.study import FILES, PAGE, write_report
+from voxsiam_dashboards.reports.page import PAGE
+from voxsiam_dashboards.reports.seal import SEAL, ReportSeal, environment, hash_files, read_seal
+from voxsiam_dashboards.reports.study import FILES, write_report
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.tables.report_table import ReportTable
 
@@ -54,9 +49,6 @@ def check_page(
     """Write the report anew and compare all that its page says; where the seal allows, all bytes.
 
     Args:
-        report: As it follows from the runs.
-        store: Holds the seal of the seal.
-        check: What differs is added to it.
         placed: Cache of feature spaces that is believed; nothing is written into it.
     """
     seal = _check_seal(report, folder, store, check)
@@ -66,11 +58,10 @@ def check_page(
             shutil.copytree(placed, cache)
         write_report(report, anew, cache=cache)
         same = seal is not None and seal.environment == environment()
-        if seal is None or not same:
-            check.skip("pictures, scripts and feature spaces: another environment drew them")
+        if same:
+            check.compare(f"{folder}, written anew", hash_files(anew), hash_files(folder))
         else:
-            sums = hash_files(anew)
-            check.compare(f"{folder}, written anew", sums, hash_files(folder))
+            check.skip("pictures, scripts and feature spaces: another environment drew them")
         try:
             expected, found = _read(anew / PAGE), _read(folder / PAGE)
             content = PageContent(expected)
@@ -95,7 +86,7 @@ def _check_seal(
     except (UserError, OSError) as error:
         check.unreadable(str(folder / SEAL), f"{error!s:.120}".splitlines()[0])
         return None
-    check.compare(f"{folder / SEAL} (tag {REPORT_TAG})", {"SHA-256": told}, {"SHA-256": own})
+    check.compare_one(f"{folder / SEAL} (tag {REPORT_TAG})", "SHA-256", told, own)
     check.compare(str(folder), seal.files, hash_files(folder))
     return seal
 
@@ -103,7 +94,9 @@ def _check_seal(
 def check_links(results: StudyResults, store: RunStore, folder: Path, check: Check) -> None:
     """Follow every run and file that the report names, and every link between runs."""
     try:
-        _check_runs(sorted(set(_RUN_ID.findall(_read(folder / TABLE)))), store, folder, check)
+        for run_id in sorted(set(_RUN_ID.findall(_read(folder / TABLE)))):
+            there = store.find(run_id) is not None
+            _exists(str(folder / TABLE), f"run {run_id}", check, there=there)
         page = _Page()
         page.feed(_read(folder / PAGE))
     except OSError as error:
@@ -117,12 +110,6 @@ def check_links(results: StudyResults, store: RunStore, folder: Path, check: Che
         if source is not None:
             where = f"run {trial.run_id} ({trial.row}, seed {trial.seed}), tag {SOURCE_TAG}"
             _exists(where, f"run {source}", check, there=store.find(source) is not None)
-
-
-def _check_runs(run_ids: list[str], store: RunStore, folder: Path, check: Check) -> None:
-    for run_id in run_ids:
-        there = store.find(run_id) is not None
-        _exists(str(folder / TABLE), f"run {run_id}", check, there=there)
 
 
 def _check_address(
@@ -141,7 +128,7 @@ def _check_address(
 
 
 def _exists(where: str, what: str, check: Check, *, there: bool) -> None:
-    check.compare(where, {what: "there"}, {what: "there" if there else "missing"})
+    check.compare_one(where, what, "there", "there" if there else "missing")
 
 
 def _cells(name: str, text: str) -> dict[str, object]:

@@ -11,8 +11,7 @@ from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.metrics.case_scores import summarise
 from voxsiam.orchestration.runs.manifest import CASES_FILE, RunManifest, read_manifest
-from voxsiam.orchestration.runs.plan import split_fingerprint
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.plan import PlannedRun, split_fingerprint
 from voxsiam.orchestration.tracking.names import (
     COMMIT_TAG,
     ENVIRONMENT_FILE,
@@ -22,7 +21,6 @@ from voxsiam.orchestration.tracking.names import (
     SPLIT_FILE,
 )
 from voxsiam.orchestration.tracking.parent_run import ParentRun
-from voxsiam.orchestration.tracking.run_description import run_params, run_tags
 from voxsiam.orchestration.tracking.run_store import RunStore, StoredRun
 from voxsiam.types import Split
 from voxsiam_dashboards.evidence.check import Check
@@ -31,7 +29,6 @@ from voxsiam_dashboards.evidence.run_files import (
     EPOCHS,
     INCIDENTS,
     MANIFEST,
-    artifact_name,
     read_epochs,
     read_lines,
     read_scores,
@@ -42,17 +39,6 @@ from voxsiam_dashboards.store.trial_files import read_object
 T = TypeVar("T")
 _IDENTITY = ("recipe", "data", "split", "seed", "method_version")
 _SECONDS = "seconds/run"
-
-
-@dataclass(frozen=True)
-class RunChecks:
-    """The kinds of checks that are made of each run."""
-
-    fingerprints: Check
-    settings: Check
-    files: Check
-    curves: Check
-    metrics: Check
 
 
 @dataclass(frozen=True)
@@ -93,34 +79,30 @@ class CheckedRun:
 
 
 def check_run(
-    run: CheckedRun, parent_run: ParentRun, checks: RunChecks, *, quick: bool = False
+    run: CheckedRun, parent_run: ParentRun, checks: Mapping[str, Check], *, quick: bool = False
 ) -> dict[str, float] | None:
-    """Check one run.
-
-    Args:
-        checks: What differs is added to them.
-        quick: Of each curve compare the last epoch alone.
+    """Check one run; of each curve the quick one compares the last epoch alone.
 
     Returns:
         Its test figures, from the scores of its cases as they are written; None where those cannot
         be read.
     """
-    manifest = run.read(MANIFEST, read_manifest, checks.files)
-    _check_fingerprints(run, manifest, checks.fingerprints)
-    _check_settings(run, parent_run, manifest, checks.settings)
+    manifest = run.read(MANIFEST, read_manifest, checks["files"])
+    _check_fingerprints(run, manifest, checks["fingerprints"])
+    _check_settings(run, parent_run, manifest, checks["settings"])
     scores = None
     if manifest is not None:
-        _check_manifest(run, checks.files)
-        _check_files(run, manifest, checks.files)
-        _check_curves(run, manifest, checks.curves, quick=quick)
+        _check_manifest(run, checks["files"])
+        _check_files(run, manifest, checks["files"])
+        _check_curves(run, manifest, checks["curves"], quick=quick)
     if manifest is None or CASES_FILE in manifest.files:
-        scores = run.read(CASES, read_scores, checks.metrics)
+        scores = run.read(CASES, read_scores, checks["metrics"])
     if scores is None:
         return None
     computed = numbers(summarise(scores))
-    checks.metrics.compare(run.named("metrics test/"), computed, numbers(run.trial.final))
+    checks["metrics"].compare(run.named("metrics test/"), computed, numbers(run.trial.final))
     if manifest is not None:
-        checks.metrics.compare(run.named(MANIFEST), computed, manifest.summary)
+        checks["metrics"].compare(run.named(MANIFEST), computed, manifest.summary)
     return computed
 
 
@@ -133,14 +115,13 @@ def _check_fingerprints(run: CheckedRun, manifest: RunManifest | None, check: Ch
     """Compare the run's tags with what they are the fingerprints of."""
     recipe = run.read(RECIPE_FILE, read_object, check)
     if recipe is not None:
-        computed = {"recipe": fingerprint(recipe)}
-        check.compare(run.named(RECIPE_FILE), computed, {"recipe": run.tags.get("recipe")})
+        where, told = run.named(RECIPE_FILE), run.tags.get("recipe")
+        check.compare_one(where, "recipe", fingerprint(recipe), told)
     split = run.read(SPLIT_FILE, _read_split, check)
     if split is not None:
-        computed = {"split": split_fingerprint(split)}
-        check.compare(run.named(SPLIT_FILE), computed, {"split": run.tags.get("split")})
-    names = {"run": _identity(run.tags)}
-    check.compare(run.named("tags"), names, {"run": run.tags.get("run")})
+        where, told = run.named(SPLIT_FILE), run.tags.get("split")
+        check.compare_one(where, "split", split_fingerprint(split), told)
+    check.compare_one(run.named("tags"), "run", _identity(run.tags), run.tags.get("run"))
     if manifest is not None:
         described = {
             "run": manifest.run_id,
@@ -159,8 +140,8 @@ def _check_settings(
 ) -> None:
     """Compare parameters, tags, data set and environment with the plan and the manifest."""
     planned, stored = run.planned, run.stored
-    check.compare(run.named("parameters"), run_params(planned, parent_run.workers), stored.params)
-    tags = run_tags(planned, parent_run) | {"voxsiam.state": "finished"}
+    check.compare(run.named("parameters"), parent_run.params_of(planned), stored.params)
+    tags = parent_run.tags_of(planned) | {"voxsiam.state": "finished"}
     if SOURCE_TAG in stored.tags:
         # Its own text names the study in which it was trained.
         tags.pop("mlflow.note.content")
@@ -168,49 +149,43 @@ def _check_settings(
         tags[COMMIT_TAG] = manifest.commit
     check.compare(run.named("tags"), tags, {name: stored.tags.get(name) for name in tags})
     data = planned.run.data
-    given = {"data set": (data.name, data.fingerprint, f'{{"kind": "{data.kind}"}}')}
-    check.compare(run.named("data set"), given, {"data set": (*stored.data_sets, None)[0]})
+    given = (data.name, data.fingerprint, f'{{"kind": "{data.kind}"}}')
+    found = stored.data_sets[0] if stored.data_sets else None
+    check.compare_one(run.named("data set"), "data set", given, found)
     recorded = run.read(ENVIRONMENT_FILE, read_object, check)
-    if manifest is not None and recorded is not None:
+    if manifest is None:
+        return
+    if recorded is not None:
         used = manifest.environment.libraries | {"python": manifest.environment.python}
-        found = {name: recorded.get(name) for name in used}
-        check.compare(run.named(ENVIRONMENT_FILE), used, found)
-    if manifest is not None:
-        _check_described(run, manifest, parent_run, check)
-
-
-def _check_described(
-    run: CheckedRun, manifest: RunManifest, parent_run: ParentRun, check: Check
-) -> None:
-    """Compare what the manifest says of data and workers with the plan."""
-    data = run.planned.run.data
-    planned = {"name": data.name, "kind": data.kind, "workers": parent_run.workers}
-    found = {"name": manifest.data.name, "kind": manifest.data.kind, "workers": manifest.workers}
-    check.compare(run.named(MANIFEST), planned, found)
+        check.compare(
+            run.named(ENVIRONMENT_FILE), used, {name: recorded.get(name) for name in used}
+        )
+    due = {"name": data.name, "kind": data.kind, "workers": parent_run.workers}
+    told = {"name": manifest.data.name, "kind": manifest.data.kind, "workers": manifest.workers}
+    check.compare(run.named(MANIFEST), due, told)
 
 
 def _check_manifest(run: CheckedRun, check: Check) -> None:
     """Compare the manifest with its seal in MLflow and with the run's own folder."""
-    found = {"SHA-256": run.read(MANIFEST, sha256_of, check)}
-    seal = run.stored.tags.get(MANIFEST_TAG)
-    check.compare(run.named(f"{MANIFEST} (tag {MANIFEST_TAG})"), {"SHA-256": seal}, found)
+    found, seal = run.read(MANIFEST, sha256_of, check), run.stored.tags.get(MANIFEST_TAG)
+    check.compare_one(run.named(f"{MANIFEST} (tag {MANIFEST_TAG})"), "SHA-256", seal, found)
     original = run.original / MANIFEST
     if original.is_file():
-        own = {"SHA-256": sha256_of(original)}
-        check.compare(run.named(f"{MANIFEST} (as in {run.original})"), own, found)
+        where = run.named(f"{MANIFEST} (as in {run.original})")
+        check.compare_one(where, "SHA-256", sha256_of(original), found)
 
 
 def _check_files(run: CheckedRun, manifest: RunManifest, check: Check) -> None:
     """Compare every result with its sum in the manifest; nothing else may lie there."""
-    expected = {artifact_name(name): name for name in manifest.files}
+    expected = {name if "/" in name else f"test/{name}": name for name in manifest.files}
     ours = {*expected, MANIFEST, INCIDENTS, RECIPE_FILE, SPLIT_FILE, ENVIRONMENT_FILE}
     for stray in sorted(run.store.files(run.trial.run_id) - ours):
-        check.compare(run.named(stray), {"file": "not in the manifest"}, {"file": "there"})
+        check.compare_one(run.named(stray), "file", "not in the manifest", "there")
     for stored, name in expected.items():
         digest, found = manifest.files[name], run.read(stored, sha256_of, check)
         if found is None:
             continue
-        check.compare(run.named(stored), {"SHA-256": digest}, {"SHA-256": found})
+        check.compare_one(run.named(stored), "SHA-256", digest, found)
         original = run.original / name
         if found != digest and name == CASES_FILE and _is(original, digest):
             # The run's own folder still tells which figure was changed.
@@ -220,8 +195,8 @@ def _check_files(run: CheckedRun, manifest: RunManifest, check: Check) -> None:
 
 def _check_curves(run: CheckedRun, manifest: RunManifest, check: Check, *, quick: bool) -> None:
     """Compare every figure of every epoch with the run's own record, and its seconds."""
-    seconds = {_SECONDS: run.stored.metrics.get(_SECONDS)}
-    check.compare(run.named("metrics"), {_SECONDS: manifest.seconds}, seconds)
+    seconds = run.stored.metrics.get(_SECONDS)
+    check.compare_one(run.named("metrics"), _SECONDS, manifest.seconds, seconds)
     epochs = run.read(EPOCHS, read_epochs, check)
     source = run.stored.tags.get(SOURCE_TAG, run.trial.run_id)
     trained = run.store.find(source)

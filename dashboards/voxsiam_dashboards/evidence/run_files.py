@@ -1,21 +1,16 @@
 """The files of a tracked run, read so that each number is exactly what was written."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 from voxsiam.errors import UserError
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.small_files import read_table
-from voxsiam_dashboards.store.trial_files import SCORE_COLUMNS, read_cases
+from voxsiam_dashboards.store.trial_files import read_cases
 
 MANIFEST, INCIDENTS = "manifest.json", "incidents.txt"
 CASES, EPOCHS, OVERLAY = "test/cases.csv", "test/epochs.csv", "test/overlay.npz"
 NATIVE_PREDICTIONS = "test/native_predictions.npz"
-
-
-def artifact_name(result: str) -> str:
-    """Return where MLflow keeps a result of a run's folder."""
-    return result if "/" in result else f"test/{result}"
 
 
 def read_scores(path: Path) -> list[OrganScore]:
@@ -27,14 +22,13 @@ def read_scores(path: Path) -> list[OrganScore]:
     cases = read_cases(path)
     try:
         # Column by column: line by line takes five times as long.
-        columns = [_read_as(name)(cases[name].tolist()) for name in SCORE_COLUMNS]
+        columns = [
+            list(map(_flag if kind is bool else kind, cases[name].tolist()))
+            for name, kind in get_type_hints(OrganScore).items()
+        ]
         return [OrganScore(*line) for line in zip(*columns, strict=True)]
     except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(
-            f"{path.name} holds what is no score ({error!s:.80})",
-            where=str(path),
-            fix="train the row again: voxsiam study rerun",
-        ) from None
+        raise _refused(path, f"holds what is no score ({error!s:.80})") from None
 
 
 def read_epochs(path: Path) -> dict[str, dict[int, float]]:
@@ -51,11 +45,7 @@ def read_epochs(path: Path) -> dict[str, dict[int, float]]:
                 if value:
                     found.setdefault(name, {})[epoch] = float(value)
     except (ValueError, KeyError, OverflowError) as error:
-        raise UserError(
-            f"{path.name} holds what is no figure ({error!s:.80})",
-            where=str(path),
-            fix="train the row again: voxsiam study rerun",
-        ) from None
+        raise _refused(path, f"holds what is no figure ({error!s:.80})") from None
     return found
 
 
@@ -72,22 +62,12 @@ def _lines(path: Path) -> list[dict[str, str]]:
     try:
         return read_table(path)[1]
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path.name} cannot be read ({error!s:.120})",
-            where=str(path),
-            fix="train the row again: voxsiam study rerun",
-        ) from None
+        raise _refused(path, f"cannot be read ({error!s:.120})") from None
 
 
-def _read_as(column: str) -> Callable[[list], list]:
-    """Tell how the values of a column become those of a score."""
-    if column in ("case_id", "organ"):
-        return lambda values: list(map(str, values))
-    if column in ("missed", "missed_native"):
-        return lambda values: list(map(_flag, values))
-    if "_voxels" in column:
-        return lambda values: list(map(int, values))
-    return lambda values: list(map(float, values))
+def _refused(path: Path, why: str) -> UserError:
+    fix = "train the row again: voxsiam study rerun"
+    return UserError(f"{path.name} {why}", where=str(path), fix=fix)
 
 
 def _flag(value: object) -> bool:

@@ -11,29 +11,18 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.metrics.case_scores import NativePair, score_case
-from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.metrics.organ_score import OrganScore
-from voxsiam.metrics.scoring_rules import ScoringRules
+from voxsiam.metrics.scoring_rules import DistanceConfig, ScoringRules
 from voxsiam.orchestration.runs.manifest import CASES_FILE
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.run_checks import CheckedRun
-from voxsiam_dashboards.evidence.run_files import (
-    CASES,
-    NATIVE_PREDICTIONS,
-    OVERLAY,
-    read_scores,
-)
+from voxsiam_dashboards.evidence.run_files import CASES, NATIVE_PREDICTIONS, OVERLAY, read_scores
 from voxsiam_dashboards.store.results import PREDICTIONS
-from voxsiam_dashboards.store.trial_files import Overlay, read_overlay, read_prediction
+from voxsiam_dashboards.store.trial_files import read_overlay, read_prediction
 from voxsiam_data.prepared.prepared_set import PreparedSet
 
 Progress = Callable[[int, int], None]
-
-
-def silently(done: int, total: int) -> None:
-    """Show no progress."""
-    del done, total
-
+"""Called with the number of cases done, and of all."""
 
 _NATIVE = tuple(field.name for field in fields(OrganScore) if field.name.endswith("_native"))
 _HEADER_BYTES = 4096
@@ -55,18 +44,13 @@ class _Task:
 
 
 def check_scores(
-    runs: Sequence[CheckedRun],
-    prepared: PreparedSet | None,
-    check: Check,
-    progress: Progress,
+    runs: Sequence[CheckedRun], prepared: PreparedSet | None, check: Check, progress: Progress
 ) -> None:
     """Score the kept predictions again, in as many processes as there are processors.
 
     Args:
         runs: Whose scores can be read.
         prepared: The set that they were tested on; without it only the pictured cases are scored.
-        check: What differs is added to it.
-        progress: Called with the number of cases done, and of all.
     """
     for run in runs:
         _check_overlay(run, check)
@@ -75,8 +59,7 @@ def check_scores(
         return
     planned = {run.planned.run.data.fingerprint for run in runs}
     for name in sorted(planned):
-        found = {"data": prepared.fingerprint}
-        check.compare(f"prepared set in {prepared.root}", {"data": name}, found)
+        check.compare_one(f"prepared set in {prepared.root}", "data", name, prepared.fingerprint)
     if planned != {prepared.fingerprint}:
         return
     kept = [run for run in runs if _keeps_predictions(run, check)]
@@ -85,7 +68,12 @@ def check_scores(
         tasks = (task for run in kept for task in _tasks(run, prepared, check, held))
         progress(0, total)
         for done, (task, outcome) in enumerate(_scored(tasks, total), start=1):
-            _compare(task, outcome, check)
+            if isinstance(outcome, str):
+                check.unreadable(f"{task.where}, case {task.case_id}", outcome)
+            else:
+                left_out = _NATIVE if task.on_scan is None else ()
+                written = _figures(task.written, left_out)
+                check.compare(task.where, _figures(outcome, left_out), written)
             progress(done, total)
 
 
@@ -157,14 +145,6 @@ def _score(task: _Task) -> list[OrganScore] | str:
         return str(error).splitlines()[0]
 
 
-def _compare(task: _Task, outcome: list[OrganScore] | str, check: Check) -> None:
-    if isinstance(outcome, str):
-        check.unreadable(f"{task.where}, case {task.case_id}", outcome)
-        return
-    left_out = _NATIVE if task.on_scan is None else ()
-    check.compare(task.where, _figures(outcome, left_out), _figures(task.written, left_out))
-
-
 def _check_overlay(run: CheckedRun, check: Check) -> None:
     """Score the one case whose voxels lie in the picture."""
     overlay = run.read(OVERLAY, read_overlay, check)
@@ -172,23 +152,17 @@ def _check_overlay(run: CheckedRun, check: Check) -> None:
         return
     scores = run.read(CASES, read_scores, check) or []
     written = tuple(score for score in scores if score.case_id == overlay.case_id)
+    organs, distances = tuple(score.organ for score in written), run.planned.run.recipe.scoring
     try:
-        computed = _score_overlay(overlay, written, run.planned.run.recipe.scoring)
+        rules = ScoringRules(organs=organs, distances=distances)
+        computed = score_case(
+            overlay.case_id, overlay.prediction, overlay.label, overlay.spacing_mm, rules=rules
+        )
     except (ValueError, UserError) as error:
         check.unreadable(run.named(OVERLAY), f"{error!s:.120}".splitlines()[0])
         return
     where = f"{run.named(OVERLAY)} against cases.csv"
     check.compare(where, _figures(computed, _NATIVE), _figures(written, _NATIVE))
-
-
-def _score_overlay(
-    overlay: Overlay, written: Sequence[OrganScore], distances: DistanceConfig
-) -> list[OrganScore]:
-    organs = tuple(score.organ for score in written)
-    rules = ScoringRules(organs=organs, distances=distances)
-    return score_case(
-        overlay.case_id, overlay.prediction, overlay.label, overlay.spacing_mm, rules=rules
-    )
 
 
 def _figures(scores: Sequence[OrganScore], left_out: Sequence[str]) -> dict[str, object]:

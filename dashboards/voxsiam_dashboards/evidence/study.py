@@ -4,20 +4,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from voxsiam.errors import UserError
+from voxsiam.fingerprint import flatten
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking.names import COMMIT_TAG
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam_dashboards.evidence.check import Check
-from voxsiam_dashboards.evidence.plan_checks import TrackedRun, check_plan, planned_runs
 from voxsiam_dashboards.evidence.report_checks import check_links, check_page, check_report
-from voxsiam_dashboards.evidence.run_checks import CheckedRun, RunChecks, check_run
-from voxsiam_dashboards.evidence.score_checks import Progress, check_scores, silently
+from voxsiam_dashboards.evidence.run_checks import CheckedRun, check_run
+from voxsiam_dashboards.evidence.score_checks import Progress, check_scores
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.store.study_reading import find_study, load_study
+from voxsiam_dashboards.store.trial_files import read_object
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_experiments.table import Table
 
+CHECKS = {
+    "plan": "things of the plan",
+    "fingerprints": "names of runs, recipes and splits",
+    "settings": "parameters, tags, data and environments",
+    "files": "SHA-256 sums and files",
+    "curves": "figures of epochs",
+    "scores": "scores from voxels",
+    "metrics": "test scores from cases.csv",
+    "report": "cells of the report's tables",
+    "page": "things of the report",
+    "links": "links",
+}
+"""What is checked, in the order in which a reader should look at it, and what is counted."""
+
+PLAN_FILE = "study/plan.json"
 NOT_LOOKED_AT = (
     "not looked at (--quick): whether scores follow from the label maps and pictures",
     "not looked at (--quick): curves before their last epoch",
@@ -28,12 +46,7 @@ NOT_LOOKED_AT = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was checked of a study.
-
-    Attributes:
-        runs: Finished runs.
-        checks: In the order in which a reader should look at them.
-    """
+    """What was checked of a study, and how many finished runs it has."""
 
     study_id: str
     runs: int
@@ -60,12 +73,11 @@ def verify_study(  # noqa: PLR0913
     placed: Path | None = None,
     *,
     quick: bool = False,
-    progress: Progress = silently,
+    progress: Progress = lambda *_: None,
 ) -> Evidence:
     """Compute a study anew from its plan, its runs' records and their voxels; compare everything.
 
     Args:
-        table: The table of the paper.
         ledger: Of the study: what was planned, and what has finished.
         report: Folder of the report as it was last written.
         run_folder: Where a run of that identity was trained; it need not be there any more.
@@ -79,75 +91,94 @@ def verify_study(  # noqa: PLR0913
     results = load_study(tracking_uri, own_run, files="report")
     store, parent_run = RunStore(tracking_uri), parent_of_study(ledger.plan)
     store.ask_for_trials(results.parent_run_id)
-    plan, links = Check("plan", "things of the plan"), Check("links", "links")
-    scores, page = Check("scores", "scores from voxels"), Check("page", "things of the report")
-    written = Check("report", "cells of the report's tables")
-    checks = RunChecks(
-        fingerprints=Check("fingerprints", "names of runs, recipes and splits"),
-        settings=Check("settings", "parameters, tags, data and environments"),
-        files=Check("files", "SHA-256 sums and files"),
-        curves=Check("curves", "figures of epochs"),
-        metrics=Check("metrics", "test scores from cases.csv"),
-    )
-    check_plan(ledger, results, store, plan)
+    checks = {name: Check(name, things) for name, things in CHECKS.items()}
+    _check_plan(ledger, results, store, checks["plan"])
     scored: list[CheckedRun] = []
     figures: dict[str, dict[str, float]] = {}
-    for pair in planned_runs(ledger, results, plan):
-        run = _opened(pair, store, run_folder)
-        found = check_run(run, parent_run, checks, quick=quick) if run is not None else None
-        if run is not None and found is not None:
+    for run in _planned_runs(ledger, results, store, run_folder, checks["plan"]):
+        found = check_run(run, parent_run, checks, quick=quick)
+        if found is not None:
             scored.append(run)
             figures[run.trial.run_id] = found
     if quick:
-        scores.notes += NOT_LOOKED_AT
+        checks["scores"].notes += NOT_LOOKED_AT
     else:
-        check_scores(scored, prepared, scores, progress)
+        check_scores(scored, prepared, checks["scores"], progress)
     told, computed = build_table(table, results), _computed(results, figures)
     # Tests over patients take long, and mostly the two are the same.
     anew = told if computed is results else build_table(table, computed)
-    check_report(anew, report, written)
-    check_page(told, report, store, page, placed if quick else None)
-    check_links(results, store, report, links)
+    check_report(anew, report, checks["report"])
+    check_page(told, report, store, checks["page"], placed if quick else None)
+    check_links(results, store, report, checks["links"])
     return Evidence(
         study_id=ledger.plan.study_id,
         runs=sum(trial.status == "FINISHED" for trial in results.trials),
-        checks=(
-            plan, checks.fingerprints, checks.settings, checks.files, checks.curves, scores,
-            checks.metrics, written, page, links,
-        ),
-    )  # fmt: skip
+        checks=tuple(checks.values()),
+    )
 
 
-def _opened(
-    pair: TrackedRun, store: RunStore, run_folder: Callable[[str], Path]
-) -> CheckedRun | None:
-    stored = store.find(pair.found.run_id)
-    if stored is None:
-        return None
-    original = run_folder(pair.planned.run.run_id)
-    return CheckedRun(pair.planned, pair.found, stored, store, original)
+def _check_plan(ledger: Ledger, results: StudyResults, store: RunStore, check: Check) -> None:
+    """Compare the plan with its seals, and the study's own run with the plan."""
+    where, plan = str(ledger.path), ledger.plan
+    if ledger.seals:
+        check.compare_one(where, "the sealed plan", ledger.seals[-1].plan, plan.seal())
+        check.notes += [f"plan amended {seal.at}: {seal.what}" for seal in ledger.seals[1:]]
+    else:
+        check.unreadable(where, "the plan has no seal")
+    parent, told = store.find(results.parent_run_id), parent_of_study(plan)
+    if parent is None:
+        check.unreadable(f"run {results.parent_run_id}", "it is gone")
+        return
+    tags = told.tags()
+    if ledger.commit:
+        tags[COMMIT_TAG] = ledger.commit
+    where = f"run {parent.run_id} (the study's own), tags"
+    check.compare(where, tags, {name: parent.tags.get(name) for name in tags})
+    where = f"run {parent.run_id}, {PLAN_FILE}"
+    try:
+        kept = store.read(parent.run_id, PLAN_FILE, read_object)
+    except UserError as error:
+        check.unreadable(where, error.what)
+        return
+    check.compare(where, flatten(told.plan), flatten(kept))
+
+
+def _planned_runs(
+    ledger: Ledger,
+    results: StudyResults,
+    store: RunStore,
+    run_folder: Callable[[str], Path],
+    check: Check,
+) -> list[CheckedRun]:
+    """Take the finished runs that were planned; what has finished and is not there is named."""
+    found = {(trial.row, trial.seed): trial for trial in results.trials}
+    runs: list[CheckedRun] = []
+    for trial in ledger.plan.trials:
+        run = found.pop((trial.row, trial.run.seed), None)
+        status = run.status if run is not None else "no run"
+        # One that still runs, or was never begun, owes nothing.
+        due = "FINISHED" if ledger.state(trial) in ("finished", "lost") else status
+        check.compare_one(f"runs of {results.study_id} in MLflow", trial.name, due, status)
+        stored = store.find(run.run_id) if run is not None and status == "FINISHED" else None
+        if run is not None and stored is not None:
+            runs.append(CheckedRun(trial, run, stored, store, run_folder(trial.run.run_id)))
+    for run in found.values():
+        what = f"run {run.run_id} ({run.row}, seed {run.seed})"
+        check.compare_one(f"plan of {results.study_id}", what, "not planned", "there")
+    return runs
 
 
 def _computed(results: StudyResults, anew: Mapping[str, Mapping[str, float]]) -> StudyResults:
-    """Put the figures that follow from single cases in the place of the tracked ones.
-
-    Args:
-        anew: By run.
+    """Put a run's figures that follow from single cases in the place of the tracked ones.
 
     Returns:
         The same results where they are these very figures.
     """
-    trials = tuple(
-        replace(
-            trial,
-            final={
-                name: anew.get(trial.run_id, {}).get(name, value)
-                for name, value in trial.final.items()
-            },
-        )
+    finals = [
+        {name: anew.get(trial.run_id, {}).get(name, value) for name, value in trial.final.items()}
         for trial in results.trials
-    )
-    same = all(
-        ours.final == theirs.final for ours, theirs in zip(trials, results.trials, strict=True)
-    )
-    return results if same else replace(results, trials=trials)
+    ]
+    if finals == [trial.final for trial in results.trials]:
+        return results
+    pairs = zip(results.trials, finals, strict=True)
+    return replace(results, trials=tuple(replace(trial, final=final) for trial, final in pairs))

@@ -4,7 +4,10 @@ Points are coloured by organ. The silhouette beside a panel is that of the featu
 cosine distance: 1 where every class is far from the others, 0 where they lie over each other.
 """
 
-from collections.abc import Sequence
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,30 +18,32 @@ from jaxtyping import Float32, UInt8
 from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
+from voxsiam.durable_files import write_text_atomically
+from voxsiam.small_files import LARGE, read_json
 from voxsiam.types import organ_title
-from voxsiam_dashboards.figures.embedding import METHODS, embed
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, plain_text
-from voxsiam_dashboards.figures.styled import styled
-from voxsiam_dashboards.store.trial_files import VoxelFeatures
+from voxsiam_dashboards.figures.look import ORGAN_COLOURS, plain_text, styled
 from voxsiam_dashboards.tables.report_table import ReportTable
-from voxsiam_dashboards.tables.rows import ReportRow
 from voxsiam_dashboards.tables.text_table import TextTable
 
 CLASSES = {"background": "#b3bac3"} | ORGAN_COLOURS
 """Colours of the classes, in the order of their values."""
+
+Vectors = Float32[np.ndarray, "n c"]
+Points = Float32[np.ndarray, "n 2"]
+
+FEWEST_VECTORS = 8
+_SEED = 0
+_NEIGHBOURS = 30
 
 _PANEL_HEIGHT = 250
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One encoder level of one row.
+    """One encoder level of one row, with class and case of each voxel.
 
     Attributes:
-        row: The row's label.
         level: 1 is the deepest, as the paper counts.
-        classes: Of each voxel.
-        case_ids: The case of each voxel.
         planes: Place of each voxel by the name of the method; None where it cannot be drawn.
         silhouette: Of the features; None where it is not defined.
     """
@@ -47,7 +52,7 @@ class Panel:
     level: int
     classes: UInt8[np.ndarray, " n"]
     case_ids: tuple[str, ...]
-    planes: dict[str, Float32[np.ndarray, "n 2"] | None]
+    planes: dict[str, Points | None]
     silhouette: float | None
 
     @property
@@ -59,25 +64,37 @@ class Panel:
 
 def feature_panels(table: ReportTable, cache: Path) -> list[Panel]:
     """Place the voxels of each row's first seed that has kept any."""
-    found = [(row, _first_features(row)) for row in table.rows]
-    return [
-        panel
-        for row, features in found
-        if features is not None
-        for panel in _panels(row.label, features, cache)
-    ]
+    panels: list[Panel] = []
+    for row in table.rows:
+        features = next((t.features for t in row.trials if t.features is not None), None)
+        if features is None:
+            continue
+        for number, level in enumerate(features.levels, start=1):
+            vectors = level.features.astype(np.float32)
+            panels.append(
+                Panel(
+                    row=row.label,
+                    level=number,
+                    classes=level.classes,
+                    case_ids=tuple(features.case_ids[case] for case in level.cases),
+                    planes={method: embed(method, vectors, cache) for method in METHODS},
+                    silhouette=silhouette(vectors, level.classes),
+                )
+            )
+    return panels
 
 
 def feature_space(panels: Sequence[Panel]) -> go.Figure | None:
     """Return the chart: rows below each other, levels side by side; None without panels."""
     if not panels:
         return None
-    num_levels = max(panel.level for panel in panels)
-    rows = list(dict.fromkeys(panel.row for panel in panels))
+    rows, levels = _grid(panels)
+    titles = {(panel.row, panel.level): escape(panel.title) for panel in panels}
     figure = make_subplots(
         rows=len(rows),
-        cols=num_levels,
-        subplot_titles=_titles(panels, rows, num_levels),
+        cols=len(levels),
+        # A subplot without a title takes the next one's: a blank holds its place.
+        subplot_titles=[titles.get((row, level), " ") for row in rows for level in levels],
         horizontal_spacing=0.02,
         vertical_spacing=min(0.12, 0.35 / len(rows)),
     )
@@ -98,29 +115,25 @@ def feature_space(panels: Sequence[Panel]) -> go.Figure | None:
 
 def silhouette_table(panels: Sequence[Panel]) -> TextTable:
     """Write one line a row, one column an encoder level."""
-    levels = range(1, max((panel.level for panel in panels), default=0) + 1)
-    found = {(panel.row, panel.level): panel.silhouette for panel in panels}
-    body = tuple(
-        (row, *(_measured(found.get((row, level))) for level in levels))
-        for row in dict.fromkeys(panel.row for panel in panels)
-    )
+    rows, levels = _grid(panels)
+    found = {
+        (panel.row, panel.level): f"{panel.silhouette:.3f}"
+        for panel in panels
+        if panel.silhouette is not None
+    }
+    body = tuple((row, *(found.get((row, level), "-") for level in levels)) for row in rows)
     header = ("Row", *(f"Level {level}" for level in levels))
     return TextTable("Silhouette by cosine distance (-1 to 1)", header, body)
-
-
-def _measured(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 def draw_feature_space(panels: Sequence[Panel]) -> Figure | None:
     """Return the picture: the same panels, by the first method."""
     if not panels:
         return None
-    num_levels = max(panel.level for panel in panels)
-    rows = list(dict.fromkeys(panel.row for panel in panels))
-    size = (3.2 * num_levels, 2.9 * len(rows) + 0.6)
+    rows, levels = _grid(panels)
+    size = (3.2 * len(levels), 2.9 * len(rows) + 0.6)
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
-    grid = figure.subplots(len(rows), num_levels, squeeze=False)
+    grid = figure.subplots(len(rows), len(levels), squeeze=False)
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
     for panel in panels:
@@ -149,39 +162,14 @@ def silhouette(
     return float(silhouette_score(vectors, classes, metric="cosine"))
 
 
-def _first_features(row: ReportRow) -> VoxelFeatures | None:
-    return next((trial.features for trial in row.trials if trial.features is not None), None)
-
-
-def _panels(label: str, features: VoxelFeatures, cache: Path) -> list[Panel]:
-    panels = []
-    for number, level in enumerate(features.levels, start=1):
-        vectors = level.features.astype(np.float32)
-        panels.append(
-            Panel(
-                row=label,
-                level=number,
-                classes=level.classes,
-                case_ids=tuple(features.case_ids[case] for case in level.cases),
-                planes={method: embed(method, vectors, cache) for method in METHODS},
-                silhouette=silhouette(vectors, level.classes),
-            )
-        )
-    return panels
-
-
-def _titles(panels: Sequence[Panel], rows: Sequence[str], num_levels: int) -> list[str]:
-    titles = {(panel.row, panel.level): escape(panel.title) for panel in panels}
-    levels = range(1, num_levels + 1)
-    # A subplot without a title takes the next one's: a blank holds its place.
-    return [titles.get((row, level), " ") for row in rows for level in levels]
+def _grid(panels: Sequence[Panel]) -> tuple[list[str], range]:
+    rows = list(dict.fromkeys(panel.row for panel in panels))
+    return rows, range(1, max((panel.level for panel in panels), default=0) + 1)
 
 
 def _points(panel: Panel, value: int, *, named: bool) -> go.Scatter:
     name, colour = list(CLASSES.items())[value]
     x, y = _coordinates(panel, value, next(iter(METHODS)))
-    cases = [case for case, found in zip(panel.case_ids, panel.classes, strict=True)
-             if found == value]  # fmt: skip
     return go.Scatter(
         x=x,
         y=y,
@@ -190,7 +178,7 @@ def _points(panel: Panel, value: int, *, named: bool) -> go.Scatter:
         showlegend=named,
         mode="markers",
         marker={"color": colour, "size": 4.5, "opacity": 0.85},
-        text=[escape(case) for case in cases],
+        text=[escape(case) for case in np.array(panel.case_ids)[panel.classes == value]],
         hovertemplate="%{fullData.name}, case %{text}<extra></extra>",
     )
 
@@ -218,3 +206,52 @@ def _menu(panels: Sequence[Panel]) -> list[dict[str, object]]:
         buttons.append({"label": method, "method": "restyle", "args": [{"x": x, "y": y}]})
     return [{"type": "buttons", "direction": "right", "x": 1, "xanchor": "right", "y": 1,
              "yanchor": "bottom", "pad": {"b": 24}, "buttons": buttons}]  # fmt: skip
+
+
+def embed(method: str, vectors: Vectors, cache: Path) -> Points | None:
+    """Place vectors on a plane so that those of a like direction lie together.
+
+    None where there are too few, or all are alike. What is found is kept in the cache.
+    """
+    if len(vectors) < FEWEST_VECTORS or np.ptp(vectors, axis=0).max() == 0:
+        return None
+    content = hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()
+    kept = cache / f"{method.lower()}-{vectors.shape[1]}-{content[:32]}.json"
+    points = _read(kept, len(vectors))
+    if points is None:
+        points = METHODS[method](vectors).astype(np.float32).round(3)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(kept, json.dumps(points.astype(float).round(3).tolist()))
+    return points
+
+
+def _read(path: Path, count: int) -> Points | None:
+    try:
+        points = np.asarray(read_json(path, LARGE), dtype=np.float32)
+    except (OSError, ValueError, TypeError):
+        return None
+    return points if points.shape == (count, 2) and np.isfinite(points).all() else None
+
+
+def _tsne(vectors: Vectors) -> Points:
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    perplexity = min(_NEIGHBOURS, (len(vectors) - 1) / 3)
+    plane = TSNE(metric="cosine", init="pca", perplexity=perplexity, random_state=_SEED)
+    # On a busy machine threads that wait for each other take twenty times as long.
+    with threadpool_limits(1):
+        return plane.fit_transform(vectors)
+
+
+def _umap(vectors: Vectors) -> Points:
+    from umap import UMAP  # pyright: ignore[reportMissingImports]
+
+    neighbours = min(_NEIGHBOURS, len(vectors) - 1)
+    plane = UMAP(metric="cosine", n_neighbors=neighbours, random_state=_SEED, n_jobs=1)
+    return plane.fit_transform(vectors)
+
+
+METHODS: dict[str, Callable[[Vectors], Points]] = {"t-SNE": _tsne}
+if importlib.util.find_spec("umap") is not None:
+    METHODS["UMAP"] = _umap

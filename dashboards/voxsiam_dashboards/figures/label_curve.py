@@ -8,13 +8,10 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from voxsiam.statistics.interval import Interval
-from voxsiam_dashboards.figures.palette import plain_text, row_colour
-from voxsiam_dashboards.figures.styled import styled
+from voxsiam_dashboards.figures.look import GRID, plain_text, row_colour, styled
 from voxsiam_dashboards.tables.comparison_notes import few_notes
-from voxsiam_dashboards.tables.interval_text import between
 from voxsiam_dashboards.tables.report_table import ReportTable
-from voxsiam_dashboards.tables.row_comparisons import RowComparison
-from voxsiam_dashboards.tables.rows import ReportRow
+from voxsiam_dashboards.tables.row_tests import between
 from voxsiam_dashboards.tables.text_table import TextTable
 
 AXES = ("Labelled training cases (%)", "DSC (0 to 1)")
@@ -26,13 +23,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Point:
-    """One row of the table on the curve.
+    """One row of the table on the curve: its DSC over seeds, and that of each.
 
     Attributes:
         percent: Share of the training cases that it saw.
-        mean: Over seeds.
-        seeds: Of each seed.
-        patients: That it was tested on.
         interval: Of the mean, 95 % over patients.
     """
 
@@ -48,7 +42,7 @@ class Curve:
     """One method; the shares grow.
 
     Attributes:
-        printed: The paper's figures: percent and DSC.
+        printed: The paper's percent and DSC.
     """
 
     method: str
@@ -69,11 +63,7 @@ def label_curves(table: ReportTable) -> list[Curve]:
     if len({row.label_fraction for row in table.rows}) < 2:
         return []
     methods = dict.fromkeys(row.method for row in table.rows)
-    compared = {each.row: each for each in table.comparisons.rows}
-    return [
-        _curve(method, row_colour(index), table.rows, compared)
-        for index, method in enumerate(methods)
-    ]
+    return [_curve(method, row_colour(index), table) for index, method in enumerate(methods)]
 
 
 def label_curve(curves: Sequence[Curve]) -> go.Figure | None:
@@ -107,7 +97,7 @@ def draw_label_curve(curves: Sequence[Curve]) -> Figure | None:
                   label=f"{name}, {PAPER}")  # fmt: skip
     axes.set(xlabel=AXES[0], ylabel=AXES[1], xlim=(0, 104))
     axes.set_ylim(bottom=0)
-    axes.grid(color="#e3e6ea")
+    axes.grid(color=GRID)
     axes.legend(frameon=False, fontsize=8)
     return figure
 
@@ -137,58 +127,47 @@ def _cells(point: Point | None, printed: float | None) -> tuple[str, ...]:
     return (f"{point.mean:.3f}", str(len(point.seeds)), interval, paper, difference)
 
 
-def _curve(
-    method: str,
-    colour: str,
-    rows: Sequence[ReportRow],
-    compared: Mapping[str, RowComparison],
-) -> Curve:
-    own = sorted((row for row in rows if row.method == method), key=lambda row: row.label_fraction)
-    cells = [(100 * row.label_fraction, row.label, row.cells["dsc"]) for row in own]
-    points = [
-        Point(
-            percent,
-            cell.mean,
-            tuple(cell.values),
-            compared[label].patients,
-            compared[label].interval,
-        )
-        for percent, label, cell in cells
-        if cell.mean is not None
-    ]
-    printed = [(percent, cell.printed) for percent, _, cell in cells if cell.printed is not None]
+def _curve(method: str, colour: str, table: ReportTable) -> Curve:
+    own = [row for row in table.rows if row.method == method]
+    compared = {each.row: each for each in table.comparisons.rows}
+    points, printed = [], []
+    for row in sorted(own, key=lambda row: row.label_fraction):
+        percent, cell = 100 * row.label_fraction, row.cells["dsc"]
+        if cell.mean is not None:
+            tested = compared[row.label]
+            seeds = tuple(cell.values)
+            points.append(Point(percent, cell.mean, seeds, tested.patients, tested.interval))
+        if cell.printed is not None:
+            printed.append((percent, cell.printed))
     return Curve(method, colour, tuple(points), tuple(printed))
 
 
 def _traces(curve: Curve) -> list[go.Scatter]:
     percents, low, high = curve.band
-    seeds = _columns([(point.percent, value) for point in curve.points for value in point.seeds])
-    line = {"color": curve.colour, "width": 2.5}
+    band = percents + percents[::-1], high + low[::-1]
     spread = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     filled = {"fill": "toself", "fillcolor": curve.colour, "opacity": 0.15}
-    dots = {"mode": "markers", "marker": {"color": curve.colour, "size": 6}}
-    hollow = {"color": curve.colour, "size": 10, "symbol": "diamond-open", "line": {"width": 2}}
+    seeds = _columns([(point.percent, value) for point in curve.points for value in point.seeds])
+    hover = {"hovertemplate": "%{x:.0f} %: %{y:.3f}<extra>%{fullData.name}</extra>"}
+    dots = {"mode": "markers", "marker": {"color": curve.colour, "size": 6}} | hover
     means = _columns([(point.percent, point.mean) for point in curve.points])
+    line = {"mode": "lines", "line": {"color": curve.colour, "width": 2.5}} | hover
+    hollow = {"color": curve.colour, "size": 10, "symbol": "diamond-open", "line": {"width": 2}}
+    paper = {"mode": "markers", "marker": hollow} | hover
     return [
-        _trace(curve, "interval", (percents + percents[::-1], high + low[::-1]), spread | filled),
-        _trace(curve, "seeds", seeds, dots),
-        _trace(curve, "", means, {"mode": "lines", "line": line, "showlegend": True}),
-        _trace(curve, PAPER, _columns(curve.printed),
-               {"mode": "markers", "marker": hollow, "showlegend": True}),
-    ]  # fmt: skip
+        _trace(curve, ", interval", band, spread | filled),
+        _trace(curve, ", seeds", seeds, dots),
+        _trace(curve, "", means, line | {"showlegend": True}),
+        _trace(curve, f", {PAPER}", _columns(curve.printed), paper | {"showlegend": True}),
+    ]
 
 
 def _trace(
-    curve: Curve, part: str, places: tuple[list[float], list[float]], look: dict[str, object]
+    curve: Curve, part: str, places: tuple[list[float], list[float]], look: Mapping[str, object]
 ) -> go.Scatter:
-    name = escape(f"{curve.method}, {part}" if part else curve.method)
-    hover = {"hovertemplate": "%{x:.0f} %: %{y:.3f}<extra>%{fullData.name}</extra>"}
-    hover = {} if "hoverinfo" in look else hover
-    group = escape(curve.method)
-    return go.Scatter(
-        x=places[0], y=places[1], name=name, legendgroup=group,
-        **({"showlegend": False} | hover | look),
-    )  # fmt: skip
+    x, y = places
+    name, group = escape(curve.method + part), escape(curve.method)
+    return go.Scatter(x=x, y=y, name=name, legendgroup=group, **{"showlegend": False, **look})
 
 
 def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

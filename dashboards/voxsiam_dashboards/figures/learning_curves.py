@@ -1,4 +1,4 @@
-"""Learning curves, and the look that all charts share."""
+"""Loss and validation DSC over the epochs of a training."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,8 +7,7 @@ from html import escape
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from voxsiam_dashboards.figures.palette import row_colour
-from voxsiam_dashboards.figures.styled import styled
+from voxsiam_dashboards.figures.look import row_colour, styled
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import ReportRow
 

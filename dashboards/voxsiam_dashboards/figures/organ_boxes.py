@@ -1,5 +1,6 @@
 """Box plots of every organ and row (Fig. 4), of Dice or of a distance."""
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
@@ -7,8 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from voxsiam.types import ORGANS, organ_title
-from voxsiam_dashboards.figures.palette import row_colour
-from voxsiam_dashboards.figures.styled import styled
+from voxsiam_dashboards.figures.look import row_colour, styled
 from voxsiam_dashboards.tables.group_means import group_means
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES, Measure, ReportRow
@@ -57,11 +57,9 @@ def missed_by_row(table: ReportTable) -> list[str]:
     """Say which organs each row missed, all seeds together; rows that missed none are left out."""
     lines = []
     for row in table.rows:
-        counts = dict.fromkeys(ORGANS, 0)
-        for cases in (trial.cases for trial in row.trials if trial.finished):
-            for organ in cases.loc[cases["missed"].astype(bool), "organ"]:
-                counts[organ] += 1
-        found = [f"{organ_title(o).lower()} {count}" for o, count in counts.items() if count]
+        done = [trial.cases for trial in row.trials if trial.finished]
+        missed = Counter(o for cases in done for o in cases["organ"][cases["missed"].astype(bool)])
+        found = [f"{organ_title(o).lower()} {missed[o]}" for o in ORGANS if missed[o]]
         if found:
             lines.append(f"{row.label}: {', '.join(found)}")
     return lines

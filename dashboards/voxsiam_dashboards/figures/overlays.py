@@ -5,6 +5,8 @@ anterior is on top. Coronal slices have the patient's right on the left and supe
 sagittal ones anterior on the left.
 """
 
+import base64
+import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +18,13 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
 from voxsiam.types import ORGANS, Spacing, organ_title
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, plain_text
-from voxsiam_dashboards.store.results import TrialResult
+from voxsiam_dashboards.figures.look import ORGAN_COLOURS, plain_text
 from voxsiam_dashboards.store.trial_files import Overlay
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import ReportRow
@@ -61,25 +63,27 @@ class Panel:
 
     @property
     def heading(self) -> str:
-        """What stands above it: always two lines, so that all pictures start alike."""
+        """What stands above it: always a line for the DSC, so that all pictures start alike."""
+        wrapped = textwrap.wrap(self.title, width=22, max_lines=3, placeholder=" ...")
         dsc = " " if self.dsc is None else f"DSC {self.dsc:.3f}"
-        return f"{_title(self.title)}\n{dsc}"
+        return plain_text("\n".join(wrapped)) + f"\n{dsc}"
 
 
 def draw_overlays(table: ReportTable, path: Path) -> str | None:
-    """Write the picture of the first test case that any row has; None where no row has one.
-
-    Returns:
-        The name of the case.
-    """
-    first = [(row, first_overlay(row.trials)) for row in table.rows]
-    case = next((overlay for _, overlay in first if overlay is not None), None)
+    """Write the picture of the first test case that any row has; return its name, else None."""
+    case, predictions = kept_case(table)
     if case is None:
         return None
-    panels = [Panel("Image"), Panel("Ground truth", case.label)]
-    panels += [_prediction_panel(row, case, overlay) for row, overlay in first]
+    panels = [Panel("Image"), Panel("Ground truth", case.label), *predictions]
     _figure(case, panels).savefig(path, dpi=110, metadata={"Software": None})
     return case.case_id
+
+
+def kept_case(table: ReportTable) -> tuple[Overlay | None, list[Panel]]:
+    """Return the first test case that any row has kept, and what each row predicted in it."""
+    kept = (trial.overlay for row in table.rows for trial in row.trials)
+    case = next((overlay for overlay in kept if overlay is not None), None)
+    return case, [] if case is None else [_prediction_panel(row, case) for row in table.rows]
 
 
 def busiest_slice(label: UInt8[np.ndarray, "d h w"], plane: Plane) -> int:
@@ -117,6 +121,31 @@ def coloured(
     return picture
 
 
+def slice_address(
+    grey: Float[np.ndarray, "y x"],
+    labels: UInt8[np.ndarray, "y x"],
+    pixel_mm: tuple[float, float],
+    width: int,
+    least_height: float,
+) -> tuple[str, int]:
+    """Draw a slice as an address that holds the picture: pages need no file beside them.
+
+    Args:
+        grey: From 0 to 1; as the volume has it, not turned yet.
+        pixel_mm: Height and width of a pixel.
+        width: On the screen; the height there, which is returned, too, is three times it at most.
+    """
+    picture = coloured(grey[::-1, ::-1], labels[::-1, ::-1])
+    stream = io.BytesIO()
+    # imsave writes what is between 0 and 1 as it is.
+    imsave(stream, picture.clip(0, 1), format="png")
+    rows, columns = grey.shape
+    row_mm, column_mm = pixel_mm
+    height = width * rows * (row_mm / column_mm) / columns
+    shown = round(float(np.clip(height, least_height, 3 * width)))
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}", shown
+
+
 def _outline(labels: UInt8[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     """Pixels with a neighbour above, below, left or right of another label."""
     edged = np.pad(labels, 1, mode="edge")
@@ -124,27 +153,15 @@ def _outline(labels: UInt8[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     return np.any([neighbour != labels for neighbour in neighbours], axis=0)
 
 
-def first_overlay(trials: Sequence[TrialResult]) -> Overlay | None:
-    """Return the overlay of the first seed that has one."""
-    return next((trial.overlay for trial in trials if trial.overlay is not None), None)
-
-
-def fits(overlay: Overlay, case: Overlay) -> bool:
-    """Tell whether an overlay shows this very case on this grid."""
-    return (overlay.case_id, overlay.label.shape) == (case.case_id, case.label.shape)
-
-
-def _prediction_panel(row: ReportRow, case: Overlay, overlay: Overlay | None) -> Panel:
-    if overlay is None or not fits(overlay, case):
+def _prediction_panel(row: ReportRow, case: Overlay) -> Panel:
+    """Show the first seed that has kept a case, where it is this very one on this grid."""
+    trial = next((trial for trial in row.trials if trial.overlay is not None), None)
+    overlay = None if trial is None else trial.overlay
+    if trial is None or overlay is None:
         return Panel(row.label, missing=True)
-    return Panel(row.label, overlay.prediction, dsc=_case_dsc(row, case.case_id))
-
-
-def _case_dsc(row: ReportRow, case_id: str) -> float | None:
-    """Mean DSC over the organs of the case, of the seed that is shown."""
-    trial = next(trial for trial in row.trials if trial.overlay is not None)
-    dsc = trial.cases.loc[trial.cases["case_id"] == case_id, "dsc"].dropna()
-    return float(dsc.mean()) if len(dsc) else None
+    if (overlay.case_id, overlay.label.shape) != (case.case_id, case.label.shape):
+        return Panel(row.label, missing=True)
+    return Panel(row.label, overlay.prediction, dsc=trial.case_dsc(case.case_id))
 
 
 def _figure(case: Overlay, panels: Sequence[Panel]) -> Figure:
@@ -185,13 +202,8 @@ def _draw_panel(axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int])
     if panel.missing:
         _write(axes, (0.5, 0.5), "no picture")
         return
-    left, right, above, below = LETTERS[plane]
-    for place, letter in (
-        ((0.04, 0.5), left),
-        ((0.96, 0.5), right),
-        ((0.5, 0.95), above),
-        ((0.5, 0.05), below),
-    ):
+    places = ((0.04, 0.5), (0.96, 0.5), (0.5, 0.95), (0.5, 0.05))
+    for place, letter in zip(places, LETTERS[plane], strict=True):
         _write(axes, place, letter)
 
 
@@ -226,8 +238,3 @@ def _legend(case: Overlay) -> list[Patch | Line2D]:
                    path_effects=[Stroke(linewidth=3, foreground="black"), Normal()])  # fmt: skip
     patches = [Patch(color=ORGAN_COLOURS[organ], label=organ_title(organ)) for organ in present]
     return [*patches, truth]
-
-
-def _title(text: str) -> str:
-    wrapped = textwrap.wrap(text, width=22, max_lines=3, placeholder=" ...")
-    return plain_text("\n".join(wrapped))

@@ -8,10 +8,9 @@ from html import escape
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from voxsiam_dashboards.figures.palette import ROW_COLOURS
-from voxsiam_dashboards.figures.styled import styled
+from voxsiam_dashboards.figures.look import ROW_COLOURS, styled
 from voxsiam_dashboards.tables.report_table import ReportTable
-from voxsiam_dashboards.tables.row_tests import UNDECIDABLE, RowTest
+from voxsiam_dashboards.tables.row_tests import RowTest
 from voxsiam_dashboards.tables.two_rows import RowPair
 from voxsiam_dashboards.tables.two_rows_tables import DSC
 
@@ -19,6 +18,7 @@ ACROSS = 3
 """Panels side by side."""
 
 _TITLE_LETTERS = 42
+_DASHED = {"color": "#9aa5b1", "dash": "dash", "width": 1}
 _PANEL_HEIGHT, _BETWEEN = 300, 130  # pixels; the titles stand between two panels
 
 
@@ -29,8 +29,7 @@ class ScatterPanel:
     Attributes:
         title: What is measured, or whom the panel is of.
         told: Difference, interval and test.
-        level: Title of the level axis.
-        upright: Title of the upright axis.
+        level: Title of the level axis; `upright` that of the other.
         patients: Figure on the level, then on the upright axis, by patient.
     """
 
@@ -43,25 +42,21 @@ class ScatterPanel:
 
 def measure_panels(pair: RowPair) -> list[ScatterPanel]:
     """Make a panel for each measure of two rows: B over A."""
-    panels = []
-    for what, test in ((DSC, pair.dsc), *((each.what, each.test) for each in pair.distances)):
-        panels.append(ScatterPanel(what, f"B - A {_told(test)}", "A", "B", test.by_patient))
-    return panels
+    tests = {DSC: pair.dsc} | {each.what: each.test for each in pair.distances}
+    return [
+        ScatterPanel(what, f"B - A {_told(test)}", "A", "B", test.by_patient)
+        for what, test in tests.items()
+    ]
 
 
 def partner_panels(report: ReportTable) -> list[ScatterPanel]:
     """Make a panel for each row that was compared with its partner, of their DSC."""
     return [
-        ScatterPanel(
-            title=each.row,
-            told=_told(each.test),
-            level=f"{DSC}, {each.partner}",
-            upright="this row",
-            patients=each.test.by_patient,
-        )
+        ScatterPanel(each.row, _told(each.test), f"{DSC}, {each.partner}", "this row",
+                     each.test.by_patient)
         for each in report.comparisons.rows
         if each.test is not None
-    ]
+    ]  # fmt: skip
 
 
 def patient_scatter(panels: Sequence[ScatterPanel]) -> go.Figure | None:
@@ -73,15 +68,16 @@ def patient_scatter(panels: Sequence[ScatterPanel]) -> go.Figure | None:
     figure = make_subplots(
         rows=lines,
         cols=ACROSS,
-        subplot_titles=[_heading(panel) for panel in panels],
+        subplot_titles=[f"<b>{_wrapped(panel.title)}</b><br>{panel.told}" for panel in panels],
         horizontal_spacing=0.08,
         vertical_spacing=_BETWEEN / height if lines > 1 else 0,
     )
     for place, panel in enumerate(panels):
         row, column = place // ACROSS + 1, place % ACROSS + 1
-        for trace in (_same(panel), _points(panel)):
-            figure.add_trace(trace, row=row, col=column)
         ends = _ends(panel)
+        # On this line both are alike.
+        same = go.Scatter(x=ends, y=ends, mode="lines", line=_DASHED, hoverinfo="skip")
+        figure.add_traces([same, _points(panel)], rows=row, cols=column)
         figure.update_xaxes(title_text=_wrapped(panel.level), range=ends, row=row, col=column)
         figure.update_yaxes(title_text=_wrapped(panel.upright), range=ends, row=row, col=column)
     styled(figure, height)
@@ -91,19 +87,10 @@ def patient_scatter(panels: Sequence[ScatterPanel]) -> go.Figure | None:
 
 def _told(test: RowTest) -> str:
     units = f"{test.patients} patients x {test.seeds} seeds"
-    return f"{test.difference_text}<br>{units}, {_p(test)}"
-
-
-def _p(test: RowTest) -> str:
-    """Write the p-value, or that there is none."""
-    if test.p_value is None:
-        return UNDECIDABLE
-    text = test.p_value_text
-    return f"p {escape(text)}" if text.startswith("<") else f"p = {text}"
-
-
-def _heading(panel: ScatterPanel) -> str:
-    return f"<b>{_wrapped(panel.title)}</b><br>{panel.told}"
+    p = test.p_value_text
+    if test.p_value is not None:
+        p = f"p {escape(p)}" if p.startswith("<") else f"p = {p}"
+    return f"{test.difference_text}<br>{units}, {p}"
 
 
 def _wrapped(text: str) -> str:
@@ -116,13 +103,6 @@ def _ends(panel: ScatterPanel) -> list[float]:
     values = [value for pair in panel.patients.values() for value in pair]
     room = 0.08 * (max(values) - min(values)) or 0.05
     return [min(values) - room, max(values) + room]
-
-
-def _same(panel: ScatterPanel) -> go.Scatter:
-    """Draw the line on which both are alike."""
-    ends = _ends(panel)
-    dashed = {"color": "#9aa5b1", "dash": "dash", "width": 1}
-    return go.Scatter(x=ends, y=ends, mode="lines", line=dashed, hoverinfo="skip")
 
 
 def _points(panel: ScatterPanel) -> go.Scatter:

@@ -17,12 +17,11 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 from plotly.subplots import make_subplots
-from scipy import sparse
+from scipy import ndimage, sparse
 
 from voxsiam.types import ORGANS, Spacing, organ_title
-from voxsiam_dashboards.figures.overlays import first_overlay, fits
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS, plain_text
-from voxsiam_dashboards.figures.styled import styled
+from voxsiam_dashboards.figures.look import GRID, ORGAN_COLOURS, plain_text, styled
+from voxsiam_dashboards.figures.overlays import kept_case
 from voxsiam_dashboards.tables.report_table import ReportTable
 
 ENDS = {"x": ("L", "R"), "y": ("P", "A"), "z": ("I", "S")}
@@ -41,12 +40,7 @@ _LIGHT = np.array([-0.3, 0.8, 0.5]) / np.linalg.norm([-0.3, 0.8, 0.5])
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """The surface of one organ.
-
-    Attributes:
-        vertices: In mm along x, y, z.
-        faces: Three vertices each.
-    """
+    """The surface of one organ: vertices in mm along x, y, z, and three of them a face."""
 
     organ: str
     vertices: Float32[np.ndarray, "v 3"]
@@ -63,49 +57,40 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Bodies:
-    """One case as all rows see it.
+    """One case as all rows see it, the ground truth first.
 
     Attributes:
-        views: Ground truth first.
         extent_mm: Size of the case along x, y, z.
-        left_out: Rows for which there was no room.
     """
 
-    case_id: str
     views: tuple[View, ...]
     extent_mm: tuple[float, float, float]
-    left_out: int
 
 
 def case_surfaces(table: ReportTable) -> Bodies | None:
     """Find the surfaces of the first test case that any row has; None where no row has one."""
-    found = [(row.label, first_overlay(row.trials)) for row in table.rows]
-    case = next((overlay for _, overlay in found if overlay is not None), None)
+    case, predictions = kept_case(table)
     if case is None:
         return None
     labels = [("Ground truth", case.label)]
-    labels += [(name, each.prediction) for name, each in found if each and fits(each, case)]
-    return bodies_of(case.case_id, labels, case.spacing_mm)
+    labels += [(panel.title, panel.labels) for panel in predictions if panel.labels is not None]
+    return bodies_of(labels, case.spacing_mm)
 
 
 def bodies_of(
-    case_id: str, labels: Sequence[tuple[str, UInt8[np.ndarray, "d h w"]]], spacing_mm: Spacing
+    labels: Sequence[tuple[str, UInt8[np.ndarray, "d h w"]]], spacing_mm: Spacing
 ) -> Bodies:
-    """Find the surfaces of a case in several label maps of one grid.
+    """Find the surfaces of a case in several label maps of one grid, of MOST_VIEWS at most.
 
     Args:
         labels: With their titles, the ground truth first.
-        spacing_mm: Size of a voxel along d, h, w.
+        spacing_mm: Along d, h, w.
     """
     shown = labels[:MOST_VIEWS]
     step = _step([label for _, label in shown], spacing_mm)
     d, h, w = (n * mm for n, mm in zip(labels[0][1].shape, spacing_mm, strict=True))
-    return Bodies(
-        case_id=case_id,
-        views=tuple(View(name, _surfaces(label, spacing_mm, step)) for name, label in shown),
-        extent_mm=(w, h, d),
-        left_out=len(labels) - len(shown),
-    )
+    views = tuple(View(name, _surfaces(label, spacing_mm, step)) for name, label in shown)
+    return Bodies(views, extent_mm=(w, h, d))
 
 
 def organ_surface(
@@ -115,7 +100,7 @@ def organ_surface(
 
     Args:
         label: 0 background, 1..8 organs.
-        spacing_mm: Size of a voxel along d, h, w.
+        spacing_mm: Along d, h, w.
         step: Voxels an edge of the surface may span; larger ones give fewer faces.
     """
     from skimage.measure import marching_cubes
@@ -180,12 +165,9 @@ def _cut_out(
     mask: Bool[np.ndarray, "d h w"], step: int
 ) -> tuple[Float32[np.ndarray, "3"], Bool[np.ndarray, "d0 h0 w0"]]:
     """Cut a body out of its grid, from multiples of the step: its surface stays the same."""
-    bounds = []
-    for axis in range(3):
-        (found,) = np.nonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
-        bounds.append(slice(int(found[0]) // step * step, int(found[-1]) + 1))
-    start = np.array([bound.start for bound in bounds], np.float32)
-    return start, mask[bounds[0], bounds[1], bounds[2]]
+    (box,) = ndimage.find_objects(mask.astype(np.uint8))
+    bounds = tuple(slice(side.start // step * step, side.stop) for side in box)
+    return np.array([side.start for side in bounds], np.float32), mask[bounds]
 
 
 def _surfaces(
@@ -242,6 +224,7 @@ def _mesh(surface: Surface, *, named: bool) -> go.Mesh3d:
 
 
 def _scene(extent_mm: tuple[float, float, float]) -> dict[str, Any]:
+    extents = dict(zip(ENDS, extent_mm, strict=True))
     axes = {
         f"{axis}axis": {
             "range": [0, extent],
@@ -249,11 +232,11 @@ def _scene(extent_mm: tuple[float, float, float]) -> dict[str, Any]:
             "ticktext": list(ENDS[axis]),
             "title": {"text": ""},
             "showbackground": False,
-            "gridcolor": "#e3e6ea",
+            "gridcolor": GRID,
             "zeroline": False,
             "showspikes": False,
         }
-        for axis, extent in zip(ENDS, extent_mm, strict=True)
+        for axis, extent in extents.items()
     }
     camera = {
         "eye": {"x": 0.35, "y": 1.75, "z": 0.35},
@@ -261,7 +244,7 @@ def _scene(extent_mm: tuple[float, float, float]) -> dict[str, Any]:
         "projection": {"type": "orthographic"},
     }
     # Equal mm on all axes; plotly's own choice leaves half of the view empty.
-    ratio = {a: 1.2 * extent / max(extent_mm) for a, extent in zip(ENDS, extent_mm, strict=True)}
+    ratio = {axis: 1.2 * extent / max(extent_mm) for axis, extent in extents.items()}
     return axes | {"aspectmode": "manual", "aspectratio": ratio, "camera": camera}
 
 

@@ -3,38 +3,56 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+import numpy as np
+import optuna
 import plotly.graph_objects as go
+from optuna.importance import FanovaImportanceEvaluator
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
+from voxsiam.orchestration.sweeps.history import settled_trial
 from voxsiam.orchestration.sweeps.plan import SweepTrial
-from voxsiam.orchestration.sweeps.space import Setting
-from voxsiam_dashboards.figures.importance import Importance
-from voxsiam_dashboards.figures.palette import ROW_COLOURS
-from voxsiam_dashboards.figures.styled import styled
+from voxsiam_dashboards.figures.look import ROW_COLOURS, styled
 from voxsiam_dashboards.store.sweep_results import SweepResults
+
+LEAST_TRIALS = 8
+"""Trained to the end: below it nothing is said."""
+
+RESAMPLES = 30
+TREES = 32
 
 _DONE, _STOPPED, _BEST = ROW_COLOURS[0], "#9aa5b1", ROW_COLOURS[1]
 _DSC = "Validation DSC (0 to 1)"
 
 
+@dataclass(frozen=True)
+class Importance:
+    """Share of the scores' variance that a setting explains (fANOVA, Hutter et al. 2014).
+
+    Attributes:
+        share: Between 0 and 1; all settings together have 1.
+        low: Between it and `high` lie 90 % of the shares of resampled trials.
+    """
+
+    setting: str
+    share: float
+    low: float
+    high: float
+
+
 def history(results: SweepResults) -> go.Figure:
     """Score of every trial in order, and the best so far; open points were stopped early."""
     figure = go.Figure()
-    done = results.finished
-    figure.add_trace(_points(done, [t.number for t in done], "trained to the end", _DONE))
-    stopped = [trial for trial in results.trials if trial.state == "stopped" and trial.curve]
-    figure.add_trace(_points(stopped, [t.number for t in stopped], "stopped early", _STOPPED))
-    best = _best_so_far(done)
-    figure.add_trace(
-        go.Scatter(
-            x=list(best),
-            y=list(best.values()),
-            name="best so far",
-            mode="lines",
-            line={"shape": "hv", "color": _BEST},
-        )
+    for name, (trials, colour) in _groups(results).items():
+        figure.add_trace(_points(trials, [trial.number for trial in trials], name, colour))
+    figure.add_scatter(
+        x=[trial.number for trial in results.finished],
+        y=list(accumulate((trial.objectives["dsc"] for trial in results.finished), max)),
+        name="best so far",
+        mode="lines",
+        line={"shape": "hv", "color": _BEST},
     )
     figure.update_xaxes(title_text="Trial").update_yaxes(title_text=_DSC)
     return styled(figure, height=360)
@@ -48,16 +66,14 @@ def pareto(results: SweepResults) -> go.Figure | None:
     seconds = [trial.objectives["seconds"] for trial in done]
     front = pareto_front(done)
     figure = go.Figure(_points(done, seconds, "trained to the end", _DONE))
-    figure.add_trace(
-        go.Scatter(
-            x=[trial.objectives["seconds"] for trial in front],
-            y=[trial.objectives["dsc"] for trial in front],
-            name="not beaten in both",
-            mode="lines+markers",
-            line={"shape": "hv", "color": _BEST},
-            marker={"size": 11, "symbol": "circle-open", "line": {"width": 2}},
-            hoverinfo="skip",
-        )
+    figure.add_scatter(
+        x=[trial.objectives["seconds"] for trial in front],
+        y=[trial.objectives["dsc"] for trial in front],
+        name="not beaten in both",
+        mode="lines+markers",
+        line={"shape": "hv", "color": _BEST},
+        marker={"size": 11, "symbol": "circle-open", "line": {"width": 2}},
+        hoverinfo="skip",
     )
     figure.update_xaxes(title_text="Training time of a run (s)").update_yaxes(title_text=_DSC)
     return styled(figure, height=360)
@@ -77,15 +93,8 @@ def slices(results: SweepResults) -> go.Figure:
     """Score against each setting; open points were stopped early."""
     settings = results.settings
     figure = make_subplots(rows=1, cols=len(settings), shared_yaxes=True)
-    groups = {
-        "trained to the end": (results.finished, _DONE),
-        "stopped early": (
-            [t for t in results.trials if t.state == "stopped" and t.curve],
-            _STOPPED,
-        ),
-    }
     for column, setting in enumerate(settings, start=1):
-        for name, (trials, colour) in groups.items():
+        for name, (trials, colour) in _groups(results).items():
             places = [trial.values[setting.name] for trial in trials]
             points = _points(trials, places, name, colour).update(showlegend=column == 1)
             figure.add_trace(points, row=1, col=column)
@@ -107,31 +116,53 @@ def parallel(results: SweepResults) -> go.Figure | None:
     done = results.finished
     if len(done) < 2:
         return None
-    axes = [_axis(setting, [t.values[setting.name] for t in done]) for setting in results.settings]
     scores = [trial.objectives["dsc"] for trial in done]
-    axes.append(_Axis("validation DSC", scores, (f"{min(scores):.3f}", f"{max(scores):.3f}")))
-    places = [axis.places for axis in axes]
+    places, ends = [], []
+    for setting in results.settings:
+        values = [trial.values[setting.name] for trial in done]
+        places.append(_spread([math.log10(v) if setting.log else float(v) for v in values]))
+        ends.append((f"{min(values):.4g}", f"{max(values):.4g}"))
+    places.append(_spread(scores))
+    ends.append((f"{min(scores):.3f}", f"{max(scores):.3f}"))
+    names = [*(setting.name for setting in results.settings), "validation DSC"]
     colours = sample_colorscale("Viridis", places[-1])
     figure = go.Figure()
     for number, trial in enumerate(done):
         settings = [*trial.values.items(), ("DSC", scores[number])]
         told = "<br>".join(f"{name} {value:.4g}" for name, value in settings)
         figure.add_scatter(
-            x=list(range(len(axes))),
+            x=list(range(len(names))),
             y=[place[number] for place in places],
             mode="lines+markers",
             line={"color": colours[number]},
             hovertemplate=f"trial {trial.number}<br>{told}<extra></extra>",
         )
-    for position, axis in enumerate(axes):
+    for position, (least, greatest) in enumerate(ends):
         figure.add_vline(position, line={"color": _STOPPED, "width": 1})
-        for y, text, anchor in ((0, axis.ends[0], "top"), (1, axis.ends[1], "bottom")):
+        for y, text, anchor in ((0, least, "top"), (1, greatest, "bottom")):
             figure.add_annotation(x=position, y=y, text=text, yanchor=anchor, showarrow=False)
-    figure.update_xaxes(
-        tickvals=list(range(len(axes))), ticktext=[axis.name for axis in axes], showgrid=False
-    )
+    figure.update_xaxes(tickvals=list(range(len(names))), ticktext=names, showgrid=False)
     figure.update_yaxes(visible=False, range=[-0.15, 1.15])
     return styled(figure, height=380).update_layout(showlegend=False)
+
+
+def importances(results: SweepResults) -> tuple[Importance, ...]:
+    """Estimate the importance of each setting, with intervals by resampling the trials.
+
+    Only finished trials count: the others were not trained to the end. The most important comes
+    first; nothing is told below LEAST_TRIALS, of a single setting, or where all scores are equal.
+    """
+    done = results.finished
+    scores = {trial.objectives["dsc"] for trial in done}
+    if len(done) < LEAST_TRIALS or len(results.settings) < 2 or len(scores) < 2:
+        return ()
+    rng = np.random.default_rng(0)
+    drawn = [_shares(results, [done[i] for i in _resample(rng, done)]) for _ in range(RESAMPLES)]
+    found = []
+    for name, share in _shares(results, done).items():
+        low, high = np.quantile([shares[name] for shares in drawn], (0.05, 0.95))
+        found.append(Importance(name, share, float(low), float(high)))
+    return tuple(sorted(found, key=lambda each: -each.share))
 
 
 def importance_bars(found: Sequence[Importance]) -> go.Figure | None:
@@ -165,11 +196,10 @@ def last_score(trial: SweepTrial) -> float:
     return trial.objectives.get("dsc", trial.curve.get(max(trial.curve, default=0), math.nan))
 
 
-def _best_so_far(done: Sequence[SweepTrial]) -> dict[int, float]:
-    best: dict[int, float] = {}
-    for trial in done:
-        best[trial.number] = max([trial.objectives["dsc"], *best.values()])
-    return best
+def _groups(results: SweepResults) -> dict[str, tuple[Sequence[SweepTrial], str]]:
+    """Sort out the trials that have a score; with the colour of each group."""
+    stopped = [trial for trial in results.trials if trial.state == "stopped" and trial.curve]
+    return {"trained to the end": (results.finished, _DONE), "stopped early": (stopped, _STOPPED)}
 
 
 def _points(
@@ -192,21 +222,26 @@ def _points(
     )
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """One upright line of the parallel coordinates, with what its two ends stand for."""
-
-    name: str
-    values: list[float]
-    ends: tuple[str, str]
-
-    @property
-    def places(self) -> list[float]:
-        """From 0, the least value, to 1, the greatest."""
-        least, span = min(self.values), max(self.values) - min(self.values)
-        return [(value - least) / span if span else 0.5 for value in self.values]
+def _spread(values: Sequence[float]) -> list[float]:
+    """Place values on an axis from 0, the least, to 1, the greatest."""
+    least, span = min(values), max(values) - min(values)
+    return [(value - least) / span if span else 0.5 for value in values]
 
 
-def _axis(setting: Setting, values: Sequence[float]) -> _Axis:
-    ends = (f"{min(values):.4g}", f"{max(values):.4g}")
-    return _Axis(setting.name, [math.log10(v) if setting.log else float(v) for v in values], ends)
+def _resample(rng: np.random.Generator, trials: Sequence[SweepTrial]) -> list[int]:
+    """Draw trials with replacement, at least two of different scores."""
+    while True:
+        drawn = rng.integers(0, len(trials), len(trials)).tolist()
+        if len({trials[index].objectives["dsc"] for index in drawn}) > 1:
+            return drawn
+
+
+def _shares(results: SweepResults, trials: Sequence[SweepTrial]) -> dict[str, float]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize")
+    distributions = {setting.name: setting.distribution() for setting in results.settings}
+    for trial in trials:
+        study.add_trial(settled_trial(trial, distributions))
+    evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=0)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {setting.name: float(found.get(setting.name, 0.0)) for setting in results.settings}

@@ -10,18 +10,16 @@ import numpy as np
 
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS, organ_title
-from voxsiam_dashboards.figures.overlays import LETTERS, Plane, coloured, pixel_aspect, to_picture
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS
-from voxsiam_dashboards.figures.png_address import png_address
-from voxsiam_dashboards.reports.folder_swap import write_folder
-from voxsiam_dashboards.reports.page import render_page
+from voxsiam_dashboards.figures.look import ORGAN_COLOURS
+from voxsiam_dashboards.figures.overlays import LETTERS, Plane, slice_address
+from voxsiam_dashboards.reports.folder_swap import foreign_file, write_folder
+from voxsiam_dashboards.reports.page import PAGE, render_page
 from voxsiam_data.checks.case import CaseReport
 from voxsiam_data.checks.data_set import CheckReport
 from voxsiam_data.checks.finding import SEVERITIES
-from voxsiam_data.checks.json_record import record_of
 from voxsiam_data.checks.pictures import Cut
 
-PAGE, RECORD = "index.html", "checks.json"
+RECORD = "checks.json"
 MAX_ROWS = 400
 """Findings in the table of the page; checks.json holds all."""
 
@@ -29,13 +27,10 @@ _WIDTH = 255  # pixels on the screen: two stand side by side in a card
 
 
 def write_check_page(report: CheckReport, directory: Path, command: str) -> Path:
-    """Write the page and checks.json; an older pair is replaced in one step.
+    """Write the page and checks.json, and return the page; an older pair is replaced in one step.
 
     Args:
         directory: A folder of its own; foreign files in it are refused, not deleted.
-
-    Returns:
-        Path of the page.
     """
     directory = directory.resolve()
     check_page_folder(directory)
@@ -50,35 +45,27 @@ def check_page_folder(directory: Path) -> None:
         UserError: With the first of its foreign files.
     """
     try:
-        _require_writable(directory)
+        # The page's folder is made beside its place, in the nearest folder that is there.
+        nearest = next(path for path in directory.resolve().parents if path.exists())
+        with TemporaryDirectory(dir=nearest):
+            pass
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"The page cannot be written there ({type(error).__name__}).",
             where=str(directory),
             fix="choose a folder that you may write to, on a disk with room",
         ) from error
-    if directory.is_dir():
-        foreign = sorted({path.name for path in directory.iterdir()} - {PAGE, RECORD})
-    else:
-        foreign = [directory.name] if directory.exists() else []
-    if foreign:
+    foreign = foreign_file(directory, {PAGE, RECORD})
+    if foreign is not None:
         raise UserError(
-            f"The page would overwrite '{foreign[0]}', which is not part of one.",
+            f"The page would overwrite '{foreign}', which is not part of one.",
             where=str(directory),
             fix="choose a folder of its own for the page",
         )
 
 
-def _require_writable(directory: Path) -> None:
-    """Try the nearest folder that is there: the page's own is made beside it, then renamed."""
-    parent = directory.resolve().parent
-    nearest = next(path for path in (parent, *parent.parents) if path.exists())
-    with TemporaryDirectory(dir=nearest):
-        pass
-
-
 def _write(report: CheckReport, folder: Path, command: str) -> None:
-    (folder / RECORD).write_text(json.dumps(record_of(report), indent=1), encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(report.record(), indent=1), encoding="utf-8")
     (folder / PAGE).write_text(_page(report, command), encoding="utf-8")
 
 
@@ -124,19 +111,12 @@ def _times(values: Sequence[float]) -> str:
 
 
 def _picture(cut: Cut, plane: Plane) -> dict[str, Any]:
-    # `to_picture` cuts volumes; a slice is a volume one voxel thick.
-    axis = 0 if plane == "axial" else 1
-    grey, labels = (
-        to_picture(np.expand_dims(one, axis), plane, 0) for one in (cut.grey, cut.labels)
-    )
-    rows, columns = grey.shape
-    row_mm, column_mm = cut.spacing_mm
-    spacing_mm = (1.0, row_mm, column_mm) if plane == "axial" else (row_mm, 1.0, column_mm)
-    height = _WIDTH * rows * pixel_aspect(spacing_mm, plane) / columns
+    grey = cut.grey.astype(np.float32) / 255
+    address, height = slice_address(grey, cut.labels, cut.spacing_mm, _WIDTH, _WIDTH / 5)
     return {
-        "data": png_address(coloured(grey.astype(np.float32) / 255, labels)),
+        "data": address,
         "title": f"{plane.capitalize()}, slice {cut.index}",
         "width": _WIDTH,
-        "height": round(float(np.clip(height, _WIDTH / 5, _WIDTH * 3))),
+        "height": height,
         "letters": LETTERS[plane],
     }

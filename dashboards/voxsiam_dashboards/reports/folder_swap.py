@@ -27,6 +27,13 @@ def write_folder(directory: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def foreign_file(directory: Path, ours: set[str]) -> str | None:
+    """Name the first thing in a folder that is not ours, or what stands in the folder's place."""
+    if directory.is_dir():
+        return min({path.name for path in directory.iterdir()} - ours, default=None)
+    return directory.name if directory.exists() else None
+
+
 def _put(fresh: Path, directory: Path) -> None:
     if not directory.exists():
         fresh.rename(directory)

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxsiam.durable_files import temporary_beside
-from voxsiam_dashboards.reports.page import render_page
-from voxsiam_dashboards.reports.study import PAGE
+from voxsiam.durable_files import write_text_atomically
+from voxsiam_dashboards.reports.page import PAGE, render_page
 from voxsiam_dashboards.tables.cost import study_cost
-from voxsiam_dashboards.tables.cost_table import energy_text, hours_text, planned_workers
 from voxsiam_dashboards.tables.footnotes import data_kind
 from voxsiam_dashboards.tables.report_table import ReportTable
 
@@ -18,12 +16,7 @@ ROW_COLUMNS = ("Row", "Seeds", "DSC (0 to 1)", "paper", "ours - paper")
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """A study of the list.
-
-    Attributes:
-        report: Its table.
-        folder: Folder of its report, beside the page.
-    """
+    """A study of the list, and the folder of its report beside the page."""
 
     report: ReportTable
     folder: str
@@ -42,13 +35,12 @@ class IndexEntry:
     def texts(self) -> tuple[str, ...]:
         """The cells in the order of STUDY_COLUMNS."""
         results, rows = self.report.results, self.report.rows
-        cost = study_cost(rows, planned_workers(self.report))
+        cost = study_cost(self.report)
         data = f"{results.fingerprints.get('data_name', '')} ({data_kind(results)})"
         runs = f"{sum(r.finished for r in rows)} of {sum(r.planned for r in rows)}"
-        heading = self.report.heading
         return (
-            heading, results.preset, data, runs,
-            hours_text(cost), energy_text(cost), results.study_id,
+            self.report.table.heading, results.preset, data, runs,
+            cost.hours_text, cost.energy_text, results.study_id,
         )  # fmt: skip
 
     @property
@@ -67,7 +59,5 @@ def write_index(entries: Sequence[IndexEntry], directory: Path) -> Path:
         "studies", entries=entries, study_columns=STUDY_COLUMNS, row_columns=ROW_COLUMNS
     )
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(directory / PAGE)
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(directory / PAGE)
+    write_text_atomically(directory / PAGE, page)
     return directory / PAGE

@@ -12,10 +12,7 @@ _IDS = {"table.json": lambda report: report["study"]["study_id"],
 
 
 def lead_to(reports: Path, name: str, own_id: str) -> bool:
-    """Make a relative link of that name to one of the reports beside it, in one step.
-
-    Args:
-        name: Of a table or a sweep.
+    """Make a relative link of a table's or sweep's name to one of the reports, in one step.
 
     Returns:
         Whether the name leads there now: a folder of that name is left as it is.

@@ -23,7 +23,6 @@ class ReportSeal(Frozen):
     """What a report was when it was written.
 
     Attributes:
-        study_id: The study that it is about.
         files: SHA-256 by path in its folder.
         environment: What wrote it; another one may write other bytes of the same content.
     """

@@ -5,19 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from voxsiam.training.usage import USAGE_NAMES
-from voxsiam_dashboards.store.trial_files import (
-    Overlay,
-    VoxelFeatures,
-)
+from voxsiam_dashboards.store.trial_files import Overlay, VoxelFeatures
 
-FINAL = "test/"
 CURVE_COLUMNS = ("step", "metric", "value")
-CURVES = ("train/loss", "validation/dsc", *USAGE_NAMES)
-"""The figures of every epoch that are read, one by one: MLflow has no call for many."""
-REPORTED_COLUMNS = ("case_id", "organ", "dsc", "hd95_grid", "assd_grid", "missed")
-"""Of the test cases, what the tables and charts of a report are made of."""
-
 PREDICTIONS = "test/predictions.npz"
 
 
@@ -26,19 +16,14 @@ class TrialResult:
     """One training: a row of the table with one seed.
 
     Attributes:
-        row: The row's label.
-        seed: Seed of the training.
-        run_id: MLflow's name of the run.
+        run_id: MLflow's name of it.
         status: FINISHED, RUNNING, FAILED, KILLED or SCHEDULED.
         fingerprints: Of the run, recipe, data and split, and the method's version.
         recipe: What was trained, as plain JSON.
         final: Test scores by the keys of `case_scores.summarise`; empty until the end.
-        curves: Columns step, metric, value; one value for each of CURVES and each step.
+        curves: Columns step, metric, value; one value for each metric and step.
         cases: One line for each organ of each test case, as OrganScore.
-        overlay: One test case with its prediction.
-        features: Of some test voxels.
         keeps_predictions: Whether it left its predictions of all test cases.
-        environment: What it was computed with, by name.
         workers: DDP workers; None where it is not told.
         trained_in: Study whose training it is, where that is another one.
     """
@@ -70,16 +55,19 @@ class TrialResult:
         steps, values = (self.curves[name].to_numpy()[chosen] for name in ("step", "value"))
         return dict(zip(map(int, steps), map(float, values), strict=True))
 
+    def case_dsc(self, case_id: str) -> float | None:
+        """Mean DSC over the organs of a test case; None where none is defined."""
+        dsc = self.cases.loc[self.cases["case_id"] == case_id, "dsc"].dropna()
+        return float(dsc.mean()) if len(dsc) else None
+
 
 @dataclass(frozen=True, eq=False)
 class StudyResults:
     """A study and its trials, one for each row and seed.
 
     Attributes:
-        study: Name of the study, as on the command line.
+        study: Its name on the command line.
         preset: tiny, mini or paper.
-        study_id: Name of this very study.
-        experiment_id: MLflow's number of the experiment.
         parent_run_id: MLflow's name of the study's own run.
         fingerprints: Of data and split, with the data's name.
         plan: What the study set out to do; empty where the file is missing.

@@ -9,10 +9,8 @@ from pydantic import ValidationError
 from voxsiam.errors import UserError
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.types import Split
-from voxsiam_dashboards.store.results import StudyResults, TrialResult
+from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.store.trial_files import read_object
-
-SPLIT_FILE, MANIFEST_FILE = "config/split.json", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class StudySplits:
     @property
     def widest(self) -> Split | None:
         """The split with the most training cases; None where there is none."""
-        splits = [run.split for run in self.runs]
+        splits = (run.split for run in self.runs)
         return max(splits, key=lambda split: len(split.train), default=None)
 
 
@@ -58,16 +56,13 @@ def read_splits(tracking_uri: str, results: StudyResults) -> StudySplits:
     runs: list[RunSplit] = []
     for trial in results.trials:
         name = trial.fingerprints.get("split") or trial.run_id
-        split = known.get(name) or _read(reader, trial, notes)
+        run = None if name in known else reader.find(trial.run_id)
+        read = run and reader.read(run, "config/split.json", _split_of, notes)
+        split = read or known.get(name)
         if split is not None:
             known[name] = split
             runs.append(RunSplit(trial.row, trial.seed, trial.run_id, split))
     return StudySplits(tuple(runs), _preparation(reader, results), tuple(notes))
-
-
-def _read(reader: RunReader, trial: TrialResult, notes: list[str]) -> Split | None:
-    run = reader.find(trial.run_id)
-    return None if run is None else reader.read(run, SPLIT_FILE, _split_of, notes)
 
 
 def _split_of(path: Path) -> Split:
@@ -85,7 +80,7 @@ def _preparation(reader: RunReader, results: StudyResults) -> dict[str, Any]:
     """Read from the manifest of a finished run how its volumes were prepared."""
     for trial in results.trials:
         run = reader.find(trial.run_id) if trial.finished else None
-        manifest = reader.read(run, MANIFEST_FILE, read_object, []) if run else None
+        manifest = reader.read(run, "manifest.json", read_object) if run else None
         data = (manifest or {}).get("data")
         found = data.get("preparation") if isinstance(data, dict) else None
         if isinstance(found, dict):

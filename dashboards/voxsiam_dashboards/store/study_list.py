@@ -1,5 +1,6 @@
 """The studies and sweeps of a store, and how far each is: read from runs alone, without a file."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,15 @@ STATES: dict[str, State] = {
     "KILLED": "stopped",
 }
 
+Runs = list[Run]
+
 RUNS_KEPT = 4096
+
+WHOLE_S = 600.0
+"""After so long all runs are read again: one that was deleted is not told of otherwise."""
+
+_MARGIN_MS = 60_000
+"""What ended so long before the newest is asked for once more: clocks of machines differ."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +39,12 @@ class StudyEntry:
     """A study or a sweep, as a list shows it.
 
     Attributes:
-        kind: What it is.
         run_id: MLflow's name of its own run.
-        experiment_id: MLflow's number of the experiment.
-        study_id: Of this very study.
         name: On the command line.
         planned: Trainings that were asked for; None where it does not say.
         finished: Of them, have ended well; None where that was not told.
-        failed: Of them, have failed.
         worker_hours: Time of the finished ones, times workers.
-        started: When it was first started.
-        data_name: What people call its data.
-        data: Their fingerprint.
+        data: Fingerprint of its data.
         owner: Who has run it first; empty where that was not told.
     """
 
@@ -67,14 +70,9 @@ class TrialProgress:
     """A training, as far as it is.
 
     Attributes:
-        run_id: MLflow's name of it.
-        epoch: Epochs done.
-        epochs: Epochs asked for; None where that is not told.
-        loss: Of the last epoch.
-        dsc: Of the test cases where it has ended, else of the validation cases.
-        tested: Whether `dsc` is of test cases.
+        epoch: Epochs done, of the `epochs` that were asked for; None where that is not told.
+        dsc: Of the test cases where it is `tested`, else of the validation cases.
         left_s: Time that the rest will take at the pace of its last epoch.
-        error: Why it failed.
         incidents: What was survived, counted.
     """
 
@@ -101,13 +99,9 @@ def list_studies(reader: RunReader) -> list[StudyEntry]:
 
 
 def progress_of(runs: Iterable[Run]) -> list[TrialProgress]:
-    """Tell of every training of a study or sweep how far it is, by row and seed.
-
-    Args:
-        runs: Of the study or sweep, the newest first.
-    """
-    found = [_progress(run) for run in one_per_seed(runs, [])]
-    return sorted(found, key=lambda trial: (trial.row, trial.seed))
+    """Tell by row and seed how far the trainings are whose runs these are, the newest first."""
+    chosen = one_per_seed(runs, [])
+    return [_progress(chosen[key]) for key in sorted(chosen)]
 
 
 def _entry(run: Run) -> StudyEntry:
@@ -122,7 +116,7 @@ def _entry(run: Run) -> StudyEntry:
         name=told["study"],
         preset=told["preset"],
         state=STATES.get(run.info.status, "stopped"),
-        planned=int(told["trials"]) if told["trials"].isdecimal() else None,
+        planned=_count_of(told["trials"]),
         finished=finished,
         failed=failed or 0,
         worker_hours=metrics.get(WORKER_HOURS),
@@ -165,3 +159,39 @@ def _count(value: float | None) -> int | None:
 
 def _count_of(text: str) -> int | None:
     return int(text) if text.isdecimal() else None
+
+
+class LiveRuns:
+    """The trainings of a study or sweep: asked again, only what may have changed is read."""
+
+    def __init__(self, reader: RunReader, parent_run_id: str) -> None:
+        self._reader, self._of_study = reader, f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
+        self._runs: dict[str, Run] = {}
+        self._whole_at = -WHOLE_S
+
+    def read(self) -> Runs:
+        """Return them, the newest first."""
+        if not self._runs or time.monotonic() - self._whole_at >= WHOLE_S:
+            found = {run.info.run_id: run for run in self._reader.search(self._of_study)}
+            self._runs, self._whole_at = found, time.monotonic()
+        else:
+            self._runs = self._with_changes(self._runs)
+        return sorted(
+            self._runs.values(), key=lambda run: (-(run.info.start_time or 0), run.info.run_id)
+        )
+
+    def _with_changes(self, known: dict[str, Run]) -> dict[str, Run]:
+        """Read those that run, those that have run until now, and those that ended since."""
+        newest = max(run.info.end_time or 0 for run in known.values())
+        ended = f"attributes.end_time >= {max(0, newest - _MARGIN_MS)}"
+        asked = ("attributes.status = 'RUNNING'", *([ended] if newest else []))
+        conditions = (f"{self._of_study} and {condition}" for condition in asked)
+        found = {run.info.run_id: run for run in self._reader.search(*conditions, in_order=False)}
+        ran = [name for name, run in known.items() if run.info.status == "RUNNING"]
+        gone = [self._reader.find(name) for name in ran if name not in found]
+        found |= {run.info.run_id: run for run in gone if run is not None}
+        return {
+            name: run
+            for name, run in (known | found).items()
+            if run.info.lifecycle_stage == "active"
+        }

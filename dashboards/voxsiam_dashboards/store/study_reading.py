@@ -10,16 +10,8 @@ from mlflow.entities import Run
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.orchestration.tracking.reader import RunReader, tags_of
-from voxsiam_dashboards.store.results import (
-    CURVE_COLUMNS,
-    CURVES,
-    FINAL,
-    PREDICTIONS,
-    REPORTED_COLUMNS,
-    StudyResults,
-    TrialResult,
-)
-from voxsiam_dashboards.store.run_environment import environment_of, workers_of
+from voxsiam.training.usage import USAGE_NAMES
+from voxsiam_dashboards.store.results import CURVE_COLUMNS, PREDICTIONS, StudyResults, TrialResult
 from voxsiam_dashboards.store.trial_files import (
     SCORE_COLUMNS,
     read_cases,
@@ -30,14 +22,23 @@ from voxsiam_dashboards.store.trial_files import (
 
 Files = Literal["all", "report", "none"]
 
-_MANIFEST = "manifest.json"
+CURVES = ("train/loss", "validation/dsc", *USAGE_NAMES)
+"""The figures of every epoch that are read, one by one: MLflow has no call for many."""
 
-_FEATURES = "test/features.npz"
+REPORTED_COLUMNS = ("case_id", "organ", "dsc", "hd95_grid", "assd_grid", "missed")
+"""Of the test cases, what the tables and charts of a report are made of."""
+
+_FINAL, _MANIFEST, _FEATURES = "test/", "manifest.json", "test/features.npz"
+_NAMED = {"case_id": "category", "organ": "category"}
+_FINGERPRINTS = ("run", "recipe", "data", "split", "method_version")
 
 _AT_ONCE = 8
 """Trials that are asked for at the same time: a server answers several as fast as one."""
 
-_FINGERPRINTS = ("run", "recipe", "data", "split", "method_version")
+# Made once: an empty table takes as long as reading a run.
+_NO_CURVES, _NO_CASES = (
+    pd.DataFrame(columns=list(names)) for names in (CURVE_COLUMNS, SCORE_COLUMNS)
+)
 
 
 def find_study(tracking_uri: str, study_id: str) -> str:
@@ -68,7 +69,6 @@ def load_study(
     Two runs of one row and seed count once: the finished one, else the newest.
 
     Args:
-        parent_run_id: MLflow's name of the study's own run.
         kept: Finished trials by their runs, from an earlier call: they are not read again, and
             those that have finished since are added.
         runs: Of the study, the newest first, where they have been read.
@@ -84,13 +84,14 @@ def load_study(
         runs = reader.search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     chosen = one_per_seed(runs, notes)
     if files == "none":
-        trials, noted = [_told(run) for run in chosen], dict[str, list[str]]()
+        trials, noted = [_told(chosen[key]) for key in sorted(chosen)], dict[str, list[str]]()
     else:
         trials, noted = _read_trials(reader, chosen, kept, whole=files == "all")
-    unread += [note for run in chosen for note in noted.get(run.info.run_id, ())]
+    unread += [note for run in chosen.values() for note in noted.get(run.info.run_id, ())]
     if not trials:
         notes.append("No trial of this study has started yet.")
-    tags = parent.data.tags
+    cases, tags = plan.get("cases"), parent.data.tags
+    untested = isinstance(cases, dict) and cases.get("test") == 0
     return StudyResults(
         study=tags.get("voxsiam.study", ""),
         preset=tags.get("voxsiam.preset", str(plan.get("preset", ""))),
@@ -98,17 +99,12 @@ def load_study(
         experiment_id=parent.info.experiment_id,
         parent_run_id=parent.info.run_id,
         plan=plan,
-        trials=tuple(sorted(trials, key=lambda trial: (trial.row, trial.seed))),
+        trials=tuple(trials),
         fingerprints=tags_of(parent, ("data", "data_name", "split")),
         notes=(*unread, *notes),
         # Without test cases a run owes no scores.
-        unread=tuple(unread) if _is_tested(plan) else (),
+        unread=() if untested else tuple(unread),
     )
-
-
-def _is_tested(plan: Mapping[str, Any]) -> bool:
-    cases = plan.get("cases")
-    return not isinstance(cases, dict) or cases.get("test") != 0
 
 
 def _parent(reader: RunReader, run_id: str) -> Run:
@@ -128,13 +124,8 @@ def _parent(reader: RunReader, run_id: str) -> Run:
     return run
 
 
-def one_per_seed(runs: Iterable[Run], notes: list[str]) -> list[Run]:
-    """Choose one run for each row and seed: the finished one, else the newest.
-
-    Args:
-        runs: The newest first.
-        notes: What is left out is added to them.
-    """
+def one_per_seed(runs: Iterable[Run], notes: list[str]) -> dict[tuple[str, int], Run]:
+    """Choose one run by row and seed: the finished one, else the first; the others are noted."""
     chosen: dict[tuple[str, int], Run] = {}
     for run in runs:
         row, seed = (run.data.tags.get(f"voxsiam.{name}", "") for name in ("row", "seed"))
@@ -143,37 +134,47 @@ def one_per_seed(runs: Iterable[Run], notes: list[str]) -> list[Run]:
             continue
         known = chosen.setdefault((row, int(seed)), run)
         if known is not run:
-            # Newest first: an older run only counts when it alone has finished.
+            # The newest come first: an older run only counts when it alone has finished.
             if run.info.status == "FINISHED" != known.info.status:
                 chosen[row, int(seed)] = run
             notes.append(f"'{row}' with seed {seed} was run more than once; one run counts.")
-    return list(chosen.values())
+    return chosen
 
 
 def _read_trials(
     reader: RunReader,
-    runs: Iterable[Run],
+    chosen: Mapping[tuple[str, int], Run],
     kept: MutableMapping[str, TrialResult] | None,
     *,
     whole: bool,
 ) -> tuple[list[TrialResult], dict[str, list[str]]]:
-    """Read trials by row and seed; return them, and by run what could not be read."""
-    ordered = sorted(runs, key=_row_and_seed)
+    """Read trials in the order of row and seed; return them, and by run what could not be read."""
+    ordered = [chosen[key] for key in sorted(chosen)]
     trials, noted, shown = list[TrialResult](), dict[str, list[str]](), set[tuple[str, str]]()
+
+    def read(run: Run) -> tuple[TrialResult, list[str]]:
+        notes: list[str] = []
+        if kept is not None and run.info.run_id in kept:
+            return kept[run.info.run_id], notes
+        trial = _trial(reader, run, notes)
+        if kept is not None and trial.finished and not notes:
+            kept[run.info.run_id] = trial
+        return trial, notes
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for trial, notes in pool.map(lambda run: _kept_trial(reader, run, kept), ordered):
+        for trial, notes in pool.map(read, ordered):
             trials.append(trial if whole else _as_reported(trial, shown))
             noted[trial.run_id] = notes
     return trials, noted
 
 
 def _as_reported(trial: TrialResult, shown: set[tuple[str, str]]) -> TrialResult:
-    """Keep what a report shows: of a thousand trials the rest is gigabytes.
+    """Keep what a report shows, of a row one picture: of a thousand trials the rest is gigabytes.
 
     Args:
         shown: Rows whose picture, and whose features, came before; this one's are added.
     """
-    cases = trial.cases.loc[:, list(REPORTED_COLUMNS)].astype(dict.fromkeys(_NAMES, "category"))
+    cases = trial.cases.loc[:, list(REPORTED_COLUMNS)].astype(_NAMED)
     # Copied: else the columns that are left out stay with it.
     kept: dict[str, Any] = {"cases": cases.copy()}
     for name in ("overlay", "features"):
@@ -182,23 +183,6 @@ def _as_reported(trial: TrialResult, shown: set[tuple[str, str]]) -> TrialResult
         elif getattr(trial, name) is not None:
             shown.add((trial.row, name))
     return replace(trial, **kept)
-
-
-def _row_and_seed(run: Run) -> tuple[str, int]:
-    return run.data.tags["voxsiam.row"], int(run.data.tags["voxsiam.seed"])
-
-
-def _kept_trial(
-    reader: RunReader, run: Run, kept: MutableMapping[str, TrialResult] | None
-) -> tuple[TrialResult, list[str]]:
-    """Read a trial and note what is missing, unless it had finished when it was read before."""
-    notes: list[str] = []
-    if kept is not None and run.info.run_id in kept:
-        return kept[run.info.run_id], notes
-    trial = _trial(reader, run, notes)
-    if kept is not None and trial.finished and not notes:
-        kept[run.info.run_id] = trial
-    return trial, notes
 
 
 def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
@@ -213,7 +197,7 @@ def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
     there = _MANIFEST in reader.files(run, "")
     manifest = (reader.read(run, _MANIFEST, read_object, noted) if there else None) or {}
     left = reader.files(run, "test")
-    recorded = reader.read(trained, "config/environment.json", read_object, []) or {}
+    recorded = reader.read(trained, "config/environment.json", read_object) or {}
     return replace(
         told,
         recipe=reader.read(run, "config/recipe.json", read_object, noted) or {},
@@ -239,7 +223,7 @@ def _told(run: Run) -> TrialResult:
         status=run.info.status,
         fingerprints=tags_of(run, _FINGERPRINTS),
         recipe={},
-        final={k.removeprefix(FINAL): v for k, v in metrics.items() if k.startswith(FINAL)},
+        final={k.removeprefix(_FINAL): v for k, v in metrics.items() if k.startswith(_FINAL)},
         curves=_NO_CURVES,
         cases=_NO_CASES,
     )
@@ -257,9 +241,7 @@ def _trained(reader: RunReader, run: Run, notes: list[str]) -> Run:
 
 
 def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame:
-    """Keep one value for each metric and step: a resumed run may have logged more.
-
-    The newest counts.
+    """Keep the newest value for each metric and step: a resumed run may have logged more.
 
     Args:
         points: Step, metric, value and timestamp, in any order.
@@ -270,11 +252,6 @@ def newest_points(points: Iterable[tuple[int, str, float, int]]) -> pd.DataFrame
     return newest.loc[:, list(CURVE_COLUMNS)].reset_index(drop=True)
 
 
-_NAMES = ("case_id", "organ")
-# Made once: an empty table takes as long as reading a run.
-_NO_CURVES, _NO_CASES = newest_points(()), pd.DataFrame(columns=list(SCORE_COLUMNS))
-
-
 def _curves(reader: RunReader, run: Run) -> pd.DataFrame:
     return newest_points(
         (point.step, point.key, point.value, point.timestamp)
@@ -282,3 +259,23 @@ def _curves(reader: RunReader, run: Run) -> pd.DataFrame:
         if key in run.data.metrics
         for point in reader.history(run.info.run_id, key)
     )
+
+
+def environment_of(manifest: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, str]:
+    """Name versions, system and device: as the manifest has them, else as they were recorded.
+
+    Args:
+        manifest: Content of the run's `manifest.json`, whatever that is.
+        recorded: Content of `config/environment.json`, written before the training.
+    """
+    found = manifest.get("environment")
+    told = dict(found) if isinstance(found, Mapping) else dict(recorded)
+    libraries = told.pop("libraries", {})
+    named = told | (dict(libraries) if isinstance(libraries, Mapping) else {})
+    return {str(name): str(value) for name, value in sorted(named.items())}
+
+
+def workers_of(manifest: Mapping[str, Any], parameters: Mapping[str, str]) -> int | None:
+    """Count the DDP workers: as the manifest has them, else as they were planned."""
+    told = str(manifest.get("workers", parameters.get("workers", "")))
+    return int(told) if told.isdecimal() and int(told) > 0 else None

@@ -14,17 +14,12 @@ from voxsiam_dashboards.store.trial_files import read_object
 
 @dataclass(frozen=True)
 class SweepResults:
-    """A sweep and its trials.
+    """A sweep and its trials, in the order of suggestion.
 
     Attributes:
-        sweep_id: Name of this very sweep.
         parent_run_id: MLflow's name of its own run.
-        plan: What it set out to do.
         settings: What was varied.
-        trials: In the order of suggestion.
         best: Number of the winner.
-        spent: What the search has cost.
-        budget: When it ends.
     """
 
     sweep_id: str
@@ -43,11 +38,7 @@ class SweepResults:
 
 
 def load_sweep(tracking_uri: str, sweep_id: str) -> SweepResults:
-    """Read a sweep.
-
-    Raises:
-        UserError: There is none of this name, or its files are damaged.
-    """
+    """Read a sweep; a UserError where there is none of this name, or its files are damaged."""
     parent, plan, found = _read_files(tracking_uri, sweep_id)
     try:
         return SweepResults(
@@ -73,9 +64,8 @@ def _read_files(tracking_uri: str, sweep_id: str) -> tuple[str, dict, dict]:
     reader = RunReader(tracking_uri)
     for run in reader.search("tags.`voxsiam.kind` = 'sweep'"):
         if run.data.tags.get("voxsiam.study_id") == sweep_id:
-            notes: list[str] = []
             names = ("sweep/plan.json", "sweep/trials.json")
-            plan, trials = (reader.read(run, name, read_object, notes) for name in names)
+            plan, trials = (reader.read(run, name, read_object) for name in names)
             if plan is not None and trials is not None:
                 return run.info.run_id, plan, trials
     raise UserError(

@@ -3,7 +3,8 @@
 import io
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -23,6 +24,7 @@ from voxsiam.types import NUM_CLASSES, ORGANS, Spacing
 SCORE_COLUMNS = tuple(field.name for field in fields(OrganScore))
 _TEXT_COLUMNS = ("case_id", "organ")
 _MISSING = ["", "nan", "NaN"]
+_NO_TEXT = (OSError, ValueError)
 _NO_ARRAYS = (
     OSError, ValueError, KeyError, EOFError, TypeError, MemoryError, BadZipFile, zlib.error,
 )  # fmt: skip
@@ -32,14 +34,10 @@ _MAX_NAMES_BYTES = 2**20
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """One test case with its prediction.
+    """One test case on the training grid, as prepared, with its prediction.
 
     Attributes:
-        case_id: Name of the case.
-        image: As prepared.
-        label: 0 background, 1..8 organs.
-        prediction: The same values as the run predicted them.
-        spacing_mm: Size of a grid voxel along d, h, w.
+        label: 0 background, 1..8 organs; `prediction` has the same values.
     """
 
     case_id: str
@@ -51,11 +49,10 @@ class Overlay:
 
 @dataclass(frozen=True, eq=False)
 class VoxelFeatures:
-    """Features of some voxels of the test cases.
+    """Features of some voxels of the test cases, by encoder level, the deepest first.
 
     Attributes:
         case_ids: What the cases of the levels count.
-        levels: Encoder levels, deepest first.
     """
 
     case_ids: tuple[str, ...]
@@ -64,10 +61,8 @@ class VoxelFeatures:
 
 def read_object(path: Path) -> dict:
     """Read a JSON object; anything else is refused."""
-    try:
+    with _reading(path, "it is not readable JSON", _NO_TEXT):
         value = read_json(path, LARGE)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, f"it is not readable JSON ({error})") from error
     if not isinstance(value, dict):
         raise _unreadable(path, "it holds no JSON object")
     return value
@@ -79,7 +74,7 @@ def read_cases(path: Path) -> pd.DataFrame:
     A case called `0012` or `nan` keeps its name; an empty number is NaN.
     """
     numbers = [name for name in SCORE_COLUMNS if name not in _TEXT_COLUMNS]
-    try:
+    with _reading(path, "it is not a readable CSV", _NO_TEXT):
         require_few_cells(text := read_text(path))
         cases = pd.read_csv(
             io.StringIO(text, newline=""),
@@ -87,8 +82,6 @@ def read_cases(path: Path) -> pd.DataFrame:
             keep_default_na=False,
             na_values=dict.fromkeys(numbers, _MISSING),
         )
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, f"it is not a readable CSV ({error})") from error
     absent = [name for name in SCORE_COLUMNS if name not in cases.columns]
     if absent:
         raise _unreadable(path, f"the columns {', '.join(absent)} are missing")
@@ -103,13 +96,10 @@ def read_cases(path: Path) -> pd.DataFrame:
 
 def read_overlay(path: Path) -> Overlay:
     """Read the arrays of one test case; nothing in the file can run code."""
-    try:
-        with _open_arrays(path) as arrays:
-            image, label, prediction = (arrays[name] for name in ("image", "label", "prediction"))
-            d, h, w = (float(step) for step in arrays["spacing_mm"])
-            case_id = str(arrays["case_id"])
-    except _NO_ARRAYS as error:
-        raise _unreadable(path, f"it is not a readable overlay ({error})") from error
+    with _reading(path, "it is not a readable overlay"), _open_arrays(path) as arrays:
+        image, label, prediction = (arrays[name] for name in ("image", "label", "prediction"))
+        d, h, w = (float(step) for step in arrays["spacing_mm"])
+        case_id = str(arrays["case_id"])
     fits = image.ndim == 3 and image.shape == label.shape == prediction.shape and image.size > 0
     if not fits or not all(math.isfinite(step) and step > 0 for step in (d, h, w)):
         raise _unreadable(path, "its arrays do not fit together")
@@ -129,22 +119,15 @@ def read_prediction(
     """Read what a run predicted for one test case; the other cases are not unpacked.
 
     Args:
-        path: Of a file of `result_files.write_predictions`.
+        path: Of a file of `result_files.write_predictions`; a UserError where it is another file
+            or does not hold the case.
         most_bytes: It may unpack to; that of a whole scan may be large.
-
-    Returns:
-        0 background, 1..8 organs.
-
-    Raises:
-        UserError: The case is not in it, or the file is not what a run leaves.
     """
-    try:
-        names = [str(name) for name in _member(path, "case_ids", _MAX_NAMES_BYTES)]
-        prediction = _member(path, f"prediction_{names.index(case_id)}", most_bytes)
-    except _NO_ARRAYS as error:
-        raise _unreadable(
-            path, f"it holds no readable prediction of this case ({error})"
-        ) from error
+    with _reading(path, "it holds no readable prediction of this case"):
+        with _open_arrays(path, "case_ids", _MAX_NAMES_BYTES) as arrays:
+            number = [str(name) for name in arrays["case_ids"]].index(case_id)
+        with _open_arrays(path, f"prediction_{number}", most_bytes) as arrays:
+            prediction = arrays[f"prediction_{number}"]
     if prediction.ndim != 3 or prediction.dtype != np.uint8 or prediction.size == 0:
         raise _unreadable(path, "a prediction in it is no volume")
     if prediction.max() >= NUM_CLASSES:
@@ -154,37 +137,41 @@ def read_prediction(
 
 def read_features(path: Path) -> VoxelFeatures:
     """Read the features of test voxels; nothing in the file can run code."""
-    try:
-        with _open_arrays(path) as arrays:
-            case_ids = tuple(str(name) for name in arrays["case_ids"])
-            count = sum(name.endswith("_features") for name in arrays.files)
-            levels = tuple(_level(arrays, number) for number in range(1, count + 1))
-    except _NO_ARRAYS as error:
-        raise _unreadable(path, f"it holds no readable features ({error})") from error
+    with _reading(path, "it holds no readable features"), _open_arrays(path) as arrays:
+        case_ids = tuple(str(name) for name in arrays["case_ids"])
+        count = sum(name.endswith("_features") for name in arrays.files)
+        levels = tuple(_level(arrays, number) for number in range(1, count + 1))
     if not levels or not all(_fits(level, len(case_ids)) for level in levels):
         raise _unreadable(path, "its arrays do not fit together")
     return VoxelFeatures(case_ids, levels)
 
 
-def _open_arrays(path: Path) -> "np.lib.npyio.NpzFile":
-    """Open an .npz from which neither code nor a machine full of zeros can come."""
-    require_regular(path)
-    with ZipFile(path) as packed:
-        size = sum(member.file_size for member in packed.infolist())
-    if size > _MAX_ARRAYS_BYTES:
-        raise ValueError(f"it unpacks to {size >> 20} MiB")
-    return np.load(path, allow_pickle=False)
+@contextmanager
+def _reading(
+    path: Path, refusal: str, foreseen: tuple[type[Exception], ...] = _NO_ARRAYS
+) -> Iterator[None]:
+    """Refuse a file that cannot be read as what it should be."""
+    try:
+        yield
+    except foreseen as error:
+        raise _unreadable(path, f"{refusal} ({error})") from error
 
 
-def _member(path: Path, name: str, most_bytes: int) -> np.ndarray:
-    """Unpack one array of an .npz, whatever else is in there."""
+def _open_arrays(
+    path: Path, name: str = "", most_bytes: int = _MAX_ARRAYS_BYTES
+) -> "np.lib.npyio.NpzFile":
+    """Open an .npz from which neither code nor a machine full of zeros can come.
+
+    Args:
+        name: Of the one array that will be unpacked, whatever else is in there; empty for all.
+    """
     require_regular(path)
     with ZipFile(path) as packed:
-        size = packed.getinfo(f"{name}.npy").file_size
+        members = [packed.getinfo(f"{name}.npy")] if name else packed.infolist()
+    size = sum(member.file_size for member in members)
     if size > most_bytes:
-        raise ValueError(f"{name} unpacks to {size >> 20} MiB")
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[name]
+        raise ValueError(f"{name or 'it'} unpacks to {size >> 20} MiB")
+    return np.load(path, allow_pickle=False)
 
 
 def _level(arrays: Mapping[str, np.ndarray], number: int) -> LevelFeatures:

@@ -7,12 +7,11 @@ from voxsiam.statistics.first_place import ONE_OF
 from voxsiam.statistics.interval import (
     LEVEL,
     PATIENTS_WHERE_CASES_FAIL,
+    quantile,
     too_few_where_cases_fail,
 )
 from voxsiam.statistics.signed_rank import least_p
-from voxsiam.statistics.student import quantile
-from voxsiam_dashboards.tables.interval_text import FEW
-from voxsiam_dashboards.tables.row_tests import RowTest, could_decide
+from voxsiam_dashboards.tables.row_tests import FEW, RowTest, could_decide
 
 PAGE = "docs/statistics.md"
 ENOUGH_SEEDS = 5
@@ -20,20 +19,13 @@ _NAMED = 3
 
 
 def main_notes(tests: Sequence[RowTest], family: Sequence[str]) -> tuple[str, ...]:
-    """Say what the main test asks, for which comparisons it pays, and what it could find.
-
-    Args:
-        tests: Those that were made.
-        family: Names of the comparisons that p-values and intervals pay for.
-    """
+    """Say what the main test asks, which family of comparisons pays, and what it could find."""
     if not tests:
         return ()
-    bold = (
-        "Patients and trainings are both samples. A difference is bold where it would be there "
-        f"with other patients and other trainings too: corrected p-value at most {LEVEL}"
-    )
     return (
-        f"{bold} ({PAGE}#main-test).",
+        "Patients and trainings are both samples. A difference is bold where it would be there "
+        "with other patients and other trainings too: corrected p-value at most "
+        f"{LEVEL} ({PAGE}#main-test).",
         f"Holm's correction, and the intervals, are for {family_text(family)} ({PAGE}#families).",
         *_reach(min(test.seeds for test in tests), len(family)),
         *few_notes(min(test.patients for test in tests)),
@@ -41,21 +33,20 @@ def main_notes(tests: Sequence[RowTest], family: Sequence[str]) -> tuple[str, ..
 
 
 def family_text(family: Sequence[str]) -> str:
-    """Name the comparisons that are corrected together, the first of many."""
+    """Name the comparisons that are corrected together."""
     if len(family) == 1:
         return f"one comparison, {family[0]}"
-    named, more = family[:_NAMED], len(family) - _NAMED
-    rest = f" and {more} more" if more > 0 else ""
-    return f"{len(family)} comparisons together: {', '.join(named)}{rest}"
+    return f"{len(family)} comparisons together: {first_of(family, _NAMED)}"
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Name the first of many, and say how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def patient_notes(tests: Sequence[RowTest], family: int) -> tuple[str, ...]:
-    """Say what the test over patients alone asks, and whether it could find anything.
-
-    Args:
-        tests: Those that were made.
-        family: Comparisons that are corrected together.
-    """
+    """Say what the test over patients alone asks, and whether it could find anything."""
     if not tests:
         return ()
     asked = (
@@ -88,11 +79,7 @@ def seed_notes(tests: Sequence[RowTest]) -> tuple[str, ...]:
 
 
 def first_notes(equal_rows_first: float | None, rows: int) -> tuple[str, ...]:
-    """Say what a share of first places means, by what equal rows would give.
-
-    Args:
-        equal_rows_first: What the leader of equal rows would have; None where none is ranked.
-    """
+    """Say what a share of first places means, by what the leader of equal rows would have."""
     if equal_rows_first is None:
         return ()
     return (

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from statistics import fmean
 
 import torch
@@ -14,9 +14,20 @@ from voxsiam.models.network import count_parameters
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.training.usage import DEVICE_KJ, DEVICE_MB, ENERGY_KJ, PROCESS_MB, SECONDS
 from voxsiam_dashboards.store.results import TrialResult
-from voxsiam_dashboards.tables.rows import ReportRow
+from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.text_table import TextTable
 
 TOTAL = "all that was trained here"
+NOTES = (
+    "Time is that of the training epochs, without start-up and without the test. CPU-hours are "
+    "time times workers; a worker may use several cores.",
+    "Energy is read from the counters of GPUs (NVML) and processors (RAPL), whatever else these "
+    "did meanwhile. A dash stands where they could not be read: nothing is estimated.",
+)
+LINKED = (
+    "What another study trained cost this one nothing; its figures are those of that training, "
+    "and the last line leaves it out."
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,6 @@ class Cost:
     """What the trainings of a row cost; None where that was not measured.
 
     Attributes:
-        row: Label of the row.
         runs: Trainings that have recorded an epoch.
         seconds_a_run: Mean time of the finished ones, epochs alone.
         hours: Time times workers, of all runs.
@@ -51,29 +61,81 @@ class Cost:
     parameters: int | None
     trained_in: tuple[str, ...]
 
+    @property
+    def hours_text(self) -> str:
+        """The hours with their unit."""
+        if self.hours is None:
+            return "-"
+        return f"{self.hours:.3g} {'GPU' if self.on_gpu else 'CPU'}-hours"
 
-def row_cost(row: ReportRow, planned_workers: int | None) -> Cost:
-    """Add up what the runs of a row cost.
+    @property
+    def energy_text(self) -> str:
+        """The energy, and of which parts it is."""
+        if self.energy_kj is None or not self.on_gpu:
+            return _number(self.energy_kj, ".3g")
+        return f"{self.energy_kj:.3g} (GPUs {_number(self.device_kj, '.3g')})"
 
-    Args:
-        planned_workers: Of the study, for runs that do not tell theirs.
-    """
-    return _cost(row.label, row.trials, planned_workers)
+
+COLUMNS: dict[str, Callable[[Cost], str]] = {
+    "Row": lambda cost: cost.row,
+    "Runs": lambda cost: str(cost.runs),
+    "Time a run (h:mm:ss)": lambda cost: (
+        "-" if cost.seconds_a_run is None else clock(cost.seconds_a_run)
+    ),
+    "Hours x workers, all runs": lambda cost: cost.hours_text,
+    "Device": lambda cost: ", ".join(cost.devices) or "-",
+    "Peak memory of a worker (MB)": lambda cost: _number(cost.process_mb, ",.0f"),
+    "of a GPU (MB)": lambda cost: _number(cost.device_mb, ",.0f"),
+    "Energy, all runs (kJ)": lambda cost: cost.energy_text,
+    "Parameters at inference": lambda cost: _number(cost.parameters, ",d"),
+    "Trained in": lambda cost: ", ".join(cost.trained_in) or ("this study" if cost.runs else "-"),
+}
 
 
-def study_cost(rows: Sequence[ReportRow], planned_workers: int | None) -> Cost:
+def row_costs(report: ReportTable) -> list[Cost]:
+    """Add up what the runs of each row cost."""
+    return [_cost(report, row.label, row.trials) for row in report.rows]
+
+
+def study_cost(report: ReportTable) -> Cost:
     """Add up what a study has trained itself; what it took from another study cost it nothing."""
-    own = [trial for row in rows for trial in row.trials if not trial.trained_in]
-    return _cost(TOTAL, own, planned_workers)
+    own = [trial for row in report.rows for trial in row.trials if not trial.trained_in]
+    return _cost(report, TOTAL, own)
 
 
-def _cost(label: str, trials: Iterable[TrialResult], planned_workers: int | None) -> Cost:
+def cost_table(report: ReportTable) -> TextTable:
+    """Write what the rows cost, and what the study trained itself."""
+    costs = row_costs(report)
+    costs += [study_cost(report)] if len(costs) > 1 else []
+    linked = any(cost.trained_in for cost in costs)
+    return TextTable(
+        title="What it cost",
+        header=tuple(COLUMNS),
+        body=tuple(tuple(text(cost) for text in COLUMNS.values()) for cost in costs),
+        notes=(*NOTES, LINKED) if linked else NOTES,
+    )
+
+
+def clock(seconds: float) -> str:
+    """Write a span of time as 0:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _cost(report: ReportTable, label: str, trials: Iterable[TrialResult]) -> Cost:
     runs = [trial for trial in trials if trial.curve(SECONDS)]
     seconds = [sum(run.curve(SECONDS).values()) for run in runs]
-    workers = [run.workers or planned_workers for run in runs]
-    known = [count for count in workers if count is not None]
+    planned = report.results.plan.get("workers")
+    workers = [run.workers or planned for run in runs]
+    known = [count for count in workers if isinstance(count, int)]
     spent = sum(s * w for s, w in zip(seconds, known, strict=False)) / 3600
     done = [s for s, run in zip(seconds, runs, strict=True) if run.finished]
+    parameters = {_parameters(json.dumps(run.recipe.get("network"))) for run in runs}
     return Cost(
         row=label,
         runs=len(runs),
@@ -85,7 +147,7 @@ def _cost(label: str, trials: Iterable[TrialResult], planned_workers: int | None
         device_mb=_peak(runs, DEVICE_MB),
         energy_kj=_whole_sum(runs, ENERGY_KJ),
         device_kj=_whole_sum(runs, DEVICE_KJ),
-        parameters=_common(_parameters(run) for run in runs),
+        parameters=parameters.pop() if len(parameters) == 1 else None,
         trained_in=_told(run.trained_in for run in runs),
     )
 
@@ -106,22 +168,12 @@ def _told(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({text for text in texts if text}))
 
 
-def _common(counts: Iterable[int | None]) -> int | None:
-    found = set(counts)
-    return found.pop() if len(found) == 1 else None
-
-
-def _parameters(run: TrialResult) -> int | None:
-    """Count what a model file holds: the heads are not part of it."""
-    return _network_parameters(json.dumps(run.recipe.get("network")))
-
-
 @lru_cache
-def _network_parameters(network: str) -> int | None:
+def _parameters(network: str) -> int | None:
+    """Count what a model file holds: the heads are not part of it."""
     try:
         config = NetworkConfig.model_validate_json(network)
     except ValidationError:
         return None
-    build: Callable[[], torch.nn.Module] = partial(build_network, config)
     with torch.device("meta"):
-        return count_parameters(build())
+        return count_parameters(build_network(config))

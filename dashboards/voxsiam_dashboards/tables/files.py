@@ -1,7 +1,5 @@
 """The table as files for other programs, and as text for the terminal."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -10,66 +8,68 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from voxsiam.types import ORGANS
-from voxsiam_dashboards.tables.cost import row_cost
-from voxsiam_dashboards.tables.cost_table import planned_workers
+from voxsiam_dashboards.tables.cost import row_costs
 from voxsiam_dashboards.tables.footnotes import data_kind
-from voxsiam_dashboards.tables.markup import latex_lines, latex_text, markdown_lines, markdown_text
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES, Cell, ReportRow
-from voxsiam_dashboards.tables.settings import recipe_of, settings_that_differ
-from voxsiam_dashboards.tables.spreadsheet import defused
+from voxsiam_dashboards.tables.settings import row_settings
 from voxsiam_dashboards.tables.study_tables import main_table, report_tables
-from voxsiam_dashboards.tables.text_table import TextTable
+from voxsiam_dashboards.tables.text_table import (
+    TextTable,
+    csv_text,
+    latex_lines,
+    latex_text,
+    markdown_lines,
+    markdown_text,
+)
 
 _PARTS = ("mean", "sd", "paper", "minus_paper")
 
 
-def to_csv(table: ReportTable) -> str:
+def to_csv(report: ReportTable) -> str:
     """Write one line a row; distances are in grid voxels, spreads over seeds."""
     measures = [(f"{m.key}{'_voxels' if m.key != 'dsc' else ''}", m.key) for m in MEASURES]
     header = ["row", "seeds_finished", "seeds_planned"]
     header += [f"{name}_{part}" for name, _ in measures for part in _PARTS]
     header += ["missed_organs", "scored_organs"]
     header += [f"dsc_{organ}_{part}" for organ in ORGANS for part in _PARTS]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    for row in table.rows:
-        line: list[object] = [defused(row.label), row.finished, row.planned]
+    lines: list[list[object]] = [[*header]]
+    for row in report.rows:
+        line: list[object] = [row.label, row.finished, row.planned]
         for _, key in measures:
             line += _csv_cell(row.cells[key])
         line += [sum(cell.values) if cell.values else None for cell in (row.missed, row.scored)]
         for organ in ORGANS:
             line += _csv_cell(row.organs[organ])
-        writer.writerow(line)
-    return out.getvalue()
+        lines.append(line)
+    return csv_text(lines)
 
 
-def to_markdown(table: ReportTable) -> str:
+def to_markdown(report: ReportTable) -> str:
     """Write the tables and the footnotes as GitHub's Markdown."""
-    lines = [f"# {markdown_text(table.heading)}", ""]
-    for each in report_tables(table):
+    lines = [f"# {markdown_text(report.table.heading)}", ""]
+    for each in report_tables(report).values():
         lines += [f"## {markdown_text(each.title)}", "", *markdown_lines(each), ""]
         lines += [*_markdown_list(each.notes), ""] if each.notes else []
-    lines += ["## Notes", "", *_markdown_list(table.footnotes)]
+    lines += ["## Notes", "", *_markdown_list(report.footnotes)]
     return "\n".join(lines) + "\n"
 
 
-def to_latex(table: ReportTable) -> str:
+def to_latex(report: ReportTable) -> str:
     """Write the tables as LaTeX; needs the package booktabs."""
-    parts, notes = ["% \\usepackage{booktabs}"], list(table.footnotes)
-    for each in report_tables(table):
+    parts, notes = ["% \\usepackage{booktabs}"], list(report.footnotes)
+    for each in report_tables(report).values():
         parts += [f"% {latex_text(each.title)}", *latex_lines(each), ""]
         notes += each.notes
     parts += ["\\begin{itemize}", *(f"\\item {latex_text(note)}" for note in notes)]
     return "\n".join([*parts, "\\end{itemize}", ""])
 
 
-def to_json(table: ReportTable) -> str:
+def to_json(report: ReportTable) -> str:
     """Write everything: figures, the seeds behind them, their runs, fingerprints, printed."""
-    results, workers = table.results, planned_workers(table)
+    results, told = report.results, report.table
     content = {
-        "table": {"name": table.name, "number": table.number, "title": table.title},
+        "table": {"name": told.name, "number": told.number, "title": told.title},
         "study": {
             "name": results.study,
             "preset": results.preset,
@@ -81,22 +81,20 @@ def to_json(table: ReportTable) -> str:
             "plan": results.plan,
         },
         "units": {measure.key: measure.title for measure in MEASURES},
-        "rows": [_json_row(row) for row in table.rows],
-        "comparisons": asdict(table.comparisons),
-        "settings_that_differ": settings_that_differ(
-            [recipe_of(r) for r in table.rows if r.trials]
-        ),
-        "cost": [asdict(row_cost(row, workers)) for row in table.rows],
-        "footnotes": list(table.footnotes),
+        "rows": [_json_row(row) for row in report.rows],
+        "comparisons": asdict(report.comparisons),
+        "settings_that_differ": row_settings(report),
+        "cost": [asdict(cost) for cost in row_costs(report)],
+        "footnotes": list(report.footnotes),
     }
     # The plan comes from a file and may hold NaN, which is no JSON.
     return json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n"
 
 
-def side_by_side(table: ReportTable) -> TerminalTable:
+def side_by_side(report: ReportTable) -> TerminalTable:
     """Show ours and the paper's for the terminal."""
-    title = f"{table.heading} (preset {table.results.preset})"
-    return terminal_table(replace(main_table(table), title=title))
+    title = f"{report.table.heading} (preset {report.results.preset})"
+    return terminal_table(replace(main_table(report), title=title))
 
 
 def terminal_table(table: TextTable) -> TerminalTable:

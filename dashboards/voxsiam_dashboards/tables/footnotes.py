@@ -52,10 +52,7 @@ def warnings(results: StudyResults) -> tuple[str, ...]:
 
 
 def footnotes(
-    table: Table,
-    results: StudyResults,
-    trials: Sequence[TrialResult],
-    strangers: Iterable[str],
+    table: Table, results: StudyResults, trials: Sequence[TrialResult], strangers: Iterable[str]
 ) -> tuple[str, ...]:
     """Everything below the table, without repeats, the general before the particular."""
     plan_notes = results.plan.get("notes")
@@ -87,11 +84,8 @@ def _fewer_organs(trials: Sequence[TrialResult]) -> list[str]:
 def _uses_other_splits(table: Table, done: Sequence[TrialResult]) -> bool:
     """Tell whether rows with the same share of labels have different splits."""
     fractions = {row.label: row.label_fraction for row in table.rows}
-    splits: dict[float, set[str]] = {}
-    for trial in done:
-        of_fraction = splits.setdefault(fractions.get(trial.row, 1.0), set())
-        of_fraction.add(trial.fingerprints.get("split", ""))
-    return any(len(found) > 1 for found in splits.values())
+    found = {(fractions.get(t.row, 1.0), t.fingerprints.get("split", "")) for t in done}
+    return len(found) > len({fraction for fraction, _ in found})
 
 
 def _mixtures(table: Table, trials: Sequence[TrialResult]) -> list[str]:

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from voxsiam.statistics.crossed import filled
 from voxsiam_dashboards.store.results import TrialResult
-from voxsiam_dashboards.tables.patient_scores import patient_means
+from voxsiam_dashboards.tables.group_means import patient_means
 
 DSC_LIMIT = 1.0
 """No two figures of DSC lie further apart."""
@@ -21,8 +21,7 @@ class PairedCells:
     """One line for each patient, one column for each seed; both have a figure or neither has.
 
     Attributes:
-        ours: Of the row that is asked about.
-        theirs: Of the row that it is set against.
+        ours: Of the row that is asked about; theirs is set against it.
         most: The largest difference that there can be: 1 of DSC.
     """
 
@@ -63,16 +62,10 @@ def pair_cells(
 def pair_cases(
     ours: Iterable[TrialResult], theirs: Iterable[TrialResult], measures: Iterable[str]
 ) -> dict[int, pd.DataFrame]:
-    """Set the scores of runs with equal seeds beside each other.
+    """Set measures of finished runs with equal seeds beside each other, by seed.
 
-    Args:
-        ours: Finished runs of the row that is asked about.
-        theirs: Finished runs of the other.
-        measures: Columns of a trial's cases.
-
-    Returns:
-        By seed, one line for each organ of each case that both scored; `MEASURE_ours` and
-        `MEASURE_theirs`.
+    There is one line for each organ of each case that both scored, with `MEASURE_ours` and
+    `MEASURE_theirs`.
     """
     names = ["case_id", "organ"]
     columns = [*names, *measures]
@@ -95,9 +88,6 @@ def pair_organs(
     """Pair a measure patient by patient, organ by organ and seed by seed.
 
     What one row has no figure for, in one seed, counts in neither row, in that seed.
-
-    Args:
-        patients: Names of patients by case, where they differ.
     """
     columns = [f"{measure}_{side}" for side in ("ours", "theirs")]
     known = {

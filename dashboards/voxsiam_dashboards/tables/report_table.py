@@ -1,5 +1,6 @@
 """One table of the paper with our figures beside the printed ones."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from voxsiam_dashboards.store.results import StudyResults
@@ -13,19 +14,11 @@ from voxsiam_experiments.table import Table
 class ReportTable:
     """A table of the paper, measured again."""
 
-    name: str
-    number: str
-    title: str
-    heading: str
+    table: Table
     rows: tuple[ReportRow, ...]
     comparisons: Comparisons
     footnotes: tuple[str, ...]
     results: StudyResults
-
-    @property
-    def partners(self) -> dict[str, str]:
-        """Labels of the rows that have a partner, and the partner's."""
-        return {row.label: row.partner for row in self.rows if row.partner is not None}
 
 
 def build_table(table: Table, results: StudyResults) -> ReportTable:
@@ -35,10 +28,7 @@ def build_table(table: Table, results: StudyResults) -> ReportTable:
     known = [trial for row in rows for trial in row.trials]
     strangers = sorted({trial.row for trial in results.trials} - {row.label for row in rows})
     return ReportTable(
-        name=table.name,
-        number=table.number,
-        title=table.title,
-        heading=table.heading,
+        table=table,
         rows=rows,
         comparisons=compare_rows(rows, results),
         footnotes=footnotes(table, results, known, strangers),
@@ -53,5 +43,4 @@ def _planned_seeds(results: StudyResults) -> int:
         return len(seeds)
     if isinstance(seeds, int):
         return seeds
-    labels = [trial.row for trial in results.trials]
-    return max((labels.count(label) for label in labels), default=0)
+    return max(Counter(trial.row for trial in results.trials).values(), default=0)

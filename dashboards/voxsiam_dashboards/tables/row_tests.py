@@ -8,13 +8,20 @@ from jaxtyping import Float64
 
 from voxsiam.statistics.crossed import crossed_mean
 from voxsiam.statistics.family import holm
-from voxsiam.statistics.interval import LEVEL, Interval, difference_interval, difference_p
+from voxsiam.statistics.interval import (
+    LEVEL,
+    Interval,
+    difference_interval,
+    difference_p,
+    too_few_where_cases_fail,
+)
 from voxsiam.statistics.signed_rank import least_p, rank_biserial, signed_rank_p
-from voxsiam_dashboards.tables.interval_text import FEW, between, p_text
 from voxsiam_dashboards.tables.paired_cells import PairedCells
 
 UNDECIDABLE = "cannot be told"
 TOO_FEW = "too few patients"
+FEW = "*"
+"""Stands behind an interval of so few patients that failures may not have been met."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,11 @@ class RowTest:
     """A row against its partner.
 
     Attributes:
-        patients: That both have.
-        seeds: That both have.
+        patients: That both have; `seeds` likewise.
         ours: Mean of the row, over what both have.
         theirs: Mean of its partner.
-        difference: Ours minus theirs.
-        interval: Of it, with other patients and other trainings; all of a family hold together
-            in 95 % of studies. None where there is one training, or one patient.
+        interval: Of the difference, with other patients and other trainings; all of a family hold
+            together in 95 % of studies. None where there is one training, or one patient.
         p_value: Corrected by Holm for the family; None likewise.
         over_patients: With other patients and these trainings; Wilcoxon's signed-rank test.
         over_seeds: With other trainings and these patients; Student's test.
@@ -82,24 +87,22 @@ class RowTest:
     @property
     def p_value_text(self) -> str:
         """The p-value of the main test."""
-        return UNDECIDABLE if self.p_value is None else p_text(self.p_value)
+        return _p_text(self.p_value)
 
     @property
     def patient_texts(self) -> tuple[str, str, str, str]:
         """Patients, difference, effect and p-value, over patients alone."""
         detail = self.over_patients
-        told = TOO_FEW if detail.p_value is None else p_text(detail.p_value)
-        return (
-            str(detail.units), self._difference_in(detail.interval), f"{self.effect:+.2f}", told,
-        )  # fmt: skip
+        difference, p_value = self._difference_in(detail.interval), detail.p_value
+        return str(detail.units), difference, f"{self.effect:+.2f}", _p_text(p_value, TOO_FEW)
 
     @property
     def seed_texts(self) -> tuple[str, str, str]:
         """Seeds, difference and p-value, over seeds alone."""
         detail = self.over_seeds
-        told = UNDECIDABLE if detail.p_value is None else p_text(detail.p_value)
         # Where these very patients are asked, failures that were not met do not matter: no mark.
-        return (str(detail.units), self._difference_in(detail.interval).rstrip(FEW), told)
+        difference = self._difference_in(detail.interval).rstrip(FEW)
+        return str(detail.units), difference, _p_text(detail.p_value)
 
     def _difference_in(self, interval: Interval | None) -> str:
         return f"{self.difference:+.3f}{between(interval, self.patients, sign='+')}"
@@ -108,8 +111,7 @@ class RowTest:
 def family_tests(pairs: Mapping[str, PairedCells | None]) -> dict[str, RowTest | None]:
     """Test pairs of rows that are read together; p-values and intervals pay for their number.
 
-    Args:
-        pairs: By the name of the comparison; None where there is nothing to compare.
+    A pair is None where there is nothing to compare.
     """
     made = {name: cells for name, cells in pairs.items() if cells is not None}
     differences = {name: cells.differences for name, cells in made.items()}
@@ -117,7 +119,12 @@ def family_tests(pairs: Mapping[str, PairedCells | None]) -> dict[str, RowTest |
     both = holm({name: mean.p_value if mean else None for name, mean in crossed.items()})
     patients = {name: np.nanmean(cells, axis=1) for name, cells in differences.items()}
     seeds = {name: np.nanmean(cells, axis=0) for name, cells in differences.items()}
-    over_patients = holm({name: _patient_p(each, len(made)) for name, each in patients.items()})
+    over_patients = holm(
+        {
+            name: signed_rank_p(each) if could_decide(len(each), len(made)) else None
+            for name, each in patients.items()
+        }
+    )
     over_seeds = holm({name: difference_p(each) for name, each in seeds.items()})
     level = LEVEL / max(1, len(made))
     found: dict[str, RowTest | None] = dict.fromkeys(pairs)
@@ -139,14 +146,23 @@ def family_tests(pairs: Mapping[str, PairedCells | None]) -> dict[str, RowTest |
     return found
 
 
+def between(interval: Interval | None, patients: int, sign: str = "") -> str:
+    """Write an interval behind its mean over patients; nothing where there is none."""
+    if interval is None:
+        return ""
+    mark = FEW if too_few_where_cases_fail(patients) else ""
+    return f" [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]{mark}"
+
+
 def could_decide(patients: int, family: int) -> bool:
     """Tell whether so many patients can reach the level: Holm multiplies the least p-value."""
     return family * least_p(patients) <= LEVEL
 
 
-def _patient_p(differences: Float64[np.ndarray, " n"], family: int) -> float | None:
-    """Test over patients, unless no outcome could reach the level."""
-    return signed_rank_p(differences) if could_decide(len(differences), family) else None
+def _p_text(p_value: float | None, unknown: str = UNDECIDABLE) -> str:
+    if p_value is None:
+        return unknown
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def _detail(

@@ -111,7 +111,6 @@ class ReportRow:
     """One line of the table.
 
     Attributes:
-        label: The row's label.
         planned: How many seeds the study wants.
         trials: All trials of this row that have started.
         cells: By the keys of MEASURES.

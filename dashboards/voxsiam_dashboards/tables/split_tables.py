@@ -1,11 +1,12 @@
 """The cases of a study as tables: who saw which, what is annotated, what was checked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS, Split, organ_title
 from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
+from voxsiam_dashboards.tables.group_means import patients_of
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import ReportRow
 from voxsiam_dashboards.tables.text_table import TextTable
@@ -21,28 +22,24 @@ _CASE_HEADER = ("Case", "Patient", "Side", "Trained on by", "Organs in view", "N
 
 def row_table(report: ReportTable, splits: StudySplits) -> TextTable:
     """Write for each row how many cases it sees."""
-    found = splits.rows
-    body = tuple(
-        (row.label, f"{row.label_fraction:.0%}", *_counts(found.get(row.label)), row.seeds_text)
-        for row in report.rows
-    )
+    body: list[tuple[str, ...]] = []
+    for row in report.rows:
+        split = splits.rows.get(row.label)
+        counts = ("-" if split is None else str(len(getattr(split, side))) for side in SIDES)
+        body.append((row.label, f"{row.label_fraction:.0%}", *counts, row.seeds_text))
     header = ("Row", "Labelled", *(name.capitalize() for name in SIDES.values()), "Seeds done")
-    return TextTable("Cases of each row", header, body)
+    return TextTable("Cases of each row", header, tuple(body))
 
 
 def case_table(report: ReportTable, splits: StudySplits, prepared: PreparedSet | None) -> TextTable:
-    """Write one line for each case of any run.
-
-    Args:
-        report: Names the rows and their shares, and the organs that were scored.
-        prepared: Names patients and organs; None where this machine does not see it.
-    """
+    """Write one line for each case of any run; the prepared set names patients and organs."""
     side_of = _sides(splits)
     known = {case.case_id: case for case in prepared.cases} if prepared else {}
+    patients = {**patients_of(report.results), **{key: c.patient_id for key, c in known.items()}}
     scored = _scored(report)
     rows = [row for row in report.rows if row.label in splits.rows]
     body = tuple(
-        (case_id, _patient(case_id, known, report), SIDES[side],
+        (case_id, str(patients.get(case_id, "-")), SIDES[side],
          _seen_by(case_id, rows, splits) if side == "train" else "-",
          *_organs(known.get(case_id), scored.get(case_id)))
         for case_id, side in side_of.items()
@@ -64,12 +61,16 @@ def run_table(run: RunSplit) -> TextTable:
 def check_table(splits: StudySplits, prepared: PreparedSet | None) -> TextTable:
     """Ask of the splits what must hold of them."""
     own = [run.split for run in splits.runs]
-    lines = [
-        ("No case stands on two sides", _answer(all(split.disjoint() for split in own))),
-        ("Every row is tested on the same cases", _answer(_one(set(s.test) for s in own))),
-        ("Each share of labels holds the smaller ones", _answer(_nested(own))),
-        *_checks_of_the_set(splits.widest, prepared),
-    ]
+    trained_on = sorted({frozenset(split.train) for split in own}, key=len)
+    asked = {
+        "No case stands on two sides": all(split.disjoint() for split in own),
+        "Every row is tested on the same cases": len({frozenset(s.test) for s in own}) <= 1,
+        "Each share of labels holds the smaller ones": all(
+            small <= large for small, large in pairwise(trained_on)
+        ),
+    }
+    lines = [(each, HOLDS if holds else "BROKEN") for each, holds in asked.items()]
+    lines += _checks_of_the_set(splits.widest, prepared)
     return TextTable("Checks", ("Asked", "Answer"), tuple(lines))
 
 
@@ -102,19 +103,6 @@ def _absent(split: Split, prepared: PreparedSet) -> str:
         return f"BROKEN: the case {error} is not in the set"
 
 
-def _answer(holds: bool) -> str:
-    return HOLDS if holds else "BROKEN"
-
-
-def _one(found: Iterable[set[str]]) -> bool:
-    return len({frozenset(each) for each in found}) <= 1
-
-
-def _nested(splits: Sequence[Split]) -> bool:
-    sets = sorted({frozenset(split.train) for split in splits}, key=len)
-    return all(small <= large for small, large in pairwise(sets))
-
-
 def _sides(splits: StudySplits) -> dict[str, str]:
     """Name the side of each case, training cases first; one that no run trains on is left out."""
     found: dict[str, str] = {}
@@ -145,28 +133,13 @@ def _scored(report: ReportTable) -> dict[str, dict[str, bool]]:
     return found
 
 
-def _patient(case_id: str, known: Mapping[str, PreparedCase], report: ReportTable) -> str:
-    if case_id in known:
-        return known[case_id].patient_id
-    named = report.results.plan.get("patients")
-    return str(named.get(case_id, "-")) if isinstance(named, dict) else "-"
-
-
 def _organs(case: PreparedCase | None, scored: Mapping[str, bool] | None) -> tuple[str, str]:
     """Count the organs in view and name those that nobody annotated."""
-    of = f"of {len(ORGANS)}"
     if case is None and not scored:
         return UNSEEN, UNSEEN
     seen = (
         {organ: count > 0 for organ, count in case.organ_voxels.items()} if case else scored or {}
     )
-    annotated = case.annotated if case else tuple(seen)
-    in_view = sum(seen.values())
+    annotated = case.annotated if case else seen
     absent = [organ_title(organ) for organ in ORGANS if organ not in annotated]
-    return f"{in_view} {of}", ", ".join(absent) or "-"
-
-
-def _counts(split: Split | None) -> tuple[str, ...]:
-    if split is None:
-        return tuple("-" for _ in SIDES)
-    return tuple(str(len(getattr(split, side))) for side in SIDES)
+    return f"{sum(seen.values())} of {len(ORGANS)}", ", ".join(absent) or "-"

@@ -1,11 +1,12 @@
 """Two rows, or two studies, side by side: what differs between them, and what that does."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
+from voxsiam_dashboards.tables.group_means import patients_of, seeds_by_patient
 from voxsiam_dashboards.tables.paired_cells import (
     DSC_LIMIT,
     PairedCells,
@@ -13,7 +14,6 @@ from voxsiam_dashboards.tables.paired_cells import (
     pair_cells,
     pair_organs,
 )
-from voxsiam_dashboards.tables.patient_scores import patients_of, seeds_by_patient
 from voxsiam_dashboards.tables.row_tests import RowTest, family_tests
 from voxsiam_dashboards.tables.settings import settings_that_differ
 from voxsiam_experiments.table import Table
@@ -27,8 +27,7 @@ class ComparedRow:
 
     Attributes:
         seed: Of the run; None takes all runs of the row.
-        partners: What the study's table compares: labels of rows, and of those they are tested
-            against.
+        partners: By the label of a row, that of the one which the study's table sets against it.
     """
 
     label: str
@@ -72,8 +71,7 @@ class RowPair:
     """Two rows compared.
 
     Attributes:
-        first: Name of the row A.
-        second: Name of the row B.
+        first: Name of the row A; `second` is B's.
         settings: Those that differ, with both values.
         dsc: B against A, corrected for the family.
         family: Names of the comparisons that are corrected together.
@@ -123,7 +121,12 @@ def _row_pair(
     return RowPair(
         first=first.name,
         second=second.name,
-        settings=settings_that_differ([_settings(first), _settings(second)]),
+        settings=settings_that_differ(
+            [
+                {**row.trials[0].recipe, "label_fraction": row.label_fraction}
+                for row in (first, second)
+            ]
+        ),
         dsc=dsc,
         family=family,
         distances=tuple(each for each in effects if each.what in DISTANCES.values()),
@@ -136,9 +139,6 @@ def compare_studies(
     first: StudyResults, second: StudyResults, table: Table
 ) -> tuple[dict[str, tuple[str, ...]], tuple[RowPair, ...]]:
     """Compare the rows that two studies share by their labels, and what the studies differ in.
-
-    Args:
-        table: Names the order and the shares of labels of the rows.
 
     Raises:
         UserError: No row has finished in both.
@@ -187,15 +187,14 @@ def _planned(first: ComparedRow, second: ComparedRow) -> dict[str, PairedCells |
     if not of_one_study or first.seed is not None or second.seed is not None:
         return {}
     asked = {first.label, second.label}
-    planned: dict[str, PairedCells | None] = {}
-    for label, partner in first.partners.items():
-        if {label, partner} == asked:
-            continue
-        rows = (ComparedRow(name, first.results) for name in (label, partner))
-        cells = _dsc_cells(*rows)
-        if cells is not None:
-            planned[f"{label} against {partner}"] = cells
-    return planned
+    planned = {
+        f"{label} against {partner}": _dsc_cells(
+            ComparedRow(label, first.results), ComparedRow(partner, first.results)
+        )
+        for label, partner in first.partners.items()
+        if {label, partner} != asked
+    }
+    return {name: cells for name, cells in planned.items() if cells is not None}
 
 
 def _matched(first: ComparedRow, second: ComparedRow) -> list[list[TrialResult]]:
@@ -235,15 +234,11 @@ def _cases(row: ComparedRow) -> set[str]:
 
 
 def _missed(row: ComparedRow) -> tuple[int, int]:
-    return _sum(row.trials, "missed_organs"), _sum(row.trials, "scored_organs")
-
-
-def _sum(trials: Iterable[TrialResult], key: str) -> int:
-    return round(sum(trial.final.get(key, 0.0) for trial in trials))
-
-
-def _settings(row: ComparedRow) -> dict[str, object]:
-    return {**row.trials[0].recipe, "label_fraction": row.label_fraction}
+    missed, scored = (
+        round(sum(trial.final.get(key, 0.0) for trial in row.trials))
+        for key in ("missed_organs", "scored_organs")
+    )
+    return missed, scored
 
 
 def _study_facts(results: StudyResults) -> dict[str, object]:

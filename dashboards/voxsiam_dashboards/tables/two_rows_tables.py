@@ -1,7 +1,9 @@
-"""The tables of a comparison: what differs, the main figure, and each measure and organ."""
+"""The tables of a comparison: what differs, the main figure, each measure and organ, and misses."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+from voxsiam.types import ORGANS, organ_title
 from voxsiam_dashboards.tables.comparison_notes import (
     few_notes,
     main_notes,
@@ -10,7 +12,7 @@ from voxsiam_dashboards.tables.comparison_notes import (
 )
 from voxsiam_dashboards.tables.row_tests import RowTest
 from voxsiam_dashboards.tables.text_table import TextTable
-from voxsiam_dashboards.tables.two_rows import RowPair
+from voxsiam_dashboards.tables.two_rows import ComparedRow, RowPair
 
 DSC = "DSC (0 to 1)"
 
@@ -20,6 +22,10 @@ PAIRED_NOTE = (
     "Pairs are one patient, one organ and one seed: what a row did not find in one seed counts in "
     "neither row's distances there, so the row that misses organs is told on the same line. DSC "
     "counts a missed organ as 0 (docs/statistics.md#pairs)."
+)
+MISSED_HEADER = ("Organ", "A: missed", "in the cases", "B: missed", "in the cases")
+MISSED_NOTE = (
+    "All seeds together; a number behind a case counts the seeds that missed the organ there."
 )
 
 
@@ -59,15 +65,15 @@ def effects_table(pair: RowPair) -> TextTable:
     effects = (*pair.distances, *pair.organs)
     held = (n for n, each in enumerate(effects) if each.test.holds)
     missed = tuple(f"{missed} of {scored}" for missed, scored in pair.missed)
-    told_a, told_b = (
-        f", {missed} of {scored} organs missed" if missed else "" for missed, scored in pair.missed
+    told = tuple(
+        f", {each} organs missed" if count else ""
+        for each, (count, _) in zip(missed, pair.missed, strict=True)
     )
-    distances = (_texts(each.what, each.test, (told_a, told_b)) for each in pair.distances)
     return TextTable(
         title="By measure and organ",
         header=HEADER,
         body=(
-            *distances,
+            *(_texts(each.what, each.test, told) for each in pair.distances),
             *(_texts(each.what, each.test) for each in pair.organs),
             ("Missed organs", *missed, "-", "-", "-"),
         ),
@@ -81,7 +87,31 @@ def effects_table(pair: RowPair) -> TextTable:
     )
 
 
-def _texts(what: str, test: RowTest, told: tuple[str, str] = ("", "")) -> tuple[str, ...]:
+def missed_table(first: ComparedRow, second: ComparedRow) -> TextTable:
+    """Write one line for each organ that either row missed: in the reference, never predicted."""
+    body: list[tuple[str, ...]] = []
+    for organ in ORGANS:
+        sides = [_misses(row, organ) for row in (first, second)]
+        if any(missed for missed, _ in sides):
+            texts = (text for side in sides for text in _missed_texts(*side))
+            body.append((organ_title(organ), *texts))
+    notes = (MISSED_NOTE,) if body else ("Neither row missed an organ.",)
+    return TextTable("Missed organs", MISSED_HEADER, tuple(body), notes)
+
+
+def _misses(row: ComparedRow, organ: str) -> tuple[Counter[str], int]:
+    """Count by case the seeds that missed an organ, and how often it was to be found."""
+    scored = [trial.cases.loc[trial.cases["organ"] == organ] for trial in row.trials]
+    missed = [cases.loc[cases["missed"].astype(bool), "case_id"] for cases in scored]
+    return Counter(case_id for cases in missed for case_id in cases), sum(map(len, scored))
+
+
+def _missed_texts(missed: Counter[str], scored: int) -> tuple[str, str]:
+    cases = [case if count == 1 else f"{case} ({count})" for case, count in sorted(missed.items())]
+    return f"{missed.total()} of {scored}", ", ".join(cases) or "-"
+
+
+def _texts(what: str, test: RowTest, told: Sequence[str] = ("", "")) -> tuple[str, ...]:
     """Write a line; `told` stands behind A's and B's figure."""
     return (
         what,

@@ -1,28 +1,21 @@
 """All checks of one case."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.types import Shape, Spacing
-from voxsiam.volumes.image_files import image_files, read_image
 from voxsiam.volumes.label_files import LabelMap, Labels
 from voxsiam.volumes.nifti import Scan
-from voxsiam.volumes.volume_file import read_volume
-from voxsiam_data.checks.body import check_body
+from voxsiam.volumes.volume_file import image_files, read_image, read_volume
 from voxsiam_data.checks.case_voxels import CaseVoxels, voxels_of
 from voxsiam_data.checks.finding import SEVERITIES, Finding, Severity, refusal_of
 from voxsiam_data.checks.flip_and_sides import check_flip, check_sides
-from voxsiam_data.checks.geometry import check_geometry
-from voxsiam_data.checks.headers import check_header, header_fields
+from voxsiam_data.checks.geometry import check_body, check_geometry
+from voxsiam_data.checks.headers import check_header
 from voxsiam_data.checks.intensities import check_intensities
-from voxsiam_data.checks.labels import (
-    OrganFacts,
-    check_impossible_sizes,
-    check_labels,
-    organ_facts,
-)
+from voxsiam_data.checks.labels import OrganFacts, check_impossible_sizes, check_labels, organ_facts
 from voxsiam_data.checks.likeness_marks import Fingerprint, fingerprint_of
 from voxsiam_data.checks.pictures import CasePicture, picture_of
 from voxsiam_data.manifest import Case
@@ -33,11 +26,8 @@ class CaseReport:
     """What the checks of one case found.
 
     Attributes:
-        case_id: The case.
         findings: The worst first; `check_manifest` adds what pairs of cases show.
-        shape: Voxels along d, h, w; None where nothing could be read.
-        spacing_mm: Their size.
-        organs: What the label map holds.
+        shape: Voxels along d, h, w, and `spacing_mm` their size; None where nothing could be read.
         picture: Two slices; None where nothing could be read, or to save memory.
         fingerprint: What the case is compared with others by.
     """
@@ -61,42 +51,33 @@ class CaseReport:
         return (*sorted(one.rank for one in self.findings), (len(SEVERITIES), 0))
 
 
-def refusals_of(
-    case_id: str, scan: Scan, label: Labels | None, annotated: tuple[int, ...] = ()
-) -> list[Finding]:
-    """Run the checks that refuse on a case that is in memory: below 0.1 s.
-
-    Args:
-        scan: Its CT, in HU.
-        label: Its organs in d h w, on the scan's grid.
-        annotated: Organs that the annotator looked for.
-    """
-    voxels = voxels_of(case_id, scan, label, annotated)
-    found = [*check_geometry(case_id, scan), *_of_voxels(voxels)]
+def refusals_of(scan: Scan, label: Labels | None, annotated: tuple[int, ...] = ()) -> list[Finding]:
+    """Run the checks that refuse on a scan in HU and its labels in d h w: below 0.1 s."""
+    found = [*check_geometry(scan), *_of_voxels(voxels_of(scan, label, annotated))]
     return [finding for finding in found if finding.severity == "refuse"]
 
 
 def check_case(case: Case, root: Path) -> CaseReport:
-    """Read one case and run every check that looks at a case alone.
-
-    Args:
-        root: Folder of the data set; findings name files below it.
-    """
+    """Read one case and run every check of a case alone; findings name files below the root."""
     found: list[Finding] = []
     image = _read_image(case, found)
     grid, label = _read_label(case, image, found)
     if grid is None:
-        return CaseReport(case.case_id, _sorted(found, root))
-    voxels = voxels_of(case.case_id, grid, label, case.label.annotated)
+        return CaseReport(case.case_id, worst_first(found, root))
+    voxels = voxels_of(grid, label, case.label.annotated)
     if image is None:
         voxels = replace(voxels, image=None)
     organs = organ_facts(voxels)
-    found += [*check_geometry(case.case_id, grid), *_of_voxels(voxels)]
+    found += [*check_geometry(grid), *_of_voxels(voxels)]
     found += [*check_body(voxels), *check_labels(voxels, organs)]
-    found += _of_headers(case, with_image=image is not None, with_label=label is not None)
-    findings = _sorted(found, root)
+    image_parts: tuple[Path, ...] = ()
+    if case.image is not None and image is not None:
+        image_parts = image_files(case.image)
+        found += check_header(case.image, image_parts)
+    for path in case.label.files if label is not None else ():
+        found += check_header(path, (path,))
+    findings = worst_first(found, root)
     shown = next((one.slice_index for one in findings if one.slice_index is not None), None)
-    files = () if image is None else _image_files(case)
     return CaseReport(
         case_id=case.case_id,
         findings=findings,
@@ -104,7 +85,7 @@ def check_case(case: Case, root: Path) -> CaseReport:
         spacing_mm=voxels.spacing_mm,
         organs=organs,
         picture=picture_of(voxels, shown),
-        fingerprint=fingerprint_of(voxels, files, case.label.files),
+        fingerprint=fingerprint_of(voxels, image_parts, case.label.files),
     )
 
 
@@ -123,63 +104,40 @@ def _read_image(case: Case, found: list[Finding]) -> Scan | None:
     try:
         image = read_image(case.image, case.geometry)
     except UserError as error:
-        found.append(refusal_of(case.case_id, "files", error))
+        found.append(refusal_of("files", error))
         return None
-    found += [_mended(case, note, case.image) for note in image.notes]
+    found += _mended(image.notes, case.image)
     return image
 
 
 def _read_label(
     case: Case, image: Scan | None, found: list[Finding]
 ) -> tuple[Scan | None, Labels | None]:
-    """Read the labels on the image's grid, on their own where there is no image.
-
-    Returns:
-        The grid and the labels on it, each None where it cannot be read.
-    """
+    """Read the labels on the image's grid, else on their own; each is None if it is unreadable."""
     if image is None and isinstance(case.label, LabelMap) and case.label.place == "by_hu":
         return None, None  # how it lies is not known without the image
     try:
         grid = image or read_volume(case.label.files[0], geometry=case.geometry)
         label, notes = case.label.read_with_notes(grid, case.geometry)
     except UserError as error:
-        found.append(refusal_of(case.case_id, "labels", error))
+        found.append(refusal_of("labels", error))
         return image, None
     # A label map shares the header's flaws of its image.
     own = [note for note in notes if note not in grid.notes] if image is not None else notes
-    found += [_mended(case, note, case.label.files[0]) for note in dict.fromkeys(own)]
+    found += _mended(dict.fromkeys(own), case.label.files[0])
     return grid, label
 
 
-def _mended(case: Case, note: str, path: Path) -> Finding:
-    return Finding(
-        case_id=case.case_id,
-        check="files",
-        severity="repair",
-        what=f"{note[:1].upper()}{note[1:]}.",
-        fix="look at its picture, whether that is right",
-        where=str(path),
-    )
+def _mended(notes: Iterable[str], path: Path) -> Iterator[Finding]:
+    for note in notes:
+        what = f"{note[:1].upper()}{note[1:]}."
+        fix = "look at its picture, whether that is right"
+        yield Finding("files", "repair", what, fix, str(path))
 
 
-def _of_headers(case: Case, *, with_image: bool, with_label: bool) -> Iterator[Finding]:
-    """Look into the headers of the files that could be read."""
-    files: list[tuple[Path, tuple[Path, ...]]] = []
-    if case.image is not None and with_image:
-        files.append((case.image, _image_files(case)))
-    if with_label:
-        files += [(path, (path,)) for path in case.label.files]
-    for path, parts in files:
-        yield from check_header(case.case_id, header_fields(path, parts), str(path))
-
-
-def _image_files(case: Case) -> tuple[Path, ...]:
-    return () if case.image is None else image_files(case.image)
-
-
-def _sorted(found: list[Finding], root: Path) -> tuple[Finding, ...]:
+def worst_first(found: Iterable[Finding], root: Path) -> tuple[Finding, ...]:
     """Bring the worst to the top, and name files below the data set's folder."""
-    named = [one.model_copy(update={"where": _below(one.where, root)}) for one in found]
+    named = [replace(one, where=_below(one.where, root)) for one in found]
     return tuple(sorted(named, key=lambda one: one.rank))
 
 

@@ -17,14 +17,11 @@ class CaseVoxels:
     """One case in memory; at least one of image and label is there.
 
     Attributes:
-        case_id: Name of the case.
-        spacing_mm: Voxel size along d, h, w.
         image: In HU.
         label: 0 background, 1..8 organs, on the image's grid.
         annotated: Organs that the annotator looked for, 1..8.
     """
 
-    case_id: str
     spacing_mm: Spacing
     image: Shaped[np.ndarray, "d h w"] | None = None
     label: UInt8[np.ndarray, "d h w"] | None = None
@@ -52,7 +49,6 @@ class CaseVoxels:
 
 
 def voxels_of(
-    case_id: str,
     scan: Scan,
     label: UInt8[np.ndarray, "d h w"] | None,
     annotated: tuple[int, ...] = (),
@@ -60,4 +56,4 @@ def voxels_of(
     """View a scan and its labels, which are in d h w already, as the checks look at them."""
     order = axis_order(scan.affine)
     image = to_canonical(scan.array, order)
-    return CaseVoxels(case_id, spacing_dhw(scan.affine, order), image, label, annotated)
+    return CaseVoxels(spacing_dhw(scan.affine, order), image, label, annotated)

@@ -1,22 +1,24 @@
 """Check a data set, case by case: a bad case is a finding, and never stops the others."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from voxsiam.volumes.unused_file import UnusedFile
-from voxsiam_data.checks.case import CaseReport, check_case
+from voxsiam_data.checks.case import CaseReport, check_case, worst_first
 from voxsiam_data.checks.duplicates import Pair, find_pairs
 from voxsiam_data.checks.finding import SEVERITIES, Finding, Severity, refusal_of
 from voxsiam_data.checks.likeness_marks import Fingerprint
-from voxsiam_data.checks.whole_set import check_whole_set
+from voxsiam_data.checks.whole_set import WHOLE_SET, check_whole_set
 from voxsiam_data.manifest import Case, Manifest
+from voxsiam_data.side_by_side import OnCase, unheard
 from voxsiam_data.sources.found import RefusedCase
 
 BYTES_PER_WORKER = 3 * 2**30
@@ -24,6 +26,8 @@ BYTES_PER_WORKER = 3 * 2**30
 
 MAX_PICTURES = 120
 """Of the worst cases: 15 MiB in memory, as much in the page."""
+
+RECORD_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,6 @@ class CheckReport:
     Attributes:
         name: Folder of the data set.
         cases: The worst first, otherwise in the order of the data set.
-        pairs: Cases that are not independent.
         notes: What its reader had to say.
         of_the_set: Findings that no single case shows.
         unused: Scans and label maps of the folder that no case uses.
@@ -47,15 +50,16 @@ class CheckReport:
     unused: tuple[UnusedFile, ...] = ()
 
     @property
-    def findings(self) -> list[Finding]:
-        """All findings, the worst first."""
-        found = [*self.of_the_set, *(one for case in self.cases for one in case.findings)]
-        return sorted(found, key=lambda finding: finding.rank)
+    def findings(self) -> list[tuple[str, Finding]]:
+        """All findings with their case ids, the worst first."""
+        found = [(WHOLE_SET, one) for one in self.of_the_set]
+        found += [(case.case_id, one) for case in self.cases for one in case.findings]
+        return sorted(found, key=lambda named: named[1].rank)
 
     @property
     def counts(self) -> dict[Severity, int]:
         """How many findings there are of each severity."""
-        counts = Counter(finding.severity for finding in self.findings)
+        counts = Counter(finding.severity for _, finding in self.findings)
         return {severity: counts[severity] for severity in SEVERITIES}
 
     @property
@@ -63,10 +67,34 @@ class CheckReport:
         """Tell whether nothing is refused."""
         return not self.counts["refuse"]
 
+    def record(self) -> dict[str, Any]:
+        """Return what checks.json holds: plain values, the worst cases first."""
+        return {
+            "version": RECORD_VERSION,
+            "data_set": self.name,
+            "notes": list(self.notes),
+            "unused": [asdict(one) | {"path": str(one.path)} for one in self.unused],
+            "num_cases": len(self.cases),
+            "counts": self.counts,
+            "pairs": [asdict(pair) for pair in self.pairs],
+            "findings": [asdict(finding) for finding in self.of_the_set],
+            "cases": [
+                {
+                    "case_id": case.case_id,
+                    "severity": case.severity,
+                    "shape": case.shape,
+                    "spacing_mm": case.spacing_mm,
+                    "organs_ml": {one.organ: round(one.volume_ml, 2) for one in case.organs},
+                    "findings": [asdict(finding) for finding in case.findings],
+                }
+                for case in self.cases
+            ],
+        }
+
 
 def check_manifest(
     manifest: Manifest,
-    on_case: Callable[[int, int], None] | None = None,
+    on_case: OnCase = unheard,
     *,
     refused: Sequence[RefusedCase] = (),
     workers: int | None = None,
@@ -74,39 +102,30 @@ def check_manifest(
     """Check every case of a data set in processes of their own, then compare the cases.
 
     Args:
-        on_case: Told (cases done, cases in all) whenever a case is done.
         refused: Cases that the reader of the data set could not take in.
         workers: Processes; as many as processors and memory allow where it is None.
     """
-    report = on_case or (lambda _done, _total: None)
     total = len(manifest.cases)
     reports: dict[str, CaseReport] = {}
-    report(0, total)
-    for one in _check_all(manifest, min(workers or _affordable_workers(), total)):
+    on_case(0, total)
+    by_memory = psutil.virtual_memory().available // BYTES_PER_WORKER
+    affordable = max(1, min(psutil.cpu_count() or 1, by_memory))
+    for one in _check_all(manifest, min(workers or affordable, total)):
         reports[one.case_id] = one
         _forget_pictures(reports)
-        report(len(reports), total)
+        on_case(len(reports), total)
     fingerprints = {case.case_id: reports[case.case_id].fingerprint for case in manifest.cases}
     pairs = tuple(find_pairs(fingerprints))
-    cases = [_with_pairs(reports[case.case_id], pairs, manifest) for case in manifest.cases]
+    patients = {case.case_id: case.patient_id for case in manifest.cases}
+    cases = [_with_pairs(reports[case_id], pairs, patients) for case_id in patients]
     of_the_set = check_whole_set(
         [case.organs for case in cases], [case.label.annotated for case in manifest.cases]
     )
-    cases += [_not_taken_in(each, manifest.root) for each in refused]
+    for case in refused:
+        finding = refusal_of("files", case.error)
+        cases.append(CaseReport(case.case_id, worst_first([finding], manifest.root)))
     cases.sort(key=lambda case: case.rank)
     return CheckReport(manifest.root.name, tuple(cases), pairs, of_the_set=tuple(of_the_set))
-
-
-def _not_taken_in(case: RefusedCase, root: Path) -> CaseReport:
-    finding = refusal_of(case.case_id, "files", case.error)
-    path = Path(finding.where)
-    where = str(path.relative_to(root)) if path.is_relative_to(root) else finding.where
-    return CaseReport(case.case_id, (finding.model_copy(update={"where": where}),))
-
-
-def _affordable_workers() -> int:
-    by_memory = psutil.virtual_memory().available // BYTES_PER_WORKER
-    return max(1, min(psutil.cpu_count() or 1, by_memory))
 
 
 def _check_all(manifest: Manifest, workers: int) -> Iterator[CaseReport]:
@@ -123,8 +142,13 @@ def _check_all(manifest: Manifest, workers: int) -> Iterator[CaseReport]:
     except BrokenProcessPool:
         # One case killed its process, and with it the pool: the others get processes of their own.
         for case in waiting:
-            if case.case_id not in done:
-                yield _checked_alone(case, manifest.root)
+            if case.case_id in done:
+                continue
+            try:
+                yield from _in_pool([case], manifest.root, 1)
+            except BrokenProcessPool:
+                what = "The process that checked it was killed, most likely for memory."
+                yield _died(case, what)
 
 
 def _in_pool(cases: Sequence[Case], root: Path, workers: int) -> Iterator[CaseReport]:
@@ -149,13 +173,6 @@ def _in_pool(cases: Sequence[Case], root: Path, workers: int) -> Iterator[CaseRe
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _checked_alone(case: Case, root: Path) -> CaseReport:
-    try:
-        return next(_in_pool([case], root, 1))
-    except BrokenProcessPool:
-        return _died(case, "The process that checked it was killed, most likely for memory.")
-
-
 def _checked(case: Case, root: Path) -> CaseReport:
     try:
         return check_case(case, root)
@@ -164,14 +181,8 @@ def _checked(case: Case, root: Path) -> CaseReport:
 
 
 def _died(case: Case, what: str) -> CaseReport:
-    finding = Finding(
-        case_id=case.case_id,
-        check="files",
-        severity="refuse",
-        what=what,
-        fix="look at its files; free memory and check again, or leave the case out",
-    )
-    return CaseReport(case.case_id, (finding,))
+    fix = "look at its files; free memory and check again, or leave the case out"
+    return CaseReport(case.case_id, (Finding("files", "refuse", what, fix),))
 
 
 def _forget_pictures(reports: dict[str, CaseReport]) -> None:
@@ -182,28 +193,21 @@ def _forget_pictures(reports: dict[str, CaseReport]) -> None:
         reports[least.case_id] = replace(least, picture=None)
 
 
-def _with_pairs(report: CaseReport, pairs: Sequence[Pair], manifest: Manifest) -> CaseReport:
-    patients = {case.case_id: case.patient_id for case in manifest.cases}
-    found = [
-        _finding(report.case_id, pair, same_patient=patients[pair.first] == patients[pair.second])
-        for pair in pairs
-        if report.case_id in (pair.first, pair.second)
-    ]
-    findings = sorted([*report.findings, *(one for one in found if one)], key=lambda f: f.rank)
-    return replace(report, findings=tuple(findings), fingerprint=Fingerprint())
-
-
-def _finding(case_id: str, pair: Pair, *, same_patient: bool) -> Finding | None:
-    other = pair.second if case_id == pair.first else pair.first
-    if pair.likeness == "same patient" and same_patient:
-        return None
-    is_certain = pair.likeness != "same patient"
-    return Finding(
-        case_id=case_id,
-        check="duplicates",
-        severity="refuse" if is_certain and not same_patient else "note",
-        what=f"With '{other}': {pair.what}.",
-        fix="leave one out"
-        if is_certain
-        else "give both the same patient_id in patients.csv, so that no split parts them",
-    )
+def _with_pairs(
+    report: CaseReport, pairs: Sequence[Pair], patients: Mapping[str, str]
+) -> CaseReport:
+    found = list(report.findings)
+    for pair in pairs:
+        if report.case_id not in (pair.first, pair.second):
+            continue
+        other = pair.second if report.case_id == pair.first else pair.first
+        what = f"With '{other}': {pair.what}."
+        same_patient = patients[pair.first] == patients[pair.second]
+        if pair.likeness != "same patient":
+            severity = "note" if same_patient else "refuse"
+            found.append(Finding("duplicates", severity, what, "leave one out"))
+        elif not same_patient:
+            fix = "give both the same patient_id in patients.csv, so that no split parts them"
+            found.append(Finding("duplicates", "note", what, fix))
+    found.sort(key=lambda one: one.rank)
+    return replace(report, findings=tuple(found), fingerprint=Fingerprint())

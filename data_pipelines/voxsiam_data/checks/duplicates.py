@@ -28,41 +28,21 @@ NEAR_OVERLAP, NEAR_SHIFT_MM = 0.97, 1.0
 one patient overlap by 0.93."""
 
 MIN_OVERLAP, MAX_SHIFT_MM = 0.8, 4.0
-"""Of organs of one patient, see `AnatomyLikeness`; both must hold. The two repeat pairs of 30 label
-maps: 0.93 and 0.90, 0.3 and 1.7 mm. The other 433 pairs: at most 0.70, at least 6.5 mm. 276 pairs
-of phantoms: at most 0.75, at least 5.3 mm."""
+"""Of organs of one patient, see `overlap` and `shifts_mm`; both must hold. The two repeat pairs of
+30 label maps: 0.93 and 0.90, 0.3 and 1.7 mm. The other 433 pairs: at most 0.70, at least 6.5 mm.
+276 pairs of phantoms: at most 0.75, at least 5.3 mm."""
 
 MIN_COMMON_ORGANS = 4
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two cases that are not independent.
-
-    Attributes:
-        first: Case id.
-        second: Case id.
-        likeness: In which way they are alike.
-        what: In words, with the figures.
-    """
+    """Two cases that are not independent, by their ids; `what` says so in words and figures."""
 
     first: str
     second: str
     likeness: Likeness
     what: str
-
-
-@dataclass(frozen=True)
-class AnatomyLikeness:
-    """How alike the organs of two cases are; medians over the organs that both show as a whole.
-
-    Attributes:
-        overlap: 2 |A and B| / (|A| + |B|) of an organ's two shapes, laid centre on centre.
-        shift_mm: Distance of an organ's two centres, after the cases are laid on one another.
-    """
-
-    overlap: float
-    shift_mm: float
 
 
 def find_pairs(fingerprints: Mapping[str, Fingerprint]) -> list[Pair]:
@@ -73,16 +53,14 @@ def find_pairs(fingerprints: Mapping[str, Fingerprint]) -> list[Pair]:
     return list(found.values())
 
 
-def anatomy_likeness(
-    a: Mapping[int, OrganShape], b: Mapping[int, OrganShape]
-) -> AnatomyLikeness | None:
-    """Compare the organs of two cases; None where too few are common."""
-    common = sorted(a.keys() & b.keys())
-    if len(common) < MIN_COMMON_ORGANS:
-        return None
-    shift = shifts_mm(centres_of(a), centres_of(b)[None])[0]
-    overlaps = [_overlap(a[organ], b[organ]) for organ in common]
-    return AnatomyLikeness(float(np.median(overlaps)), float(shift))
+def overlap(a: Mapping[int, OrganShape], b: Mapping[int, OrganShape]) -> float:
+    """Median of 2 |A and B| / (|A| + |B|) over the organs of two cases, laid centre on centre."""
+    overlaps = []
+    for organ in a.keys() & b.keys():
+        one, other = a[organ].cubes(), b[organ].cubes()
+        total = np.count_nonzero(one) + np.count_nonzero(other)
+        overlaps.append(2 * np.count_nonzero(one & other) / total if total else 0.0)
+    return float(np.median(overlaps))
 
 
 def centres_of(organs: Mapping[int, OrganShape]) -> Float64[np.ndarray, "k 3"]:
@@ -109,12 +87,6 @@ def shifts_mm(
         apart = apart - np.nanmedian(apart, axis=1, keepdims=True)
         result[enough] = np.nanmedian(np.linalg.norm(apart, axis=2), axis=1)
     return result
-
-
-def _overlap(a: OrganShape, b: OrganShape) -> float:
-    one, other = a.cubes(), b.cubes()
-    total = np.count_nonzero(one) + np.count_nonzero(other)
-    return 2 * np.count_nonzero(one & other) / total if total else 0.0
 
 
 def _equal(fingerprints: Mapping[str, Fingerprint]) -> Iterator[Pair]:
@@ -163,16 +135,11 @@ def _alike(fingerprints: Mapping[str, Fingerprint]) -> Iterator[Pair]:
     for index, name in enumerate(names[:-1]):
         shifts = shifts_mm(centres[index], centres[index + 1 :])
         for place in np.flatnonzero(shifts <= MAX_SHIFT_MM):
-            other = names[index + 1 + place]
-            pair = _alike_pair(name, other, anatomy_likeness(organs[name], organs[other]))
-            if pair is not None:
-                yield pair
-
-
-def _alike_pair(first: str, second: str, alike: AnatomyLikeness | None) -> Pair | None:
-    if alike is None or alike.overlap < MIN_OVERLAP:
-        return None
-    figures = f"organs overlap by {alike.overlap:.2f}, centres {alike.shift_mm:.1f} mm apart"
-    if alike.overlap >= NEAR_OVERLAP and alike.shift_mm <= NEAR_SHIFT_MM:
-        return Pair(first, second, "near-equal labels", f"nearly the same labels ({figures})")
-    return Pair(first, second, "same patient", f"likely one patient ({figures})")
+            other, shift_mm = names[index + 1 + place], shifts[place]
+            shared = overlap(organs[name], organs[other])
+            figures = f"organs overlap by {shared:.2f}, centres {shift_mm:.1f} mm apart"
+            if shared >= NEAR_OVERLAP and shift_mm <= NEAR_SHIFT_MM:
+                what = f"nearly the same labels ({figures})"
+                yield Pair(name, other, "near-equal labels", what)
+            elif shared >= MIN_OVERLAP:
+                yield Pair(name, other, "same patient", f"likely one patient ({figures})")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from voxsiam.types import organ_words
 from voxsiam.volumes.label_flip import (
     AS_IT_IS,
     MIN_LIVER_ML,
@@ -34,28 +35,22 @@ def check_flip(voxels: CaseVoxels) -> Iterator[Finding]:
     air = here.air_share
     if best.flip != AS_IT_IS and compared.is_clear:
         yield Finding(
-            case_id=voxels.case_id,
-            check="flip",
-            severity="refuse",
-            what=f"The label map is mirrored. It fits {best}. Now {here}.",
-            fix="give both files headers that agree, or mirror the label map's array",
+            "flip",
+            "refuse",
+            f"The label map is mirrored. It fits {best}. Now {here}.",
+            "give both files headers that agree, or mirror the label map's array",
         )
     elif air > NOTED_AIR_SHARE:
         yield Finding(
-            case_id=voxels.case_id,
-            check="flip",
-            severity="refuse" if air > REFUSED_AIR_SHARE else "note",
-            what=f"{air:.1%} of liver, spleen, left kidney and pancreas lie in air.",
-            fix="look whether the label map belongs to this scan and lies on it",
+            "flip",
+            "refuse" if air > REFUSED_AIR_SHARE else "note",
+            f"{air:.1%} of liver, spleen, left kidney and pancreas lie in air.",
+            "look whether the label map belongs to this scan and lies on it",
         )
     elif best.flip != AS_IT_IS:
-        yield Finding(
-            case_id=voxels.case_id,
-            check="flip",
-            severity="note",
-            what=f"{_doubt(compared)}: best {best}, as it is {here.spread_hu:.0f} HU.",
-            fix="look at its picture: do the outlines follow the organs?",
-        )
+        what = f"{_doubt(compared)}: best {best}, as it is {here.spread_hu:.0f} HU."
+        fix = "look at its picture: do the outlines follow the organs?"
+        yield Finding("flip", "note", what, fix)
 
 
 def _doubt(compared: FlipComparison) -> str:
@@ -73,23 +68,17 @@ def check_sides(voxels: CaseVoxels) -> Iterator[Finding]:
         return
     distances = left_of_liver_mm(voxels.label, voxels.spacing_mm)
     listed = ", ".join(
-        f"{organ.replace('_', ' ')} {-distance:.0f} mm"
+        f"{organ_words(organ)} {-distance:.0f} mm"
         for organ, distance in distances.items()
         if distance < 0
     )
     if sides_are_swapped(distances):
         yield Finding(
-            case_id=voxels.case_id,
-            check="sides",
-            severity="refuse",
-            what=f"Left and right are swapped: to the right of the liver lie {listed}.",
-            fix="correct the affine of scan and labels; leave a true situs inversus out",
+            "sides",
+            "refuse",
+            f"Left and right are swapped: to the right of the liver lie {listed}.",
+            "correct the affine of scan and labels; leave a true situs inversus out",
         )
     elif listed:
-        yield Finding(
-            case_id=voxels.case_id,
-            check="sides",
-            severity="note",
-            what=f"To the right of the liver's centre lie {listed}.",
-            fix="look whether its organs carry the right labels",
-        )
+        what = f"To the right of the liver's centre lie {listed}."
+        yield Finding("sides", "note", what, "look whether its organs carry the right labels")

@@ -1,17 +1,16 @@
-"""How a scan lies in space: spacing, angles, field of view.
+"""How a scan lies in space, and the patient in the scan.
 
 Readers refuse what is impossible, and note what they mend (angles, units, qform against sform).
 """
 
 from collections.abc import Iterator
 
-import numpy as np
-from jaxtyping import Float64
-
 from voxsiam.errors import UserError
+from voxsiam.volumes.body_axes import body_axes
 from voxsiam.volumes.nifti import Scan
-from voxsiam.volumes.orientation import axis_order, shape_dhw, spacing_dhw, tilt_note
-from voxsiam_data.checks.finding import CheckName, Finding, Severity
+from voxsiam.volumes.orientation import axis_order, spacing_dhw, tilt_note, to_canonical
+from voxsiam_data.checks.case_voxels import CaseVoxels
+from voxsiam_data.checks.finding import Finding, refusal_of
 
 MAX_ANISOTROPY = 10.0
 """5 mm slices of 0.6 mm pixels reach 8.3."""
@@ -24,53 +23,56 @@ PLAUSIBLE_EXTENT_MM = ((60.0, 2200.0), (120.0, 700.0), (120.0, 700.0))
 of view of the real CTs is 178 mm."""
 
 
-def check_geometry(case_id: str, scan: Scan) -> Iterator[Finding]:
+def check_geometry(scan: Scan) -> Iterator[Finding]:
     """Say what is odd about the place of a scan's voxels."""
+    yield from _tilt(scan)
     order = axis_order(scan.affine)
     spacing = spacing_dhw(scan.affine, order)
-    i, j, k = scan.array.shape
-    shape = shape_dhw((i, j, k), order)
-    yield from _tilt(case_id, scan.affine)
+    shape = to_canonical(scan.array, order).shape
     if max(spacing) > MAX_ANISOTROPY * min(spacing):
         listed = " x ".join(f"{size:.3g}" for size in spacing)
-        yield _finding(
-            case_id,
+        yield Finding(
+            "geometry",
             "note",
             f"Its voxels measure {listed} mm: {max(spacing) / min(spacing):.0f} to 1.",
             "check the spacing; slices as thick as that show small organs badly",
         )
     if shape[0] < MIN_SLICES:
-        yield _finding(
-            case_id,
-            "note",
-            f"It has {shape[0]} axial slices.",
-            "check that the series is complete",
-        )
+        what = f"It has {shape[0]} axial slices."
+        yield Finding("geometry", "note", what, "check that the series is complete")
     extents = [size * count for size, count in zip(spacing, shape, strict=True)]
-    if not all(
-        low <= extent <= high
-        for extent, (low, high) in zip(extents, PLAUSIBLE_EXTENT_MM, strict=True)
-    ):
+    plausible = zip(extents, PLAUSIBLE_EXTENT_MM, strict=True)
+    if not all(low <= extent <= high for extent, (low, high) in plausible):
         listed = " x ".join(f"{extent:.0f}" for extent in extents)
-        yield _finding(
-            case_id,
+        yield Finding(
+            "geometry",
             "note",
             f"Its field of view is {listed} mm along d, h, w.",
             "check the spacing: is it in mm, and is it the scan's own?",
         )
 
 
-def _finding(case_id: str, severity: Severity, what: str, fix: str) -> Finding:
-    check: CheckName = "geometry"
-    return Finding(case_id=case_id, check=check, severity=severity, what=what, fix=fix)
+def check_body(voxels: CaseVoxels) -> Iterator[Finding]:
+    """Note a scan whose spine, liver or lungs lie elsewhere than its header says.
+
+    Labels that are turned with their scan agree with it, so no comparison of the two tells.
+    """
+    if voxels.image is None:
+        return
+    doubt = body_axes(voxels.image, voxels.spacing_mm).doubt
+    if doubt:
+        what = f"{doubt[:1].upper()}{doubt[1:]}."
+        fix = "look at its picture; if it is so, correct the affine of scan and labels alike"
+        yield Finding("body", "note", what, fix)
 
 
-def _tilt(case_id: str, affine: Float64[np.ndarray, "4 4"]) -> Iterator[Finding]:
+def _tilt(scan: Scan) -> Iterator[Finding]:
     try:
-        note = tilt_note(affine, "")
+        note = tilt_note(scan.affine, "")
     except UserError as error:
-        yield _finding(case_id, "refuse", error.what, error.fix)
+        yield refusal_of("geometry", error)
         return
     if note:
+        what = f"{note[:1].upper()}{note[1:]}."
         fix = "resample it to axes along the patient, if its cases differ in this"
-        yield _finding(case_id, "note", f"{note[:1].upper()}{note[1:]}.", fix)
+        yield Finding("geometry", "note", what, fix)

@@ -77,11 +77,7 @@ def nifti_fields(path: Path) -> list[str]:
 def dicom_fields(paths: Iterable[Path]) -> list[str]:
     """Name the elements of DICOM files that may tell who the patient is.
 
-    Returns:
-        An empty list where the files say that the identity was removed.
-
-    Raises:
-        UserError: A file is damaged.
+    None in those that say that the identity was removed.
     """
     found: dict[str, None] = {}
     for path in paths:
@@ -99,17 +95,13 @@ def dicom_fields(paths: Iterable[Path]) -> list[str]:
     return list(found)
 
 
-def check_header(case_id: str, fields: list[str], where: str) -> Iterator[Finding]:
-    """Note fields that may name the patient."""
+def check_header(image: Path, files: tuple[Path, ...]) -> Iterator[Finding]:
+    """Note fields of a file that may name the patient; see `header_fields`."""
+    fields = header_fields(image, files)
     if fields:
-        yield Finding(
-            case_id=case_id,
-            check="headers",
-            severity="note",
-            what=f"May hold data of the patient: {', '.join(fields)}.",
-            fix="empty these fields before the files are shared; prepared sets hold none of them",
-            where=where,
-        )
+        what = f"May hold data of the patient: {', '.join(fields)}."
+        fix = "empty these fields before the files are shared; prepared sets hold none of them"
+        yield Finding("headers", "note", what, fix, str(image))
 
 
 def header_fields(image: Path, files: tuple[Path, ...]) -> list[str]:
@@ -118,9 +110,6 @@ def header_fields(image: Path, files: tuple[Path, ...]) -> list[str]:
     Args:
         image: A volume in one file, or the folder of a DICOM series.
         files: Its files; of a series the first, middle and last are looked at.
-
-    Raises:
-        UserError: A DICOM file is damaged.
     """
     if not image.is_dir():
         return free_text(image) if is_itk(image) else nifti_fields(image)

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Shaped
 from voxsiam.types import ORGANS
 from voxsiam.volumes.label_flip import EVEN_ORGANS
 from voxsiam_data.checks.case_voxels import CaseVoxels
-from voxsiam_data.checks.finding import Finding, Severity
+from voxsiam_data.checks.finding import Finding
 
 DARK_HU = -30.0
 """Fat, lung and air lie below; a scan of a trunk always has some."""
@@ -42,8 +42,8 @@ def check_intensities(voxels: CaseVoxels) -> Iterator[Finding]:
     broken = _not_finite(voxels.image)
     if broken is not None:
         number, index = broken
-        yield _finding(
-            voxels,
+        yield Finding(
+            "intensities",
             "refuse",
             f"{number} intensities are NaN or infinite.",
             "export the scan again, with air (-1000 HU) where nothing was measured",
@@ -53,27 +53,23 @@ def check_intensities(voxels: CaseVoxels) -> Iterator[Finding]:
     hu = voxels.sampled(voxels.image).astype(np.float32)
     darkest, brightest = float(hu.min()), float(hu.max())
     if darkest == brightest:
-        yield _finding(voxels, "refuse", f"Every voxel is {darkest:g}.", "export the scan again")
+        what = f"Every voxel is {darkest:g}."
+        yield Finding("intensities", "refuse", what, "export the scan again")
         return
     wrong_units = _wrong_units(hu) or _wrong_in_organs(voxels, hu)
     if wrong_units is not None:
         what, fix = wrong_units
-        yield _finding(voxels, "refuse", what, fix)
+        yield Finding("intensities", "refuse", what, fix)
         return
-    yield from _padding(voxels, hu)
-
-
-def _finding(
-    voxels: CaseVoxels, severity: Severity, what: str, fix: str, slice_index: int | None = None
-) -> Finding:
-    return Finding(
-        case_id=voxels.case_id,
-        check="intensities",
-        severity=severity,
-        what=what,
-        fix=fix,
-        slice_index=slice_index,
-    )
+    padding = float(np.mean(hu < PADDING_HU))
+    if padding > MIN_PADDING_SHARE:
+        yield Finding(
+            "intensities",
+            "note",
+            f"{padding:.1%} of it is darker than air, down to {hu.min():g}: padding around the "
+            "scan's circle.",
+            "nothing, with a window: it becomes air. Do not resample before windowing",
+        )
 
 
 def _not_finite(image: Shaped[np.ndarray, "d h w"]) -> tuple[int, int] | None:
@@ -84,7 +80,7 @@ def _not_finite(image: Shaped[np.ndarray, "d h w"]) -> tuple[int, int] | None:
         # A sum is twice as fast, and finite unless a voxel is not (or is enormous).
         suspect = [not np.isfinite(one.sum()) for one in image]
     counts = [
-        int(one.size - np.count_nonzero(np.isfinite(one))) if look else 0
+        int(np.count_nonzero(~np.isfinite(one))) if look else 0
         for one, look in zip(image, suspect, strict=True)
     ]
     return (sum(counts), int(np.argmax(counts))) if any(counts) else None
@@ -142,15 +138,3 @@ def _offset(shift: float) -> tuple[str, str]:
         f"{'not taken off' if shift < 0 else 'taken off twice'}.",
         f"export it with its rescale intercept, or add {shift:.0f} to every voxel",
     )
-
-
-def _padding(voxels: CaseVoxels, hu: Float32[np.ndarray, "d h w"]) -> Iterator[Finding]:
-    share = float(np.mean(hu < PADDING_HU))
-    if share > MIN_PADDING_SHARE:
-        yield _finding(
-            voxels,
-            "note",
-            f"{share:.1%} of it is darker than air, down to {hu.min():g}: padding around the "
-            "scan's circle.",
-            "nothing, with a window: it becomes air. Do not resample before windowing",
-        )

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import UInt8
 from scipy import ndimage
 
-from voxsiam.types import NUM_CLASSES, ORGANS, Box
+from voxsiam.types import NUM_CLASSES, ORGANS, Box, organ_words
 from voxsiam.volumes.organ_volumes import IMPOSSIBLE_ML, PLAUSIBLE_ML
 from voxsiam_data.checks.case_voxels import CaseVoxels
-from voxsiam_data.checks.finding import Finding, Severity
+from voxsiam_data.checks.finding import Finding
 
 MIN_PIECE_ML, MIN_PIECE_SHARE, LARGE_PIECES_ML = 0.5, 0.01, 5.0
 """Pieces beside the largest are specks of the pen below half a millilitre, or where together they
@@ -25,7 +25,6 @@ class OrganFacts:
     """One organ of a label map.
 
     Attributes:
-        organ: Its name.
         volume_ml: Of all its voxels.
         pieces_ml: Of each of its connected pieces (26 neighbours), the largest first.
         is_cut: Whether it touches an end of the scan, so that part of it may be missing.
@@ -59,23 +58,19 @@ def check_labels(voxels: CaseVoxels, facts: tuple[OrganFacts, ...]) -> Iterator[
     present = {one.organ for one in facts}
     missing = [ORGANS[v - 1] for v in voxels.annotated if ORGANS[v - 1] not in present]
     if missing:
-        yield _finding(
-            voxels,
+        yield Finding(
+            "labels",
             "note",
-            f"No voxel of {_listed(missing)}.",
+            f"No voxel of {', '.join(map(organ_words, missing))}.",
             "nothing, if it was removed or is out of view; it counts as absent, not as missed",
         )
     cut = [one.organ for one in facts if one.is_cut and one.organ not in _TUBES]
     if cut:
-        yield _finding(
-            voxels,
-            "note",
-            f"Cut off by an end of the scan: {_listed(cut)}.",
-            "nothing, if the scan ends there",
-        )
+        what = f"Cut off by an end of the scan: {', '.join(map(organ_words, cut))}."
+        yield Finding("labels", "note", what, "nothing, if the scan ends there")
     for one in facts:
-        yield from _check_size(voxels, one)
-        yield from _check_pieces(voxels, one)
+        yield from _check_size(one)
+        yield from _check_pieces(one)
 
 
 def check_impossible_sizes(voxels: CaseVoxels) -> Iterator[Finding]:
@@ -87,33 +82,9 @@ def check_impossible_sizes(voxels: CaseVoxels) -> Iterator[Finding]:
     sample_ml = float(np.prod(voxels.spacing_mm) * np.prod(voxels.sample_steps)) / 1000
     for organ, count in zip(ORGANS, counts[1:].tolist(), strict=True):
         if count * sample_ml > IMPOSSIBLE_ML[organ]:
-            yield _finding(
-                voxels,
-                "refuse",
-                f"The {_named(organ)} measures {count * sample_ml:.0f} ml.",
-                "correct the spacing of the scan, or its label",
-            )
-
-
-def _finding(
-    voxels: CaseVoxels, severity: Severity, what: str, fix: str, slice_index: int | None = None
-) -> Finding:
-    return Finding(
-        case_id=voxels.case_id,
-        check="labels",
-        severity=severity,
-        what=what,
-        fix=fix,
-        slice_index=slice_index,
-    )
-
-
-def _named(organ: str) -> str:
-    return organ.replace("_", " ")
-
-
-def _listed(organs: list[str]) -> str:
-    return ", ".join(map(_named, organs))
+            what = f"The {organ_words(organ)} measures {count * sample_ml:.0f} ml."
+            fix = "correct the spacing of the scan, or its label"
+            yield Finding("labels", "refuse", what, fix)
 
 
 def _measured(
@@ -137,27 +108,27 @@ def _measured(
     )
 
 
-def _check_size(voxels: CaseVoxels, one: OrganFacts) -> Iterator[Finding]:
+def _check_size(one: OrganFacts) -> Iterator[Finding]:
     low, high = PLAUSIBLE_ML[one.organ]
     too_small = one.volume_ml < low and not one.is_cut
     if too_small or high < one.volume_ml <= IMPOSSIBLE_ML[one.organ]:
-        yield _finding(
-            voxels,
+        yield Finding(
+            "labels",
             "note",
-            f"The {_named(one.organ)} measures {one.volume_ml:.3g} ml; "
+            f"The {organ_words(one.organ)} measures {one.volume_ml:.3g} ml; "
             f"{low:g} to {high:g} ml are usual.",
             "look at its outlines and at the spacing of the scan",
         )
 
 
-def _check_pieces(voxels: CaseVoxels, one: OrganFacts) -> Iterator[Finding]:
+def _check_pieces(one: OrganFacts) -> Iterator[Finding]:
     others = one.pieces_ml[1:]
     large = [piece for piece in others if piece >= MIN_PIECE_ML]
     if large and sum(others) > min(MIN_PIECE_SHARE * one.volume_ml, LARGE_PIECES_ML):
-        yield _finding(
-            voxels,
+        yield Finding(
+            "labels",
             "note",
-            f"The {_named(one.organ)} is in {1 + len(large)} pieces; all but the largest hold "
+            f"The {organ_words(one.organ)} is in {1 + len(large)} pieces; all but the largest hold "
             f"{sum(others):.2g} of {one.volume_ml:.3g} ml.",
             "look at its outlines: is a piece another organ?",
             slice_index=one.second_slice,

@@ -44,10 +44,8 @@ class Fingerprint:
     """What is compared between cases.
 
     Attributes:
-        image_files: Checksum of the image's files.
-        label_files: Of the label's.
-        image_voxels: Checksum of the voxels in d h w, whatever file and type they are stored in.
-        label_voxels: Likewise.
+        image_files, label_files: Checksums of the files.
+        image_voxels, label_voxels: Of the voxels in d h w, whatever file and type held them.
         coarse_hu: Mean intensities of 6 x 12 x 12 parts of the scan.
         organs: Shapes of the organs that lie in the scan as a whole, by label value.
     """
@@ -127,10 +125,7 @@ def _plain(values: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w"]:
 
 def _coarse(image: Shaped[np.ndarray, "d h w"]) -> Float32[np.ndarray, " n"]:
     """Average a sample of the scan, cut to soft tissue, over parts of equal size."""
-    strides = [
-        max(1, length // (8 * parts))
-        for length, parts in zip(image.shape, COARSE_GRID, strict=True)
-    ]
+    strides = [max(1, n // (8 * parts)) for n, parts in zip(image.shape, COARSE_GRID, strict=True)]
     sample = image[:: strides[0], :: strides[1], :: strides[2]].astype(np.float32)
     np.clip(np.nan_to_num(sample, nan=_COARSE_HU[0]), *_COARSE_HU, out=sample)
     for axis, parts in enumerate(COARSE_GRID):

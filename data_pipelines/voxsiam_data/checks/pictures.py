@@ -38,15 +38,10 @@ class CasePicture:
 
 
 def picture_of(voxels: CaseVoxels, slice_index: int | None = None) -> CasePicture:
-    """Cut a case through most organs.
-
-    Args:
-        slice_index: The axial slice to show instead.
-    """
-    d_mm, h_mm, w_mm = voxels.spacing_mm
+    """Cut a case through most organs, or at an axial slice that is named."""
     axial, coronal = _busiest(voxels)
     axial = axial if slice_index is None else min(slice_index, voxels.shape[0] - 1)
-    return CasePicture(_cut(voxels, 0, axial, (h_mm, w_mm)), _cut(voxels, 1, coronal, (d_mm, w_mm)))
+    return CasePicture(_cut(voxels, 0, axial), _cut(voxels, 1, coronal))
 
 
 def _busiest(voxels: CaseVoxels) -> tuple[int, int]:
@@ -66,17 +61,18 @@ def _busiest(voxels: CaseVoxels) -> tuple[int, int]:
     return best[0], best[1]
 
 
-def _cut(voxels: CaseVoxels, axis: int, index: int, spacing_mm: tuple[float, float]) -> Cut:
-    rows, columns = (n for other, n in enumerate(voxels.shape) if other != axis)
-    steps = tuple(max(1, -(-n // MAX_PIXELS)) for n in (rows, columns))
-    parts = (slice(None, None, steps[0]), slice(None, None, steps[1]))
-    shape = tuple(-(-n // step) for n, step in zip((rows, columns), steps, strict=True))
-    grey = labels = np.zeros(shape, np.uint8)
+def _cut(voxels: CaseVoxels, axis: int, index: int) -> Cut:
+    y, x = (other for other in range(3) if other != axis)
+    steps = {along: max(1, -(-voxels.shape[along] // MAX_PIXELS)) for along in (y, x)}
+    parts = (slice(None, None, steps[y]), slice(None, None, steps[x]))
+    size = [-(-voxels.shape[along] // steps[along]) for along in (y, x)]
+    grey = labels = np.zeros(size, np.uint8)
     if voxels.image is not None:
         grey = _grey(voxels.image.take(index, axis)[parts])
     if voxels.label is not None:
         labels = np.ascontiguousarray(voxels.label.take(index, axis)[parts])
-    return Cut(index, grey, labels, (spacing_mm[0] * steps[0], spacing_mm[1] * steps[1]))
+    y_mm, x_mm = voxels.spacing_mm[y] * steps[y], voxels.spacing_mm[x] * steps[x]
+    return Cut(index, grey, labels, (y_mm, x_mm))
 
 
 def _grey(hu: Shaped[np.ndarray, "y x"]) -> UInt8[np.ndarray, "y x"]:

@@ -7,7 +7,7 @@ could be true of one patient.
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from voxsiam.types import ORGANS
+from voxsiam.types import ORGANS, organ_words
 from voxsiam.volumes.organ_volumes import LIVER_RATIO
 from voxsiam_data.checks.finding import Finding, Severity
 from voxsiam_data.checks.labels import OrganFacts
@@ -47,11 +47,13 @@ def check_whole_set(
     odd = [o for o in ORGANS if o in looked_for and _is_of_odd_size(o, read)]
     severity: Severity = "refuse" if _is_wrong(absent, odd, looked_for, read) else "note"
     if absent:
-        what = f"Not one voxel of {_listed(absent)} in {len(read)} cases."
-        yield _finding(severity, what)
+        listed = ", ".join(map(organ_words, absent))
+        what = f"Not one voxel of {listed} in {len(read)} cases."
+        yield Finding("labels", severity, what, _FIX)
     if odd:
-        what = f"Of an unusual size beside the liver in most cases: {_listed(odd)}."
-        yield _finding(severity, what)
+        listed = ", ".join(map(organ_words, odd))
+        what = f"Of an unusual size beside the liver in most cases: {listed}."
+        yield Finding("labels", severity, what, _FIX)
 
 
 def _is_wrong(
@@ -60,13 +62,10 @@ def _is_wrong(
     large = [organ for organ in LARGE_ORGANS if organ in looked_for]
     if len(large) > 1 and 2 * len(set(large) & set(absent)) > len(large):
         return True
-    in_view = sum(_shows_the_abdomen(case) for case in read) >= MIN_CASES
-    missed = [organ for organ in absent if organ in _IN_VIEW and in_view]
+    whole = [sum(o in case and not case[o].is_cut for o in LARGE_ORGANS) for case in read]
+    shows_the_abdomen = sum(count > 1 for count in whole) >= MIN_CASES
+    missed = [organ for organ in absent if organ in _IN_VIEW and shows_the_abdomen]
     return len(missed) + len(odd) >= MIN_ODD_ORGANS
-
-
-def _shows_the_abdomen(case: CaseOrgans) -> bool:
-    return sum(organ in case and not case[organ].is_cut for organ in LARGE_ORGANS) > 1
 
 
 def _is_of_odd_size(organ: str, read: list[CaseOrgans]) -> bool:
@@ -82,11 +81,3 @@ def _is_of_odd_size(organ: str, read: list[CaseOrgans]) -> bool:
     whole = [ratio for ratio, is_cut in beside if not is_cut]
     too_large = len(beside) >= MIN_CASES and median(ratio for ratio, _ in beside) > high
     return too_large or (len(whole) >= MIN_CASES and median(whole) < low)
-
-
-def _finding(severity: Severity, what: str) -> Finding:
-    return Finding(case_id=WHOLE_SET, check="labels", severity=severity, what=what, fix=_FIX)
-
-
-def _listed(organs: list[str]) -> str:
-    return ", ".join(organ.replace("_", " ") for organ in organs)

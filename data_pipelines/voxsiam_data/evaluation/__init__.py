@@ -1,1 +1,1 @@
-"""Label maps of any tool against references: what lies on each side, what it means, scores."""
+"""Label maps of any tool against references: which are there, what they mean, scores."""

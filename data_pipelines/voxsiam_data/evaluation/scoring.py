@@ -1,31 +1,29 @@
 """Predictions and references of many cases, from any tool: paired by name, checked, scored."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import UInt8
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.types import ORGANS, Shape
-from voxsiam.volumes.geometry_check import (
-    MAX_DRIFT_VOXELS,
-    corner_drift_voxels,
-    in_patient_axes,
-)
-from voxsiam.volumes.label_files import Labels
+from voxsiam.volumes.label_files import MAX_DRIFT_VOXELS, Labels
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
-from voxsiam.volumes.orientation import axis_order, spacing_dhw
+from voxsiam.volumes.orientation import (
+    axis_order,
+    corner_drift_voxels,
+    in_patient_axes,
+    spacing_dhw,
+)
 from voxsiam.volumes.resampling import resample_nearest
 from voxsiam.volumes.volume_file import read_volume
-from voxsiam_data.evaluation.sides import CaseLabels, LabelSide, listed
+from voxsiam_data.evaluation.found_labels import CaseLabels, FoundLabels, files_of, listed
 from voxsiam_data.labels.protocols import LabelProtocol, organ_labels
+from voxsiam_data.side_by_side import OnCase, side_by_side, unheard
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,7 @@ class Comparison:
     """How pairs are scored.
 
     Attributes:
-        prediction: What the values of the predictions mean.
-        reference: What the values of the references mean.
+        prediction, reference: What their values mean.
         rules: Organs that both can hold, and what a missed one costs.
         grid_dhw: Score on this grid too, both maps stretched to it; None for no such grid.
         geometry: The form of the headers to believe, where somebody has said so.
@@ -58,12 +55,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Scored:
-    """What came out of a comparison.
-
-    Attributes:
-        scores: In the order of the pairs.
-        notes: By case: what was odd about its files, and what was made of it.
-    """
+    """Scores in the order of the pairs; notes, by case, of what was odd about its files."""
 
     scores: list[OrganScore]
     notes: dict[str, tuple[str, ...]]
@@ -72,14 +64,7 @@ class Scored:
 def comparable_organs(
     prediction: LabelProtocol, reference: LabelProtocol, wanted: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Choose the organs to score: those that both protocols can hold.
-
-    Args:
-        wanted: Only these; all comparable ones where it is empty.
-
-    Raises:
-        UserError: A wanted organ is unknown, or a protocol has no value for it.
-    """
+    """Choose the organs to score: those that are wanted, else all that both protocols can hold."""
     for organ in wanted:
         if organ not in ORGANS:
             raise UserError(
@@ -96,12 +81,11 @@ def comparable_organs(
     return tuple(wanted) or tuple(organ for organ in ORGANS if organ not in lacking)
 
 
-def find_pairs(predictions: LabelSide, references: LabelSide) -> list[LabelPair]:
-    """Pair the cases of two sides by their names; two single cases whatever their names.
+def find_pairs(predictions: FoundLabels, references: FoundLabels) -> list[LabelPair]:
+    """Pair predictions and references by their case names; two single cases whatever their names.
 
-    Raises:
-        UserError: A case stands on one side only: a prediction that was never written must not
-            drop out of a mean.
+    A case without its other half is refused: a prediction that was never written must not drop out
+    of a mean.
     """
     ours, theirs = predictions.cases, references.cases
     if predictions.is_one_case and references.is_one_case:
@@ -127,34 +111,20 @@ def find_pairs(predictions: LabelSide, references: LabelSide) -> list[LabelPair]
 def score_pairs(
     pairs: Sequence[LabelPair],
     comparison: Comparison,
-    on_case: Callable[[int, int], None] | None = None,
+    on_case: OnCase = unheard,
     threads: int = 2,
 ) -> Scored:
-    """Score every pair.
-
-    Raises:
-        UserError: A file is unusable, two files do not lie on one grid, or no reference holds
-            any of the organs.
-    """
-    found: dict[str, tuple[list[OrganScore], tuple[str, ...]]] = {}
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = {pool.submit(score_pair, pair, comparison): pair.case_id for pair in pairs}
-        try:
-            for job in as_completed(jobs):
-                found[jobs[job]] = job.result()
-                if on_case is not None:
-                    on_case(len(found), len(pairs))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    scores = [score for pair in pairs for score in found[pair.case_id][0]]
+    """Score every pair; at least one reference must hold one of the organs."""
+    found = side_by_side(partial(score_pair, comparison=comparison), pairs, threads, on_case)
+    scores = [score for of_case, _ in found for score in of_case]
     if not any(score.reference_voxels_native for score in scores):
         raise UserError(
             "None of the references holds any of the organs.",
-            where=str(_first_file(pairs[0].reference).parent),
+            where=str(files_of(pairs[0].reference)[0].parent),
             fix=f"check --protocol: the values were read as '{comparison.reference.name}'",
         )
-    return Scored(scores, {p.case_id: found[p.case_id][1] for p in pairs if found[p.case_id][1]})
+    named = zip(pairs, found, strict=True)
+    return Scored(scores, {pair.case_id: notes for pair, (_, notes) in named if notes})
 
 
 def score_pair(pair: LabelPair, comparison: Comparison) -> tuple[list[OrganScore], tuple[str, ...]]:
@@ -200,18 +170,18 @@ def _score_with_grid(
         step * old / new
         for step, old, new in zip(native.spacing_mm, native.reference.shape, grid_dhw, strict=True)
     )
-    on_grid: list[UInt8[np.ndarray, "d h w"]] = [
-        resample_nearest(labels, grid_dhw) for labels in (native.prediction, native.reference)
-    ]
-    return score_case(case_id, on_grid[0], on_grid[1], (d, h, w), native, rules)
+    prediction = resample_nearest(native.prediction, grid_dhw)
+    reference = resample_nearest(native.reference, grid_dhw)
+    return score_case(case_id, prediction, reference, (d, h, w), native, rules)
 
 
 def _check_same_place(prediction: Scan, reference: Scan) -> None:
     """Refuse two maps that do not cover the same voxels of the patient, whatever their axes."""
     ours, theirs = in_patient_axes(prediction), in_patient_axes(reference)
     if ours.array.shape != theirs.array.shape:
+        sizes = [" x ".join(map(str, scan.array.shape)) for scan in (ours, theirs)]
         raise UserError(
-            f"The prediction has {_size(ours)} voxels, its reference {_size(theirs)} (d h w).",
+            f"The prediction has {sizes[0]} voxels, its reference {sizes[1]} (d h w).",
             where=f"{prediction.path} against {reference.path}",
             fix="resample the prediction to the grid of the reference (nearest neighbour)",
         )
@@ -222,11 +192,3 @@ def _check_same_place(prediction: Scan, reference: Scan) -> None:
             where=f"{prediction.path} against {reference.path}",
             fix="give both the affine of their CT if the arrays do match, else resample one",
         )
-
-
-def _first_file(labels: CaseLabels) -> Path:
-    return labels if isinstance(labels, Path) else labels.files[0]
-
-
-def _size(scan: Scan) -> str:
-    return " x ".join(map(str, scan.array.shape))

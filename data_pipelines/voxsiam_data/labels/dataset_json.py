@@ -21,15 +21,7 @@ _LISTED = 20
 def read_label_values(
     path: Path, labels: object, organs: tuple[str, ...] = ORGANS
 ) -> dict[int, int]:
-    """Translate the table into source value -> our value, 0 for what is none of the organs.
-
-    Args:
-        path: The file that holds it.
-        organs: The first has our value 1.
-
-    Raises:
-        UserError: It is no such table, contradicts itself, or a name looks like a misspelt organ.
-    """
+    """Translate the table into source value -> our value: 1.. for the organs, else 0."""
     named = _named(path, labels)
     for _, name in named:
         refuse_misspelt(name, path, organs)
@@ -51,11 +43,7 @@ def read_label_values(
 
 
 def read_protocol(path: Path) -> LabelProtocol:
-    """Read what the values of a data set's label maps mean.
-
-    Raises:
-        UserError: The file or its table of labels is unusable.
-    """
+    """Read what the values of a data set's label maps mean."""
     labels = read_json_object(path).get("labels")
     read_label_values(path, labels)
     names = {value: name for value, name in _named(path, labels) if value}

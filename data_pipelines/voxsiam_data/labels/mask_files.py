@@ -33,11 +33,7 @@ def are_masks(files: Iterable[Path]) -> bool:
 
 
 def organ_masks(files: Iterable[Path]) -> dict[int, Path]:
-    """Sort masks by our value of their organ; those of other structures are passed over.
-
-    Raises:
-        UserError: Two are of one organ, or a name looks like a misspelt organ.
-    """
+    """Sort masks by our value of their organ; those of other structures are passed over."""
     found: dict[int, Path] = {}
     for path in files:
         refuse_misspelt(stem_of(path), path)

@@ -8,25 +8,16 @@ from pathlib import Path
 from voxsiam.errors import UserError
 from voxsiam.types import ORGANS
 
-_OTHER_WORDS = {
-    "l": "left",
-    "lt": "left",
-    "oesophagus": "esophagus",
-    "gall": "gallbladder",
-}
+_OTHER_WORDS = {"l": "left", "lt": "left", "oesophagus": "esophagus", "gall": "gallbladder"}
 _ALIKE = 0.8
 _TUMOUR = re.compile(r"cancer|carcinoma|tumou?r|lesion|metasta", re.IGNORECASE)
 
 
 def organ_value(name: str, organs: tuple[str, ...] = ORGANS) -> int | None:
-    """Find our label value for a name, whatever its case, word order or punctuation.
+    """Find our label value, from 1, for a name, whatever its case, word order or punctuation.
 
-    Args:
-        organs: The first has value 1.
-
-    Returns:
-        1 to their number, or None for anything else: "kidney" alone may be either side, and a name
-        with more words ("liver tumour") is another structure.
+    None for anything else: "kidney" alone may be either side, and a name with more words ("liver
+    tumour") is another structure.
     """
     if name in organs:
         return organs.index(name) + 1
@@ -34,15 +25,7 @@ def organ_value(name: str, organs: tuple[str, ...] = ORGANS) -> int | None:
 
 
 def refuse_misspelt(name: str, path: Path, organs: tuple[str, ...] = ORGANS) -> None:
-    """Refuse a name that is nearly an organ's: it would become background without a word.
-
-    Args:
-        path: The file that says so.
-        organs: That it may have meant.
-
-    Raises:
-        UserError: With the organ that was probably meant.
-    """
+    """Refuse a name that is nearly an organ's: it would become background without a word."""
     words = _words(name)
     known = _by_words(organs)
     if name in organs or any(words >= organ for organ in known):
@@ -50,8 +33,9 @@ def refuse_misspelt(name: str, path: Path, organs: tuple[str, ...] = ORGANS) -> 
     spelt = {" ".join(sorted(organ)): organs[value - 1] for organ, value in known.items()}
     close = get_close_matches(" ".join(sorted(words)), spelt, n=1, cutoff=_ALIKE)
     if close:
+        count = "eight" if organs == ORGANS else len(organs)
         raise UserError(
-            f"The label '{name[:40]}' is none of the {_count(organs)} organs, but nearly one.",
+            f"The label '{name[:40]}' is none of the {count} organs, but nearly one.",
             where=str(path),
             fix=f"did you mean '{spelt[close[0]]}'? Otherwise give it another name",
         )
@@ -76,7 +60,3 @@ def _by_words(organs: tuple[str, ...]) -> dict[frozenset[str], int]:
     """Index organs by their words; those that numbers tell apart (rib_left_1) go by their names."""
     words = [_words(organ) for organ in organs]
     return {each: value for value, each in enumerate(words, start=1) if words.count(each) == 1}
-
-
-def _count(organs: tuple[str, ...]) -> str:
-    return "eight" if organs == ORGANS else str(len(organs))

@@ -59,11 +59,7 @@ def protocol(name: str) -> LabelProtocol:
 
 
 def organ_labels(scan: Scan, known: LabelProtocol) -> UInt8[np.ndarray, "d h w"]:
-    """Rename the values of a label map to ours, in d h w on its own grid; none need be in it.
-
-    Raises:
-        UserError: It holds a value that the protocol does not know.
-    """
+    """Rename the values of a label map to ours, in d h w on its own grid; none need be in it."""
     others = ", ".join(name for name in PROTOCOLS if name != known.name)
     return renamed_label(
         scan,
@@ -74,25 +70,18 @@ def organ_labels(scan: Scan, known: LabelProtocol) -> UInt8[np.ndarray, "d h w"]
     )
 
 
-def _numbered(*names: str) -> dict[int, str]:
-    return dict(enumerate(names, start=1))
+_TITLES_AND_STRUCTURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "voxsiam": ("VoxSiam's own label maps and predictions", ORGANS),
+    "zenodo": ("multi-organ references of Zenodo 1169361", (*BTCV, "duodenum")),
+    "btcv": ("BTCV as the challenge published it", BTCV),
+    "amos22": ("AMOS 2022", AMOS22),
+    "flare22": ("FLARE 2022", FLARE22),
+    "totalsegmentator-v1": ("TotalSegmentator 1, 'total'", TOTALSEGMENTATOR_V1),
+    "totalsegmentator-v2": ("TotalSegmentator 2, 'total'", TOTALSEGMENTATOR_V2),
+    "word": ("WORD", WORD),
+}
 
-
-_ALL = (
-    LabelProtocol("voxsiam", "VoxSiam's own label maps and predictions", _numbered(*ORGANS)),
-    LabelProtocol(
-        "zenodo", "multi-organ references of Zenodo 1169361", _numbered(*BTCV, "duodenum")
-    ),
-    LabelProtocol("btcv", "BTCV as the challenge published it", _numbered(*BTCV)),
-    LabelProtocol("amos22", "AMOS 2022", _numbered(*AMOS22)),
-    LabelProtocol("flare22", "FLARE 2022", _numbered(*FLARE22)),
-    LabelProtocol(
-        "totalsegmentator-v1", "TotalSegmentator 1, 'total'", _numbered(*TOTALSEGMENTATOR_V1)
-    ),
-    LabelProtocol(
-        "totalsegmentator-v2", "TotalSegmentator 2, 'total'", _numbered(*TOTALSEGMENTATOR_V2)
-    ),
-    LabelProtocol("word", "WORD", _numbered(*WORD)),
-)
-
-PROTOCOLS: Mapping[str, LabelProtocol] = {one.name: one for one in _ALL}
+PROTOCOLS: Mapping[str, LabelProtocol] = {
+    name: LabelProtocol(name, title, dict(enumerate(structures, start=1)))
+    for name, (title, structures) in _TITLES_AND_STRUCTURES.items()
+}

@@ -42,9 +42,7 @@ BTCV = (
 )
 AMOS22 = (
     *BTCV[:9],
-    "pancreas",
-    "right_adrenal_gland",
-    "left_adrenal_gland",
+    *BTCV[10:],  # all but the portal vein
     "duodenum",
     "bladder",
     "prostate_or_uterus",
@@ -118,15 +116,8 @@ TOTALSEGMENTATOR_V1 = (
     "urinary_bladder",
 )
 TOTALSEGMENTATOR_V2 = (
-    "spleen",
-    "kidney_right",
-    "kidney_left",
-    "gallbladder",
-    "liver",
-    "stomach",
-    "pancreas",
-    "adrenal_gland_right",
-    "adrenal_gland_left",
+    *TOTALSEGMENTATOR_V1[:6],  # to the stomach
+    *TOTALSEGMENTATOR_V1[9:12],  # pancreas and adrenal glands
     *_LUNG_LOBES,
     "esophagus",
     "trachea",

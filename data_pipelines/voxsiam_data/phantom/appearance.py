@@ -20,9 +20,7 @@ class Tissue(NamedTuple):
 
     Attributes:
         organ: Name of the organ it belongs to, None for background.
-        none_hu: Range of the mean without contrast.
-        arterial_hu: Range in the arterial phase.
-        portal_hu: Range in the portal venous phase.
+        none_hu: Range of the mean without contrast; the others in their phases.
         texture_hu: Standard deviation of the tissue's own pattern, before the scanner's noise.
     """
 
@@ -87,22 +85,18 @@ TISSUES: dict[str, Tissue] = {
     "artery": Tissue(None, (36, 48), (260, 360), (135, 175), 6),
     "portal_vein": Tissue(None, (36, 46), (90, 135), (140, 185), 5),
 }
-NAMES = tuple(TISSUES)
-CODES = {name: code for code, name in enumerate(NAMES)}
+CODES = {name: code for code, name in enumerate(TISSUES)}
+LABEL_OF: UInt8[np.ndarray, " t"] = np.array(
+    [ORGANS.index(row.organ) + 1 if row.organ else 0 for row in TISSUES.values()], dtype=np.uint8
+)
+"""The label value of each tissue code: 0 background, 1..8 organs."""
+
+TEXTURE_HU: Float[np.ndarray, " t"] = np.array(
+    [row.texture_hu for row in TISSUES.values()], dtype=np.float32
+)
 
 # The scanner sees the bile as it is, the organs' uptake moves together from patient to patient.
 SHARED_UPTAKE = 0.7
-
-
-def labels_of_tissues() -> UInt8[np.ndarray, " t"]:
-    """Return the label value of each tissue code: 0 background, 1..8 organs."""
-    organs = [row.organ for row in TISSUES.values()]
-    return np.array([ORGANS.index(o) + 1 if o else 0 for o in organs], dtype=np.uint8)
-
-
-def texture_of_tissues() -> Float[np.ndarray, " t"]:
-    """Return the pattern's standard deviation of each tissue code, in HU."""
-    return np.array([row.texture_hu for row in TISSUES.values()], dtype=np.float32)
 
 
 def draw_tissue_hu(rng: np.random.Generator, patient: Patient) -> Float[np.ndarray, " t"]:
@@ -112,10 +106,9 @@ def draw_tissue_hu(rng: np.random.Generator, patient: Patient) -> Float[np.ndarr
     medium there was), partly at one of its own. Both kidneys look the same.
     """
     phase = PHASES.index(patient.phase)
-    common, own = rng.random(), rng.random(len(NAMES))
+    common, own = rng.random(), rng.random(len(TISSUES))
     place = SHARED_UPTAKE * common + (1 - SHARED_UPTAKE) * own
-    lows_highs = np.array([row[1 + phase] for row in TISSUES.values()])
-    low, high = lows_highs[:, 0], lows_highs[:, 1]
+    low, high = np.array([row[1 + phase] for row in TISSUES.values()]).T
     hu = (low + (high - low) * place).astype(np.float32)
     for part in ("cortex", "medulla", "sinus"):
         hu[CODES[f"right_{part}"]] = hu[CODES[f"left_{part}"]]

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16, UInt8
 
-from voxsiam_data.phantom.acquisition import Scan, draw_scan, table_fields
-from voxsiam_data.phantom.anatomy import Anatomy, drawn_anatomy, mapped_anatomy
+from voxsiam_data.phantom.acquisition import Scan, draw_scan, paint, table_fields
+from voxsiam_data.phantom.anatomy import drawn_anatomy, mapped_anatomy
 from voxsiam_data.phantom.appearance import draw_tissue_hu
-from voxsiam_data.phantom.labelmap import OrganMap, fitted_pose, map_fields, read_organ_map
+from voxsiam_data.phantom.labelmap import fitted_pose, map_fields, read_organ_map
 from voxsiam_data.phantom.lattice import Lattice, Point
 from voxsiam_data.phantom.organs import Shaper
-from voxsiam_data.phantom.painting import paint
 from voxsiam_data.phantom.patient import Patient, draw_patient
 from voxsiam_data.phantom.space import Pose, Space
 from voxsiam_data.phantom.trunk import Habitus, belly, habitus_of, trunk_fields
@@ -41,56 +40,42 @@ def make_phantom(
     """Make case `index` of a seed; it does not depend on how many others there are.
 
     Args:
-        seed: Seed of the set.
-        slice_mm: Least and greatest slice distance.
         map_path: Real label map to paint on, or None to draw the organs.
     """
     streams = np.random.SeedSequence([seed, index, map_path is not None]).spawn(4)
     body, shapes, scanner, brush = (np.random.default_rng(s) for s in streams)
     patient = draw_patient(body)
-    if map_path is None:
-        anatomy, box = _drawn(patient, shapes)
+    organ_map = read_organ_map(map_path) if map_path else None
+    if organ_map is None:
+        pose, habitus, ends_mm = _drawn_body(patient, shapes)
     else:
-        anatomy, box = _mapped(patient, shapes, read_organ_map(map_path))
+        pose, habitus = fitted_pose(organ_map, patient.fat_mm)
+        low, high = organ_map.ends_mm
+        ends_mm = low - shapes.uniform(4, 15), high + shapes.uniform(4, 15)
+    box = _field_of_view(pose, habitus, ends_mm, shapes)
+    lattice = Lattice.covering(*box, STEP_MM)
+    space = Space(lattice, pose, shapes)
+    trunk = trunk_fields(space, habitus)
+    trunk |= table_fields(space, trunk["skin"])
+    shaper = Shaper(space, belly(space, trunk), patient, shapes)
+    if organ_map is None:
+        layers = drawn_anatomy(shaper, trunk)
+    else:
+        layers = mapped_anatomy(shaper, trunk, map_fields(organ_map, lattice))
     scan = draw_scan(scanner, box, slice_mm)
-    image, label = paint(anatomy, scan, draw_tissue_hu(brush, patient), brush)
+    image, label = paint(layers, lattice, scan, draw_tissue_hu(brush, patient), brush)
     return Phantom(patient, scan, image, label)
 
 
-def _drawn(patient: Patient, rng: np.random.Generator) -> tuple[Anatomy, tuple[Point, Point]]:
-    """Draw a whole patient and the box to scan."""
-    habitus = habitus_of(patient)
+def _drawn_body(
+    patient: Patient, rng: np.random.Generator
+) -> tuple[Pose, Habitus, tuple[float, float]]:
+    """Draw how the patient lies, and the lower and upper end of the scan in mm."""
     shift = rng.normal(0, (20, 8, 8))
-    pose = Pose(patient.angles_deg, patient.scale, (shift[0], shift[1], shift[2]), WARP_MM)
+    pose = Pose(patient.angles_deg, patient.scale, shift, WARP_MM)
     low, high = np.asarray(SCAN_RANGE_MM) + rng.normal(0, SCAN_STRAY_MM, 2).clip(-8, 8)
     ends = low * patient.scale[0] + shift[0], high * patient.scale[0] + shift[0]
-    box = _field_of_view(pose, habitus, ends, rng)
-    shaper, trunk = _prepared(
-        patient, habitus, Space(Lattice.covering(*box, STEP_MM), pose, rng), rng
-    )
-    return drawn_anatomy(shaper, trunk), box
-
-
-def _mapped(
-    patient: Patient, rng: np.random.Generator, organ_map: OrganMap
-) -> tuple[Anatomy, tuple[Point, Point]]:
-    """Draw a trunk around a real label map."""
-    pose, habitus = fitted_pose(organ_map, patient.fat_mm)
-    ends = organ_map.low_mm[0] - rng.uniform(4, 15), organ_map.high_mm[0] + rng.uniform(4, 15)
-    box = _field_of_view(pose, habitus, ends, rng)
-    shaper, trunk = _prepared(
-        patient, habitus, Space(Lattice.covering(*box, STEP_MM), pose, rng), rng
-    )
-    return mapped_anatomy(shaper, trunk, map_fields(organ_map, shaper.space.lattice)), box
-
-
-def _prepared(
-    patient: Patient, habitus: Habitus, space: Space, rng: np.random.Generator
-) -> tuple[Shaper, dict]:
-    """Return the trunk with the table, and what the organs need."""
-    trunk = trunk_fields(space, habitus)
-    trunk |= table_fields(space, trunk["skin"])
-    return Shaper(space, belly(space, trunk), patient, rng), trunk
+    return pose, habitus_of(patient), ends
 
 
 def _field_of_view(

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import nibabel as nib
 
-from voxsiam.errors import UserError
+from voxsiam.durable_files import write_text_atomically
+from voxsiam.errors import UserError, refusal
 from voxsiam.types import ORGANS
 from voxsiam_data.phantom.acquisition import stored
-from voxsiam_data.phantom.case import Phantom, make_phantom
+from voxsiam_data.phantom.case import make_phantom
 
 # Raised whenever the same arguments give other voxels.
 VERSION = 1
@@ -26,7 +27,7 @@ VERSION = 1
 # be importable by a child. More than two would exceed the memory of a laptop with thin slices.
 WORKERS = 2
 COLUMNS = ("case_id", "patient_id", "sex", "age", "phase", "pixel_mm", "slice_mm")
-Row = tuple[str, ...]
+Row = tuple[str | float, ...]
 
 
 def write_phantoms(
@@ -44,8 +45,7 @@ def write_phantoms(
     is; an interrupted one is written anew.
 
     Args:
-        directory: Where to write; new, empty, or an earlier set of the same arguments.
-        seed: Seed of the set; it is part of the case ids.
+        directory: New, empty, or an earlier set of the same arguments.
         anatomy: Folder of real label maps `*.nii.gz` (values 0..8) to paint on, case i on map i in
             sorted order, instead of drawn organs. The maps' file stems become the patient ids.
         slice_mm: Least and greatest distance of slices, drawn log-uniformly.
@@ -56,8 +56,7 @@ def write_phantoms(
     """
     _check_arguments(cases, seed, slice_mm)
     maps = None if anatomy is None else _maps(anatomy, cases)
-    arguments = _arguments(cases, seed, slice_mm, maps)
-    if _claimed(directory, arguments):
+    if _claimed(directory, _arguments(cases, seed, slice_mm, maps)):
         return
     rows: list[Row] = []
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -73,13 +72,10 @@ def write_phantoms(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    _replace(directory / "patients.csv", _csv_bytes(rows))
-    _replace(directory / "dataset.json", _json_bytes(_description(cases, maps is not None)))
-
-
-def case_id(seed: int, index: int, on_map: bool) -> str:
-    """Name a case: the seed and the kind of anatomy keep two sets apart."""
-    return f"{'painted' if on_map else 'phantom'}_s{seed}_{index:03d}"
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
+    write_text_atomically(directory / "patients.csv", table.getvalue())
+    write_text_atomically(directory / "dataset.json", _description(cases, maps is not None))
 
 
 def _check_arguments(cases: int, seed: int, slice_mm: tuple[float, float]) -> None:
@@ -100,54 +96,55 @@ def _maps(anatomy: Path, cases: int) -> list[Path]:
     """Return the first label maps of a folder in sorted order."""
     found = sorted(anatomy.glob("*.nii.gz")) if anatomy.is_dir() else []
     if not found:
-        raise UserError(
+        raise refusal(
+            anatomy,
             "There are no label maps *.nii.gz here.",
-            where=str(anatomy),
-            fix="name the folder that holds the label maps",
+            "name the folder that holds the label maps",
         )
     if cases > len(found):
-        raise UserError(
+        raise refusal(
+            anatomy,
             f"{cases} cases were asked for, but there are {len(found)} label maps.",
-            where=str(anatomy),
-            fix=f"ask for at most {len(found)} cases",
+            f"ask for at most {len(found)} cases",
         )
     return found[:cases]
 
 
 def _arguments(
     cases: int, seed: int, slice_mm: tuple[float, float], maps: list[Path] | None
-) -> dict:
-    """Return what decides every byte of the set."""
+) -> str:
+    """Return as JSON what decides every byte of the set."""
     digests = {m.name: hashlib.sha256(m.read_bytes()).hexdigest() for m in maps} if maps else None
-    return {
+    content = {
         "version": VERSION,
         "cases": cases,
         "seed": seed,
         "slice_mm": [float(v) for v in slice_mm],
         "anatomy_sha256": digests,
     }
+    return json.dumps(content, indent=2) + "\n"
 
 
-def _claimed(directory: Path, arguments: dict) -> bool:
+def _claimed(directory: Path, arguments: str) -> bool:
     """Take a directory for a set, and tell whether the set is already complete in it."""
     record = directory / "phantom.json"
     try:
-        if record.is_file() and record.read_bytes() == _json_bytes(arguments):
+        if record.is_file() and record.read_bytes() == arguments.encode():
             return (directory / "dataset.json").is_file()
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise UserError(
+            raise refusal(
+                directory,
                 "Something else is here already, and it would be overwritten.",
-                where=str(directory),
-                fix="name a new or empty directory, or repeat the arguments in its phantom.json",
+                "name a new or empty directory, or repeat the arguments in its phantom.json",
             )
         for name in ("imagesTr", "labelsTr"):
             (directory / name).mkdir(parents=True, exist_ok=True)
-        _replace(record, _json_bytes(arguments))
+        write_text_atomically(record, arguments)
     except OSError as error:
-        raise UserError(
+        raise refusal(
+            directory,
             f"This directory cannot be written ({error.strerror}).",
-            where=str(directory),
-            fix="name a directory that you may write to",
+            "name a directory that you may write to",
         ) from error
     return False
 
@@ -157,57 +154,33 @@ def _write_case(
 ) -> Row:
     """Make and write one case; return its row of patients.csv."""
     phantom = make_phantom(seed, index, slice_mm, map_path)
-    name = case_id(seed, index, map_path is not None)
-    image = stored(phantom.image, phantom.scan)
-    _replace(directory / "imagesTr" / f"{name}_0000.nii.gz", _gzip_bytes(image))
-    _replace(
-        directory / "labelsTr" / f"{name}.nii.gz", _gzip_bytes(stored(phantom.label, phantom.scan))
-    )
+    patient, scan = phantom.patient, phantom.scan
+    # The seed and the kind of anatomy keep the cases of two sets apart.
+    name = f"{'phantom' if map_path is None else 'painted'}_s{seed}_{index:03d}"
+    _write_image(directory / "imagesTr" / f"{name}_0000.nii.gz", stored(phantom.image, scan))
+    _write_image(directory / "labelsTr" / f"{name}.nii.gz", stored(phantom.label, scan))
     patient_id = name if map_path is None else map_path.name.removesuffix(".nii.gz")
-    return _row(name, patient_id, phantom)
+    slice_distance, _, pixel = scan.spacing_mm
+    return name, patient_id, patient.sex, patient.age, patient.phase, pixel, slice_distance
 
 
-def _row(name: str, patient_id: str, phantom: Phantom) -> Row:
-    """Return the columns of patients.csv."""
-    patient, spacing = phantom.patient, phantom.scan.spacing_mm
-    numbers = (str(spacing[1]), str(spacing[0]))
-    return (name, patient_id, patient.sex, str(patient.age), patient.phase, *numbers)
-
-
-def _description(cases: int, on_maps: bool) -> dict:
+def _description(cases: int, on_maps: bool) -> str:
     """Return nnU-Net's description of the set."""
-    labels = {"background": 0} | {name: i for i, name in enumerate(ORGANS, start=1)}
     kind = "painted on real label maps" if on_maps else "synthetic"
-    return {
+    content = {
         "name": f"VoxSiam phantoms, {kind}",
         "kind": "semi-synthetic" if on_maps else "phantom",
         "channel_names": {"0": "CT"},
-        "labels": labels,
+        "labels": {"background": 0} | {name: i for i, name in enumerate(ORGANS, start=1)},
         "numTraining": cases,
         "file_ending": ".nii.gz",
     }
+    return json.dumps(content, indent=2) + "\n"
 
 
-def _gzip_bytes(image: nib.Nifti1Image) -> bytes:
-    """Return a NIfTI file, packed without the time and name that gzip would add."""
-    packed = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=packed, mtime=0) as stream:
-        stream.write(image.to_bytes())
-    return packed.getvalue()
-
-
-def _json_bytes(content: dict) -> bytes:
-    return (json.dumps(content, indent=2) + "\n").encode()
-
-
-def _csv_bytes(rows: list[Row]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-    return text.getvalue().encode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing."""
+def _write_image(path: Path, image: nib.Nifti1Image) -> None:
+    """Write a file whole or not at all, without the time and name that gzip would add."""
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
+    with part.open("wb") as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as stream:
+        stream.write(image.to_bytes())
     part.replace(path)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 from nibabel.filebasedimages import ImageFileError
 from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter
 from scipy.ndimage import label as connected
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam.types import ORGANS
-from voxsiam_data.phantom.lattice import Field, Lattice, Point, between
+from voxsiam_data.phantom.lattice import Field, Lattice, Point, Vector, between, box_around
 from voxsiam_data.phantom.space import Pose
 from voxsiam_data.phantom.trunk import Habitus
 
@@ -30,33 +30,22 @@ TEXTBOOK_MM = {
 MARGIN_VOXELS = 6
 SPECK_SHARE = 0.03
 
-Mask = Bool[np.ndarray, "d h w"]
-
 
 @dataclass(frozen=True)
 class OrganMap:
-    """A label map cut to its organs, d h w; scanner coordinates are index times spacing.
+    """A label map cut to its organs: 0 background, 1..8 organs.
 
-    Attributes:
-        label: 0 background, 1..8 organs.
-        spacing_mm: Voxel size.
+    Scanner coordinates are index times spacing.
     """
 
     label: UInt8[np.ndarray, "d h w"]
     spacing_mm: Point
 
     @property
-    def low_mm(self) -> Point:
-        """Return the low corner of the organs."""
-        d, h, w = (MARGIN_VOXELS * s for s in self.spacing_mm)
-        return d, h, w
-
-    @property
-    def high_mm(self) -> Point:
-        """Return the high corner of the organs."""
-        ends = zip(self.label.shape, self.spacing_mm, strict=True)
-        d, h, w = ((n - 1 - MARGIN_VOXELS) * s for n, s in ends)
-        return d, h, w
+    def ends_mm(self) -> tuple[float, float]:
+        """Heights of the lowest and the highest slice with an organ."""
+        step_mm = self.spacing_mm[0]
+        return MARGIN_VOXELS * step_mm, (len(self.label) - 1 - MARGIN_VOXELS) * step_mm
 
 
 def read_organ_map(path: Path) -> OrganMap:
@@ -72,29 +61,24 @@ def read_organ_map(path: Path) -> OrganMap:
         raise _unfit(path, f"This label map cannot be read ({error}).") from error
     if values.ndim != 3:
         raise _unfit(path, f"This label map has {values.ndim} axes instead of 3.")
-    cut = values.T[_box_of(values.T != 0)]
+    cut = _cut_to_organs(values.T)
     found = np.unique(cut)
     if not np.array_equal(found[found != 0], np.arange(1, len(ORGANS) + 1)):
         raise _unfit(path, f"This label map holds the values {found[:12].tolist()}.")
-    clean = _without_specks(cut.astype(np.uint8))
+    clean = _cut_to_organs(_without_specks(cut.astype(np.uint8)))
     x, y, z = (float(v) for v in image.header.get_zooms()[:3])
-    return OrganMap(np.pad(clean[_box_of(clean != 0)], MARGIN_VOXELS), (z, y, x))
+    return OrganMap(np.pad(clean, MARGIN_VOXELS), (z, y, x))
 
 
-def _box_of(mask: Mask) -> tuple[slice, slice, slice]:
-    """Return the box around a mask; all of it where the mask is empty."""
-    parts = []
-    for axis in range(3):
-        hits = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
-        parts.append(slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(None))
-    return parts[0], parts[1], parts[2]
+def _cut_to_organs(labels: Shaped[np.ndarray, "_ _ _"]) -> Shaped[np.ndarray, "_ _ _"]:
+    box = box_around(labels != 0, 0)
+    return labels if box is None else labels[box]
 
 
 def _without_specks(labels: UInt8[np.ndarray, "d h w"]) -> UInt8[np.ndarray, "d h w"]:
     """Drop the stray pieces of hand-drawn maps, which would lie outside any body.
 
-    Returns:
-        A copy where each organ keeps its pieces of at least SPECK_SHARE of the organ.
+    Each organ keeps its pieces of at least SPECK_SHARE of the organ.
     """
     clean = np.zeros_like(labels)
     for code, box in enumerate(find_objects(labels), start=1):
@@ -108,10 +92,10 @@ def _without_specks(labels: UInt8[np.ndarray, "d h w"]) -> UInt8[np.ndarray, "d 
 
 
 def _unfit(path: Path, what: str) -> UserError:
-    return UserError(
+    return refusal(
+        path,
         what,
-        where=str(path),
-        fix="use 3D NIfTI label maps with background 0 and all organs 1..8: " + ", ".join(ORGANS),
+        "use 3D NIfTI label maps with background 0 and all organs 1..8: " + ", ".join(ORGANS),
     )
 
 
@@ -121,26 +105,16 @@ def fitted_pose(organ_map: OrganMap, fat_mm: float) -> tuple[Pose, Habitus]:
     Equation: centroid = scale * textbook + shift along each axis, scale held in [0.85, 1.15].
     """
     textbook = np.array([TEXTBOOK_MM[name] for name in ORGANS], dtype=float)
-    centroids = _centroids_mm(organ_map)
+    places = [np.argwhere(organ_map.label == k + 1).mean(0) for k in range(len(ORGANS))]
+    centroids = np.array(places) * np.array(organ_map.spacing_mm)
     scale = np.array([np.polyfit(textbook[:, i], centroids[:, i], 1)[0] for i in range(3)])
     scale = scale.clip(0.85, 1.15)
     shift = (centroids - scale * textbook).mean(0)
-    pose = Pose((0, 0, 0), (scale[0], scale[1], scale[2]), (shift[0], shift[1], shift[2]), 0.0)
+    pose = Pose((0, 0, 0), scale, shift, 0.0)
     return pose, _fitted_habitus(organ_map, scale, shift, fat_mm)
 
 
-def _centroids_mm(organ_map: OrganMap) -> Float[np.ndarray, "k 3"]:
-    """Return the organs' centres in scanner coordinates."""
-    places = [np.argwhere(organ_map.label == k + 1).mean(0) for k in range(len(ORGANS))]
-    return np.array(places) * np.array(organ_map.spacing_mm)
-
-
-def _fitted_habitus(
-    organ_map: OrganMap,
-    scale: Float[np.ndarray, "3"],
-    shift: Float[np.ndarray, "3"],
-    fat_mm: float,
-) -> Habitus:
+def _fitted_habitus(organ_map: OrganMap, scale: Vector, shift: Vector, fat_mm: float) -> Habitus:
     """Return the smallest belly of the usual form that holds the organs, but for single corners."""
     voxels = np.argwhere(organ_map.label > 0)[::7]
     body = (voxels * np.array(organ_map.spacing_mm) - shift) / scale
@@ -155,7 +129,6 @@ def _fitted_habitus(
         centre_mm=float(centre),
         half_depth_mm=float(depth * more + 3),
         half_width_mm=float(width * more + 3),
-        wall_mm=13.0,
         fat_mm=fat_mm,
         diaphragm_mm=float((dome - shift[0]) / scale[0] - 90),
     )
@@ -169,20 +142,19 @@ def map_fields(organ_map: OrganMap, lattice: Lattice) -> dict[str, Field]:
     }
 
 
-def _organ_field(mask: Mask, spacing_mm: Point, lattice: Lattice) -> Field:
+def _organ_field(mask: Bool[np.ndarray, "d h w"], spacing_mm: Point, lattice: Lattice) -> Field:
     """Return the depth inside one mask: its share of a node near the surface, distance within.
 
     The share is one half exactly between two organs that touch, so they still touch afterwards.
     """
-    boxes = find_objects(mask.astype(np.uint8))[0]
-    low = [max(0, box.start - MARGIN_VOXELS) for box in boxes]
-    high = [min(n, b.stop + MARGIN_VOXELS) for n, b in zip(mask.shape, boxes, strict=True)]
-    cut = mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float32)
+    # The map has this margin around all organs.
+    box = [slice(b.start - MARGIN_VOXELS, b.stop + MARGIN_VOXELS) for b in find_objects(mask, 1)[0]]
+    cut = mask[tuple(box)].astype(np.float32)
     step = lattice.step_mm
     share = gaussian_filter(cut, [0.3 * step / s for s in spacing_mm])
     start = []
     for axis, spacing in enumerate(spacing_mm):
-        nodes = lattice.axis_mm(axis).astype(float) / spacing - low[axis]
+        nodes = lattice.axis_mm(axis).astype(float) / spacing - box[axis].start
         inside = np.flatnonzero((nodes >= 0) & (nodes <= cut.shape[axis] - 1))
         start.append(int(inside[0]))
         share = between(share, axis, nodes[inside])

@@ -8,11 +8,13 @@ origin lies in the spine at the height of the pancreas.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy.ndimage import find_objects
 
-from voxsiam.types import Shape
+from voxsiam.types import Box, Shape
 
 Point = tuple[float, float, float]
+Vector = Float[np.ndarray, "3"]
 Array = Float[np.ndarray, "d h w"]
 AnyArray = Float[np.ndarray, "_ _ _"]
 
@@ -44,40 +46,29 @@ class Field:
 
     Attributes:
         start: Lattice index of the crop's first node; outside the crop the shape does not exist.
-        depth_mm: The values on the crop's nodes.
     """
 
     start: Shape
     depth_mm: Array
 
-    def with_depth(self, depth_mm: Array) -> "Field":
-        """Return another shape on the same crop."""
-        return Field(self.start, depth_mm.astype(np.float32, copy=False))
-
     def trimmed(self) -> "Field | None":
         """Return the shape on the smallest crop that shows all its surface; None if it is empty."""
-        inside = self.depth_mm > 0
-        parts = []
-        for axis, size in enumerate(inside.shape):
-            hits = np.flatnonzero(inside.any(axis=tuple(i for i in range(3) if i != axis)))
-            if not hits.size:
-                return None
-            parts.append(slice(max(0, int(hits[0]) - 1), min(size, int(hits[-1]) + 2)))
-        d, h, w = (a + p.start for a, p in zip(self.start, parts, strict=True))
-        return Field((d, h, w), self.depth_mm[tuple(parts)])
+        box = box_around(self.depth_mm > 0, 1)
+        if box is None:
+            return None
+        d, h, w = (a + part.start for a, part in zip(self.start, box, strict=True))
+        return Field((d, h, w), self.depth_mm[box])
 
-    def on(self, start: Shape, shape: Shape) -> Array:
+    def on(self, start: Shape, shape: tuple[int, ...]) -> Array:
         """Return the values on another crop, -99 mm where this shape has none."""
         values = np.full(shape, -99.0, dtype=np.float32)
-        low = [max(a, b) for a, b in zip(start, self.start, strict=True)]
-        ends = zip(start, shape, self.start, self.depth_mm.shape, strict=True)
-        high = [min(a + n, b + m) for a, n, b, m in ends]
-        if all(a < b for a, b in zip(low, high, strict=True)):
-            here = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, start, strict=True))
-            there = tuple(
-                slice(a - o, b - o) for a, b, o in zip(low, high, self.start, strict=True)
-            )
-            values[here] = self.depth_mm[there]
+        here, there = [], []
+        for a, n, b, m in zip(start, shape, self.start, self.depth_mm.shape, strict=True):
+            low = max(a, b)
+            high = max(low, min(a + n, b + m))
+            here.append(slice(low - a, high - a))
+            there.append(slice(low - b, high - b))
+        values[tuple(here)] = self.depth_mm[tuple(there)]
         return values
 
 
@@ -86,7 +77,6 @@ class Crop:
     """A box of lattice nodes with everything a shape function wants to know about them.
 
     Attributes:
-        start: Lattice index of the first node.
         points_mm: Body coordinates (superior, anterior, right) of the nodes.
         height_mm: Scanner height above the table's side of the lattice: gas rises along it.
         rough: Smooth noise of unit size, about 12 mm long, for natural surfaces.
@@ -97,19 +87,25 @@ class Crop:
     height_mm: Array
     rough: Array
 
-    @property
-    def shape(self) -> Shape:
-        """Return the number of nodes along d, h, w."""
-        d, h, w = self.rough.shape
-        return d, h, w
-
     def field(self, depth_mm: Array) -> Field:
         """Name values computed on this crop as a shape."""
         return Field(self.start, depth_mm.astype(np.float32, copy=False))
 
     def of(self, field: Field) -> Array:
         """Return another shape's values on this crop."""
-        return field.on(self.start, self.shape)
+        return field.on(self.start, self.rough.shape)
+
+
+def box_around(mask: Bool[np.ndarray, "d h w"], margin: int) -> Box | None:
+    """Bound what is true, with `margin` more all around inside the array; None without any."""
+    (found,) = find_objects(mask, 1)
+    if found is None:
+        return None
+    d, h, w = (
+        slice(max(0, part.start - margin), min(size, part.stop + margin))
+        for part, size in zip(found, mask.shape, strict=True)
+    )
+    return d, h, w
 
 
 def smooth_noise(rng: np.random.Generator, lattice: Lattice, length_mm: float) -> Array:
@@ -136,11 +132,7 @@ def _spline_weights(size: int, knot_nodes: float) -> Float[np.ndarray, "n m"]:
 
 
 def between(values: AnyArray, axis: int, positions: Float[np.ndarray, " n"]) -> AnyArray:
-    """Interpolate linearly along one axis at fractional indices.
-
-    Args:
-        positions: Fractional indices; they are held at the ends.
-    """
+    """Interpolate linearly along one axis at fractional indices, which are held at the ends."""
     last = values.shape[axis] - 1
     held = np.clip(positions, 0, last)
     low = np.minimum(held.astype(np.intp), max(last - 1, 0))

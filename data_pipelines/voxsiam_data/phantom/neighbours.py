@@ -5,8 +5,8 @@ Numbers are body coordinates in mm (superior, anterior, right, radius), as in `o
 
 import numpy as np
 
-from voxsiam_data.phantom.lattice import Array, Field
-from voxsiam_data.phantom.organs import Shaper, kidney
+from voxsiam_data.phantom.lattice import Field
+from voxsiam_data.phantom.organs import Shaper
 from voxsiam_data.phantom.shape import Knots, Path, ellipsoid, spline, tube
 
 AORTA: Path = ((150, 2, -17, 11.5), (100, 6, -14, 11), (50, 24, -11, 10.5), (0, 31, -9, 10),
@@ -38,8 +38,7 @@ def vessel_fields(shaper: Shaper) -> dict[str, Field]:
     fields = {}
     for name, paths in courses.items():
         knots = [shaper.path(path, (0, 0, 0), 1.5, thick) for path, thick in paths]
-        crop = shaper.crop_of(np.vstack(knots))
-        depth = np.maximum.reduce([tube(crop.points_mm, k) for k in knots])
+        crop, depth = shaper.tubes(0.0, 0.0, *knots)
         fields[name] = crop.field(depth)
     return fields
 
@@ -47,11 +46,9 @@ def vessel_fields(shaper: Shaper) -> dict[str, Field]:
 def liver_vessels(shaper: Shaper, liver: Field) -> Field:
     """Return portal and hepatic branches inside the liver: from the hilum and the cava outwards."""
     crop = shaper.space.around(liver)
-    depth = np.full(crop.shape, -99.0, dtype=np.float32)
-    for root in ((46, 42, 50, 5.0), (94, 38, 28, 5.5)):
-        for _ in range(5):
-            depth = np.maximum(depth, tube(crop.points_mm, _branch(shaper, root)))
-    return crop.field(np.minimum(depth, liver.depth_mm - 3))
+    roots = ((46, 42, 50, 5.0), (94, 38, 28, 5.5))
+    branches = [_branch(shaper, root) for root in roots for _ in range(5)]
+    return crop.field(np.minimum(tube(crop.points_mm, *branches), liver.depth_mm - 3))
 
 
 def _branch(shaper: Shaper, root: tuple[float, float, float, float]) -> Knots:
@@ -68,17 +65,12 @@ def liver_lesions(shaper: Shaper, liver: Field) -> Field:
     """Return none to four round lesions; most livers have none."""
     rng = shaper.rng
     crop = shaper.space.around(liver)
-    depth = np.full(crop.shape, -99.0, dtype=np.float32)
+    depth = np.full_like(crop.rough, -99.0)
     for _ in range(int(rng.choice(5, p=(0.5, 0.2, 0.12, 0.1, 0.08)))):
         centre = (rng.uniform(-20, 85), rng.uniform(-10, 105), rng.uniform(-20, 115))
         radius = rng.uniform(4, 15)
         depth = np.maximum(depth, ellipsoid(crop.points_mm, centre, (radius, radius, radius)))
     return crop.field(np.minimum(depth + crop.rough, liver.depth_mm - 2))
-
-
-def right_kidney(shaper: Shaper) -> Field:
-    """Return the left kidney's look-alike on the other side."""
-    return kidney(shaper, side=1, height_mm=-32.0)
 
 
 def colon_fields(shaper: Shaper) -> list[Field]:
@@ -92,8 +84,7 @@ def colon_fields(shaper: Shaper) -> list[Field]:
         knots = shaper.path(own, shift, 4.0, shaper.rng.uniform(0.75, 1.2))
         waves = np.linspace(0, 2 * np.pi * len(path) * 0.9, len(knots))
         knots[:, 3] *= 1 + 0.12 * np.sin(waves + shaper.rng.uniform(0, 6))
-        crop = shaper.crop_of(knots)
-        depth = tube(crop.points_mm, knots) + np.float32(2.0) * crop.rough
+        crop, depth = shaper.tubes(0.0, 2.0, knots)
         fields.append(crop.field(np.minimum(depth, crop.of(shaper.room))))
     return fields
 
@@ -101,11 +92,12 @@ def colon_fields(shaper: Shaper) -> list[Field]:
 def small_bowel(shaper: Shaper) -> Field:
     """Return loops that fill the room below stomach and pancreas."""
     crop = shaper.space.crop((-135, 30, -105), (-12, 125, 90))
-    depth = np.full(crop.shape, -99.0, dtype=np.float32)
-    for level in (-118, -98, -78, -60, -42):
-        for front, back in ((62, 48), (98, 84)):
-            depth = np.maximum(depth, tube(crop.points_mm, _loop(shaper, level, front, back)))
-    depth = depth + np.float32(1.0) * crop.rough
+    loops = [
+        _loop(shaper, level, front, back)
+        for level in (-118, -98, -78, -60, -42)
+        for front, back in ((62, 48), (98, 84))
+    ]
+    depth = tube(crop.points_mm, *loops) + crop.rough
     return crop.field(np.minimum(depth, crop.of(shaper.room)))
 
 
@@ -122,6 +114,6 @@ def _loop(shaper: Shaper, level_mm: float, front_mm: float, back_mm: float) -> K
 def perirenal_fat(kidney_field: Field, shaper: Shaper, thickness_mm: float) -> Field:
     """Return the fat around a kidney, which keeps its neighbours off."""
     crop = shaper.space.around(kidney_field, thickness_mm)
-    grown: Array = crop.of(kidney_field)
+    grown = crop.of(kidney_field)
     inner = np.where(grown > -90, grown + np.float32(thickness_mm), -99)
     return crop.field(np.minimum(inner, crop.of(shaper.room) + 1))

@@ -5,6 +5,7 @@ textbook adult, set by the mean places and extents measured in ten real label ma
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -57,11 +58,12 @@ class Shaper:
         own[:, 3] *= thick * np.exp(self.rng.normal(0, 0.08, len(own)))
         return spline(own)
 
-    def crop_of(self, knots: Knots, margin_mm: float = 0.0) -> Crop:
-        """Return the crop that holds a tube."""
+    def tubes(self, margin_mm: float, rough_mm: float, *courses: Knots) -> tuple[Crop, Array]:
+        """Return the crop that holds some tubes, and in it their depth with a natural surface."""
+        knots = np.vstack(courses)
         reach = knots[:, 3].max() + margin_mm
-        low, high = knots[:, :3].min(0) - reach, knots[:, :3].max(0) + reach
-        return self.space.crop((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+        crop = self.space.crop(knots[:, :3].min(0) - reach, knots[:, :3].max(0) + reach)
+        return crop, tube(crop.points_mm, *courses) + np.float32(rough_mm) * crop.rough
 
     def grown(
         self, crop: Crop, depth_mm: Array, organ: str, blockers: tuple[Field, ...] = ()
@@ -79,7 +81,7 @@ def organ_fields(shaper: Shaper) -> dict[str, Field]:
     # The gut and the pancreas hang together, so they move together.
     gut = shaper.shift(4.0)
     stomach = _stomach(shaper, gut)
-    left_kidney = kidney(shaper, side=-1, height_mm=-18.0)
+    left_kidney = kidney(shaper, side=-1)
     return {
         "liver": _liver(shaper),
         "spleen": _spleen(shaper, (stomach, left_kidney)),
@@ -128,22 +130,16 @@ def _stomach(shaper: Shaper, gut_mm: Point) -> Field:
     fill = (shaper.patient.volumes_ml["stomach"] / 360) ** 0.38
     knots = shaper.path(STOMACH, shaper.shift(3.0), 4.0, fill)
     knots[-1, :3] += np.asarray(gut_mm)
-    crop = shaper.crop_of(knots, 12)
-    depth = tube(crop.points_mm, knots) + np.float32(1.6) * crop.rough
-    return shaper.grown(crop, depth, "stomach")
+    return shaper.grown(*shaper.tubes(12, 1.6, knots), "stomach")
 
 
-def kidney(shaper: Shaper, side: int, height_mm: float) -> Field:
-    """Return a bean whose hilum looks to the middle and front.
-
-    Args:
-        side: -1 the patient's left, +1 the right.
-        height_mm: Height of the centre; the right kidney lies lower.
-    """
+def kidney(shaper: Shaper, side: Literal[-1, 1]) -> Field:
+    """Return a bean whose hilum looks to the middle and front; side 1 is the patient's right."""
     s, a, r = shaper.shift(5.0)
+    height_mm = -32.0 if side > 0 else -18.0
     centre = (height_mm + s, 0.0 + a, side * 70.0 + r)
-    low = (centre[0] - 75, centre[1] - 45, centre[2] - 48)
-    crop = shaper.space.crop(low, (centre[0] + 75, centre[1] + 45, centre[2] + 48))
+    reach = (75, 45, 48)
+    crop = shaper.space.crop(np.subtract(centre, reach), np.add(centre, reach))
     lean = -side * shaper.rng.normal(0.22, 0.06)
     bean = ellipsoid(crop.points_mm, centre, (54, 27, 29), lean)
     hilum = ellipsoid(
@@ -157,29 +153,24 @@ def _gallbladder(shaper: Shaper) -> Field:
     """A pear from the liver's hilum to its lower edge."""
     thick = (shaper.patient.volumes_ml["gallbladder"] / 22) ** 0.4
     knots = shaper.path(GALLBLADDER, shaper.shift(4.0), 2.5, thick)
-    crop = shaper.crop_of(knots, 10)
-    return shaper.grown(crop, tube(crop.points_mm, knots) + 0.4 * crop.rough, "gallbladder")
+    return shaper.grown(*shaper.tubes(10, 0.4, knots), "gallbladder")
 
 
 def _pancreas(shaper: Shaper, gut_mm: Point) -> Field:
     """A lobulated band from the duodenum's bend across the vessels to the spleen."""
     knots = shaper.path(PANCREAS, gut_mm, 3.0)
-    crop = shaper.crop_of(knots, 8)
-    depth = tube(crop.points_mm, knots) + np.float32(2.0) * crop.rough
-    return shaper.grown(crop, depth, "pancreas")
+    return shaper.grown(*shaper.tubes(8, 2.0, knots), "pancreas")
 
 
 def _duodenum(shaper: Shaper, gut_mm: Point) -> Field:
     """The C around the pancreas head, then under it to the left."""
     knots = shaper.path(DUODENUM, gut_mm, 2.5)
-    crop = shaper.crop_of(knots, 6)
-    depth = tube(crop.points_mm, knots) + np.float32(1.2) * crop.rough
-    return shaper.grown(crop, depth, "duodenum")
+    return shaper.grown(*shaper.tubes(6, 1.2, knots), "duodenum")
 
 
 def _esophagus(shaper: Shaper) -> Field:
     """From behind the heart through the hiatus to the stomach; it needs no room below the dome."""
     thick = shaper.rng.normal(1.0, 0.1)
     knots = shaper.path(ESOPHAGUS, shaper.shift(3.0), 1.5, float(np.clip(thick, 0.85, 1.25)))
-    crop = shaper.crop_of(knots, 4)
-    return crop.field(tube(crop.points_mm, knots) + np.float32(0.6) * crop.rough)
+    crop, depth = shaper.tubes(4, 0.6, knots)
+    return crop.field(depth)

@@ -29,9 +29,7 @@ class Patient:
     """One body.
 
     Attributes:
-        sex: F or M.
         age: Years.
-        phase: Contrast phase of the scan.
         scale: Size relative to the textbook body along superior, anterior, right.
         fat_mm: Thickness of the subcutaneous fat.
         visceral: Widening of the belly by fat around the organs, 1 = none.

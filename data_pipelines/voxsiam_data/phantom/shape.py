@@ -21,8 +21,6 @@ def ellipsoid(points: Points, centre: Point, radii: Point, lean: float = 0.0) ->
     """Return the depth inside an ellipsoid, measured along the ray from its centre.
 
     Args:
-        points: Superior, anterior, right coordinates in mm.
-        centre: Centre in the same order.
         radii: Half axes in mm.
         lean: Shift to the right per mm of height above the centre.
     """
@@ -49,14 +47,14 @@ def spline(knots: Path | Knots, per_span: int = 3) -> Knots:
     return fine
 
 
-def tube(points: Points, knots: Knots) -> Array:
-    """Return the depth inside a tube around a path of (superior, anterior, right, radius).
+def tube(points: Points, *courses: Knots) -> Array:
+    """Return the depth inside tubes around paths of (superior, anterior, right, radius).
 
     Values are exact down to REACH_MM outside the surface and -99 farther away.
     """
     depth = np.full(points[0].shape, -99.0, dtype=np.float32)
     spans = [_span(p, axis) for axis, p in enumerate(points)]
-    for start, end in pairwise(knots):
+    for start, end in (span for knots in courses for span in pairwise(knots)):
         reach = max(start[3], end[3]) + REACH_MM
         low, high = np.minimum(start, end) - reach, np.maximum(start, end) + reach
         box = tuple(_touching(spans[i], low[i], high[i]) for i in range(3))

@@ -13,6 +13,7 @@ from voxsiam_data.phantom.shape import ellipsoid, smooth_cut, smooth_union, spli
 from voxsiam_data.phantom.space import Space
 
 SKIN_MM = 2.0
+WALL_MM = 13.0
 DIAPHRAGM_MM = 3.0
 VERTEBRA_MM = 34.0
 RIB_GAP_MM = 27.0
@@ -26,7 +27,6 @@ class Habitus:
         centre_mm: Anterior coordinate of the belly's centre, the spine's centre being 0.
         half_depth_mm: Half extent of the belly front to back.
         half_width_mm: Half extent of the belly left to right.
-        wall_mm: Thickness of the muscle wall.
         fat_mm: Thickness of the fat under the skin.
         diaphragm_mm: Rise of the diaphragm over the textbook's.
     """
@@ -34,17 +34,16 @@ class Habitus:
     centre_mm: float
     half_depth_mm: float
     half_width_mm: float
-    wall_mm: float
     fat_mm: float
     diaphragm_mm: float
 
     @property
     def box(self) -> tuple[Point, Point]:
         """Return the low and high corner around the skin; the height is left to the scan range."""
-        side = self.half_width_mm + self.wall_mm + self.fat_mm + SKIN_MM
-        front = self.centre_mm + self.half_depth_mm + self.wall_mm + self.fat_mm + SKIN_MM
+        side = self.half_width_mm + WALL_MM + self.fat_mm + SKIN_MM
+        front = self.centre_mm + self.half_depth_mm + WALL_MM + self.fat_mm + SKIN_MM
         # Behind lie the muscles of the back, see `trunk_fields`.
-        back = self.centre_mm - self.half_depth_mm - 2.2 * self.wall_mm - 0.8 * self.fat_mm - 10
+        back = self.centre_mm - self.half_depth_mm - 2.2 * WALL_MM - 0.8 * self.fat_mm - 10
         return (0.0, back, -side), (0.0, front, side)
 
 
@@ -55,7 +54,6 @@ def habitus_of(patient: Patient) -> Habitus:
         centre_mm=42.0 + 60 * (wide - 1),
         half_depth_mm=88.0 * wide,
         half_width_mm=129.0 * wide,
-        wall_mm=13.0,
         fat_mm=patient.fat_mm,
         diaphragm_mm=patient.diaphragm_mm,
     )
@@ -71,8 +69,8 @@ def trunk_fields(space: Space, habitus: Habitus) -> dict[str, Field]:
     cavity = _superellipse(
         front - h.centre_mm, side, h.half_depth_mm * taper, h.half_width_mm * taper
     )
-    back_mm = h.centre_mm - h.wall_mm * 0.6
-    depth, width = h.half_depth_mm + 1.6 * h.wall_mm, h.half_width_mm + h.wall_mm
+    back_mm = h.centre_mm - WALL_MM * 0.6
+    depth, width = h.half_depth_mm + 1.6 * WALL_MM, h.half_width_mm + WALL_MM
     muscle = _superellipse(front - back_mm, side, depth * taper, width * taper)
     # The furrow over the spinous processes.
     furrow = 7 * np.exp(-((side / 14) ** 2)) * (front < 0)
@@ -81,6 +79,7 @@ def trunk_fields(space: Space, habitus: Habitus) -> dict[str, Field]:
     fat = fat.astype(np.float32) - furrow * np.float32(0.6)
     lungs = _lungs(crop, h)
     chest = np.minimum(cavity, lungs)
+    heart = ellipsoid(crop.points_mm, (118, 88, -22), (44, 42, 62), -0.4)
     fields = {
         "skin": muscle + fat + SKIN_MM,
         "fat": muscle + fat,
@@ -90,9 +89,7 @@ def trunk_fields(space: Space, habitus: Habitus) -> dict[str, Field]:
         "diaphragm": np.minimum(cavity, lungs + DIAPHRAGM_MM),
         "lung": chest,
         "mediastinum": np.minimum(chest, ellipsoid(crop.points_mm, (130, 36, -8), (900, 46, 25))),
-        "heart": np.minimum(
-            chest - 1, ellipsoid(crop.points_mm, (118, 88, -22), (44, 42, 62), -0.4)
-        ),
+        "heart": np.minimum(chest - 1, heart),
         "rib": _ribs(crop, cavity, muscle),
     }
     return {name: crop.field(values) for name, values in fields.items()} | _spine(space)
@@ -100,12 +97,10 @@ def trunk_fields(space: Space, habitus: Habitus) -> dict[str, Field]:
 
 def belly(space: Space, fields: dict[str, Field]) -> Field:
     """Return the room that organs may fill: inside the wall, below the diaphragm."""
-    crop = space.whole
-    below = -crop.of(fields["diaphragm"])
-    inside = crop.of(fields["visceral_fat"])
+    names = ("visceral_fat", "diaphragm", "back_muscle")
+    inside, diaphragm, back = (fields[name].depth_mm for name in names)
     # Outside the cavity the diaphragm has no depth of its own, the wall bounds the organs there.
-    room = np.minimum(np.minimum(inside - 1.5, below), -crop.of(fields["back_muscle"]))
-    return crop.field(room)
+    return space.whole.field(np.minimum(np.minimum(inside - 1.5, -diaphragm), -back))
 
 
 def _superellipse(front: Array, side: Array, depth: Array, width: Array) -> Array:
@@ -140,13 +135,9 @@ def _back_muscle(crop: Crop) -> Array:
     rise, front, side = crop.points_mm
     bent = (rise * 0, front - spine_front(rise), np.abs(side))
     erector = ellipsoid(bent, (0, -44, 33), (900, 27, 36))
-    crura = tube(
-        (rise, bent[1], bent[2]), spline([(75, 20, 12, 5), (30, 17, 15, 5), (-25, 15, 18, 3)], 2)
-    )
-    psoas = tube(
-        (rise, bent[1], bent[2]), spline([(5, -2, 27, 5), (-40, -4, 35, 13), (-110, 0, 44, 19)], 2)
-    )
-    return np.maximum(np.maximum(erector, psoas), crura) + np.float32(1.0) * crop.rough
+    crura = spline([(75, 20, 12, 5), (30, 17, 15, 5), (-25, 15, 18, 3)], 2)
+    psoas = spline([(5, -2, 27, 5), (-40, -4, 35, 13), (-110, 0, 44, 19)], 2)
+    return np.maximum(erector, tube((rise, bent[1], bent[2]), psoas, crura)) + crop.rough
 
 
 def _ribs(crop: Crop, cavity: Array, muscle: Array) -> Array:

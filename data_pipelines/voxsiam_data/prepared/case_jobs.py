@@ -12,8 +12,8 @@ import ray.data
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 from ray.util.annotations import RayDeprecationWarning
 
+from voxsiam.orchestration.cluster.capacity import memory_limit
 from voxsiam.orchestration.cluster.held_places import who_holds
-from voxsiam.orchestration.cluster.memory import memory_limit
 from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam_data.prepared.case_task import OUTCOME, CaseOutcome, CaseRefused, CaseRequest
 
@@ -25,32 +25,25 @@ def run_cases(requests: Sequence[CaseRequest], work: Work) -> Iterator[CaseOutco
 
     A process that dies may have been killed for the memory that its neighbours took: what is left
     is run again, one case at a time. A case that dies alone too is refused.
-
-    Args:
-        work: Called in a process of Ray's, which must be able to import it.
     """
     left = {request.case_id: request for request in requests}
     for outcome in _job(requests, work, may_fail=True):
         del left[outcome.case_id]
         yield outcome
     for request in left.values():
-        yield _alone(request, work)
-
-
-def _alone(request: CaseRequest, work: Work) -> CaseOutcome:
-    try:
-        return next(_job([request], work, may_fail=False))
-    except (WorkerCrashedError, OutOfMemoryError, NodeDiedError):
-        return CaseRefused(
-            case_id=request.case_id,
-            what=(
-                "Its process was killed, most likely for lack of memory "
-                f"({psutil.virtual_memory().available / 2**30:.1f} GiB are free now, "
-                f"{memory_limit() / 2**30:.1f} GiB is the limit)."
-            ),
-            where=str(request.image),
-            fix="free memory and prepare again, or go on without it: --leave-out-refused",
-        )
+        try:
+            yield next(_job([request], work, may_fail=False))
+        except (WorkerCrashedError, OutOfMemoryError, NodeDiedError):
+            yield CaseRefused(
+                case_id=request.case_id,
+                what=(
+                    "Its process was killed, most likely for lack of memory "
+                    f"({psutil.virtual_memory().available / 2**30:.1f} GiB are free now, "
+                    f"{memory_limit() / 2**30:.1f} GiB is the limit)."
+                ),
+                where=str(request.image),
+                fix="free memory and prepare again, or go on without it: --leave-out-refused",
+            )
 
 
 def _job(requests: Sequence[CaseRequest], work: Work, *, may_fail: bool) -> Iterator[CaseOutcome]:

@@ -1,27 +1,23 @@
 """One case on its way into the cache: what a task is told, what it does, what it answers."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from voxsiam.errors import UserError
+from voxsiam.fingerprint import fingerprint
 from voxsiam.types import CropBox, Frozen
-from voxsiam.volumes.image_files import image_files, read_image
 from voxsiam.volumes.label_files import LabelFiles, Labels
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
-from voxsiam.volumes.preparation import Inspection, prepare_volume
+from voxsiam.volumes.preparation import PREPARATION_VERSION, prepare_volume
 from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.volumes.volume_file import image_files, read_image
 from voxsiam_data.checks import CHECKS_VERSION
 from voxsiam_data.checks.case import refusals_of
-from voxsiam_data.prepared.entries import (
-    EntryFacts,
-    entry_key,
-    mark_checked,
-    read_sound_entry,
-    write_entry,
-)
+from voxsiam_data.prepared.entries import EntryFacts, mark_checked, read_sound_entry, write_entry
 from voxsiam_data.prepared.file_index import KnownFile, known_file
 
 
@@ -41,13 +37,26 @@ class CaseRequest(Frozen):
     geometry: Form | None = None
     checked: bool = True
 
+    def source_files(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """List the files of its image, and those of its labels."""
+        return image_files(self.image), self.label.files
+
+    def key(self, image_sha256: Sequence[str], label_sha256: Sequence[str]) -> str:
+        """Name the arrays that files of these checksums give, and the entry that holds them."""
+        decides = {
+            "image": image_sha256,
+            "label": label_sha256,
+            "label_meaning": self.label.meaning(),
+            "config": self.config.model_dump(mode="json"),
+            "crop": self.crop,
+            "version": PREPARATION_VERSION,
+        }
+        # Where nobody chose, keys are those of before there was a choice.
+        return fingerprint(decides | ({"geometry": self.geometry} if self.geometry else {}))
+
 
 class CaseReady(Frozen):
-    """A case that is in the cache.
-
-    Attributes:
-        files: Its source files with their checksums, where they had to be read.
-    """
+    """A case that is in the cache, and those of its source files that had to be read."""
 
     case_id: str
     key: str
@@ -65,8 +74,12 @@ class CaseRefused(Frozen):
 
     @classmethod
     def of(cls, case_id: str, error: UserError) -> "CaseRefused":
-        """Take an error apart, so that it can travel as text."""
-        return cls(case_id=case_id, what=error.what, where=error.where, fix=error.fix)
+        """Take an error apart, so that it can travel as JSON: a slice's name may be any bytes."""
+        what, where, fix = (
+            text.encode(errors="backslashreplace").decode()
+            for text in (error.what, error.where, error.fix)
+        )
+        return cls(case_id=case_id, what=what, where=where, fix=fix)
 
     @property
     def error(self) -> UserError:
@@ -83,14 +96,15 @@ def prepare_case(request: CaseRequest) -> CaseOutcome:
     try:
         return _prepared(request)
     except UserError as error:
-        return _refused(request, error.what, error.where, error.fix)
+        refusal = error
     except Exception as error:
-        return _refused(
-            request,
-            f"Its preparation failed ({type(error).__name__}: {_one_line(error)}).",
-            str(request.image),
-            "look at its files; prepare again, or leave the case out",
+        told = " ".join(str(error).split())[:200]
+        refusal = UserError(
+            f"Its preparation failed ({type(error).__name__}: {told}).",
+            where=str(request.image),
+            fix="look at its files; prepare again, or leave the case out",
         )
+    return CaseRefused.of(request.case_id, refusal)
 
 
 def is_done(facts: EntryFacts, *, checked: bool) -> bool:
@@ -99,55 +113,37 @@ def is_done(facts: EntryFacts, *, checked: bool) -> bool:
 
 
 def _prepared(request: CaseRequest) -> CaseReady:
-    label, config, crop = request.label, request.config, request.crop
-    paths = (image_files(request.image), label.files)
-    known = [[known_file(path) for path in side] for side in paths]
-    image_sha256, label_sha256 = ([file.sha256 for file in side] for side in known)
-    files = tuple(file for side in known for file in side)
-    geometry = request.geometry
-    key = entry_key(image_sha256, label_sha256, label, config, crop, geometry)
+    label, geometry = request.label, request.geometry
+    parts = request.source_files()
+    files = {path: known_file(path) for paths in parts for path in paths}
+    key = request.key(*([files[path].sha256 for path in paths] for paths in parts))
     facts = read_sound_entry(request.volumes / key)
-    passed = CHECKS_VERSION if request.checked else None
     if facts is None:
-        inspect = _inspection(request) if request.checked else None
-        volume = prepare_volume(request.image, label, config, crop, inspect, geometry)
-        _check_unchanged([path for side in paths for path in side], files)
+        inspect = partial(_inspect, request) if request.checked else None
+        volume = prepare_volume(
+            request.image, label, request.config, request.crop, inspect, geometry
+        )
+        _check_unchanged(files)
+        passed = CHECKS_VERSION if request.checked else None
         facts = write_entry(request.volumes, key, volume, passed)
     elif not is_done(facts, checked=request.checked):
         scan = read_image(request.image, geometry)
         native, notes = label.read_with_notes(scan, geometry)
-        _inspection(request)(scan, native)
-        _check_unchanged([path for side in paths for path in side], files)
+        _inspect(request, scan, native)
+        _check_unchanged(files)
         said = tuple(dict.fromkeys((*scan.notes, *notes)))
         facts = mark_checked(request.volumes / key, facts, CHECKS_VERSION, said)
-    return CaseReady(case_id=request.case_id, key=key, facts=facts, files=files)
+    return CaseReady(case_id=request.case_id, key=key, facts=facts, files=tuple(files.values()))
 
 
-def _refused(request: CaseRequest, what: str, where: str, fix: str) -> CaseRefused:
-    what, where, fix = (_encodable(text) for text in (what, where, fix))
-    return CaseRefused(case_id=request.case_id, what=what, where=where, fix=fix)
+def _inspect(request: CaseRequest, scan: Scan, label: Labels | None) -> None:
+    if found := refusals_of(scan, label, request.label.annotated):
+        where = found[0].where or str(request.image)
+        raise UserError(found[0].what, where=where, fix=found[0].fix)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def _encodable(text: str) -> str:
-    """Escape what is not text: an outcome travels as JSON, a slice's name may be any bytes."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-def _inspection(request: CaseRequest) -> Inspection:
-    def inspect(scan: Scan, label: Labels | None) -> None:
-        found = refusals_of(request.case_id, scan, label, request.label.annotated)
-        if found:
-            raise found[0].as_error(found[0].where or str(request.image))
-
-    return inspect
-
-
-def _check_unchanged(paths: Iterable[Path], files: Iterable[KnownFile]) -> None:
-    for path, before in zip(paths, files, strict=True):
+def _check_unchanged(files: Mapping[Path, KnownFile]) -> None:
+    for path, before in files.items():
         if known_file(path, before.sha256) != before:
             raise UserError(
                 "The file changed while it was read.",

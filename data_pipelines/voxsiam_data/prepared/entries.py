@@ -1,7 +1,7 @@
 """One prepared case on disk, named by its content.
 
 `<key>/` holds image.npy and label.npy on the grid, native_label.npy.gz on the scan, and meta.json.
-The key is the hash of everything that decides the arrays, so those never change: an entry is
+The key (`CaseRequest.key`) hashes all that decides the arrays, so those never change: an entry is
 written beside its place and renamed into it, and whoever comes second drops his own. Only that it
 passed the checks is noted in meta.json later.
 """
@@ -10,7 +10,6 @@ import errno
 import gzip
 import io
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,12 @@ from jaxtyping import Float16, UInt8
 
 from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_synced
 from voxsiam.errors import UserError
-from voxsiam.fingerprint import fingerprint
 from voxsiam.regular_files import open_regular
 from voxsiam.small_files import read_json_bytes
 from voxsiam.types import NUM_CLASSES, ORGANS, CropBox, Frozen, Shape, Spacing
 from voxsiam.volumes.claimed_size import MAX_VOXELS
-from voxsiam.volumes.label_files import LabelFiles
-from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.placement import ranges_of
-from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
-from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.volumes.preparation import PreparedVolume
 
 ARRAYS = ("image.npy", "label.npy")
 NATIVE_LABEL = "native_label.npy.gz"
@@ -41,11 +36,9 @@ _DEFLATE_LEVEL = 3  # level 6 takes twice the time to save 100 KB of a scan of 3
 
 
 class EntryFacts(Frozen):
-    """What meta.json tells of the arrays beside it.
+    """What meta.json tells of the arrays beside it; `native` is what concerns the whole scan.
 
     Attributes:
-        native_shape: Shape of the scan along d, h, w.
-        native_spacing_mm: Its voxel size.
         box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
         organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
         annotated: Organs that the annotator looked for; the others may lie in the background.
@@ -73,45 +66,12 @@ class EntryFacts(Frozen):
         return self.model_dump(exclude={"sketch", "sha256", "checks_version"})
 
 
-def entry_key(
-    image_sha256: Sequence[str],
-    label_sha256: Sequence[str],
-    label: LabelFiles,
-    config: PreparationConfig,
-    crop: CropBox | None = None,
-    geometry: Form | None = None,
-) -> str:
-    """Name the arrays that these files give under this configuration.
-
-    Args:
-        image_sha256: Of each file of the image.
-        label_sha256: Of each file of the labels.
-        label: What the values in those mean.
-        config: How a scan becomes a volume.
-        crop: Box of the case, where it is used.
-        geometry: The form of the headers that was asked for.
-    """
-    decides = {
-        "image": image_sha256,
-        "label": label_sha256,
-        "label_meaning": label.meaning(),
-        "config": config.model_dump(mode="json"),
-        "crop": crop,
-        "version": PREPARATION_VERSION,
-    }
-    # Where nobody chose, keys are those of before there was a choice.
-    return fingerprint(decides | ({"geometry": geometry} if geometry else {}))
-
-
 def write_entry(
     volumes: Path, key: str, volume: PreparedVolume, checks_version: int | None = None
 ) -> EntryFacts:
     """Put a labelled volume into the cache, unless a sound entry of that key is there.
 
     Safe against a kill at any moment and against other processes writing the same key.
-
-    Args:
-        checks_version: Version of the checks that it passed.
     """
     temporary = temporary_beside(volumes / key)
     try:
@@ -133,7 +93,7 @@ def mark_checked(
     marked = facts.model_copy(update={"checks_version": checks_version, "notes": notes})
     temporary = temporary_beside(folder)
     try:
-        write_synced(temporary, _meta_bytes(marked))
+        write_synced(temporary, marked.model_dump_json(indent=1).encode())
         temporary.replace(folder / _META)
         sync(folder)
     except OSError as error:
@@ -145,8 +105,7 @@ def mark_checked(
 
 def read_sound_entry(folder: Path) -> EntryFacts | None:
     """Read an entry's facts if its arrays are whole: every byte is compared by checksum."""
-    facts = read_facts(folder)
-    return facts if facts and damaged_file(folder) is None else None
+    return None if damaged_file(folder) else read_facts(folder)
 
 
 def damaged_file(folder: Path) -> str | None:
@@ -201,26 +160,23 @@ def _write_files(folder: Path, volume: PreparedVolume, checks_version: int | Non
     native = gzip.compress(_npy_bytes(volume.native_label), _DEFLATE_LEVEL, mtime=0)
     write_synced(folder / NATIVE_LABEL, native)
     placement = volume.placement
+    counts = np.bincount(volume.label.ravel(), minlength=NUM_CLASSES)
     facts = EntryFacts(
         shape=volume.image.shape,
         spacing_mm=volume.spacing_mm,
         native_shape=placement.native_shape,
         native_spacing_mm=placement.native_spacing_mm,
         box_dhw=ranges_of(placement.box) if placement.is_cropped else None,
-        organ_voxels=_organ_voxels(volume.label),
+        organ_voxels=dict(zip(ORGANS, counts[1:NUM_CLASSES].tolist(), strict=True)),
         annotated=tuple(ORGANS[organ - 1] for organ in volume.annotated),
         sketch=_sketch(volume.image),
         sha256={name: sha256_of(folder / name) for name in (*ARRAYS, NATIVE_LABEL)},
         checks_version=checks_version,
         notes=volume.notes,
     )
-    write_synced(folder / _META, _meta_bytes(facts))
+    write_synced(folder / _META, facts.model_dump_json(indent=1).encode())
     sync(folder)
     return facts
-
-
-def _meta_bytes(facts: EntryFacts) -> bytes:
-    return facts.model_dump_json(indent=1).encode()
 
 
 def _unwritable(folder: Path, error: OSError) -> UserError:
@@ -245,11 +201,6 @@ def _npy_bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _organ_voxels(label: UInt8[np.ndarray, "d h w"]) -> dict[str, int]:
-    counts = np.bincount(label.ravel(), minlength=NUM_CLASSES)
-    return {organ: int(counts[value]) for value, organ in enumerate(ORGANS, start=1)}
-
-
 def move_into_place(temporary: Path, target: Path) -> None:
     """Rename an entry into its place; where a sound one is, the new one stays where it was."""
     try:
@@ -258,11 +209,7 @@ def move_into_place(temporary: Path, target: Path) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         if read_sound_entry(target) is None:
-            _replace(temporary, target)
-
-
-def _replace(temporary: Path, damaged: Path) -> None:
-    aside = temporary_beside(damaged)
-    damaged.rename(aside)
-    temporary.rename(damaged)
-    shutil.rmtree(aside, ignore_errors=True)
+            damaged = temporary_beside(target)
+            target.rename(damaged)
+            temporary.rename(target)
+            shutil.rmtree(damaged, ignore_errors=True)

@@ -48,11 +48,7 @@ def known_file(path: Path, sha256: str | None = None) -> KnownFile:
 
 
 class FileIndex:
-    """What is known of the source files, kept in one JSON file.
-
-    Args:
-        path: Where it is kept. An absent or damaged file only costs reading again.
-    """
+    """What is known of the source files; an absent or damaged index only costs reading again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -4,7 +4,7 @@ They are what `intensity=standard` asks for. Each is kept beside the prepared se
 `statistics-<name>.json`, so that a split whose test cases took part can be refused.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from voxsiam.fingerprint import fingerprint
 from voxsiam.small_files import read_json_bytes
 from voxsiam.types import Frozen
 from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.side_by_side import OnCase, unheard
 
 
 class IntensityStatistics(Frozen):
@@ -44,20 +45,9 @@ class IntensityStatistics(Frozen):
 
 
 def compute_statistics(
-    prepared: PreparedSet,
-    case_ids: Sequence[str],
-    on_case: Callable[[int, int], None] = lambda _done, _total: None,
+    prepared: PreparedSet, case_ids: Sequence[str], on_case: OnCase = unheard
 ) -> IntensityStatistics:
-    """Compute mean and standard deviation over all grid voxels of some cases, in HU.
-
-    Args:
-        prepared: With intensity=unit, which still knows the Hounsfield units.
-        case_ids: At least one.
-        on_case: Told (cases done, cases in all).
-
-    Raises:
-        UserError: The set is scaled otherwise, a case is unknown, or all are constant.
-    """
+    """Compute them over all grid voxels of cases of a set with intensity=unit, which knows HU."""
     config = prepared.config
     if config.intensity != "unit":
         raise UserError(
@@ -93,11 +83,7 @@ def keep_statistics(folder: Path, statistics: IntensityStatistics) -> Path:
 
 
 def known_statistics(folder: Path, mean_hu: float, std_hu: float) -> list[IntensityStatistics]:
-    """Find the records of a folder that gave these numbers.
-
-    Raises:
-        UserError: A record cannot be read.
-    """
+    """Find the records of a folder that gave these numbers."""
     found: list[IntensityStatistics] = []
     for path in sorted(folder.glob("statistics-*.json")):
         try:

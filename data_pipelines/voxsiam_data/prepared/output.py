@@ -1,16 +1,18 @@
-"""Where a prepared set is written: its folder, and the record that is written last."""
+"""Where a prepared set is written: its folder, and the records that are written last."""
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.small_files import LARGE, read_json, read_text
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.manifest import Case, Manifest
 from voxsiam_data.prepared.case_task import CaseReady, CaseRefused, is_done
-from voxsiam_data.prepared.prepared_set import VOLUMES
+from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet
 from voxsiam_data.prepared.record import (
     RECORD,
     LeftOut,
@@ -20,14 +22,14 @@ from voxsiam_data.prepared.record import (
 )
 from voxsiam_data.prepared.record_seal import read_seal, write_sealed
 from voxsiam_data.sources.file_names import is_text, not_text
+from voxsiam_data.sources.found import Found
+from voxsiam_data.sources.layouts.paper import NUM_CASES
+
+PAPER_RECORD = "paper.json"
 
 
 def open_output(output: Path) -> Path:
-    """Make the folder of a prepared set, and see that it can be written.
-
-    Raises:
-        UserError: It cannot.
-    """
+    """Make the folder of a prepared set, and see that it can be written."""
     try:
         root = output.resolve()
         if not is_text(str(root)):
@@ -91,6 +93,17 @@ def write_record(
     text = record.model_dump_json(indent=1)
     if not _is_written(path, text):
         write_sealed(path, text)
+
+
+def write_paper_record(prepared: PreparedSet, found: Found) -> None:
+    """Write beside a prepared set which of the paper's cases it holds, and what is missing."""
+    refused = [f"{case.case_id} could not be prepared" for case in prepared.left_out]
+    record = {
+        "paper_cases": NUM_CASES,
+        "cases": [case.case_id for case in prepared.cases],
+        "missing": [*found.notes[1:], *refused],
+    }
+    write_text_atomically(prepared.root / PAPER_RECORD, json.dumps(record, indent=1))
 
 
 def _is_written(path: Path, text: str) -> bool:

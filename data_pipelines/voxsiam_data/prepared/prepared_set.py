@@ -1,9 +1,10 @@
 """A prepared data set, opened for reading."""
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from jaxtyping import Float16, UInt8
@@ -13,8 +14,7 @@ from voxsiam.regular_files import require_regular
 from voxsiam.small_files import LARGE, read_json_bytes
 from voxsiam.types import NativeReference, Volume
 from voxsiam.volumes.placement import box_of, whole_box
-from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_data.manifest import DataKind
+from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam_data.prepared.entries import (
     ARRAYS,
     MOST_ARRAY_BYTES,
@@ -26,11 +26,9 @@ from voxsiam_data.prepared.entries import (
 from voxsiam_data.prepared.record import (
     PREPARE,
     RECORD,
-    LeftOut,
     PreparedCase,
     PreparedRecord,
     read_record,
-    require_sealed,
     unusable,
 )
 from voxsiam_data.prepared.record_seal import read_seal
@@ -38,44 +36,13 @@ from voxsiam_data.prepared.record_seal import read_seal
 VOLUMES = "volumes"
 
 
-@dataclass(frozen=True)
-class PreparedSet:
-    """Volumes on one grid, ready for training.
-
-    Attributes:
-        root: Folder of the set.
-        name: Folder name of the source.
-        kind: Real, semi-synthetic or phantom.
-        fingerprint: Same fingerprint, same volumes.
-        config: How they were prepared.
-        cases: In the order of the source.
-        left_out: Cases of the source that could not be prepared.
-        checked: Whether every case has passed the checks.
-    """
+class PreparedSet(PreparedRecord):
+    """Volumes on one grid, ready for training: what a record says of those in its folder."""
 
     root: Path
-    name: str
-    kind: DataKind
-    fingerprint: str
-    config: PreparationConfig
-    cases: tuple[PreparedCase, ...]
-    left_out: tuple[LeftOut, ...] = ()
-    checked: bool = False
+    version: int = PREPARATION_VERSION
 
-    @classmethod
-    def of_record(cls, record: PreparedRecord, root: Path) -> "PreparedSet":
-        """Take what a record says of the set in a folder."""
-        return cls(
-            root=root,
-            name=record.name,
-            kind=record.kind,
-            fingerprint=record.fingerprint,
-            config=record.config,
-            cases=record.cases,
-            left_out=record.left_out,
-            checked=record.checked,
-        )
-
+    # Sets with other cases are made by the constructor: `model_copy` would keep this.
     @cached_property
     def _by_id(self) -> dict[str, PreparedCase]:
         return {case.case_id: case for case in self.cases}
@@ -91,14 +58,7 @@ class PreparedSet:
         )
 
     def load(self, case_id: str, *, verify: bool = True) -> Volume:
-        """Load one volume into memory.
-
-        Args:
-            verify: Compare the checksums of its files first.
-
-        Raises:
-            UserError: The case is unknown, or its files are damaged or gone.
-        """
+        """Load one volume into memory; checksums of its files are compared first (`verify`)."""
         case = self.case(case_id)
         folder = self.folder(case)
         if verify:
@@ -118,11 +78,7 @@ class PreparedSet:
         return self.root / VOLUMES / case.key
 
     def load_native(self, case_id: str) -> NativeReference:
-        """Load the label map of one case on its scan's own grid.
-
-        Raises:
-            UserError: The case is unknown, or its files are damaged or gone.
-        """
+        """Load the label map of one case on its scan's own grid."""
         case = self.case(case_id)
         folder = self.folder(case)
         require_sound(folder, case)
@@ -154,11 +110,7 @@ class PreparedSet:
 def read_arrays(
     folder: Path, case: PreparedCase
 ) -> tuple[Float16[np.ndarray, "d h w"], UInt8[np.ndarray, "d h w"]]:
-    """Map image and label of a case into memory; nothing is read until it is looked at.
-
-    Raises:
-        UserError: They are damaged or gone.
-    """
+    """Map image and label of a case into memory; nothing is read until it is looked at."""
     try:
         for name in ARRAYS:
             require_regular(folder / name, MOST_ARRAY_BYTES)
@@ -175,11 +127,7 @@ def read_arrays(
 
 
 def open_prepared(path: Path) -> PreparedSet:
-    """Open a prepared set.
-
-    Raises:
-        UserError: There is none, it was made by another version, or its record was altered.
-    """
+    """Open a prepared set: one of this version, whose record was not altered."""
     file = path / RECORD
     if not file.exists():
         raise UserError(
@@ -190,16 +138,11 @@ def open_prepared(path: Path) -> PreparedSet:
         content = read_json_bytes(file, LARGE)
     except (OSError, ValueError) as error:
         raise unusable(str(file), "The record of the prepared set cannot be read.") from error
-    require_sealed(content, seal, str(file))
-    return PreparedSet.of_record(read_record(content, str(file)), path.resolve())
+    return PreparedSet(root=path.resolve(), **dict(read_record(content, seal, str(file))))
 
 
 def require_sound(folder: Path, case: PreparedCase) -> None:
-    """Refuse an entry whose files are not what was written, by checksum, or not what is recorded.
-
-    Raises:
-        UserError: They are damaged or gone, or say something else of the case than its set.
-    """
+    """Refuse an entry whose files are not what was written (by checksum), or what is recorded."""
     if damaged := damaged_file(folder):
         raise _damaged(folder / damaged, case.case_id)
     facts = read_facts(folder)
@@ -221,3 +164,33 @@ def _damaged(file: Path, case_id: str) -> UserError:
         where=str(file),
         fix=f"prepare the data again, only damaged volumes are redone: {PREPARE}",
     )
+
+
+class PreparedSets:
+    """Finds a prepared set by its fingerprint; several threads may ask at once.
+
+    Args:
+        folders: Names the folders where one may lie; asked again as long as a set is not found.
+    """
+
+    def __init__(self, folders: Callable[[], Iterable[Path]]) -> None:
+        self._folders = folders
+        self._known: dict[str, PreparedSet] = {}
+        self._lock = Lock()
+
+    def find(self, fingerprint: str) -> PreparedSet | None:
+        """Return the set of this fingerprint; None where no folder holds it."""
+        with self._lock:
+            if fingerprint not in self._known:
+                self._look(fingerprint)
+            return self._known.get(fingerprint)
+
+    def _look(self, fingerprint: str) -> None:
+        for folder in dict.fromkeys(self._folders()):
+            try:
+                found = open_prepared(folder)
+            except (UserError, OSError):
+                continue  # moved, closed to us, or of another version: as good as absent
+            self._known[found.fingerprint] = found
+            if found.fingerprint == fingerprint:
+                return

@@ -24,19 +24,11 @@ _UNREADABLE = "The record of the prepared set cannot be read"
 
 
 class PreparedCase(Frozen):
-    """One case of a prepared set.
+    """One case of a prepared set; what it repeats of its files stands in `EntryFacts`.
 
     Attributes:
         key: Names its arrays: `volumes/<key>/`.
-        shape: The training grid.
-        spacing_mm: Size of a grid voxel.
-        native_shape: Shape of the scan along d, h, w.
-        native_spacing_mm: Its voxel size.
-        box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
-        organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
-        annotated: Organs that the annotator looked for; the others may lie in the background.
         geometry: The form of its NIfTI headers that was asked for.
-        notes: What was odd about its files, and what was made of it.
     """
 
     case_id: str
@@ -85,7 +77,17 @@ class LeftOut(Frozen):
 
 
 class PreparedRecord(Frozen):
-    """What prepared.json holds; it is written last, so that its presence means completeness."""
+    """What prepared.json holds; it is written last, so that its presence means completeness.
+
+    Attributes:
+        name: Folder name of the source.
+        kind: Real, semi-synthetic or phantom.
+        fingerprint: Same fingerprint, same volumes.
+        config: How they were prepared.
+        cases: In the order of the source.
+        left_out: Cases of the source that could not be prepared.
+        checked: Whether every case has passed the checks.
+    """
 
     version: int
     name: str
@@ -111,22 +113,10 @@ def data_fingerprint(config: PreparationConfig, cases: Iterable[PreparedCase]) -
     return fingerprint({"config": config.model_dump(mode="json"), "cases": pairs})
 
 
-def require_sealed(content: bytes, seal: RecordSeal | None, where: str) -> None:
-    """Refuse a record that is not the one that was sealed; sets of earlier versions have no seal.
-
-    Raises:
-        UserError: It was altered.
-    """
+def read_record(content: bytes, seal: RecordSeal | None, where: str) -> PreparedRecord:
+    """Read the record of a set, of this version and not altered; an old one may have no seal."""
     if seal is not None and not seal.fits(content):
         raise unusable(where, "The record was altered: its seal does not fit.")
-
-
-def read_record(content: bytes, where: str) -> PreparedRecord:
-    """Read the record of a set.
-
-    Raises:
-        UserError: It was made by another version, or altered.
-    """
     try:
         require_few_values(content, LARGE)
         record = PreparedRecord.model_validate_json(content)

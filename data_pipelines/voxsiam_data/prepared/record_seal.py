@@ -22,11 +22,7 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 class RecordSeal(Frozen):
-    """What a record may be.
-
-    Attributes:
-        record_sha256: Of its file; two while one record takes the place of another.
-    """
+    """What a record's file may be: two while one record takes the place of another."""
 
     format_version: Literal[1] = 1
     record_sha256: tuple[Sha256, ...]
@@ -49,22 +45,13 @@ def read_seal(root: Path) -> RecordSeal | None:
 
 
 def parse_seal(content: bytes) -> RecordSeal:
-    """Read a seal from the content of its file.
-
-    Raises:
-        ValueError: It is no seal.
-    """
+    """Read a seal from the content of its file; a ValueError says that it is none."""
     require_few_values(content, _LIMITS)
     return RecordSeal.model_validate_json(content)
 
 
 def write_sealed(path: Path, record: str) -> None:
-    """Replace a record and its seal: whoever opens the set meanwhile finds a pair that fits.
-
-    Args:
-        path: The record's file.
-        record: What it is to hold.
-    """
+    """Replace a record and its seal: whoever opens the set meanwhile finds a pair that fits."""
     new = _sha256(record.encode())
     try:
         before = read_seal(path.parent)

@@ -1,9 +1,9 @@
 """A prepared set in an object store: published there, and fetched to a disk that nodes share."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from urllib.parse import urlsplit
@@ -15,28 +15,16 @@ from voxsiam.errors import UserError
 from voxsiam.small_files import LARGE
 from voxsiam_data.prepared.entries import damaged_file, move_into_place, read_sound_entry
 from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet, open_prepared, require_sound
-from voxsiam_data.prepared.record import (
-    RECORD,
-    PreparedCase,
-    PreparedRecord,
-    read_record,
-    require_sealed,
-)
+from voxsiam_data.prepared.record import RECORD, PreparedCase, PreparedRecord, read_record
 from voxsiam_data.prepared.record_seal import SEAL, RecordSeal, parse_seal, write_sealed
+from voxsiam_data.side_by_side import OnCase, side_by_side
 
 CASES_AT_A_TIME = 8
 """Object stores answer slowly, and many at once."""
 
-OnCase = Callable[[int, int], None]
-
 
 def require_plain(uri: str) -> None:
-    """Refuse an address that says too much, or is none.
-
-    Raises:
-        UserError: It holds keys, which would be shown in messages and to whoever sees the cluster's
-            jobs; or it is a folder.
-    """
+    """Refuse a folder, and an address with keys: messages and the cluster's jobs show them."""
     parts = urlsplit(uri)
     if parts.username or parts.password:
         raise UserError(
@@ -61,40 +49,27 @@ class RemoteSet:
 
     def listing(self) -> PreparedSet:
         """Return what its record says; the volumes are not on this disk."""
-        return PreparedSet.of_record(self._record()[1], Path(self.uri))
+        return PreparedSet(root=Path(self.uri), **dict(self._record()[1]))
 
     def fetch(self, cache: Path, on_case: OnCase) -> PreparedSet:
-        """Copy the set, or what of it is missing, to a disk; its record comes last.
-
-        Args:
-            cache: The set gets a folder of its own in it, named by its fingerprint.
-            on_case: Told (done, total).
-
-        Raises:
-            UserError: There is none, it is damaged, or the store does not answer.
-        """
+        """Copy the set, or what is missing, to its own folder in a cache; its record comes last."""
         content, record, seal = self._record()
         root = cache / f"fetched-{record.fingerprint}"
         if not (root / RECORD).is_file():
             volumes = root / VOLUMES
             volumes.mkdir(parents=True, exist_ok=True)
             remove_abandoned(volumes)
-            _each(record.cases, lambda case: self._fetch_case(case, volumes), on_case)
+            fetch = partial(self._fetch_case, volumes)
+            side_by_side(fetch, record.cases, CASES_AT_A_TIME, on_case)
             # A set without a seal stays one: nobody looked at its record when it was made.
             write = write_sealed if seal else write_text_atomically
             write(root / RECORD, content.decode())
         return open_prepared(root)
 
     def publish(self, prepared: PreparedSet, on_case: OnCase) -> None:
-        """Copy a set into the store; volumes that are there are left, the record comes last.
-
-        Args:
-            on_case: Told (done, total).
-
-        Raises:
-            UserError: A volume is damaged, or the store does not take it.
-        """
-        _each(prepared.cases, lambda case: self._publish_case(case, prepared), on_case)
+        """Copy a set into the store; volumes that are there are left, the record comes last."""
+        publish = partial(self._publish_case, prepared)
+        side_by_side(publish, prepared.cases, CASES_AT_A_TIME, on_case)
         with self._opened() as (store, path):
             _upload(prepared.record_file, store, f"{path}/{RECORD}")
             if (prepared.root / SEAL).is_file():
@@ -111,10 +86,9 @@ class RemoteSet:
             content = _download(store, f"{path}/{RECORD}")
             sealed = store.get_file_info(f"{path}/{SEAL}").type == FileType.File
             seal = parse_seal(_download(store, f"{path}/{SEAL}")) if sealed else None
-        require_sealed(content, seal, f"{self.uri}/{RECORD}")
-        return content, read_record(content, f"{self.uri}/{RECORD}"), seal
+        return content, read_record(content, seal, f"{self.uri}/{RECORD}"), seal
 
-    def _fetch_case(self, case: PreparedCase, volumes: Path) -> None:
+    def _fetch_case(self, volumes: Path, case: PreparedCase) -> None:
         target = volumes / case.key
         if read_sound_entry(target):
             return
@@ -136,7 +110,7 @@ class RemoteSet:
         finally:
             rmtree(temporary, ignore_errors=True)
 
-    def _publish_case(self, case: PreparedCase, prepared: PreparedSet) -> None:
+    def _publish_case(self, prepared: PreparedSet, case: PreparedCase) -> None:
         folder = prepared.folder(case)
         require_sound(folder, case)
         with self._opened() as (store, path):
@@ -174,17 +148,3 @@ def _download(store: FileSystem, path: str) -> bytes:
 
 def _upload(file: Path, store: FileSystem, target: str) -> None:
     copy_files(str(file), target, source_filesystem=LocalFileSystem(), destination_filesystem=store)
-
-
-def _each(
-    cases: Sequence[PreparedCase], do: Callable[[PreparedCase], None], on_case: OnCase
-) -> None:
-    """Do something with every case, several at a time; the first error ends it."""
-    with ThreadPoolExecutor(CASES_AT_A_TIME) as pool:
-        waiting = [pool.submit(do, case) for case in cases]
-        try:
-            for done, finished in enumerate(as_completed(waiting), start=1):
-                finished.result()
-                on_case(done, len(cases))
-        finally:
-            pool.shutdown(cancel_futures=True)

@@ -10,7 +10,6 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -58,10 +57,6 @@ class SharedVolumes:
         rows = BlockAccessor.for_block(ray.get(self.blocks[case_id])).to_numpy(["image", "label"])
         return _volume(self.prepared.case(case_id), rows["image"][0], rows["label"][0])
 
-    def in_order(self, case_ids: Sequence[str]) -> Iterator[Volume]:
-        """Return cases one after the other."""
-        return map(self, case_ids)
-
     def native(self, case_id: str) -> NativeReference:
         """Read a case's label map on the scan's own grid, from disk: only scoring needs it."""
         return self.prepared.load_native(case_id)
@@ -69,11 +64,7 @@ class SharedVolumes:
 
 @dataclass(frozen=True)
 class StreamedVolumes:
-    """Reads cases from the disk; threads read ahead of a worker that takes many in order.
-
-    Attributes:
-        prepared: The set on disk, which every node must see.
-    """
+    """Reads cases from a disk that every node sees; threads read ahead of who takes many."""
 
     prepared: PreparedSet
 
@@ -102,8 +93,7 @@ class StreamedVolumes:
     def _read(self, case_id: str) -> Volume:
         case = self.prepared.case(case_id)
         folder = self.prepared.folder(case)
-        _require_sound_once(folder, case.model_dump_json())
-        image, label = read_arrays(folder, case)
+        image, label = read_arrays(folder, _sound_case(folder, case.model_dump_json()))
         for array in (image, label):
             # Looks at every page of it, and lets other threads run meanwhile; a stride would not.
             array.reshape(-1).view(np.uint8).max()
@@ -113,11 +103,7 @@ class StreamedVolumes:
 def open_volumes(prepared: PreparedSet) -> SharedVolumes | StreamedVolumes:
     """Share a set that fits half of what is free in every training node's object store.
 
-    A larger one is streamed.
-
-    Raises:
-        UserError: A volume is damaged (shared) or gone (streamed, whose checksums are compared when
-            a worker first reads them).
+    A larger one is streamed: checksums are compared when a worker first reads a volume.
     """
     if 2 * volume_bytes(prepared) <= Capacity.of_cluster().free_store:
         return share_volumes(prepared)
@@ -128,28 +114,18 @@ def open_volumes(prepared: PreparedSet) -> SharedVolumes | StreamedVolumes:
 
 
 def share_volumes(prepared: PreparedSet) -> SharedVolumes:
-    """Read every case of a prepared set once, as a Ray Data job, and keep it in memory.
-
-    Raises:
-        UserError: A volume is damaged or gone.
-    """
+    """Read every case of a prepared set once, as a Ray Data job, and keep it in memory."""
     dataset = _read_dataset(prepared)
-    with _telling_in_our_words():
+    try:
         references = waited_for(
             lambda: _blocks_of(dataset.materialize()),
             f"{len(prepared.cases)} volumes to be read from {prepared.root}",
         )
+    except ray.exceptions.RayError as error:
+        # A task's UserError itself, without what Ray puts around it.
+        raise refusal_in(error) or error from None
     names = [case.case_id for case in prepared.cases]
     return SharedVolumes(prepared, dict(zip(names, references, strict=True)))
-
-
-@contextmanager
-def _telling_in_our_words() -> Iterator[None]:
-    """Raise the UserError of a task as itself, without what Ray puts around it."""
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        raise refusal_in(error) or error from None
 
 
 def _blocks_of(dataset: MaterializedDataset) -> list[Any]:
@@ -182,26 +158,21 @@ def _read_dataset(prepared: PreparedSet) -> ray.data.Dataset:
 
 
 def _read_row(row: dict[str, Any]) -> dict[str, Any]:
-    folder, described = Path(row["folder"][0]), str(row["case"][0])
-    _require_sound_once(folder, described)
-    image, label = read_arrays(folder, PreparedCase.model_validate_json(described))
+    folder = Path(row["folder"][0])
+    image, label = read_arrays(folder, _sound_case(folder, str(row["case"][0])))
     return {"image": image[None], "label": label[None]}
 
 
 @cache
-def _require_sound_once(folder: Path, described: str) -> None:
+def _sound_case(folder: Path, described: str) -> PreparedCase:
     """Compare an entry with its checksums and its case, when this process first reads it."""
-    require_sound(folder, PreparedCase.model_validate_json(described))
+    case = PreparedCase.model_validate_json(described)
+    require_sound(folder, case)
+    return case
 
 
 def _volume(case: PreparedCase, image: np.ndarray, label: np.ndarray) -> Volume:
-    return Volume(
-        case_id=case.case_id,
-        image=image,
-        label=label,
-        spacing_mm=case.spacing_mm,
-        annotated=case.annotated,
-    )
+    return Volume(case.case_id, image, label, case.spacing_mm, case.annotated)
 
 
 def volume_bytes(prepared: PreparedSet) -> int:

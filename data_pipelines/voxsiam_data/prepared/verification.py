@@ -1,8 +1,8 @@
 """Every byte and every voxel of a prepared set, compared with what is said of it."""
 
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float16, UInt8
@@ -12,45 +12,32 @@ from voxsiam.types import NUM_CLASSES, ORGANS
 from voxsiam_data.prepared.entries import read_native_label
 from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays, require_sound
 from voxsiam_data.prepared.record import PreparedCase
+from voxsiam_data.side_by_side import OnCase, side_by_side, unheard
 
 CASES_AT_A_TIME = 4
 
 
-def verify_set(
-    prepared: PreparedSet, on_case: Callable[[int, int], None] = lambda _done, _total: None
-) -> list[str]:
-    """Say in a sentence each what is wrong with the cases of a set, in its order.
-
-    Args:
-        prepared: Opened, so that its record fits its seal and its fingerprint.
-        on_case: Told (cases done, cases in all).
-    """
-    found: list[str] = []
-    with ThreadPoolExecutor(CASES_AT_A_TIME) as pool:
-        outcomes = pool.map(lambda case: list(_faults(prepared, case)), prepared.cases)
-        for done, faults in enumerate(outcomes, start=1):
-            found += faults
-            on_case(done, len(prepared.cases))
-    return found
+def verify_set(prepared: PreparedSet, on_case: OnCase = unheard) -> list[str]:
+    """Say in a sentence each what is wrong with the cases of a set, in its order."""
+    found = side_by_side(partial(_faults, prepared), prepared.cases, CASES_AT_A_TIME, on_case)
+    return [fault for faults in found for fault in faults]
 
 
-def _faults(prepared: PreparedSet, case: PreparedCase) -> Iterator[str]:
+def _faults(prepared: PreparedSet, case: PreparedCase) -> list[str]:
     folder = prepared.folder(case)
     try:
         require_sound(folder, case)
         image, label = read_arrays(folder, case)
         native = read_native_label(folder, case.native_shape)
     except UserError as error:
-        yield error.what
-        return
+        return [error.what]
     except (OSError, ValueError, EOFError, zlib.error) as error:
-        yield f"The native label map of '{case.case_id}' cannot be read ({error!s:.80})."
-        return
-    yield from (f"{fault[0].upper()}{fault[1:]} in '{case.case_id}'." for fault in (
-        *_image_faults(image, unit=prepared.config.intensity == "unit"),
-        *_label_faults(label, case),
-        *_native_faults(native),
-    ))  # fmt: skip
+        return [f"The native label map of '{case.case_id}' cannot be read ({error!s:.80})."]
+    faults = [*_image_faults(image, unit=prepared.config.intensity == "unit")]
+    faults += _label_faults(label, case)
+    if native.max() >= NUM_CLASSES:
+        faults.append("the native label map has labels of no organ")
+    return [f"{fault[0].upper()}{fault[1:]} in '{case.case_id}'." for fault in faults]
 
 
 def _image_faults(image: Float16[np.ndarray, "d h w"], *, unit: bool) -> Iterator[str]:
@@ -69,8 +56,3 @@ def _label_faults(label: UInt8[np.ndarray, "d h w"], case: PreparedCase) -> Iter
         told = case.organ_voxels.get(organ, 0)
         if told != counts[value]:
             yield f"{counts[value]} voxels are {organ}, recorded are {told},"
-
-
-def _native_faults(native: UInt8[np.ndarray, "d h w"]) -> Iterator[str]:
-    if native.max() >= NUM_CLASSES:
-        yield "the native label map has labels of no organ"

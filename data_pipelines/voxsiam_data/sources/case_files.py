@@ -2,11 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam.volumes.volume_file import is_volume, stem_of
+
+Key = TypeVar("Key", str, int)
 
 
 def volumes_in(folder: Path) -> list[Path]:
@@ -16,25 +19,18 @@ def volumes_in(folder: Path) -> list[Path]:
     )
 
 
-def volumes_by_stem(folder: Path) -> dict[str, Path]:
-    """Index the volumes of a folder by their names without ending, in small letters; read once.
-
-    Raises:
-        UserError: Two have one name.
-    """
-    found: dict[str, Path] = {}
-    for path in volumes_in(folder) if folder.is_dir() else ():
-        if path.is_file() and found.setdefault(stem_of(path).lower(), path) != path:
-            raise twice(path, found[stem_of(path).lower()])
+def index_by(key: Callable[[Path], Key], paths: Iterable[Path]) -> dict[Key, Path]:
+    """Index paths by what tells their cases apart; refuse two of one case."""
+    found: dict[Key, Path] = {}
+    for path in paths:
+        other = found.setdefault(key(path), path)
+        if other is not path:
+            raise twice(path, other)
     return found
 
 
 def find_volume(folder: Path, stem: str) -> Path | None:
-    """Find a volume by its name without ending, in names of any case.
-
-    Raises:
-        UserError: Several are there.
-    """
+    """Find a volume by its name without ending, in names of any case; refuse several."""
     try:
         entries = volumes_in(folder)
     except OSError:
@@ -45,71 +41,64 @@ def find_volume(folder: Path, stem: str) -> Path | None:
     return found[0] if found else None
 
 
-def numbered_files(folder: Path, prefix: str, root: Path) -> dict[int, Path]:
-    """List the volumes `<prefix><number>` of a folder by number, with or without leading zeros.
+def numbered_files(root: Path, prefix: str, *folders: Path) -> dict[int, Path]:
+    """List the volumes `<prefix><number>` of folders by number, with or without leading zeros.
 
-    Raises:
-        UserError: A volume is named otherwise, two have one number, or a link leads out of
-            the data set.
+    A folder that is not there holds none. Other volumes are refused, and two of one number, and
+    links that lead out of the data set at `root`.
     """
-    return by_number(require_inside(volumes_in(folder), root), prefix)
+    there = [path for folder in folders if folder.is_dir() for path in volumes_in(folder)]
+    return by_number(require_inside(there, root), prefix)
 
 
 def by_number(paths: Iterable[Path], prefix: str) -> dict[int, Path]:
-    """Sort paths named `<prefix><number>` by number.
-
-    Raises:
-        UserError: One is named otherwise, or two have one number.
-    """
-    found: dict[int, Path] = {}
-    for path in paths:
-        match = re.fullmatch(rf"{prefix}(\d{{1,4}})", stem_of(path), re.IGNORECASE | re.ASCII)
-        if match is None:
-            raise UserError(
-                f"It is not named {prefix}#### like the others of this data set.",
-                where=str(path),
-                fix="keep only what belongs to the data set in this folder",
-            )
-        number = int(match[1])
-        if number in found:
-            raise twice(path, found[number])
-        found[number] = path
+    """Sort paths named `<prefix><number>` by number; refuse other names, and two of one number."""
+    name = re.compile(rf"{prefix}(\d{{1,4}})", re.IGNORECASE | re.ASCII)
+    found = index_by(lambda path: int(match_name(path, name, f"{prefix}####")[1]), paths)
     return dict(sorted(found.items()))
 
 
-def require_inside(paths: Iterable[Path], root: Path) -> list[Path]:
-    """Refuse links that lead out of the data set, or nowhere.
+def match_name(path: Path, name: re.Pattern[str], pattern: str) -> re.Match[str]:
+    """Match a file's name without its ending, or refuse the file: it is no part of the data set.
 
     Args:
-        root: Its folder, without links.
+        pattern: The name for people, with # for a digit.
     """
+    match = name.fullmatch(stem_of(path))
+    if match is None:
+        raise refusal(
+            path,
+            f"It is not named {pattern} like the others of this data set.",
+            "keep only what belongs to the data set in this folder",
+        )
+    return match
+
+
+def require_inside(paths: Iterable[Path], root: Path) -> list[Path]:
+    """Refuse links that lead nowhere, or out of the data set whose resolved folder is `root`."""
     listed = list(paths)
     for path in listed:
         if not path.resolve().is_relative_to(root):
-            raise UserError(
+            raise refusal(
+                path,
                 "A link leads out of the data set.",
-                where=str(path),
-                fix="put the files themselves there, or give the folder in which they lie",
+                "put the files themselves there, or give the folder in which they lie",
             )
         if not path.exists():
-            raise UserError("A link leads nowhere.", where=str(path), fix="remove or mend it")
+            raise refusal(path, "A link leads nowhere.", "remove or mend it")
     return listed
 
 
 def folders_below(root: Path, depth: int) -> Iterator[Path]:
-    """Go through a folder and those below it, level by level; hidden ones are passed over.
-
-    Args:
-        root: The first one.
-        depth: Levels below it.
-    """
+    """Go through a folder and those below it, level by level down to a depth."""
     level = [root]
     for _ in range(depth + 1):
         yield from level
-        level = [path for folder in level for path in _subfolders(folder)]
+        level = [path for folder in level for path in subfolders(folder)]
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
+    """List the folders in a folder by name; hidden ones are passed over."""
     # Unlike a Path, an entry mostly knows without asking the disk: masks lie there by the thousand.
     with os.scandir(folder) as entries:
         return sorted(
@@ -119,9 +108,9 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def twice(path: Path, other: Path) -> UserError:
     """Say that two files or folders claim the same case."""
-    return UserError(
+    return refusal(
+        path,
         f"It is the same case as {other.name}"
         + (f" in {other.parent}." if other.name == path.name else "."),
-        where=str(path),
-        fix="remove one of the two",
+        "remove one of the two",
     )

@@ -10,11 +10,7 @@ from voxsiam_data.manifest import Manifest
 
 
 def require_text(manifest: Manifest) -> None:
-    """Refuse a data set in which a file that would be read has a name that is not UTF-8.
-
-    Raises:
-        UserError: There is one.
-    """
+    """Refuse a data set in which a file that would be read has a name that is not UTF-8."""
     for case in manifest.cases:
         for path in (case.image, *case.label.files):
             if path is not None and not is_text(str(path)):

@@ -1,22 +1,18 @@
 """What a reader found in a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam_data.labels.protocols import LabelProtocol
-from voxsiam_data.manifest import Case, Manifest
+from voxsiam_data.manifest import Case, DataKind, Manifest
+from voxsiam_data.sources.case_tables import group_by_patient, with_crop_boxes
 
 
 @dataclass(frozen=True)
 class RefusedCase:
-    """A case that cannot be used since a file of it is missing or there twice.
-
-    Attributes:
-        case_id: Its name.
-        error: What is wrong with it.
-    """
+    """A case that cannot be used since a file of it is missing or there twice."""
 
     case_id: str
     error: UserError
@@ -27,7 +23,6 @@ class Found:
     """The cases of a data set, and what its user should know of them.
 
     Attributes:
-        manifest: The cases.
         notes: One sentence each: what was left out or chosen, and why.
         refused: Cases that are not in the manifest, though the folder means them to be.
         is_published: Of a known data set: its reader leaves out what is known to be unusable.
@@ -38,22 +33,29 @@ class Found:
     refused: tuple[RefusedCase, ...] = ()
     is_published: bool = False
 
-    def require_all(self) -> "Found":
-        """Refuse a data set with cases that lack a file.
 
-        Raises:
-            UserError: There is one; that of the first, with the number of the others.
-        """
-        if self.refused:
-            raise joined(self.refused, len(self.manifest.cases))
-        return self
+def collect(
+    root: Path,
+    read: Iterable[Case | RefusedCase],
+    notes: Iterable[str] = (),
+    *,
+    kind: DataKind = "real",
+    boxes: bool = False,
+) -> Found:
+    """Put together what a reader made of a folder; the patients are those of patients.csv.
 
-
-def require_some(cases: Iterable[Case], refused: Iterable[RefusedCase]) -> None:
-    """Refuse a data set all of whose cases are refused, for the reason of the first."""
-    listed = tuple(refused)
-    if listed and not tuple(cases):
-        raise joined(listed, 0)
+    Args:
+        boxes: Whether the layout may have a crops.csv.
+    """
+    listed = tuple(read)
+    cases = tuple(each for each in listed if isinstance(each, Case))
+    refused = tuple(each for each in listed if isinstance(each, RefusedCase))
+    if refused and not cases:
+        raise joined(refused, 0)
+    cases = group_by_patient(cases, root)
+    if boxes:
+        cases = with_crop_boxes(cases, root)
+    return Found(Manifest(cases, root, kind), tuple(notes), refused)
 
 
 def joined(refused: tuple[RefusedCase, ...], good: int) -> UserError:
@@ -69,19 +71,19 @@ def joined(refused: tuple[RefusedCase, ...], good: int) -> UserError:
 def require_protocol(given: LabelProtocol | None, known: LabelProtocol, root: Path) -> None:
     """Refuse a label protocol other than the one that a data set is published with."""
     if given is not None and given.name != known.name:
-        raise UserError(
+        raise refusal(
+            root,
             f"The labels of this data set follow '{known.name}', not '{given.name}'.",
-            where=str(root),
-            fix="leave --protocol out",
+            "leave --protocol out",
         )
 
 
-def left_out(numbers: set[int], why: str) -> tuple[str, ...]:
+def left_out(numbers: Collection[int], why: str) -> tuple[str, ...]:
     """Write a note of numbered cases that are left out, if there are any."""
-    return (f"left out, {why}: {id_ranges(list(numbers))}",) if numbers else ()
+    return (f"left out, {why}: {id_ranges(numbers)}",) if numbers else ()
 
 
-def id_ranges(numbers: list[int]) -> str:
+def id_ranges(numbers: Iterable[int]) -> str:
     """Write numbers briefly: 0001-0003, 0007."""
     runs: list[list[int]] = []
     for number in sorted(numbers):

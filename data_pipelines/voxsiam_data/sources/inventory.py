@@ -1,6 +1,6 @@
 """What lies in the folder of a data set and is not used: nothing is passed over without a word."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +19,11 @@ def unused_files(root: Path, found: Found, ignored: Sequence[str] = ()) -> list[
     kinds that it uses are named, but nobody misses them.
 
     Args:
-        root: Folder of the data set.
-        found: What its reader took in.
         ignored: Patterns of paths below the folder, or of names, that are meant to be left out.
     """
-    used = list(_used(found))
+    cases = found.manifest.cases
+    used = [path for case in cases for path in (*case.label.files, case.image) if path]
+    used += [Path(case.error.where) for case in found.refused]
     listed = unused_below(root, used, _why, ignored)
     if not found.is_published:
         return listed
@@ -35,15 +35,6 @@ def _of_published(one: UnusedFile, root: Path, known: set[str]) -> UnusedFile:
     is_broken = unreadable(root / one.path, one.path) is not None
     is_foreign = ending_of(one.path) not in known | {""}  # DICOM has no ending of its own
     return replace(one, is_lost=one.is_lost and (is_broken or is_foreign))
-
-
-def _used(found: Found) -> Iterator[Path]:
-    for case in found.manifest.cases:
-        yield from case.label.files
-        if case.image is not None:
-            yield case.image
-    for case in found.refused:
-        yield Path(case.error.where)
 
 
 def _why(inside: Path) -> UnusedFile:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from voxsiam.types import ORGANS, Split
+from voxsiam.types import ORGANS, Split, organ_words
 from voxsiam_data.prepared.record import PreparedCase
 
 _VERBS = {"train": "training", "validation": "validation", "test": "test"}
@@ -15,6 +15,6 @@ def absent_organs(split: Split, cases: Iterable[PreparedCase]) -> tuple[str, ...
     for side, ids in split:
         absent = [o for o in ORGANS if not any(by_id[i].organ_voxels.get(o, 0) for i in ids)]
         if ids and absent:
-            listed = ", ".join(organ.replace("_", " ") for organ in absent)
+            listed = ", ".join(map(organ_words, absent))
             notes.append(f"No {_VERBS[side]} case shows: {listed}.")
     return tuple(notes)

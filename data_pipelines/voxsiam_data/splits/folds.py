@@ -9,12 +9,10 @@ from voxsiam_data.splits.groups import (
     Group,
     Splittable,
     check_fractions,
-    draw_validation,
-    ids_of,
     num_cases,
     patient_groups,
     source_of,
-    without,
+    split_off,
 )
 
 
@@ -28,9 +26,7 @@ def fold_cases(
 
     Args:
         cases: Of at least as many patients as folds.
-        folds: At least 2.
         validation_fraction: Of the cases that do not test in a fold, in [0, 1).
-        seed: Names the draw.
     """
     if folds < 2:
         raise UserError(
@@ -39,7 +35,7 @@ def fold_cases(
     check_fractions(1 / folds, validation_fraction)
     groups = patient_groups(cases, seed, at_least=folds)
     parts = _parts(groups, folds)
-    return tuple(_fold(groups, part, validation_fraction) for part in parts)
+    return tuple(split_off(groups, part, validation_fraction) for part in parts)
 
 
 def _parts(groups: Iterable[Group], folds: int) -> list[list[Group]]:
@@ -52,10 +48,3 @@ def _parts(groups: Iterable[Group], folds: int) -> list[list[Group]]:
         parts[least].append(group)
         taken[least][source] += len(group)
     return parts
-
-
-def _fold(groups: Iterable[Group], test: list[Group], validation_fraction: float) -> Split:
-    rest = without(groups, test)
-    validation = draw_validation(rest, validation_fraction)
-    train = without(rest, validation)
-    return Split(train=ids_of(train), validation=ids_of(validation), test=ids_of(test))

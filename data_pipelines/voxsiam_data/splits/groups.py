@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from voxsiam.errors import UserError
+from voxsiam.types import Split
 
 
 @runtime_checkable
@@ -33,16 +34,7 @@ Group = tuple[Splittable, ...]
 
 
 def patient_groups(cases: Iterable[Splittable], seed: int, at_least: int = 2) -> list[Group]:
-    """Group cases by patient, in the order of the draw.
-
-    Args:
-        cases: In any order, which does not matter.
-        seed: Names the draw.
-        at_least: How many patients are needed.
-
-    Raises:
-        UserError: There are fewer.
-    """
+    """Group cases, in whatever order they come, by patient, in the order that the seed draws."""
     by_patient: dict[str, list[Splittable]] = defaultdict(list)
     for case in cases:
         by_patient[case.patient_id].append(case)
@@ -57,13 +49,22 @@ def patient_groups(cases: Iterable[Splittable], seed: int, at_least: int = 2) ->
     return [tuple(sorted(by_patient[p], key=lambda case: case.case_id)) for p in ordered]
 
 
-def draw(groups: Sequence[Group], wanted: int) -> list[Group]:
-    """Take whole groups, first each source's share, then whatever still fits.
+def training_groups(split: Split, cases: Iterable[Splittable], seed: int) -> list[Group]:
+    """Group the training cases of a split by patient, in the order of the draw."""
+    train = set(split.train)
+    return patient_groups((case for case in cases if case.case_id in train), seed, at_least=1)
 
-    Args:
-        groups: In the order of the draw.
-        wanted: How many cases; less are taken where the next group is too large.
-    """
+
+def split_off(groups: Sequence[Group], test: Sequence[Group], validation_fraction: float) -> Split:
+    """Test on some patients, draw the validation part from the others, and train on the rest."""
+    rest = without(groups, test)
+    validation = draw_validation(rest, validation_fraction)
+    train = without(rest, validation)
+    return Split(train=ids_of(train), validation=ids_of(validation), test=ids_of(test))
+
+
+def draw(groups: Sequence[Group], wanted: int) -> list[Group]:
+    """Take whole groups of up to so many cases: each source's share, then whatever still fits."""
     chosen: list[Group] = []
     for source, share in _shares(groups, wanted).items():
         _take(chosen, [g for g in groups if source_of(g) == source], share)

@@ -12,6 +12,8 @@ from voxsiam_data.splits.groups import (
     num_cases,
     patient_groups,
     rounded,
+    split_off,
+    training_groups,
     without,
 )
 
@@ -28,21 +30,15 @@ def split_cases(
     large as the fractions say, rounded, where the sizes of the patients' groups allow.
 
     Args:
-        cases: At least two, of at least two patients.
+        cases: Of at least two patients.
         test_fraction: Of all cases, in (0, 1). At least one case tests and one trains.
         validation_fraction: Of the cases that do not test, in [0, 1). May round to none.
-        seed: Names the draw.
     """
     check_fractions(test_fraction, validation_fraction)
     groups = patient_groups(cases, seed)
     count = num_cases(groups)
     test = draw(groups, rounded(count * test_fraction, 1, count - 1))
-    test = test or [min(groups, key=len)]
-    rest = without(groups, test)
-    validation = draw_validation(rest, validation_fraction)
-    return Split(
-        train=ids_of(without(rest, validation)), validation=ids_of(validation), test=ids_of(test)
-    )
+    return split_off(groups, test or [min(groups, key=len)], validation_fraction)
 
 
 def with_validation(
@@ -51,16 +47,13 @@ def with_validation(
     """Take a validation part from the training cases of a fixed split that has none.
 
     Args:
-        split: Left as it is where it names validation cases.
         cases: All that it names, with their patients and sources.
         fraction: Of the training cases, in [0, 1); may round to none.
-        seed: Names the draw.
     """
     check_fractions(0.5, fraction)
     if split.validation or not fraction:
         return split
-    train = set(split.train)
-    groups = patient_groups((case for case in cases if case.case_id in train), seed, at_least=1)
+    groups = training_groups(split, cases, seed)
     validation = draw_validation(groups, fraction)
     return split.model_copy(
         update={"train": ids_of(without(groups, validation)), "validation": ids_of(validation)}

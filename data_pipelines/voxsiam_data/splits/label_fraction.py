@@ -10,9 +10,9 @@ from voxsiam_data.splits.groups import (
     Splittable,
     ids_of,
     num_cases,
-    patient_groups,
     rounded,
     source_of,
+    training_groups,
 )
 
 
@@ -25,11 +25,9 @@ def with_label_fraction(
     of one sequence of patients, which holds every source at its share.
 
     Args:
-        split: Its training cases are thinned out.
         cases: All that it names, with their patients and sources.
         fraction: Of the training cases, in (0, 1]; rounded, where the sizes of the patients'
             groups allow, to at least one case.
-        seed: Names the sequence.
     """
     if not 0 < fraction <= 1:
         raise UserError(
@@ -37,11 +35,9 @@ def with_label_fraction(
             where="fraction",
             fix="choose it above 0 and at most 1",
         )
-    train = set(split.train)
-    sequence = _interleaved(
-        patient_groups((case for case in cases if case.case_id in train), seed, at_least=1)
-    )
-    wanted = rounded(len(train) * fraction, 1, len(train))
+    sequence = _interleaved(training_groups(split, cases, seed))
+    count = len(set(split.train))
+    wanted = rounded(count * fraction, 1, count)
     lengths = range(1, len(sequence) + 1)
     # The nearest size; of two that are equally near, the smaller: this grows with the fraction.
     best = min(lengths, key=lambda n: (abs(num_cases(sequence[:n]) - wanted), n))

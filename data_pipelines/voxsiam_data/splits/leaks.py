@@ -1,51 +1,41 @@
 """Does anything of the test reach the training? Asked of every split before it is used."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.types import Split
-from voxsiam_data.prepared.entries import read_facts
+from voxsiam_data.prepared.entries import EntryFacts, read_facts
 from voxsiam_data.prepared.intensity_statistics import known_statistics
-from voxsiam_data.prepared.prepared_set import VOLUMES, PreparedSet
-from voxsiam_data.prepared.record import PreparedCase
+from voxsiam_data.prepared.prepared_set import PreparedSet
 
 _FILES = {"image.npy": "image", "label.npy": "label map", "native_label.npy.gz": "label map"}
 
 
 def check_split(split: Split, prepared: PreparedSet, where: str = "split") -> tuple[str, ...]:
-    """Refuse a split that leaks.
+    """Refuse a split that leaks; return in sentences what could not be checked.
 
-    Args:
-        split: Every case must be of the set, and stand on one side.
-        prepared: Patients, checksums and intensity statistics come from it.
-        where: Named in errors: the file of the split.
-
-    Returns:
-        What could not be checked, in sentences.
-
-    Raises:
-        UserError: A case is unknown or stands on two sides, cases of one patient do, the same
-            image or label map does, or the set is scaled by statistics of test cases.
+    It leaks where a case stands on two sides, cases of one patient do, the same image or label map
+    does, or the set is scaled by statistics of test cases. Errors name `where`, the split's file.
     """
     side_of = _sides(split, prepared, where)
     used = [case for case in prepared.cases if case.case_id in side_of]
-    _refuse_shared(
-        used, side_of, lambda case: [case.patient_id], where, "belong to one patient", _PATIENT_FIX
-    )
+    patients = {case.case_id: case.patient_id for case in used}
+    _refuse_shared(patients, side_of, where, "belong to one patient", _PATIENT_FIX)
+    # Whoever loads a volume without facts refuses it.
+    read = {case.case_id: read_facts(prepared.folder(case)) for case in used}
+    facts = {name: one for name, one in read.items() if one}
     for file, noun in _FILES.items():
-        sums = _checksums(prepared.root / VOLUMES, file)
-        _refuse_shared(used, side_of, sums, where, f"hold the same {noun}", _COPY_FIX)
-    _refuse_alike(used, side_of, prepared.root / VOLUMES, where)
+        sums = {name: one.sha256[file] for name, one in facts.items() if file in one.sha256}
+        _refuse_shared(sums, side_of, where, f"hold the same {noun}", _COPY_FIX)
+    _refuse_alike(facts, side_of, where)
     return _check_statistics(split, prepared)
 
 
 _PATIENT_FIX = "put them on one side, or correct the patients in patients.csv and prepare again"
 _COPY_FIX = "remove one, or give both the same patient_id in patients.csv and prepare again"
-_ALIKE = ("hold nearly the same image", _COPY_FIX)
 
 MAX_SKETCH_DIFFERENCE = 0.05
 """Of two images that are one scan. One HU more or less in each voxel: at most 0.002, noise of 5 HU
@@ -74,30 +64,21 @@ def _sides(split: Split, prepared: PreparedSet, where: str) -> dict[str, str]:
 
 
 def _refuse_shared(
-    cases: Iterable[PreparedCase],
-    side_of: dict[str, str],
-    marks: Callable[[PreparedCase], Iterable[str]],
-    where: str,
-    what: str,
-    fix: str,
+    marks: Mapping[str, str], side_of: Mapping[str, str], where: str, what: str, fix: str
 ) -> None:
-    """Refuse two cases of different sides that have a mark in common."""
+    """Refuse two cases of different sides that have one mark."""
     by_mark: dict[str, list[str]] = {}
-    for case in cases:
-        for mark in marks(case):
-            by_mark.setdefault(mark, []).append(case.case_id)
+    for case_id, mark in marks.items():
+        by_mark.setdefault(mark, []).append(case_id)
     for ids in by_mark.values():
         for first, second in pairwise(sorted(ids, key=lambda case_id: side_of[case_id])):
             if side_of[first] != side_of[second]:
-                raise _crosses((first, second), side_of, where, (what, fix))
+                raise _crosses((first, second), side_of, where, what, fix)
 
 
-def _refuse_alike(
-    cases: Sequence[PreparedCase], side_of: Mapping[str, str], volumes: Path, where: str
-) -> None:
+def _refuse_alike(facts: Mapping[str, EntryFacts], side_of: Mapping[str, str], where: str) -> None:
     """Refuse a scan that stands on another side again, changed a little: noise, other labels."""
-    facts = {case.case_id: read_facts(volumes / case.key) for case in cases}
-    sketches = {name: np.array(one.sketch) for name, one in facts.items() if one}
+    sketches = {name: np.array(one.sketch) for name, one in facts.items()}
     for side in ("test", "validation"):
         ours = [name for name in sketches if side_of[name] == side]
         others = [name for name in sketches if side_of[name] not in (side, "test")]
@@ -105,27 +86,19 @@ def _refuse_alike(
         for name in ours if others else ():
             apart = np.abs(table - sketches[name]).max(axis=1)
             if apart.min() <= MAX_SKETCH_DIFFERENCE:
-                raise _crosses((name, others[int(apart.argmin())]), side_of, where, _ALIKE)
+                pair = (name, others[int(apart.argmin())])
+                raise _crosses(pair, side_of, where, "hold nearly the same image", _COPY_FIX)
 
 
 def _crosses(
-    pair: tuple[str, str], side_of: Mapping[str, str], where: str, what: tuple[str, str]
+    pair: tuple[str, str], side_of: Mapping[str, str], where: str, what: str, fix: str
 ) -> UserError:
     first, second = sorted(pair, key=lambda case_id: side_of[case_id])
     return UserError(
-        f"The cases '{first}' ({side_of[first]}) and '{second}' ({side_of[second]}) {what[0]}.",
+        f"The cases '{first}' ({side_of[first]}) and '{second}' ({side_of[second]}) {what}.",
         where=where,
-        fix=what[1],
+        fix=fix,
     )
-
-
-def _checksums(volumes: Path, file: str) -> Callable[[PreparedCase], Iterable[str]]:
-    def read(case: PreparedCase) -> Iterable[str]:
-        facts = read_facts(volumes / case.key)
-        # Whoever loads a volume without facts refuses it.
-        return (facts.sha256[file],) if facts and file in facts.sha256 else ()
-
-    return read
 
 
 def _check_statistics(split: Split, prepared: PreparedSet) -> tuple[str, ...]:

@@ -2,37 +2,39 @@
 
 The table has the columns `case_id` and `side` (train, validation or test), and `fold`, counted from
 0, where there are several. A case that is not listed in a fold is not used there.
+
+nnU-Net's file is a list of folds, each with the names of `train` and `val` cases. What it calls
+`val` takes no part in training there, and its cross-validation is reported on it: here it is the
+test. A validation part of ours is drawn from `train`. Where a fold has a list `test` as well, as
+other tools write it, that is the test and `val` the validation part.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.types import Split
-from voxsiam_data.splits.nnunet_file import nnunet_text, read_nnunet
-from voxsiam_data.text_files import read_csv_rows
+from voxsiam_data.text_files import read_csv_rows, read_json
 
 SIDES = ("train", "validation", "test")
 MAX_FOLDS = 1000
+_NNUNET_SIDES = ("train", "val", "test")
+_NNUNET_FORM = 'write [{"train": ["case", ...], "val": [...]}, ...], as nnU-Net does'
 
 
 def read_splits(path: Path) -> tuple[Split, ...]:
-    """Read every fold of a .csv or .json file; one split is a file of one fold.
-
-    Raises:
-        UserError: The file is unreadable, lists a case twice in a fold, or leaves a fold without
-            training or test cases.
-    """
+    """Read every fold of a .csv or .json file; each must have training and test cases."""
     if path.suffix == ".pkl":
         raise UserError(
             "A pickle is not read: it can run any program.",
             where=str(path),
             fix="give splits_final.json, which nnU-Net v2 writes, or a table case_id,side",
         )
-    splits = read_nnunet(path) if path.suffix == ".json" else _read_table(path)
+    splits = _read_nnunet(path) if path.suffix == ".json" else _read_table(path)
     for fold, split in enumerate(splits):
         for side, ids in (("train", split.train), ("test", split.test)):
             if not ids:
@@ -45,11 +47,7 @@ def read_splits(path: Path) -> tuple[Split, ...]:
 
 
 def read_one_split(path: Path) -> Split:
-    """Read a file that holds one split.
-
-    Raises:
-        UserError: It holds several, or none that can be used.
-    """
+    """Read a file of one fold."""
     splits = read_splits(path)
     if len(splits) != 1:
         raise UserError(
@@ -65,11 +63,8 @@ def write_splits(path: Path, splits: Sequence[Split]) -> None:
     """Write folds in the form that the file's name asks for.
 
     nnU-Net's file has no third side: its `val` is our test, and our validation cases train.
-
-    Raises:
-        UserError: The name is of neither form, or the file cannot be written.
     """
-    forms = {".csv": _table_text, ".json": nnunet_text}
+    forms = {".csv": _table_text, ".json": _nnunet_text}
     if path.suffix not in forms:
         raise UserError(
             "The form of the file is not clear from its name.",
@@ -129,3 +124,48 @@ def _table_text(splits: Iterable[Split]) -> str:
         for side in SIDES:
             writer.writerows((fold, case_id, side) for case_id in getattr(split, side))
     return text.getvalue()
+
+
+def _read_nnunet(path: Path) -> tuple[Split, ...]:
+    folds = read_json(path)
+    if not isinstance(folds, list) or not folds:
+        raise UserError("It holds no list of folds.", where=str(path), fix=_NNUNET_FORM)
+    return tuple(_read_nnunet_fold(path, number, fold) for number, fold in enumerate(folds))
+
+
+def _read_nnunet_fold(path: Path, number: int, fold: object) -> Split:
+    if not isinstance(fold, Mapping):
+        raise UserError(f"Fold {number} is no table.", where=str(path), fix=_NNUNET_FORM)
+    others = [str(name)[:40] for name in fold if name not in _NNUNET_SIDES]
+    if others:
+        raise UserError(
+            f"Fold {number} has a list '{others[0]}', which is none of {', '.join(_NNUNET_SIDES)}.",
+            where=str(path),
+            fix="leave it out, or call it train, val or test",
+        )
+    train, val = (_case_ids(path, number, fold, side) for side in ("train", "val"))
+    if "test" not in fold:
+        return Split(train=train, test=val)
+    return Split(train=train, validation=val, test=_case_ids(path, number, fold, "test"))
+
+
+def _case_ids(path: Path, number: int, fold: Mapping[object, object], side: str) -> tuple[str, ...]:
+    names = fold.get(side)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        what = f"Fold {number} has no list '{side}' of names."
+        raise UserError(what, where=str(path), fix=_NNUNET_FORM)
+    if len(set(names)) < len(names):
+        raise UserError(
+            f"Fold {number} lists a case twice under '{side}'.",
+            where=str(path),
+            fix="list each case once",
+        )
+    return tuple(sorted(names))
+
+
+def _nnunet_text(splits: Iterable[Split]) -> str:
+    folds = [
+        {"train": sorted((*split.train, *split.validation)), "val": sorted(split.test)}
+        for split in splits
+    ]
+    return json.dumps(folds, indent=4)

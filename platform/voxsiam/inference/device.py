@@ -8,11 +8,7 @@ from voxsiam.errors import UserError
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:1` into a device that is there.
-
-    Raises:
-        UserError: No such name, or no such GPU here.
-    """
+    """Turn `auto`, `cpu`, `cuda` or `cuda:1` into a device that is there, or say what is not."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return torch.device("cuda:0" if count else "cpu")

@@ -1,32 +1,67 @@
 """A trained model as a folder of two files: `model.safetensors` and `model.json`.
 
-Nothing in the folder can execute code, and no weight is parsed before its checksum fits.
+`model.json` holds the description of the model, the SHA-256 of the weights, and a seal: the SHA-256
+of both. Nothing in the folder can execute code, and no weight is parsed before its checksum fits.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
+from pydantic import Field, ValidationError
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from voxsiam.durable_files import sha256_of, sync, temporary_beside
-from voxsiam.errors import UserError
-from voxsiam.inference.model_description import (
-    COPY_AGAIN,
-    FILE_NAME,
-    ModelDescription,
-    read_description,
-    write_description,
-)
+from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_text_atomically
+from voxsiam.errors import refusal
 from voxsiam.models.bfloat16 import has_bfloat16
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.models.tensor_file import read_tensors, size_of
+from voxsiam.small_files import Limits, read_json
+from voxsiam.types import ORGANS, Frozen
 from voxsiam.volumes.grid_memory import free_memory, require_room
+from voxsiam.volumes.preparation_config import PreparationConfig
 
-WEIGHTS = "model.safetensors"
+FORMAT_VERSION = 1
+CLASSES = ("background", *ORGANS)
+FILE_NAME, WEIGHTS = "model.json", "model.safetensors"
+COPY_AGAIN = "copy the whole model folder again from where it was trained"
 OTHER_MODEL = "put the weights and the description of the same model together"
+
+_LIMITS = Limits(2**20, 10_000)
+
+
+class TrainedOn(Frozen):
+    """What a model comes from; `data_kind` is phantom, semi-synthetic or real."""
+
+    run_id: str
+    data_name: str
+    data_kind: str
+    epochs: int = Field(ge=0)
+    seed: int
+
+
+class ModelDescription(Frozen):
+    """All that is needed to apply a network, besides its weights.
+
+    Attributes:
+        autocast: Precision that the network was trained in.
+        classes: Meaning of the outputs, in order.
+        taught: Organs that it was trained on; it cannot tell the others from background.
+        method_version: Of the training code.
+    """
+
+    network: NetworkConfig
+    autocast: Literal["float32", "bfloat16"]
+    preparation: PreparationConfig
+    classes: tuple[str, ...] = CLASSES
+    taught: tuple[str, ...] = ORGANS
+    method_version: int
+    trained: TrainedOn
 
 
 @dataclass(frozen=True)
@@ -56,7 +91,8 @@ def write_model(folder: Path, description: ModelDescription, network: nn.Module)
     weights = folder / WEIGHTS
     temporary = temporary_beside(weights)
     try:
-        save_file(_plain(network.state_dict()), temporary)
+        tensors = network.state_dict().items()
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors}, temporary)
         sync(temporary)
         (folder / FILE_NAME).unlink(missing_ok=True)
         temporary.replace(weights)
@@ -88,24 +124,94 @@ def load_model(folder: Path, device: torch.device) -> LoadedModel:
     return LoadedModel(folder, description, sha256, network, device, autocast)
 
 
-def _refuse(path: Path, what: str, fix: str = COPY_AGAIN) -> UserError:
-    return UserError(what, where=str(path), fix=fix)
+def write_description(folder: Path, description: ModelDescription, weights_sha256: str) -> None:
+    """Write `model.json`, whole or not at all."""
+    content = {
+        "format_version": FORMAT_VERSION,
+        "description": description.model_dump(mode="json"),
+        "weights_sha256": weights_sha256,
+    }
+    sealed = json.dumps(content | {"seal": _seal(content)}, indent=1)
+    write_text_atomically(folder / FILE_NAME, sealed)
 
 
-def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def read_description(folder: Path) -> tuple[ModelDescription, str]:
+    """Read `model.json`; return the description and the SHA-256 that the weights must have.
+
+    Raises:
+        UserError: It is missing, damaged, altered or of another version.
+    """
+    path = folder / FILE_NAME
+    content = _read_json(path)
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        raise refusal(
+            path,
+            f"The model has format version {version!s:.20}, this program reads {FORMAT_VERSION}.",
+            "use the VoxSiam version that wrote it, or train the model again",
+        )
+    if content.pop("seal", None) != _seal(content):
+        raise refusal(path, "The model's description was altered or is incomplete.", COPY_AGAIN)
+    description = _validated(path, content.get("description"))
+    return description, str(content.get("weights_sha256"))
+
+
+def _validated(path: Path, content: object) -> ModelDescription:
+    try:
+        description = ModelDescription.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"])) or "description"
+        raise refusal(
+            path,
+            f"This program does not know the model's {field:.80}: {first['msg']:.120}.",
+            "use the VoxSiam version that wrote it",
+        ) from None
+    if description.classes != CLASSES or description.network.num_classes != len(CLASSES):
+        count = description.network.num_classes
+        raise refusal(
+            path,
+            f"The model's {count} classes are not background and the eight organs.",
+            f"use a model with the classes {', '.join(CLASSES)}",
+        )
+    return description
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise refusal(
+            path.parent,
+            f"This is not a model folder: it has no {FILE_NAME}.",
+            "give the folder 'model' of a finished run",
+        )
+    try:
+        content = read_json(path, _LIMITS)
+        if not isinstance(content, dict):
+            raise TypeError("it is not an object")
+    except (OSError, ValueError, TypeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        what = f"The model's description cannot be read ({why!s:.80})."
+        raise refusal(path, what, COPY_AGAIN) from None
+    return content
+
+
+def _seal(content: dict[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _check_file(path: Path, sha256: str, most_bytes: int) -> None:
     try:
         found = sha256_of(path, most_bytes)
     except OSError as error:
-        raise _refuse(path, f"The model's weights cannot be read ({error.strerror}).") from None
+        what = f"The model's weights cannot be read ({error.strerror})."
+        raise refusal(path, what, COPY_AGAIN) from None
     if found != sha256:
-        raise _refuse(
+        raise refusal(
             path,
             "The weights were cut short or altered, or belong to another model: their SHA-256 is "
             f"{found[:12]}, described is {sha256[:12]}.",
+            COPY_AGAIN,
         )
 
 
@@ -115,7 +221,8 @@ def _without_weights(path: Path, config: NetworkConfig) -> nn.Module:
         with torch.device("meta"):
             return build_network(config)
     except (RuntimeError, ValueError, OverflowError, TypeError) as error:
-        raise _refuse(path, f"The network cannot be built ({error!s:.120}).") from None
+        what = f"The network cannot be built ({error!s:.120})."
+        raise refusal(path, what, COPY_AGAIN) from None
 
 
 def _require_room(
@@ -137,6 +244,7 @@ def _fill(network: nn.Module, path: Path) -> None:
         tensors = read_tensors(path, network.state_dict(), fix=OTHER_MODEL)
         network.load_state_dict(tensors, assign=True)
     except (RuntimeError, ValueError, OverflowError) as error:
-        raise _refuse(path, f"The weights cannot be read ({error!s:.120}).") from None
+        what = f"The weights cannot be read ({error!s:.120})."
+        raise refusal(path, what, COPY_AGAIN) from None
     if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
-        raise _refuse(path, "Weights are NaN or infinite: training diverged.", "train it again")
+        raise refusal(path, "Weights are NaN or infinite: training diverged.", "train it again")

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from scipy import ndimage
 
-from voxsiam.types import ORGANS, Spacing
+from voxsiam.types import ORGANS, Spacing, organ_words
 from voxsiam.volumes.label_flip import left_of_liver_mm, sides_are_swapped
 from voxsiam.volumes.organ_volumes import PLAUSIBLE_ML, RANGE_SOURCE
 
@@ -33,7 +33,7 @@ def implausible(
         if box and any(p.start == 0 or p.stop == n for p, n in zip(box, label.shape, strict=True))
     }
     odd = [
-        f"{_named(organ)} {_ml(ml)} ml (usual {low:g} to {high:,g})"
+        f"{organ_words(organ)} {_ml(ml)} ml (usual {low:g} to {high:,g})"
         for organ, ml in organ_ml.items()
         for low, high in (PLAUSIBLE_ML[organ],)
         if ml > high or (0 < ml < low and organ not in cut)
@@ -44,12 +44,12 @@ def implausible(
         organ: _pieces(label[box] == ORGANS.index(organ) + 1) for organ, box in boxes.items() if box
     }
     shattered = [
-        f"{_named(organ)} {count}" for organ, count in pieces.items() if count > MAX_PIECES
+        f"{organ_words(organ)} {count}" for organ, count in pieces.items() if count > MAX_PIECES
     ]
     if shattered:
         yield f"organs in many pieces: {', '.join(shattered)}; an organ is one piece"
     if sides_are_swapped(distances := left_of_liver_mm(label, spacing_mm)):
-        listed = " and ".join(_named(organ) for organ in distances)
+        listed = " and ".join(organ_words(organ) for organ in distances)
         yield f"left and right look exchanged: the {listed} on the right of the liver"
 
 
@@ -57,10 +57,6 @@ def _pieces(mask: Bool[np.ndarray, "d h w"]) -> int:
     pieces = np.empty(mask.shape, np.int32)
     ndimage.label(mask, np.ones((3, 3, 3)), output=pieces)
     return int(pieces.max())
-
-
-def _named(organ: str) -> str:
-    return organ.replace("_", " ")
 
 
 def _ml(volume_ml: float) -> str:

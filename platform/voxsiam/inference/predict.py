@@ -8,30 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from voxsiam.durable_files import sha256_of
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.inference.model_folder import LoadedModel
 from voxsiam.inference.plausibility import implausible
 from voxsiam.inference.predict_report import CaseReport, geometry_of
 from voxsiam.inference.scan_files import ResultFiles, ScanSource
-from voxsiam.inference.segment import class_scores
+from voxsiam.inference.segment import network_output, probabilities
 from voxsiam.types import ORGANS
 from voxsiam.volumes.body_axes import body_axes
-from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.nifti import Scan, geometry_header, write_nifti, write_voxels
 from voxsiam.volumes.nifti_geometry import Form
-from voxsiam.volumes.orientation import tilt_note, to_canonical
+from voxsiam.volumes.orientation import from_canonical, tilt_note, to_canonical
 from voxsiam.volumes.placement import Placement, place
 from voxsiam.volumes.preparation import prepare_image
-from voxsiam.volumes.restoration import (
-    PROBABILITY_STEPS,
-    restore_classes,
-    restore_probabilities,
-    to_file_axes,
-)
+from voxsiam.volumes.restoration import PROBABILITY_STEPS, restore_classes, restore_probabilities
+from voxsiam.volumes.volume_file import read_image
 
 FEW_SLICES = 16
 
@@ -43,8 +38,6 @@ class Prediction:
     Attributes:
         label: 0 background, 1..8 organs, in the axes of the scan's file.
         probabilities: Of every class on the training grid.
-        placement: Where that grid lies in the scan.
-        organ_ml: Volume of each organ in millilitres.
         warnings: What to doubt about the result.
     """
 
@@ -55,18 +48,11 @@ class Prediction:
     warnings: tuple[str, ...]
 
 
-class Stopwatch:
-    """Seconds spent on each named step."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, step: str) -> Iterator[None]:
-        """Add the time of the block to a step."""
-        start = time.perf_counter()
-        yield
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[step] = time.perf_counter() - start
 
 
 def predict_case(
@@ -80,22 +66,27 @@ def predict_case(
     """Read a scan, segment it and write the results.
 
     Args:
-        model: Applied as it was trained.
         results: Files to write; they are replaced where they are.
-        probabilities: Whether to write those too.
         geometry: The form of a NIfTI header to believe, see `read_nifti`.
 
     Raises:
         UserError: The scan is unusable, or a result cannot be written.
     """
-    watch = Stopwatch()
-    with watch("read"):
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "read"):
         scan = read_image(source.path, geometry, source.parts)
-    found = predict_scan(model, scan, watch)
-    with watch("write"), _writing(results):
-        write_nifti(results.label, found.label, scan.affine, scan.header)
-        if probabilities:
-            write_probabilities(results.probabilities, scan, found)
+    found = predict_scan(model, scan, seconds)
+    try:
+        with _timed(seconds, "write"):
+            write_nifti(results.label, found.label, scan.affine, scan.header)
+            if probabilities:
+                write_probabilities(results.probabilities, scan, found)
+    except OSError as error:
+        raise refusal(
+            results.label,
+            f"The result cannot be written ({error.strerror}).",
+            "free space on the disk, or choose another -o",
+        ) from None
     return CaseReport(
         name=source.name,
         input=source.path.name,
@@ -105,42 +96,40 @@ def predict_case(
         geometry=geometry_of(scan),
         organ_ml=found.organ_ml,
         warnings=found.warnings,
-        seconds={step: round(seconds, 3) for step, seconds in watch.seconds.items()},
+        seconds={step: round(spent, 3) for step, spent in seconds.items()},
     )
 
 
-def predict_scan(model: LoadedModel, scan: Scan, watch: Stopwatch | None = None) -> Prediction:
+def predict_scan(
+    model: LoadedModel, scan: Scan, seconds: dict[str, float] | None = None
+) -> Prediction:
     """Segment a scan.
+
+    Args:
+        seconds: Takes the time of each step.
 
     Raises:
         UserError: The scan shows nothing in the model's window, is turned out of the patient's
             axes, or does not fit the device.
     """
-    watch = watch or Stopwatch()
+    seconds = {} if seconds is None else seconds
     tilt = tilt_note(scan.affine, str(scan.path))
     config = model.description.preparation
-    with watch("prepare"):
+    with _timed(seconds, "prepare"):
         placement = place(scan, config)
         image = prepare_image(scan, config, placement)
-    with watch("network"), _fitting(scan):
-        scores = class_scores(
-            model.network,
-            image,
-            autocast=model.autocast,
-            device=model.device,
-            taught=model.description.taught,
-        )
-        if scores.is_cuda:
-            torch.cuda.synchronize(scores.device)
-    with watch("restore"):
+    with _timed(seconds, "network"):
+        scores = _class_scores(model, image, scan)
+    with _timed(seconds, "restore"):
         native = restore_classes(scores, placement)
         organ_ml = _organ_ml(native, scan)
-    with watch("check"):
+    with _timed(seconds, "check"):
         found = (*scan.notes, tilt, *_warnings(model, scan, placement))
         grid = scores.argmax(0).to(torch.uint8).cpu().numpy()
         grid_mm = placement.grid_spacing_mm(config.grid_dhw)
         warnings = tuple(filter(None, (*found, *implausible(grid, grid_mm, organ_ml))))
-    return Prediction(to_file_axes(native, placement), scores, placement, organ_ml, warnings)
+    label = from_canonical(native, placement.order)
+    return Prediction(label, scores, placement, organ_ml, warnings)
 
 
 def write_probabilities(path: Path, scan: Scan, prediction: Prediction) -> None:
@@ -154,7 +143,7 @@ def write_probabilities(path: Path, scan: Scan, prediction: Prediction) -> None:
     header.set_data_dtype(np.uint16)
     header.set_slope_inter(1 / PROBABILITY_STEPS, 0)
     restored = restore_probabilities(prediction.probabilities, prediction.placement)
-    parts = (to_file_axes(part, prediction.placement) for part in restored)
+    parts = (from_canonical(part, prediction.placement.order) for part in restored)
     write_voxels(path, header, parts)
 
 
@@ -182,25 +171,21 @@ def _warnings(model: LoadedModel, scan: Scan, placement: Placement) -> list[str]
     return found
 
 
-@contextmanager
-def _fitting(scan: Scan) -> Iterator[None]:
+def _class_scores(
+    model: LoadedModel, image: Float[np.ndarray, "d h w"], scan: Scan
+) -> Float32[Tensor, "c d h w"]:
     try:
-        yield
+        # The features are let go before the softmax needs memory.
+        logits = network_output(
+            model.network, image, autocast=model.autocast, device=model.device
+        ).logits
+        scores = probabilities(logits, model.description.taught)
+        if scores.is_cuda:
+            torch.cuda.synchronize(scores.device)
     except torch.OutOfMemoryError:
-        raise UserError(
+        raise refusal(
+            scan.path,
             "The GPU's memory is too small for this network.",
-            where=str(scan.path),
-            fix="use --device cpu, or free the GPU",
+            "use --device cpu, or free the GPU",
         ) from None
-
-
-@contextmanager
-def _writing(results: ResultFiles) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"The result cannot be written ({error.strerror}).",
-            where=str(results.label),
-            fix="free space on the disk, or choose another -o",
-        ) from None
+    return scores

@@ -25,7 +25,6 @@ class Geometry(Frozen):
     """Where the voxels of a file lie.
 
     Attributes:
-        shape: Along the axes of the file.
         axes: Where each axis runs to: R/L, A/P, S/I.
         affine: Voxel index -> mm in NIfTI's RAS frame.
         form: The place of a NIfTI header that was believed: sform or qform.
@@ -39,12 +38,7 @@ class Geometry(Frozen):
 
 
 class CaseReport(Frozen):
-    """One scan that was segmented.
-
-    Attributes:
-        input: Name of the file or folder, without its path.
-        probabilities: File of the probabilities, if they were asked for.
-    """
+    """One scan that was segmented; `input` is the name of its file or folder, without the path."""
 
     name: str
     input: str
@@ -84,7 +78,7 @@ def run_report(
     unused: Sequence[UnusedFile] = (),
 ) -> dict[str, Any]:
     """Collect versions, model and results as plain JSON."""
-    description = model.description.model_dump(mode="json")
+    description, device = model.description.model_dump(mode="json"), model.device
     versions = {name: importlib.metadata.version(name) for name in ("voxsiam", *LIBRARIES)}
     return {
         "versions": versions | {"python": platform.python_version()},
@@ -94,7 +88,7 @@ def run_report(
             **description,
         },
         "computed": {
-            "device": _device_name(model.device),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
             "precision": "bfloat16" if model.autocast else "float32",
             "threads": torch.get_num_threads(),
         },
@@ -102,7 +96,3 @@ def run_report(
         "failed": [case.model_dump(mode="json") for case in failed],
         "unused": [asdict(file) | {"path": file.path.name} for file in unused],
     }
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxsiam.durable_files import write_json
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam.types import ORGANS
 from voxsiam.volumes.dicom_file import is_dicom, series_of
 from voxsiam.volumes.dicom_folder import look_into
@@ -75,7 +75,7 @@ def find_inputs(source: Path, output: Path | None = None, ignored: Sequence[str]
     if source.is_file():
         return Inputs((ScanSource(_case(source), source),))
     if not source.is_dir():
-        raise UserError("The input does not exist.", where=str(source), fix="check the path of -i")
+        raise refusal(source, "The input does not exist.", "check the path of -i")
     scans: list[ScanSource] = []
     unused: list[UnusedFile] = []
     for folder, files in visible_folders(source, output):
@@ -128,10 +128,10 @@ def _in_folder(
     rest = [one for path in files if (one := unreadable(path, path.relative_to(source)))]
     if any(path.suffix.lower() not in NO_SCAN_ENDINGS and is_dicom(path) for path in files):
         if folder == source and volumes:
-            raise UserError(
+            raise refusal(
+                source,
                 "It holds both DICOM slices and NIfTI files.",
-                where=str(source),
-                fix="put the DICOM series into a folder of its own",
+                "put the DICOM series into a folder of its own",
             )
         name = source.resolve().name if folder == source else str(inside)
         why = "it lies in the folder of a DICOM series"
@@ -160,26 +160,21 @@ def _is_label(inside: Path) -> bool:
 def result_files(scans: Sequence[ScanSource], source: Path, output: Path) -> list[ResultFiles]:
     """Choose the files to write: OUT itself for one scan, OUT/NAME.nii.gz for a folder.
 
-    Raises:
-        UserError: OUT does not fit the number of scans, or an input would be overwritten.
+    An OUT that does not fit the number of scans is refused, and one that overwrites an input.
     """
     if output.name.endswith(ENDINGS):
         if len(scans) > 1:
-            raise UserError(
+            raise refusal(
+                output,
                 f"The input holds {len(scans)} scans, the output is one file.",
-                where=str(output),
-                fix="give a folder as -o",
+                "give a folder as -o",
             )
         ending = next(ending for ending in ENDINGS if output.name.endswith(ending))
         name = output.name.removesuffix(ending)
         results = [ResultFiles(output, output.with_name(f"{name}_probabilities{ending}"))]
     else:
         if output.resolve() == source.resolve():
-            raise UserError(
-                "The results would lie among the inputs.",
-                where=str(output),
-                fix="choose another -o",
-            )
+            raise refusal(output, "The results would lie among the inputs.", "choose another -o")
         probabilities = output / "probabilities"
         results = [
             ResultFiles(output / f"{s.name}.nii.gz", probabilities / f"{s.name}.nii.gz")
@@ -188,9 +183,7 @@ def result_files(scans: Sequence[ScanSource], source: Path, output: Path) -> lis
     inputs = {scan.path.resolve() for scan in scans}
     for path in (path for result in results for path in (result.label, result.probabilities)):
         if path.resolve() in inputs:
-            raise UserError(
-                "An input would be overwritten.", where=str(path), fix="choose another -o"
-            )
+            raise refusal(path, "An input would be overwritten.", "choose another -o")
     return results
 
 
@@ -204,21 +197,15 @@ def describe_labels(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder for results, where it is missing, and see that it can be written.
-
-    Raises:
-        UserError: It cannot.
-    """
+    """Create a folder for results, where it is missing, and see that it can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(
-            f"The folder cannot be written ({error.strerror}).",
-            where=str(folder),
-            fix="choose another folder",
+        raise refusal(
+            folder, f"The folder cannot be written ({error.strerror}).", "choose another folder"
         ) from None
 
 
@@ -228,26 +215,24 @@ def _case(path: Path) -> str:
 
 def _check_scans(source: Path, scans: Sequence[ScanSource]) -> None:
     if not scans:
-        raise UserError(
+        raise refusal(
+            source,
             "It holds no scan.",
-            where=str(source),
-            fix="give a .nii.gz file, a DICOM series, or a folder with case.nii.gz, "
+            "give a .nii.gz file, a DICOM series, or a folder with case.nii.gz, "
             "case_0000.nii.gz, case/image.nii.gz or folders of DICOM series",
         )
     names = Counter(scan.name for scan in scans)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
-        raise UserError(
-            f"Two inputs would give the result '{twice[0]}'.",
-            where=str(source),
-            fix="rename one of them",
+        raise refusal(
+            source, f"Two inputs would give the result '{twice[0]}'.", "rename one of them"
         )
     channels = [
         name for name in names if (m := _CHANNEL.search(name)) and name[: m.start()] in names
     ]
     if channels:
-        raise UserError(
+        raise refusal(
+            source,
             f"'{channels[0]}' is a second channel: the networks take CT alone.",
-            where=str(source),
-            fix="leave only the files _0000 of the CT",
+            "leave only the files _0000 of the CT",
         )

@@ -12,30 +12,6 @@ from voxsiam.models.network import NetworkOutput, evaluating
 from voxsiam.types import ORGANS
 
 
-def class_scores(
-    network: nn.Module,
-    image: Float[np.ndarray, "d h w"],
-    *,
-    autocast: bool,
-    device: torch.device,
-    taught: Sequence[str] = ORGANS,
-) -> Float32[Tensor, "k d h w"]:
-    """Return the probability of every class at every voxel: softmax over k of the logits.
-
-    Args:
-        network: In the state it was trained to; normalised by its running statistics.
-        image: On the training grid, as prepared.
-        autocast: Whether to compute in bfloat16, as the network was trained; the softmax is
-            always in float32.
-        device: Where the network lies, and the result.
-        taught: Organs that some training case showed. Nothing held the others apart from the
-            background, so they count as background, as they did in training.
-    """
-    # The features are let go before the softmax needs memory.
-    logits = network_output(network, image, autocast=autocast, device=device).logits
-    return probabilities(logits, taught)
-
-
 def network_output(
     network: nn.Module,
     image: Float[np.ndarray, "d h w"],
@@ -60,11 +36,11 @@ def network_output(
 def probabilities(
     logits: Float[Tensor, "1 k d h w"], taught: Sequence[str] = ORGANS
 ) -> Float32[Tensor, "k d h w"]:
-    """Return the softmax over k of one volume's logits, in float32.
+    """Return the softmax over k of one volume's logits of any precision, in float32.
 
     Args:
-        logits: In any precision.
-        taught: Organs that some training case showed; the others count as background.
+        taught: Organs that some training case showed. Nothing held the others apart from the
+            background, so they count as background, as they did in training.
     """
     logits = logits.float()
     if len(taught) < len(ORGANS):

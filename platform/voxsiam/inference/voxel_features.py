@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Int, Int32, UInt8
+from jaxtyping import Float, Float16, Int32, UInt8
 from torch import Tensor
 
 from voxsiam.losses.coarse_labels import coarse_labels
@@ -30,7 +30,6 @@ class LevelFeatures:
     """Voxels of one encoder level.
 
     Attributes:
-        features: Feature of each voxel.
         classes: Class of each voxel on the level's grid: 0 background, 1..8 organs.
         cases: Which case each voxel is of: its place in the list of cases.
     """
@@ -69,15 +68,14 @@ def draw_features(
 
 def join_cases(by_case: Mapping[str, CaseFeatures]) -> CaseFeatures:
     """Put the voxels of all cases together, level by level, in the order of the cases."""
-    return tuple(_join_level(parts) for parts in zip(*by_case.values(), strict=True))
-
-
-def _join_level(parts: Sequence[LevelFeatures]) -> LevelFeatures:
-    sizes = [len(part.classes) for part in parts]
-    return LevelFeatures(
-        features=np.concatenate([part.features for part in parts]),
-        classes=np.concatenate([part.classes for part in parts]),
-        cases=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
+    places = np.arange(len(by_case), dtype=np.int32)
+    return tuple(
+        LevelFeatures(
+            features=np.concatenate([part.features for part in parts]),
+            classes=np.concatenate([part.classes for part in parts]),
+            cases=np.repeat(places, [len(part.classes) for part in parts]),
+        )
+        for parts in zip(*by_case.values(), strict=True)
     )
 
 
@@ -87,7 +85,11 @@ def _draw_level(
     d, h, w = feature.shape[2:]
     labels = torch.from_numpy(volume.label)[None]
     classes = coarse_labels(labels, stride, (d, h, w), "nearest", NUM_CLASSES).flatten()
-    chosen = _smallest_keys(classes, level, volume, budget)
+    keys = voxel_keys(stream_seed("feature space", level, volume.case_id), len(classes))
+    chosen = draw_evenly(keys, classes, NUM_CLASSES, NUM_CLASSES * budget)
+    if len(volume.annotated) < len(ORGANS):
+        # The background may be an organ that nobody annotated.
+        chosen = chosen[classes[chosen] > 0]
     rows = feature[0].flatten(1)[:, chosen.to(feature.device)].T
     kept = rows.float().clamp(-_LARGEST, _LARGEST).half().cpu().numpy()
     return LevelFeatures(
@@ -95,13 +97,3 @@ def _draw_level(
         classes=classes[chosen].byte().numpy(),
         cases=np.zeros(len(chosen), np.int32),
     )
-
-
-def _smallest_keys(
-    classes: Int[Tensor, " n"], level: int, volume: Volume, budget: int
-) -> Int[Tensor, " m"]:
-    keys = voxel_keys(stream_seed("feature space", level, volume.case_id), len(classes))
-    chosen = draw_evenly(keys, classes, NUM_CLASSES, NUM_CLASSES * budget)
-    # Elsewhere the background may be an organ that nobody annotated.
-    known = len(volume.annotated) == len(ORGANS)
-    return chosen if known else chosen[classes[chosen] > 0]

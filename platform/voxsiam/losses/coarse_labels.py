@@ -29,13 +29,11 @@ def coarse_labels(
     """Give each cell one class.
 
     Args:
-        labels: On the input grid.
         stride: Input voxels per cell along an axis.
         size: Cells along d, h, w.
         kind: `nearest` takes the cell's first voxel (torch's interpolate does), `centre` the one
             after its middle, `majority` the most frequent class, `any_organ` the most frequent
             organ wherever there is one. Of equally frequent classes the lowest wins.
-        num_classes: Background included.
     """
     if kind == "nearest" or stride == 1:
         return pick(labels, stride, size).long()

@@ -23,7 +23,6 @@ class DiceConfig(Frozen):
         over_classes: Eq. 3 sums over classes.
         denominators: Squared as printed; the authors' earlier code has them linear.
         sums_over: Each case by itself, or all voxels of the global batch together.
-        include_background: Whether background is one of the classes.
         epsilon: Keeps a class that is in neither mask defined (the authors' earlier code).
     """
 
@@ -69,7 +68,6 @@ class SimSiamConfig(Frozen):
         hidden_dim: Width of the heads' layers (64, section IV-B; Table V).
         output_dim: Of the space in which voxels are compared.
         prediction_dim: Inside the prediction head; SimSiam's own bottleneck is a quarter.
-        normalise_heads: Whether the heads have batch normalisation.
         pair_reduction: What the sum over the pairs of a class is divided by: the pairs of the
             class, nothing (as printed), its voxels, or all voxels squared.
         class_weights: w_c of Eq. 6; `uniform` is 1 / present classes, `one` is 1.
@@ -107,7 +105,6 @@ class ContrastiveConfig(Frozen):
     Attributes:
         hidden_dim: Width of the projection head's hidden layer.
         output_dim: Of the space in which voxels are compared.
-        normalise_heads: Whether the head has batch normalisation.
         temperature: tau of the similarity.
         negatives: Voxels of other classes from a second, uniform draw; the anchors of other
             classes too; or a draw of its own for each class of anchors.
@@ -136,11 +133,8 @@ class FeatureLossConfig(Frozen):
         weight: lambda of Eq. 8: 100 for one layer, 10 for three (section IV-B).
         layer_weights: w_f of Eq. 7, the deepest level first; 1 each where empty.
         warm_up_epochs: Epochs at the start in which the term counts nothing.
-        include_background: Whether background is one of the classes.
         coarse_labels: How labels come to the grid of a layer.
         purity: Least share of a cell's voxels that must have its class; 0 takes every cell.
-        sampling: The voxel budgets.
-        relation: How voxels are compared.
     """
 
     layers: int = Field(ge=1, le=64)

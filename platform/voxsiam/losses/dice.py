@@ -86,7 +86,6 @@ def dice_loss_from_sums(
 
     Args:
         sums: See `dice_sums`; of one case, of several, or of a batch together.
-        config: Reading of Eq. 3.
         counted: Classes that enter c; all where it is None. At least one must.
 
     Returns:
@@ -111,10 +110,7 @@ def soft_dice_loss(
 ) -> Float[Tensor, "*b"]:
     """Return the loss of each case in a single process, or of the batch where sums are batch-wise.
 
-    Args:
-        logits: Scores before the softmax.
-        labels: Class of each voxel.
-        config: Reading of Eq. 3.
+    The logits are scores before the softmax.
     """
     sums = dice_sums(logits, labels, config)
     return dice_loss_from_sums(sums.sum(1) if config.sums_over == "batch" else sums, config)

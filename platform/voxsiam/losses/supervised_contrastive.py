@@ -51,7 +51,6 @@ def anchor_losses(
     Args:
         anchors: l2-normalised rows of this rank.
         places: Row of each anchor in `others.positives`.
-        others: What they are compared with.
         temperature: tau.
 
     Returns:

@@ -43,9 +43,7 @@ class Candidates:
 
     Attributes:
         keys: Place of each voxel in the draw; the smallest over all ranks win.
-        classes: Label of each voxel.
         false_negative: Where the current prediction is not the label's class.
-        eligible: Which voxels may be drawn.
     """
 
     keys: Int[Tensor, " n"]
@@ -127,7 +125,6 @@ def sample_voxels(
 
     Args:
         keys: Of this rank's voxels; the smallest keys over all ranks win.
-        false_negative: Where the current prediction is not the label's class.
         max_voxels: Budget of the layer over all ranks.
         max_false_negatives: Part of it that false negatives may take.
 

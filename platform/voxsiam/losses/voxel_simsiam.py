@@ -60,8 +60,6 @@ def class_weights(
 
     Args:
         frequency: |P^c|; at least 1 where a class is present.
-        present: Which classes take part.
-        kind: The reading.
     """
     if kind == "one":
         return present.to(frequency.dtype)
@@ -136,8 +134,6 @@ def voxel_simsiam_loss(
     Args:
         prediction: p of each sampled voxel.
         target: z of each sampled voxel. Receives no gradient.
-        classes: Label of each sampled voxel.
-        num_classes: Number of classes, background included.
         config: Its pair reduction, class weights and self pairs are used.
 
     Returns:

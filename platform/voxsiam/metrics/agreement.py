@@ -8,13 +8,9 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from voxsiam.errors import UserError
-from voxsiam.metrics.distance_config import DistanceConfig
-from voxsiam.metrics.empty_masks import MissedDistance
-from voxsiam.metrics.organ_boxes import organ_boxes
-from voxsiam.metrics.overlap import dice
-from voxsiam.metrics.scoring_rules import ScoringRules
+from voxsiam.metrics.scoring_rules import DistanceConfig, MissedDistance, ScoringRules
 from voxsiam.metrics.surface import SurfaceDistances, surface_distances
-from voxsiam.types import ORGANS, Shape, Spacing
+from voxsiam.types import ORGANS, Box, Shape, Spacing
 
 NAN = float("nan")
 
@@ -32,10 +28,8 @@ class Agreement:
     """How well one organ agrees.
 
     Attributes:
-        dsc: Dice score coefficient; NaN where neither map holds the organ.
+        dsc: NaN where neither map holds the organ.
         distances: One for each spacing.
-        reference_voxels: Size of the organ in the reference.
-        predicted_voxels: Size of the organ in the prediction.
     """
 
     dsc: float
@@ -96,6 +90,50 @@ def check_labels(
                 where=f"case {case_id}",
                 fix="map the labels to 0 for background and 1..8 in the order of ORGANS",
             )
+
+
+def organ_boxes(
+    prediction: UInt8[np.ndarray, "d h w"], reference: UInt8[np.ndarray, "d h w"]
+) -> dict[int, Box]:
+    """Find by label value the smallest box around each organ in both label maps together.
+
+    All organs are found in one pass; one that neither map holds has no box.
+    """
+    profiles = [
+        ours | theirs
+        for ours, theirs in zip(_profiles(prediction), _profiles(reference), strict=True)
+    ]
+    boxes: dict[int, Box] = {}
+    for value in range(1, len(ORGANS) + 1):
+        planes = [np.flatnonzero(profile & (1 << (value - 1))) for profile in profiles]
+        if len(planes[0]):
+            d, h, w = (slice(int(index[0]), int(index[-1]) + 1) for index in planes)
+            boxes[value] = (d, h, w)
+    return boxes
+
+
+def _profiles(labels: UInt8[np.ndarray, "d h w"]) -> list[UInt8[np.ndarray, " n"]]:
+    """Say which organs each plane across d, across h and across w holds, one bit each."""
+    # Eight organs are eight bits, and a union of bytes is many times faster than eight
+    # comparisons. Background becomes a shift by 255, which leaves no bit.
+    bits = np.left_shift(np.uint8(1), labels - np.uint8(1))
+    along_w, along_d = np.bitwise_or.reduce(bits, axis=2), np.bitwise_or.reduce(bits, axis=0)
+    return [
+        np.bitwise_or.reduce(along_w, axis=1),
+        np.bitwise_or.reduce(along_w, axis=0),
+        np.bitwise_or.reduce(along_d, axis=0),
+    ]
+
+
+def dice(prediction: Bool[np.ndarray, "d h w"], reference: Bool[np.ndarray, "d h w"]) -> float:
+    """Dice score coefficient of two masks, in [0, 1]; NaN when both are empty.
+
+    Equation: DSC = 2 |A and B| / (|A| + |B|), Dice 1945; the paper's section IV-C.
+    """
+    voxels = np.count_nonzero(prediction) + np.count_nonzero(reference)
+    if voxels == 0:
+        return NAN
+    return 2.0 * np.count_nonzero(prediction & reference) / voxels
 
 
 def _agreement(

@@ -1,6 +1,6 @@
 """Scores of one case, organ by organ, and their means.
 
-What an empty mask does stands in `empty_masks.EMPTY_MASK_POLICY`; what is left out of a mean is
+What an empty mask does stands in `scoring_rules.empty_mask_policy`; what is left out of a mean is
 counted beside it.
 """
 
@@ -20,13 +20,7 @@ from voxsiam.types import ORGANS, Spacing
 
 @dataclass(frozen=True)
 class NativePair:
-    """A prediction and its reference on the scan's own grid.
-
-    Attributes:
-        prediction: 0 background, 1..8 organs.
-        reference: The same.
-        spacing_mm: Voxel size of the scan along d, h, w.
-    """
+    """A prediction and its reference on the scan's own grid: 0 background, 1..8 organs."""
 
     prediction: UInt8[np.ndarray, "d h w"]
     reference: UInt8[np.ndarray, "d h w"]
@@ -41,16 +35,12 @@ def score_case(
     native: NativePair | None = None,
     rules: ScoringRules = DEFAULT_RULES,
 ) -> list[OrganScore]:
-    """Score every organ of one case; both label maps lie on the same d h w grid.
+    """Score each of the rules' organs of one case, in the order of ORGANS.
 
     Args:
-        prediction: On the training grid; 0 background, 1..8 organs.
+        prediction: On the training grid d h w, as the reference; 0 background, 1..8 organs.
         spacing_mm: Size of a grid voxel along d, h, w.
         native: The same case on the scan's own grid; without it those measures are NaN.
-        rules: Which organs, and what a missed one costs.
-
-    Returns:
-        One score for each of the rules' organs, in the order of ORGANS.
     """
     check_labels(case_id, prediction, reference)
     on_grid = agreements(prediction, reference, (GRID, spacing_mm), rules)
@@ -98,30 +88,28 @@ def _native(case_id: str, pair: NativePair | None, rules: ScoringRules) -> dict[
 def _organ_scores(
     case_id: str, on_grid: Mapping[str, Agreement], native: Mapping[str, Agreement]
 ) -> list[OrganScore]:
-    return [
-        _organ_score(case_id, organ, on_grid.get(organ, nothing(2)), agreement)
-        for organ, agreement in native.items()
-    ]
-
-
-def _organ_score(case_id: str, organ: str, on_grid: Agreement, native: Agreement) -> OrganScore:
-    in_voxels, in_mm = on_grid.distances
-    (native_mm,) = native.distances
-    return OrganScore(
-        case_id=case_id,
-        organ=organ,
-        dsc=on_grid.dsc,
-        hd95_grid=in_voxels.hd95,
-        assd_grid=in_voxels.assd,
-        hd95_mm_grid=in_mm.hd95,
-        assd_mm_grid=in_mm.assd,
-        reference_voxels=on_grid.reference_voxels,
-        predicted_voxels=on_grid.predicted_voxels,
-        missed=on_grid.missed,
-        dsc_native=native.dsc,
-        hd95_mm_native=native_mm.hd95,
-        assd_mm_native=native_mm.assd,
-        reference_voxels_native=native.reference_voxels,
-        predicted_voxels_native=native.predicted_voxels,
-        missed_native=native.missed,
-    )
+    scores: list[OrganScore] = []
+    for organ, there in native.items():
+        here = on_grid.get(organ, nothing(2))
+        in_voxels, in_mm = here.distances
+        (native_mm,) = there.distances
+        score = OrganScore(
+            case_id=case_id,
+            organ=organ,
+            dsc=here.dsc,
+            hd95_grid=in_voxels.hd95,
+            assd_grid=in_voxels.assd,
+            hd95_mm_grid=in_mm.hd95,
+            assd_mm_grid=in_mm.assd,
+            reference_voxels=here.reference_voxels,
+            predicted_voxels=here.predicted_voxels,
+            missed=here.missed,
+            dsc_native=there.dsc,
+            hd95_mm_native=native_mm.hd95,
+            assd_mm_native=native_mm.assd,
+            reference_voxels_native=there.reference_voxels,
+            predicted_voxels_native=there.predicted_voxels,
+            missed_native=there.missed,
+        )
+        scores.append(score)
+    return scores

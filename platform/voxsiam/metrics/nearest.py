@@ -48,7 +48,6 @@ def nearest_distances(
     """Measure from each voxel to the nearest target.
 
     Args:
-        voxels: The voxels to measure from.
         targets: At least one voxel.
         spacing: Size of a voxel along d, h, w; the distances are in its unit.
 
@@ -59,20 +58,13 @@ def nearest_distances(
     distances = np.zeros(len(asked))
     apart = np.flatnonzero(~targets.ravel()[asked])
     places = np.stack(np.unravel_index(asked[apart], voxels.shape), axis=1)
-    distances[apart] = _distances_apart(places, targets, spacing)
-    return distances
-
-
-def _distances_apart(
-    places: Int64[np.ndarray, "n 3"], targets: Bool[np.ndarray, "d h w"], spacing: Spacing
-) -> Float64[np.ndarray, " n"]:
-    near = neighbourhood(spacing)
-    distances = _search_near(places, targets, near)
-    far = np.flatnonzero(np.isnan(distances))
+    found = _search_near(places, targets, neighbourhood(spacing))
+    far = np.flatnonzero(np.isnan(found))
     if len(far):
         # The tree is built for one call: an unbalanced one costs less than it saves.
         tree = KDTree(np.argwhere(targets) * spacing, balanced_tree=False, compact_nodes=False)
-        distances[far] = tree.query(places[far] * spacing)[0]
+        found[far] = tree.query(places[far] * spacing)[0]
+    distances[apart] = found
     return distances
 
 

@@ -23,10 +23,7 @@ class Mean:
 class Counts:
     """What stands beside every mean.
 
-    Attributes:
-        scored: The reference has the organ.
-        missed: The reference has it, the prediction has none of it.
-        invented: The prediction has it, the reference has none of it.
+    Missed: the reference has the organ, the prediction has none of it. Invented: the reverse.
     """
 
     scored: int
@@ -36,14 +33,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class OrganFigures:
-    """One organ over all cases.
-
-    Attributes:
-        organ: One of ORGANS.
-        means: By the names in MEASURES, over the cases that have the measure.
-        grid: Counts on the training grid.
-        native: Counts on the scans' own grids.
-    """
+    """One organ over all cases: its means by the names in MEASURES, and its counts on each grid."""
 
     organ: str
     means: dict[str, Mean]

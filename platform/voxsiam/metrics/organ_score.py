@@ -23,25 +23,12 @@ MEASURES = (
 class OrganScore:
     """How well one organ of one case was found; NaN where a measure is left out.
 
-    Each grid has its own counts: a small organ may vanish on the training grid.
+    The measures are those of MEASURES: DSC, the 95 % Hausdorff distance and the average symmetric
+    surface distance. Each grid has its own counts: a small organ may vanish on the training grid.
 
     Attributes:
-        case_id: Name of the case.
         organ: One of ORGANS.
-        dsc: Dice score coefficient on the grid.
-        hd95_grid: 95 % Hausdorff distance in grid voxels.
-        assd_grid: Average symmetric surface distance in grid voxels.
-        hd95_mm_grid: The same distance in mm, with the spacing of the grid.
-        assd_mm_grid: The same distance in mm, with the spacing of the grid.
-        reference_voxels: Size of the organ in the reference on the grid.
-        predicted_voxels: Size of the organ in the prediction on the grid.
         missed: On the grid, the reference has the organ, the prediction has none of it.
-        dsc_native: Dice score coefficient on the scan's own grid.
-        hd95_mm_native: 95 % Hausdorff distance there, in mm.
-        assd_mm_native: Average symmetric surface distance there, in mm.
-        reference_voxels_native: Size of the organ in the reference there.
-        predicted_voxels_native: Size of the organ in the prediction there.
-        missed_native: As `missed`, there.
     """
 
     case_id: str

@@ -1,11 +1,30 @@
-"""What is scored, and what a missed organ costs."""
+"""What is scored, what an empty mask costs, and which of two readings a distance has."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import field_validator
 
 from voxsiam.errors import nearest_name
-from voxsiam.metrics.distance_config import DistanceConfig
-from voxsiam.metrics.empty_masks import MissedDistance
 from voxsiam.types import ORGANS, Frozen
+
+MissedDistance = Literal["left_out", "diagonal"]
+"""What HD95 and ASSD of a missed organ are: left out of the mean and counted, or as long as the
+diagonal of the grid, the farthest that two of its voxels can lie apart."""
+
+
+class DistanceConfig(Frozen):
+    """Which HD95 and which ASSD is meant (docs/metrics.md).
+
+    Attributes:
+        hd95: The 95th percentile of both directed sets in one pool (medpy), or the larger of the
+            two directed percentiles (MONAI, surface-distance).
+        assd: The mean of the two directed means (medpy), or the mean of both sets in one pool
+            (MONAI, surface-distance).
+    """
+
+    hd95: Literal["pooled", "larger_directed"] = "pooled"
+    assd: Literal["mean_of_directed", "pooled"] = "mean_of_directed"
 
 
 class ScoringRules(Frozen):
@@ -14,8 +33,6 @@ class ScoringRules(Frozen):
     Attributes:
         organs: The others are left out: neither scored nor missed nor invented. For data sets
             that lack an organ altogether.
-        missed_distance: "left_out" (default) or "diagonal", see `empty_masks`.
-        distances: Which HD95 and ASSD.
     """
 
     organs: tuple[str, ...] = ORGANS
@@ -34,3 +51,25 @@ class ScoringRules(Frozen):
 
 
 DEFAULT_RULES = ScoringRules()
+
+
+@dataclass(frozen=True)
+class EmptyMaskRule:
+    """What becomes of one organ of one case: its scores in words, and where it is counted."""
+
+    reference: Literal["present", "empty"]
+    prediction: Literal["present", "empty"]
+    dsc: str
+    distances: str
+    counted_as: str
+
+
+def empty_mask_policy(missed_distance: MissedDistance = "left_out") -> tuple[EmptyMaskRule, ...]:
+    """List what an empty mask does to a score, so that no model looks better by finding less."""
+    missed = "left out" if missed_distance == "left_out" else "diagonal of the grid"
+    return (
+        EmptyMaskRule("present", "present", "0 to 1", "measured", "scored"),
+        EmptyMaskRule("present", "empty", "0", missed, "scored, missed"),
+        EmptyMaskRule("empty", "present", "0", "left out", "invented"),
+        EmptyMaskRule("empty", "empty", "left out", "left out", "-"),
+    )

@@ -4,15 +4,17 @@ Oktay et al. 2018 (arXiv 1804.03999); Schlemper et al. 2019 (arXiv 1808.08114).
 With width 64 and nine outputs it has 16,836,332 parameters: the 16.836 M of Table II.
 """
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxsiam.models.blocks import BATCH_AFTER, unit_form
+from voxsiam.models.blocks import BatchUnit, unit_form
 from voxsiam.models.global_batch_norm import GlobalBatchNorm
-from voxsiam.models.levels import encode, u_net_levels
-from voxsiam.models.network import NetworkOutput, level_strides, require_size
+from voxsiam.models.levels import build_levels
+from voxsiam.models.network import Network
 from voxsiam.models.network_config import NetworkConfig
 
 
@@ -45,35 +47,23 @@ class AttentionGate(nn.Module):
         return self.norm(self.out(weights * x))
 
 
-class AttentionUNet3D(nn.Module):
+class AttentionUNet3D(Network):
     """The levels of `UNet3D`; the decoder joins gated skips.
 
     The gates keep their batch normalisation whatever the form of the units.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        form = unit_form(config.normalisation, as_table_ii=BATCH_AFTER)
-        widths = tuple(config.width * factor for factor in (1, 2, 4, 8))
-        self.encoder, self.decoder = u_net_levels(form, widths)
+        super().__init__(config)
+        form, channels = unit_form(config.normalisation, BatchUnit), self.feature_channels
+        self.encoder, self.decoder = build_levels(form, channels)
         self.gates = nn.ModuleList(
-            AttentionGate(skip, coarse)
-            for coarse, skip in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            AttentionGate(skip, coarse) for coarse, skip in pairwise(channels)
         )
         self.output = nn.Conv3d(config.width, config.num_classes, kernel_size=1)
-        self.feature_channels = widths[::-1]
-        self.feature_strides = level_strides(len(widths))
 
-    def forward(self, image: Float[Tensor, "b 1 d h w"]) -> NetworkOutput:
-        """Return the logits on the input's grid and the features of all encoder levels.
-
-        Any size of at least 8 voxels along each axis works.
-
-        Raises:
-            UserError: The volume is smaller.
-        """
-        require_size(image, len(self.encoder))
-        x, *skips = features = encode(self.encoder, image)
+    def decode(self, x: Tensor, *skips: Tensor) -> Tensor:
+        """Join the deepest map with the gated skips, coarsest first."""
         for gate, level, skip in zip(self.gates, self.decoder, skips, strict=True):
             x = level(x, gate(skip, x))
-        return NetworkOutput(self.output(x), features)
+        return x

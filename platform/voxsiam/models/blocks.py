@@ -1,9 +1,6 @@
 """The units that the networks are built of: one convolution with its normalisation."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -21,11 +18,7 @@ NUM_GROUPS = 8
 
 
 class Unit(nn.Module):
-    """Group normalisation, 3x3x3 convolution without bias, ReLU, in this order.
-
-    Args:
-        activation: Whether the ReLU is there.
-    """
+    """Group normalisation, 3x3x3 convolution without bias, ReLU, in this order."""
 
     def __init__(self, in_channels: int, out_channels: int, *, activation: bool = True) -> None:
         super().__init__()
@@ -50,11 +43,7 @@ class Unit(nn.Module):
 
 
 class BatchUnit(nn.Module):
-    """3x3x3 convolution without bias, batch normalisation, ReLU, in this order.
-
-    Args:
-        activation: Whether the ReLU is there.
-    """
+    """3x3x3 convolution without bias, batch normalisation, ReLU, in this order."""
 
     def __init__(self, in_channels: int, out_channels: int, *, activation: bool = True) -> None:
         super().__init__()
@@ -77,22 +66,10 @@ class BatchUnit(nn.Module):
         return functional.relu(normalised) if self.activation else normalised
 
 
-@dataclass(frozen=True)
-class UnitForm:
-    """The unit in one form of normalisation, and the unit without its ReLU.
-
-    Both are called with the numbers of input and output channels.
-    """
-
-    unit: Callable[[int, int], nn.Module]
-    linear: Callable[[int, int], nn.Module]
-
-
-GROUP_BEFORE = UnitForm(Unit, partial(Unit, activation=False))
-BATCH_AFTER = UnitForm(BatchUnit, partial(BatchUnit, activation=False))
+UnitForm = type[Unit] | type[BatchUnit]
 
 
 def unit_form(normalisation: Normalisation, as_table_ii: UnitForm) -> UnitForm:
     """Choose the form; `as_table_ii` is the one with which this network has Table II's count."""
-    named = {"group_before_convolution": GROUP_BEFORE, "batch_after_convolution": BATCH_AFTER}
+    named = {"group_before_convolution": Unit, "batch_after_convolution": BatchUnit}
     return named.get(normalisation, as_table_ii)

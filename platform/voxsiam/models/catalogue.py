@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from voxsiam.models.attention_unet3d import AttentionUNet3D
+from voxsiam.models.network import Network
 from voxsiam.models.network_config import NetworkConfig, NetworkName
 from voxsiam.models.residual_unet3d import ResidualUNet3D
 from voxsiam.models.unet3d import UNet3D
 from voxsiam.models.vnet import VNet
-
-Network = UNet3D | ResidualUNet3D | VNet | AttentionUNet3D
 
 
 @dataclass(frozen=True)

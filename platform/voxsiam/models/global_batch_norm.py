@@ -45,7 +45,6 @@ class GlobalBatchNorm(nn.Module):
 
     Args:
         features: Channels of a map, or length of a row.
-        affine: Whether scale and shift are learned.
         track: Whether running statistics are kept and used in evaluation. Without them the
             statistics are always the batch's; the heads, which exist in training only, need none.
     """

@@ -20,7 +20,6 @@ class SimSiamHeads(nn.Module):
         hidden_dim: Width of the projection's hidden layers.
         output_dim: Length of p and z.
         prediction_dim: Width of the prediction's hidden layer.
-        normalise: Whether there is batch normalisation.
     """
 
     def __init__(
@@ -55,12 +54,7 @@ class SimSiamHeads(nn.Module):
 
 
 class ContrastiveHead(nn.Module):
-    """The embedding of the supervised contrastive baseline: Linear, norm, ReLU, Linear.
-
-    Args:
-        hidden_dim: Width of the hidden layer.
-        normalise: Whether there is batch normalisation.
-    """
+    """The embedding of the supervised contrastive baseline: Linear, norm, ReLU, Linear."""
 
     def __init__(
         self, in_channels: int, hidden_dim: int, output_dim: int, *, normalise: bool = True

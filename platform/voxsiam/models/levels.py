@@ -1,11 +1,15 @@
 """The levels of the U-Nets, and the ways between two levels of any network."""
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from voxsiam.models.blocks import BatchUnit, Unit, UnitForm
+
+BuildLevel = Callable[[UnitForm, int, int], nn.Module]
 
 
 class EncoderLevel(nn.Sequential):
@@ -13,16 +17,17 @@ class EncoderLevel(nn.Sequential):
 
     def __init__(self, form: UnitForm, in_channels: int, out_channels: int) -> None:
         middle = max(out_channels // 2, in_channels)
-        super().__init__(form.unit(in_channels, middle), form.unit(middle, out_channels))
+        super().__init__(form(in_channels, middle), form(middle, out_channels))
 
 
 class DecoderLevel(nn.Module):
     """Nearest-neighbour up-sampling to the skip's size, concatenation (skip first), two units."""
 
-    def __init__(self, form: UnitForm, in_channels: int, out_channels: int) -> None:
+    def __init__(self, form: UnitForm, in_channels: int, skip_channels: int) -> None:
         super().__init__()
         self.units = nn.Sequential(
-            form.unit(in_channels, out_channels), form.unit(out_channels, out_channels)
+            form(in_channels + skip_channels, skip_channels),
+            form(skip_channels, skip_channels),
         )
 
     def forward(
@@ -33,33 +38,22 @@ class DecoderLevel(nn.Module):
         return self.units[1](first.join(skip, x))
 
 
-def u_net_levels(form: UnitForm, widths: tuple[int, ...]) -> tuple[nn.ModuleList, nn.ModuleList]:
-    """Build the encoder levels, finest first, and the decoder levels, coarsest first."""
-    encoder = nn.ModuleList(
-        EncoderLevel(form, i, o) for i, o in zip((1, *widths[:-1]), widths, strict=True)
+def build_levels(
+    form: UnitForm,
+    channels: tuple[int, ...],
+    encoder: BuildLevel = EncoderLevel,
+    decoder: BuildLevel = DecoderLevel,
+) -> tuple[nn.ModuleList, nn.ModuleList]:
+    """Build the encoder levels, finest first, and the decoder levels, coarsest first.
+
+    Args:
+        channels: Of the encoder levels, deepest first.
+    """
+    down, up = pairwise((1, *channels[::-1])), pairwise(channels)
+    return (
+        nn.ModuleList(encoder(form, finer, coarser) for finer, coarser in down),
+        nn.ModuleList(decoder(form, coarser, finer) for coarser, finer in up),
     )
-    decoder = nn.ModuleList(
-        DecoderLevel(form, coarse + skip, skip)
-        for coarse, skip in zip(widths[:0:-1], widths[-2::-1], strict=True)
-    )
-    return encoder, decoder
-
-
-def encode(encoder: nn.ModuleList, image: Float[Tensor, "b 1 d h w"]) -> tuple[Tensor, ...]:
-    """Run the levels with 2x2x2 max-pooling between; return their outputs, deepest first."""
-    features: list[Tensor] = []
-    x = image
-    for level in encoder:
-        x = level(_pool(x) if features else x)
-        features.append(x)
-    return tuple(reversed(features))
-
-
-def _pool(x: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b c d2 h2 w2"]:
-    # On CPU autocast would make a float32 copy first: 3 % of the step, for a maximum that rounds
-    # nothing.
-    with torch.autocast("cpu", enabled=False):
-        return functional.max_pool3d(x, 2)
 
 
 def repeat_edge(

@@ -34,7 +34,6 @@ class NetworkConfig(Frozen):
     """Which network, and how wide.
 
     Attributes:
-        name: One of the four base networks of Table II.
         width: Channels of the finest encoder level.
         num_classes: Outputs, background included.
         normalisation: Kind and place of the normalisation in a unit. Table II's counts fit group

@@ -33,9 +33,7 @@ def is_tensor_file(path: Path) -> bool:
     Raises:
         OSError: It is absent or no regular file.
     """
-    with open_regular(path) as stream:
-        claimed = int.from_bytes(stream.read(8), "little")
-    if claimed > MAX_HEADER_BYTES:
+    if _claimed_header(path) > MAX_HEADER_BYTES:
         return False
     try:
         with safe_open(path, framework="pt"):
@@ -57,14 +55,12 @@ def read_tensors(
 
     Args:
         expected: Tensors of these names, shapes and types; their values do not matter.
-        fix: What to do about a file that is refused.
-        may_lack: Names that may be absent.
-
-    Raises:
-        UserError: The file is no safetensors file, or holds anything else.
     """
     try:
-        _check_header(path, fix)
+        claimed = _claimed_header(path)
+        if claimed > MAX_HEADER_BYTES:
+            what = f"The weights' header claims {claimed} bytes."
+            raise UserError(what, where=str(path), fix=fix)
         _check_tensors(path, {n: _shown(t) for n, t in expected.items()}, may_lack, fix)
         return load_file(path)
     except OSError as error:
@@ -74,11 +70,10 @@ def read_tensors(
     raise UserError(what, where=str(path), fix=fix)
 
 
-def _check_header(path: Path, fix: str) -> None:
+def _claimed_header(path: Path) -> int:
+    """Return the bytes that a file says its header has."""
     with open_regular(path) as stream:
-        claimed = int.from_bytes(stream.read(8), "little")
-    if claimed > MAX_HEADER_BYTES:
-        raise UserError(f"The weights' header claims {claimed} bytes.", where=str(path), fix=fix)
+        return int.from_bytes(stream.read(8), "little")
 
 
 def _check_tensors(

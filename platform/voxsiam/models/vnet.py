@@ -11,23 +11,23 @@ from torch import Tensor, nn
 
 from voxsiam.models.global_batch_norm import GlobalBatchNorm
 from voxsiam.models.levels import repeat_edge
-from voxsiam.models.network import NetworkOutput, level_strides, require_size
+from voxsiam.models.network import Network
 from voxsiam.models.network_config import NetworkConfig
 
 CONVOLUTIONS = (1, 2, 3, 3, 3)
 """Of each encoder level, finest first; a decoder level has as many as its skip's level."""
 
 
-class VNet(nn.Module):
-    """Five encoder levels of width, 2, 4, 8 and 16 times width; four decoder levels.
+class VNet(Network):
+    """Five encoder levels, four decoder levels.
 
     Every convolution but the last has a bias and is followed by batch normalisation and ReLU;
     strided convolutions lead down and transposed ones up.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        widths = tuple(config.width * factor for factor in (1, 2, 4, 8, 16))
+        super().__init__(config)
+        widths = self.feature_channels[::-1]
         stages = list(zip(widths, CONVOLUTIONS, strict=True))
         self.encoder = nn.ModuleList(
             _stage(width, count, in_channels=1 if width == config.width else width)
@@ -42,25 +42,19 @@ class VNet(nn.Module):
         )
         self.decoder = nn.ModuleList(_stage(width, count, width) for width, count in stages[-2::-1])
         self.output = nn.Conv3d(config.width, config.num_classes, kernel_size=1)
-        self.feature_channels = widths[::-1]
-        self.feature_strides = level_strides(len(widths))
 
-    def forward(self, image: Float[Tensor, "b 1 d h w"]) -> NetworkOutput:
-        """Return the logits on the input's grid and the features of all encoder levels.
-
-        Any size of at least 16 voxels along each axis works.
-
-        Raises:
-            UserError: The volume is smaller.
-        """
-        require_size(image, len(self.encoder))
+    def encode(self, image: Float[Tensor, "b 1 d h w"]) -> tuple[Tensor, ...]:
+        """Run the levels with strided convolutions between; return their outputs, deepest first."""
         features: list[Tensor] = [self.encoder[0](image)]
         for down, stage in zip(self.down, self.encoder[1:], strict=True):
             features.append(stage(down(features[-1])))
-        x, *skips = deepest_first = tuple(reversed(features))
+        return tuple(reversed(features))
+
+    def decode(self, x: Tensor, *skips: Tensor) -> Tensor:
+        """Add the skips to what comes up from the deepest map, coarsest first."""
         for up, stage, skip in zip(self.up, self.decoder, skips, strict=True):
             x = stage(repeat_edge(up(x), skip.shape[2:]) + skip)
-        return NetworkOutput(self.output(x), deepest_first)
+        return x
 
 
 def _stage(width: int, convolutions: int, in_channels: int) -> nn.Sequential:

@@ -19,7 +19,6 @@ class Choice(Generic[T]):
         name: On the command line, as `table3`; several may share it.
         own_id: As `table3-mini-0a1b2c3d`; no two share it.
         about: What tells it from others of its name, for people.
-        item: What is chosen.
     """
 
     name: str
@@ -29,10 +28,9 @@ class Choice(Generic[T]):
 
 
 def choose(text: str, choices: Sequence[Choice[T]], kind: str, where: str) -> T:
-    """Return the one that a text means.
+    """Return the one that a text, a name or an id, means.
 
     Args:
-        text: A name or an id.
         choices: All that there are, the latest first.
         kind: study or sweep.
         where: Where it was looked for.
@@ -45,10 +43,13 @@ def choose(text: str, choices: Sequence[Choice[T]], kind: str, where: str) -> T:
     if len(meant) == 1:
         return meant[0].item
     if meant:
+        kinds = "studies" if kind == "study" else f"{kind}s"
+        listed = ", ".join(f"{one.own_id} ({one.about})" for one in meant[:_MOST_LISTED])
+        more = len(meant) - _MOST_LISTED
         raise UserError(
-            f"'{text}' means {len(meant)} different {_plural(kind)} here",
+            f"'{text}' means {len(meant)} different {kinds} here",
             where=where,
-            fix=f"name one by its id: {_listed(meant)}",
+            fix=f"name one by its id: {listed}" + (f" and {more} more" if more > 0 else ""),
         )
     known = tuple(dict.fromkeys(name for one in choices for name in (one.name, one.own_id)))
     raise UserError(
@@ -56,13 +57,3 @@ def choose(text: str, choices: Sequence[Choice[T]], kind: str, where: str) -> T:
         where=where,
         fix=nearest_name(text, known) if known else f"start one: voxsiam {kind} run --help",
     )
-
-
-def _listed(choices: Sequence[Choice[T]]) -> str:
-    named = [f"{one.own_id} ({one.about})" for one in choices[:_MOST_LISTED]]
-    more = len(choices) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")
-
-
-def _plural(kind: str) -> str:
-    return {"study": "studies"}.get(kind, f"{kind}s")

@@ -8,17 +8,15 @@ from pathlib import Path
 from voxsiam.errors import UserError
 from voxsiam.regular_files import open_lock
 
+_OF_DRIVER = "lock"
+
 
 @contextmanager
 def held_alone(file: Path, refusal: UserError) -> Iterator[None]:
-    """Hold a lock.
-
-    Args:
-        file: Made where it is missing; it stays.
-        refusal: Raised where another process holds it.
+    """Hold a lock; the file is made where it is missing, and stays.
 
     Raises:
-        UserError: The file cannot be opened, or is none.
+        UserError: The refusal: another process holds it. Or the file cannot be opened.
     """
     try:
         opened = open_lock(file)
@@ -34,10 +32,26 @@ def held_alone(file: Path, refusal: UserError) -> Iterator[None]:
         yield
 
 
-def is_held(file: Path) -> bool:
-    """Tell whether a process holds a lock now, or that it cannot be known."""
+@contextmanager
+def held_by_driver(folder: Path, kind: str, own_id: str) -> Iterator[None]:
+    """Keep other drivers away from the study or sweep that a folder is of.
+
+    Raises:
+        UserError: Another driver runs it now.
+    """
+    refusal = UserError(
+        f"another process is running this {kind} now",
+        where=str(folder),
+        fix=f"watch it with: voxsiam {kind} status {own_id}",
+    )
+    with held_alone(folder / _OF_DRIVER, refusal):
+        yield
+
+
+def has_driver(folder: Path) -> bool:
+    """Tell whether a study or sweep is being run now, or that it cannot be known."""
     try:
-        with open_lock(file) as opened:
+        with open_lock(folder / _OF_DRIVER) as opened:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return True

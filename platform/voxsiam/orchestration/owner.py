@@ -12,14 +12,14 @@ _NAME = re.compile(r"[\w.@+ -]{1,80}")
 
 
 def this_owner() -> str:
-    """Return who gives this command: a name that was given, or user@host.
-
-    Raises:
-        UserError: The name that was given is none.
-    """
+    """Return who gives this command: a name that was given, if it is one, or user@host."""
     given = os.environ.get(OWNER_SETTING)
     if not given:
-        return f"{_user()}@{socket.gethostname()}"
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container's user that has no name
+            user = str(os.getuid())
+        return f"{user}@{socket.gethostname()}"
     if not _NAME.fullmatch(given):
         raise UserError(
             f"'{given:.80}' is no name of an owner",
@@ -27,10 +27,3 @@ def this_owner() -> str:
             fix="give at most 80 letters, digits, spaces or any of . @ + - _",
         )
     return given
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user that has no name
-        return str(os.getuid())

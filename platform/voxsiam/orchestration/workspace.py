@@ -1,17 +1,21 @@
-"""Where everything that a run writes is kept."""
+"""Where everything that a run writes is kept, in a folder that can be moved.
+
+Its files keep paths from its own folder. Up to version 0.1.0 they kept whole ones. Those are found
+again where the workspace lies now: what lay in its earlier place is read from no other.
+"""
 
 import os
 import shlex
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sqlite_address import sqlite_address
 from voxsiam.small_files import read_text
 
 CACHE = "cache"
+_SCHEME = "sqlite:///"
 
 
 def require_no_secret(tracking_uri: str) -> None:
@@ -43,6 +47,18 @@ def require_no_secret(tracking_uri: str) -> None:
         )
 
 
+def sqlite_address(file: Path) -> str:
+    """Write the address of a file: a question mark would begin options, and %41 mean an A."""
+    return _SCHEME + str(file).replace("%", "%25").replace("?", "%3F")
+
+
+def sqlite_file(address: str) -> Path | None:
+    """Return the file of an sqlite address; None for other stores."""
+    if not address.startswith(_SCHEME):
+        return None
+    return Path(unquote(address.removeprefix(_SCHEME).partition("?")[0]))
+
+
 class Workspace:
     """One folder: `mlflow.db`, `artifacts/`, `cache/`, `runs/`, `studies/`, `sweeps/`, `reports/`.
 
@@ -50,12 +66,22 @@ class Workspace:
         root: Created when absent; on a cluster a path that all nodes share.
         may_write: Else it is only looked at: it must be there, and need not be writable.
 
+    Attributes:
+        artifacts: Root of MLflow's artifacts when the store is our own.
+        tracking: What a tracking server keeps that is started in this workspace.
+        cache: Phantoms and prepared sets.
+        ray: What Ray's libraries write for themselves.
+        reports: Of each study in a folder of its id, and a link of its table's name.
+
     Raises:
         UserError: The folder cannot be written, or is not there to be looked at.
     """
 
     def __init__(self, root: Path, *, may_write: bool = True) -> None:
         self.root = root.expanduser().resolve()
+        self.artifacts, self.tracking = self.root / "artifacts", self.root / "tracking"
+        self.cache, self.ray = self.root / CACHE, self.root / "ray"
+        self.runs, self.reports = self.root / "runs", self.root / "reports"
         if may_write:
             self._require_writable()
         elif not self.root.is_dir():
@@ -105,31 +131,6 @@ class Workspace:
         """Its folder as it is given to a shell: it may have spaces in its name."""
         return shlex.quote(str(self.root))
 
-    @property
-    def tracking(self) -> Path:
-        """What a tracking server keeps that is started in this workspace."""
-        return self.root / "tracking"
-
-    @property
-    def artifacts(self) -> Path:
-        """Root of MLflow's artifacts when the store is our own."""
-        return self.root / "artifacts"
-
-    @property
-    def cache(self) -> Path:
-        """Phantoms and prepared sets."""
-        return self.root / CACHE
-
-    @property
-    def ray(self) -> Path:
-        """What Ray's libraries write for themselves."""
-        return self.root / "ray"
-
-    @property
-    def runs(self) -> Path:
-        """Folders of runs."""
-        return self.root / "runs"
-
     def run(self, run_id: str) -> Path:
         """Folder of one run, named by its identity."""
         return self.runs / run_id
@@ -142,11 +143,20 @@ class Workspace:
         """Folder of one sweep's ledger."""
         return self.root / "sweeps" / sweep_id
 
-    @property
-    def reports(self) -> Path:
-        """Reports: of each study in a folder of its id, and a link of its table's name."""
-        return self.root / "reports"
-
     def report(self, study_id: str) -> Path:
         """Folder of a study's, or a sweep's, report."""
         return self.reports / study_id
+
+
+def kept_path(path: Path, root: Path) -> Path:
+    """Return a path as a file of the workspace keeps it: from its folder, if it lies inside."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def found_path(kept: Path, root: Path, earlier: Path | None = None) -> Path:
+    """Return where a kept path lies now; earlier is where all lay when paths were kept whole."""
+    if not kept.is_absolute():
+        return root / kept
+    if earlier is not None and kept.is_relative_to(earlier):
+        return root / kept.relative_to(earlier)
+    return kept

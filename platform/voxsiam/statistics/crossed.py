@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import optimize
 
-from voxsiam.statistics.interval import LEVEL, Interval, is_constant, rounded
-from voxsiam.statistics.student import quantile
+from voxsiam.statistics.interval import LEVEL, Interval, is_constant, quantile, rounded
 
 _LEAST_P = 1e-12
 """Nothing smaller is looked for: such a p-value is told as 0."""
@@ -21,18 +20,14 @@ _LEAST_P = 1e-12
 class CrossedMean:
     """The mean of a table of cells, with what its chance comes from.
 
-    Model: cell = mean + patient + seed + rest, all three random. The mean's variance is the sum of
-    the patients', the seeds' and the rest's part. From the mean squares of the table, divided by
-    its number of cells, follow the patients' part (with the rest in it), the seeds' (with the rest
-    in it) and the rest's.
+    Model: cell = mean + patient + seed + rest, all three random; the mean's variance is the sum of
+    their parts. Each is estimated by a mean square of the table, divided by its number of cells.
 
     Attributes:
-        patients: How many.
-        seeds: How many.
         mean: Over all cells, patients and seeds weighing alike.
-        of_patients: Estimate of the patients' part and the rest's of the mean's variance.
-        of_seeds: Estimate of the seeds' part and the rest's.
-        of_rest: Estimate of the rest's.
+        of_patients: The patients' part of the mean's variance, with the rest's in it.
+        of_seeds: The seeds' part, with the rest's in it.
+        of_rest: The rest's part.
     """
 
     patients: int
@@ -42,26 +37,21 @@ class CrossedMean:
     of_seeds: float
     of_rest: float
 
-    @property
-    def decidable(self) -> bool:
-        """Tell whether both kinds of chance can be seen: of one training no spread is known."""
-        return self.patients > 1 and self.seeds > 1
-
     def interval(self, level: float = LEVEL) -> Interval | None:
         """Return where the mean lies for other patients and other trainings.
 
         Returns:
-            None where one kind of chance cannot be seen.
+            None for one patient or one training: of one no spread is known.
         """
-        if not self.decidable:
+        if self.patients < 2 or self.seeds < 2:
             return None
         margin = self._squared_margin(level) ** 0.5
         return Interval(self.mean - margin, self.mean + margin)
 
     @property
     def p_value(self) -> float | None:
-        """Two-sided: the level at which the interval ends at 0; None where nothing can be seen."""
-        if not self.decidable:
+        """Two-sided: the level at which the interval ends at 0; None where there is no interval."""
+        if self.interval() is None:
             return None
         squared = self.mean**2
         if squared == 0:
@@ -98,7 +88,7 @@ def crossed_mean(cells: Float64[np.ndarray, "p s"]) -> CrossedMean | None:
     and the rest loses a degree of freedom for each (Yates 1933).
 
     Args:
-        cells: One for each patient and seed; NaN where there is none.
+        cells: NaN where there is none.
 
     Returns:
         None where no cell is left, or where the cells that are left do not hang together.
@@ -152,5 +142,5 @@ def filled(cells: Float64[np.ndarray, "p s"]) -> Float64[np.ndarray, "p s"] | No
 
 
 def _of_means(means: Float64[np.ndarray, " n"]) -> float:
-    """Return the variance of the mean of some means."""
+    """Return the variance of the mean of means."""
     return float(means.var(ddof=1)) / len(means) if len(means) > 1 else 0.0

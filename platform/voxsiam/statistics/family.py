@@ -7,11 +7,7 @@ def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
     """Correct the p-values of a family of tests for their number.
 
     Equation: the k-th smallest of m becomes the largest of (m - j + 1) p_j over j <= k, at most 1
-    (Holm 1979).
-
-    Args:
-        p_values: By the name of the comparison; None for a test that was not made, which does
-            not count.
+    (Holm 1979). None is a test that was not made, which does not count.
     """
     made = sorted((p, name) for name, p in p_values.items() if p is not None)
     corrected: dict[str, float | None] = dict.fromkeys(p_values)

@@ -16,7 +16,9 @@ ONE_OF = 5
 
 
 def first_shares(
-    scores: Sequence[Float64[np.ndarray, "_ p"]], resamples: int = RESAMPLES, seed: int = 0
+    scores: Sequence[Float64[np.ndarray, "_ p"]],
+    resamples: int = RESAMPLES,
+    rng: np.random.Generator | None = None,
 ) -> Float64[np.ndarray, " r"]:
     """Tell how often each row would have the best mean with other patients and other seeds.
 
@@ -26,45 +28,34 @@ def first_shares(
     Args:
         scores: For each row its figures, seeds x patients, larger is better; the patients are the
             same.
-        resamples: Draws.
-        seed: Names them.
 
     Returns:
         Shares of the draws; they add up to 1.
     """
-    return _shares(scores, resamples, np.random.default_rng(seed))
-
-
-def equal_rows_share(scores: Sequence[Float64[np.ndarray, "_ p"]], seed: int = 0) -> float:
-    """Tell what share the leader of equal rows has in one of five studies like this one.
-
-    The rows are moved to one mean and studies are drawn from them, patients and seeds with
-    replacement; the share is the quantile of those studies' largest.
-
-    Args:
-        scores: As those of `first_shares`.
-        seed: Names the draws.
-    """
-    rng = np.random.default_rng(seed)
-    level = [row - np.nanmean(row) for row in scores]
-    num_patients = level[0].shape[1]
-    leaders = []
-    for _ in range(EQUAL_STUDIES):
-        patients = rng.integers(0, num_patients, num_patients)
-        study = [row[rng.integers(0, len(row), len(row))][:, patients] for row in level]
-        leaders.append(_shares(study, EQUAL_RESAMPLES, rng).max())
-    return float(np.quantile(leaders, 1 - 1 / ONE_OF))
-
-
-def _shares(
-    scores: Sequence[Float64[np.ndarray, "_ p"]], resamples: int, rng: np.random.Generator
-) -> Float64[np.ndarray, " r"]:
+    rng = rng or np.random.default_rng(0)
     num_patients = scores[0].shape[1]
     patients = _weights(rng, resamples, num_patients)
     means = [_resampled(row, patients, _weights(rng, resamples, len(row))) for row in scores]
     means = np.round(np.stack(means, axis=1), 12)
     first = means == means.max(axis=1, keepdims=True)
     return (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
+
+
+def equal_rows_share(scores: Sequence[Float64[np.ndarray, "_ p"]]) -> float:
+    """Tell what share the leader of equal rows has in one of five studies like this one.
+
+    The rows are moved to one mean and studies are drawn from them, patients and seeds with
+    replacement; the share is the quantile of those studies' largest.
+    """
+    rng = np.random.default_rng(0)
+    level = [row - np.nanmean(row) for row in scores]
+    num_patients = level[0].shape[1]
+    leaders = []
+    for _ in range(EQUAL_STUDIES):
+        patients = rng.integers(0, num_patients, num_patients)
+        study = [row[rng.integers(0, len(row), len(row))][:, patients] for row in level]
+        leaders.append(first_shares(study, EQUAL_RESAMPLES, rng).max())
+    return float(np.quantile(leaders, 1 - 1 / ONE_OF))
 
 
 def _weights(rng: np.random.Generator, resamples: int, units: int) -> Float64[np.ndarray, "k n"]:

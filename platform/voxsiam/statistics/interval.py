@@ -1,15 +1,15 @@
 """Where a mean lies, from a few patients.
 
-The methods were chosen by simulation (docs/statistics.md, `make simulate`). Axis: n = units.
+The methods were chosen by simulation (docs/statistics.md, `make simulate`). Axis: n = units; their
+figures are finite.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64
 from scipy import stats
-
-from voxsiam.statistics.student import quantile
 
 LEVEL = 0.05
 """Chance that is left to an error: intervals hold in 95 % of studies, tests err in 5 %."""
@@ -32,15 +32,18 @@ class Interval:
         return Interval(max(self.low, low), min(self.high, high))
 
 
+@lru_cache(maxsize=4096)
+def quantile(level: float, freedom: int) -> float:
+    """Return what |t| of Student exceeds with a chance of `level`, both ends together."""
+    return float(stats.t.isf(level / 2, freedom))
+
+
 def mean_interval(values: Float64[np.ndarray, " n"]) -> Interval | None:
     """Return the interval of a mean of scores, which are seldom symmetric.
 
     Equation: mu = mean - sd g^-1(+-t / sqrt(n)), with Hall's transformation for the skewness k
     (Hall 1992, J. R. Stat. Soc. B 54:221), g(u) = u + k u^2 / 3 + k^2 u^3 / 27 + k / (6 n), and
     Student's quantile t of n - 1 degrees of freedom. Without skewness that is Student's interval.
-
-    Args:
-        values: One for each unit, finite.
 
     Returns:
         None below three units, which say nothing of their spread.
@@ -61,14 +64,7 @@ def difference_interval(
 ) -> Interval | None:
     """Return the interval of a mean of paired differences, which have heavy tails on both sides.
 
-    Equation: Student's, mean +- t(n - 1) sd / sqrt(n).
-
-    Args:
-        differences: One for each pair, finite.
-        level: Chance that is left to an error.
-
-    Returns:
-        None below two pairs.
+    Equation: Student's, mean +- t(n - 1) sd / sqrt(n); None below two pairs.
     """
     if len(differences) < 2:
         return None
@@ -81,10 +77,9 @@ def difference_interval(
 
 
 def difference_p(differences: Float64[np.ndarray, " n"]) -> float | None:
-    """Return the level at which the interval of a mean of paired differences ends at 0.
+    """Return the two-sided p-value of Student's test; None below two pairs.
 
-    Returns:
-        Two-sided p-value of Student's test; None below two pairs.
+    It is the level at which the interval of the mean ends at 0.
     """
     if len(differences) < 2:
         return None

@@ -14,10 +14,7 @@ def signed_rank_p(differences: Float64[np.ndarray, " n"]) -> float:
     """Return the two-sided p-value, from all 2^n assignments of signs (Wilcoxon 1945).
 
     Pairs without a difference keep their ranks and have no sign (Pratt 1959): leaving them out
-    makes ties look clearer. Ties share their ranks.
-
-    Returns:
-        A value in (0, 1]; 1 where no pair differs.
+    makes ties look clearer. Ties share their ranks. Where no pair differs it is 1.
     """
     settled = rounded(differences)
     # Twice the ranks are whole numbers, shared ones too.
@@ -33,18 +30,14 @@ def signed_rank_p(differences: Float64[np.ndarray, " n"]) -> float:
 
 
 def least_p(pairs: int) -> float:
-    """Return the least p-value that so many pairs can give.
-
-    Equation: 2 / 2^n, when all differences have one sign.
-    """
+    """Return the least p-value that so many pairs can give: 2 / 2^n, when all have one sign."""
     return min(1.0, 2.0 ** (1 - pairs))
 
 
 def rank_biserial(differences: Float64[np.ndarray, " n"]) -> float:
     """Return the matched-pairs rank-biserial correlation (Kerby 2014).
 
-    Returns:
-        From -1 (all below) to 1 (all above); 0 where no pair differs.
+    It runs from -1 (all below) to 1 (all above), and is 0 where no pair differs.
     """
     settled = rounded(differences)
     nonzero = settled[settled != 0]

@@ -26,11 +26,9 @@ class Changes:
     Attributes:
         angle_degrees: Turn in the axial plane, from h towards w.
         zoom: Organs grow by this factor.
-        flip_axes: Axes that are mirrored.
         factor: Intensities are multiplied by it,
         shift: then this is added.
         noise: Standard deviation of the Gaussian noise that comes last.
-        noise_seed: Names its stream.
     """
 
     angle_degrees: float = 0.0

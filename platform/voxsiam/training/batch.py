@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
@@ -35,7 +35,6 @@ class Batch:
         case_ids: This rank's cases, one for each row.
         global_cases: Cases of the whole batch over all ranks.
         images: Intensities as prepared.
-        labels: Class of each voxel.
         annotated: For each case the classes that its labels can show, background among them;
             None where that is all of them in every case.
     """
@@ -56,9 +55,8 @@ class Batch:
 
     def _with_each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         annotated = None if self.annotated is None else change(self.annotated)
-        return Batch(
-            self.case_ids, self.global_cases, change(self.images), change(self.labels), annotated
-        )
+        images, labels = change(self.images), change(self.labels)
+        return replace(self, images=images, labels=labels, annotated=annotated)
 
 
 def epoch_plan(
@@ -96,7 +94,6 @@ def read_batches(
     """Yield this rank's part of each global batch, reading one batch ahead.
 
     Args:
-        plan: The global batches, see `epoch_plan`.
         load: Reads a case; an `OrderedLoader` is told the order of all of them.
         pin: Whether to put batches where a GPU can fetch them while it computes.
     """

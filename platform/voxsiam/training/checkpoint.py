@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
+from voxsiam.collective import gather_objects
 from voxsiam.durable_files import remove_abandoned, sha256_of, sync, temporary_beside
 from voxsiam.models.tensor_file import is_tensor_file, read_tensors
 from voxsiam.small_files import LARGE, read_json, read_text
@@ -50,7 +51,6 @@ class TrainingState:
     """Where a training stands.
 
     Attributes:
-        epochs_done: Finished epochs.
         run_id: Identity of the run; another run's checkpoint is never continued.
         records: The figures of every finished epoch.
     """
@@ -109,7 +109,9 @@ class CheckpointFolder:
                 f"({_reason(error)}); what was written before it is kept: "
                 "make room on that disk, then go on"
             ) from error
-        self._drop_old()
+        for path in self._by_epoch()[:-KEEP]:
+            shutil.rmtree(path, ignore_errors=True)
+        remove_abandoned(self.folder)
         return target
 
     def newest(self, run_id: str) -> tuple[Path, TrainingState] | None:
@@ -138,7 +140,6 @@ class CheckpointFolder:
 
         Args:
             seal: SHA-256 of its state file, which holds those of the others.
-            patience_s: Seconds until it is given up.
 
         Raises:
             CheckpointUnseenError: It is not there, or another one of its name is.
@@ -159,10 +160,33 @@ class CheckpointFolder:
                 )
             time.sleep(_LOOKING_S)
 
-    def _drop_old(self) -> None:
-        for path in self._by_epoch()[:-KEEP]:
-            shutil.rmtree(path, ignore_errors=True)
-        remove_abandoned(self.folder)
+    def newest_for_all(self, run_id: str, rank: int) -> tuple[Path, TrainingState] | None:
+        """Find the newest whole checkpoint as the first rank sees it; every rank calls this.
+
+        Were each rank to look by itself, one with a stale view of the folder would go on from
+        another epoch with other weights, and nothing would say so.
+
+        Returns:
+            None on every rank where the first one sees none.
+
+        Raises:
+            CheckpointUnseenError: On all ranks, where one of them does not see that checkpoint.
+        """
+        found = self.newest(run_id) if rank == 0 else None
+        told = None if found is None else (found[0].name, sha256_of(found[0] / STATE))
+        chosen = gather_objects(told)[0]
+        if chosen is None:
+            return None
+        trouble = None
+        if rank != 0:
+            try:
+                found = self.exactly(*chosen)
+            except CheckpointUnseenError as error:
+                trouble = str(error)
+        troubles = [each for each in gather_objects(trouble) if each is not None]
+        if troubles:
+            raise CheckpointUnseenError(troubles[0])
+        return found
 
     def _by_epoch(self) -> list[Path]:
         found = [path for path in self.folder.glob("epoch-*") if _NAME.fullmatch(path.name)]
@@ -174,13 +198,12 @@ def _epoch_of(path: Path) -> int:
 
 
 def restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Load weights, Adam's moments and the generator's state into a freshly built training.
-
-    Raises:
-        UserError: The files hold anything else than this training's tensors.
-    """
+    """Load weights, Adam's moments and the generator's state into a freshly built training."""
     parameters = dict(module.named_parameters())
-    expected = _expected_optimiser_tensors(parameters)
+    expected = {"rng": torch.get_rng_state()}
+    for name, parameter in parameters.items():
+        expected |= {f"{key}/{name}": parameter for key in MOMENTS}
+        expected[f"step/{name}"] = torch.zeros(())
     weights = read_tensors(path / WEIGHTS, module.state_dict(), fix=START_ANEW)
     tensors = read_tensors(
         path / OPTIMISER, expected, fix=START_ANEW, may_lack=expected.keys() - {"rng"}
@@ -199,33 +222,17 @@ def restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> 
     optimiser.load_state_dict(groups)
 
 
-def _optimiser_tensors(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimiser.state_dict()["state"]
-    tensors = {"rng": torch.get_rng_state()}
-    for index, (name, _) in enumerate(module.named_parameters()):
-        for key, value in state.get(index, {}).items():
-            tensors[f"{key}/{name}"] = value
-    return _contiguous(tensors)
-
-
-def _expected_optimiser_tensors(parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
-    expected = {"rng": torch.get_rng_state()}
-    for name, parameter in parameters.items():
-        expected |= {f"{key}/{name}": parameter for key in MOMENTS}
-        expected[f"step/{name}"] = torch.zeros(())
-    return expected
-
-
-def _contiguous(tensors: dict[str, Any]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
 def _write(
     folder: Path, state: TrainingState, module: nn.Module, optimiser: torch.optim.Optimizer
 ) -> None:
+    kept = optimiser.state_dict()["state"]
+    tensors = {"rng": torch.get_rng_state()}
+    for index, (name, _) in enumerate(module.named_parameters()):
+        tensors |= {f"{key}/{name}": value for key, value in kept.get(index, {}).items()}
     folder.mkdir(parents=True)
-    save_file(_contiguous(module.state_dict()), folder / "weights.safetensors")
-    save_file(_optimiser_tensors(module, optimiser), folder / "optimiser.safetensors")
+    for file, named in ((WEIGHTS, module.state_dict()), (OPTIMISER, tensors)):
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+        save_file(plain, folder / file)
     sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     content = {**state.__dict__, "records": list(state.records), "files": sums}
     sealed = {"content": content, "sha256": _sha256_json(content)}

@@ -10,8 +10,6 @@ from torch import nn
 Record = Mapping[str, float]
 """The figures of one epoch by name."""
 
-ReportRecord = Callable[[Record], None]
-
 log = logging.getLogger(__name__)
 
 
@@ -42,15 +40,15 @@ class TrainContext(Protocol):
         """Move a module to the device and, with several ranks, wrap it for DDP."""
         ...
 
-    def report(self, record: Record) -> None:
+    def report(self, record: Record, /) -> None:
         """Hand on the figures of an epoch; every rank calls it, the first one's count."""
         ...
 
-    def begin_step(self, epoch: int, step: int) -> None:
+    def begin_step(self, epoch: int, step: int, /) -> None:
         """Hear where this rank stands, counted from 0."""
         ...
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, /) -> None:
         """Tell people of something that went wrong and was survived; the first rank's count."""
         ...
 
@@ -59,9 +57,7 @@ class SingleProcess:
     """Training in this process alone.
 
     Args:
-        on_epoch: Receives each epoch's record.
         device: Where to compute; the first GPU where there is one.
-        on_note: Receives what went wrong and was survived.
         on_step: Receives epoch and step, from 0, whenever a step begins.
     """
 
@@ -70,26 +66,14 @@ class SingleProcess:
 
     def __init__(
         self,
-        on_epoch: ReportRecord,
+        on_epoch: Callable[[Record], None],
         device: torch.device | None = None,
         on_note: Callable[[str], None] = log.warning,
         on_step: Callable[[int, int], None] = lambda _epoch, _step: None,
     ) -> None:
-        self._on_epoch, self._on_note, self._on_step = on_epoch, on_note, on_step
+        self.report, self.note, self.begin_step = on_epoch, on_note, on_step
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def distribute(self, module: nn.Module) -> nn.Module:
         """Move the module to the device."""
         return module.to(self.device)
-
-    def report(self, record: Record) -> None:
-        """Hand the record to the caller."""
-        self._on_epoch(record)
-
-    def begin_step(self, epoch: int, step: int) -> None:
-        """Hand it to the caller."""
-        self._on_step(epoch, step)
-
-    def note(self, text: str) -> None:
-        """Hand the text to the caller."""
-        self._on_note(text)

@@ -22,6 +22,7 @@ from voxsiam.models.heads import ContrastiveHead
 from voxsiam.training.feature_terms import (
     FeatureTerms,
     class_table,
+    figures_of,
     level_name,
     sum_tables,
 )
@@ -33,7 +34,6 @@ class ContrastiveRelation(nn.Module):
 
     Args:
         channels: Of the levels, the deepest first.
-        num_classes: Background included.
     """
 
     def __init__(
@@ -65,12 +65,11 @@ class ContrastiveRelation(nn.Module):
             for level, (embeddings, classes, is_anchor, _) in zip(levels, drawn, strict=True)
         ]
         whole = sum_tables(tables)
-        terms: dict[str, Tensor] = {}
-        figures: dict[str, Tensor] = {}
-        for layer, (part, table) in enumerate(zip(drawn, whole, strict=True)):
-            terms[level_name(layer)] = self.config.layer_weight(layer) * self._loss(*part)
-            figures |= table.figures(layer)
-        return FeatureTerms(terms, figures)
+        terms = {
+            level_name(layer): self.config.layer_weight(layer) * self._loss(*part)
+            for layer, part in enumerate(drawn)
+        }
+        return FeatureTerms(terms, figures_of(whole))
 
     def _embed(
         self, head: nn.Module, level: LayerVoxels

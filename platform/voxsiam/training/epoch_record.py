@@ -1,15 +1,22 @@
-"""The figures of one epoch: loss terms, collapse, gradients, draws."""
+"""The figures of one epoch, and the end of a training where one is no longer a number."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import nn
+from jaxtyping import Bool
+from torch import Tensor, nn
 
 from voxsiam.collective import gather_objects, sum_over_ranks
+from voxsiam.training.batch import Batch, Moment
+from voxsiam.training.context import TrainingEndedError
 from voxsiam.training.objective import Outcome
 from voxsiam.types import ORGANS
+
+
+class TrainingDivergedError(TrainingEndedError):
+    """The loss or its gradient is no longer a number."""
 
 
 class EpochRecord:
@@ -44,6 +51,44 @@ class EpochRecord:
         return means | {"train/dsc": organ_means("dsc", rows)["dsc"]}
 
 
+def require_finite_loss(
+    value: float, outcome: Outcome, batch: Batch, cases: tuple[str, ...], moment: Moment
+) -> None:
+    """Refuse a loss of the global batch that is no number, naming the cases that spoiled it.
+
+    Args:
+        value: Equal on all ranks, so that all of them raise or none.
+    """
+    if math.isfinite(value):
+        return
+    # Batch normalisation spreads one bad image to every case: bad images explain more.
+    images = _spoiled(batch, batch.images.flatten(1).isfinite().all(1))
+    spoiled = images or _spoiled(batch, outcome.finite)
+    raise _diverged(f"the loss is {value}", spoiled or cases, cases, moment)
+
+
+def require_finite_gradient(norm: float, cases: tuple[str, ...], moment: Moment) -> None:
+    """Refuse a gradient that is no number; DDP has summed it, so no single case can be named."""
+    if not math.isfinite(norm):
+        raise _diverged(f"the norm of the gradient is {norm}", cases, cases, moment)
+
+
+def _spoiled(batch: Batch, finite: Bool[Tensor, " b"]) -> tuple[str, ...]:
+    """Name the cases of all ranks that are not finite."""
+    verdicts = zip(batch.case_ids, finite.tolist(), strict=True)
+    ours = [case for case, good in verdicts if not good]
+    return tuple(case for part in gather_objects(ours) for case in part)
+
+
+def _diverged(
+    what: str, spoiled: tuple[str, ...], cases: tuple[str, ...], moment: Moment
+) -> TrainingDivergedError:
+    return TrainingDivergedError(
+        f"{what} at epoch {moment.epoch + 1}, step {moment.step + 1}: "
+        f"look at {', '.join(spoiled)} (batch: {', '.join(cases)})"
+    )
+
+
 def gradient_norms(module: nn.Module) -> dict[str, float]:
     """Return the l2 norm of the gradient: of all parameters, of the network, of the heads."""
     parts: dict[str, list[torch.Tensor]] = {"network": [], "heads": []}
@@ -59,7 +104,6 @@ def organ_means(prefix: str, rows: Iterable[list[float]]) -> dict[str, float]:
     """Average Dice over cases per organ, then over organs; absent organs are left out.
 
     Args:
-        prefix: Name of the overall mean.
         rows: For each case one value for background and each organ; NaN where it is in neither.
     """
     table = torch.tensor(list(rows), dtype=torch.float64)

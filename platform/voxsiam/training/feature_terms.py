@@ -62,17 +62,21 @@ class ClassTable:
     all_voxels: Float[Tensor, " k"]
     false_negatives: Float[Tensor, " k"]
 
-    def figures(self, layer: int) -> dict[str, Float[Tensor, ""]]:
-        """Name what shows a collapse, and what the draw gave."""
+
+def figures_of(tables: Sequence[ClassTable]) -> dict[str, Float[Tensor, ""]]:
+    """Name what shows a collapse, and what the draw gave, level by level."""
+    figures: dict[str, Tensor] = {}
+    for layer, table in enumerate(tables):
         name = level_name(layer)
-        within, between = class_cosines(self.vector_sums, self.drawn)
-        by_class = zip(("background", *ORGANS), self.drawn, strict=False)
-        return {
+        within, between = class_cosines(table.vector_sums, table.drawn)
+        by_class = zip(("background", *ORGANS), table.drawn, strict=False)
+        figures |= {
             f"cosine_within_class/{name}": within,
             f"cosine_between_classes/{name}": between,
-            f"sampled_false_negatives/{name}": self.false_negatives.sum(),
+            f"sampled_false_negatives/{name}": table.false_negatives.sum(),
             **{f"sampled/{name}/{organ}": count for organ, count in by_class},
         }
+    return figures
 
 
 def sum_tables(tables: Sequence[Float[Tensor, "k _f"]]) -> list[ClassTable]:

@@ -27,10 +27,14 @@ from voxsiam.training.checkpoint import (
     TrainingState,
     restore,
 )
-from voxsiam.training.common_start import newest_for_all
 from voxsiam.training.context import TrainContext
-from voxsiam.training.divergence import require_finite_gradient, require_finite_loss
-from voxsiam.training.epoch_record import EpochRecord, gradient_norms, organ_means
+from voxsiam.training.epoch_record import (
+    EpochRecord,
+    gradient_norms,
+    organ_means,
+    require_finite_gradient,
+    require_finite_loss,
+)
 from voxsiam.training.objective import Objective, run_network
 from voxsiam.training.recipe import OptimiserConfig, Recipe
 from voxsiam.training.usage import EpochUsage
@@ -44,7 +48,6 @@ class Training:
     """One training, all of it: what, on which cases, from which seed, and where it is kept.
 
     Attributes:
-        run_id: Identity of the run.
         checkpoints: Folder that all ranks see.
     """
 
@@ -74,7 +77,7 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
     objective = build_objective(recipe, training.seed, context.device)
     optimiser = build_optimiser(objective, recipe.optimiser)
     state = TrainingState(epochs_done=0, run_id=training.run_id, records=())
-    found = newest_for_all(folder, training.run_id, context.rank)
+    found = folder.newest_for_all(training.run_id, context.rank)
     if found is not None:
         restore(found[0], objective, optimiser)
         state = found[1]

@@ -27,7 +27,7 @@ def resolve_numerics(recipe: Recipe, grid_dhw: Shape, cases: int, threads: int) 
         cases: That one worker holds in a step.
         threads: That one worker computes with.
     """
-    candidates = _sound_candidates(recipe, grid_dhw)
+    candidates = _candidates(recipe, grid_dhw)
     if recipe.numerics.resolved:
         return recipe
     settled = [recipe.with_changes(numerics=numerics) for numerics in candidates]
@@ -72,29 +72,25 @@ class TrainingStep:
         return time.perf_counter() - start
 
 
-def _sound_candidates(recipe: Recipe, grid_dhw: Shape) -> list[NumericsConfig]:
-    candidates = _candidates(recipe.numerics)
-    if bfloat16_is_sound(recipe.network, grid_dhw):
-        return candidates
-    sound = [candidate for candidate in candidates if candidate.autocast == "float32"]
-    if not sound:
-        raise UserError(
-            f"on CPU, bfloat16 gives wrong gradients to {recipe.network.name} on this grid: "
-            "a level has two voxels along d",
-            where="numerics.autocast",
-            fix="use float32, or a grid with more slices",
-        )
-    return sound
-
-
-def _candidates(given: NumericsConfig) -> list[NumericsConfig]:
+def _candidates(recipe: Recipe, grid_dhw: Shape) -> list[NumericsConfig]:
+    given = recipe.numerics
     precisions = (given.autocast,)
     if given.autocast == "auto":
         # Without instructions for it a single step of a study takes minutes.
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         precisions = get_args(Precision) if has_bfloat16(device) else ("float32",)
     layouts = get_args(Layout) if given.memory_format == "auto" else (given.memory_format,)
-    return [
+    candidates = [
         NumericsConfig(autocast=precision, memory_format=layout)
         for precision, layout in product(precisions, layouts)
     ]
+    if not bfloat16_is_sound(recipe.network, grid_dhw):
+        candidates = [candidate for candidate in candidates if candidate.autocast == "float32"]
+    if not candidates:
+        raise UserError(
+            f"on CPU, bfloat16 gives wrong gradients to {recipe.network.name} on this grid: "
+            "a level has two voxels along d",
+            where="numerics.autocast",
+            fix="use float32, or a grid with more slices",
+        )
+    return candidates

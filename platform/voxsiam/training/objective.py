@@ -21,7 +21,6 @@ from voxsiam.models.catalogue import build_network
 from voxsiam.models.global_batch_norm import uncounted
 from voxsiam.training.batch import Batch, Moment
 from voxsiam.training.contrastive_relation import ContrastiveRelation
-from voxsiam.training.feature_terms import FeatureTerms
 from voxsiam.training.recipe import NumericsConfig, Recipe
 from voxsiam.training.simsiam_relation import SimSiamRelation
 from voxsiam.training.voxel_draw import VoxelDraw
@@ -73,7 +72,10 @@ class Objective(nn.Module):
         if self.heads is not None:
             config = self.heads.config
             draw = VoxelDraw(batch, logits, moment, config)
-            found = self._feature_terms(self.heads, draw, features)
+            strides = self.network.feature_strides[: config.layers]
+            levels = [draw.level(i, features[i], stride) for i, stride in enumerate(strides)]
+            with torch.autocast(logits.device.type, enabled=False):
+                found = self.heads(levels)
             feature = world_size() * found.total()
             counts = moment.epoch >= config.warm_up_epochs
             total = total + (config.weight if counts else 0.0) * feature
@@ -86,17 +88,6 @@ class Objective(nn.Module):
         with torch.no_grad():
             dsc = dice_per_class(logits.argmax(1), labels, self.num_classes)
         return Outcome(total, terms | {"loss": total.detach()}, figures, dsc, finite & by_case)
-
-    def _feature_terms(
-        self, heads: FeatureRelation, draw: VoxelDraw, features: tuple[Tensor, ...]
-    ) -> FeatureTerms:
-        strides = self.network.feature_strides
-        levels = [
-            draw.level(layer, features[layer], strides[layer])
-            for layer in range(draw.config.layers)
-        ]
-        with torch.autocast(draw.logits.device.type, enabled=False):
-            return heads(levels)
 
 
 def run_network(

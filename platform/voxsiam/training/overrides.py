@@ -19,12 +19,7 @@ def override(config: Config, settings: Iterable[str], example: str = "") -> Conf
 
     Args:
         config: What is changed: a recipe, or how data are prepared.
-        settings: Each of the form name=value; of two with one name the later counts.
         example: A setting that fits this configuration, to show what the form is.
-
-    Raises:
-        UserError: Not of the form name=value, an unknown field, a value of the wrong type, or
-            fields that contradict each other.
     """
     asked = tuple(settings)
     tree = config.model_dump()
@@ -44,28 +39,24 @@ def override(config: Config, settings: Iterable[str], example: str = "") -> Conf
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN401
-    *parents, last = path.split(".")
-    for name in parents:
-        _require_field(tree, name, path)
-        child = tree[name]
-        if not isinstance(child, dict):
+    names = path.split(".")
+    for name, inner in zip(names, [*names[1:], None], strict=True):
+        if name not in tree:
+            raise UserError(
+                f"there is no field '{path}'",
+                where=f"--set {path}",
+                fix=nearest_name(name, tuple(tree)),
+            )
+        if inner is None:
+            tree[name] = value
+        elif not isinstance(tree[name], dict):
             raise UserError(
                 f"'{name}' has no fields of its own here",
                 where=f"--set {path}",
                 fix=f"set {name} itself, or choose a row that has it",
             )
-        tree = child
-    _require_field(tree, last, path)
-    tree[last] = value
-
-
-def _require_field(tree: dict[str, Any], name: str, path: str) -> None:
-    if name not in tree:
-        raise UserError(
-            f"there is no field '{path}'",
-            where=f"--set {path}",
-            fix=nearest_name(name, tuple(tree)),
-        )
+        else:
+            tree = tree[name]
 
 
 def _refused(error: ValidationError, settings: Sequence[str]) -> UserError:

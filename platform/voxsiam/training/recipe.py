@@ -17,7 +17,7 @@ from pydantic import (
 
 from voxsiam.fingerprint import fingerprint
 from voxsiam.losses.config import DiceConfig, FeatureLossConfig
-from voxsiam.metrics.distance_config import DistanceConfig
+from voxsiam.metrics.scoring_rules import DistanceConfig
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.types import Frozen
 

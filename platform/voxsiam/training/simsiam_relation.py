@@ -20,6 +20,7 @@ from voxsiam.training.feature_terms import (
     ClassTable,
     FeatureTerms,
     class_table,
+    figures_of,
     level_name,
     sum_tables,
 )
@@ -34,7 +35,6 @@ class SimSiamRelation(nn.Module):
 
     Args:
         channels: Of the levels, the deepest first.
-        num_classes: Background included.
     """
 
     def __init__(
@@ -61,8 +61,7 @@ class SimSiamRelation(nn.Module):
             tables.append(class_table(sums, level.candidates, level.chosen, self.num_classes))
         whole = sum_tables(tables)
         terms = self._joint(local, whole) if self.relation.cross_layer else self._each(local, whole)
-        figures = [table.figures(layer) for layer, table in enumerate(whole)]
-        return FeatureTerms(terms, {n: value for part in figures for n, value in part.items()})
+        return FeatureTerms(terms, figures_of(whole))
 
     def _each(self, local: list[Local], whole: list[ClassTable]) -> dict[str, Tensor]:
         together = sum(self._frequency(table) for table in whole)

@@ -21,7 +21,6 @@ class LayerVoxels:
     """One encoder level of this rank's part of a batch, voxel by voxel.
 
     Attributes:
-        features: Feature of each voxel.
         candidates: Class of each voxel and its place in the draw.
         chosen: Indices of the voxels drawn.
         second_keys: Gives the voxels' places in a second, independent draw.
@@ -38,11 +37,8 @@ class VoxelDraw:
     """Draws from the levels of one batch.
 
     Attributes:
-        batch: This rank's part.
         logits: Current scores on the input grid, unannotated organs merged into the background;
             only where they are wrong counts.
-        moment: When.
-        config: The readings.
     """
 
     batch: Batch

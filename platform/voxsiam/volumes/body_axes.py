@@ -83,11 +83,9 @@ _AXES = ("body's", "front-back", "left-right")
 
 
 def body_axes(image: Shaped[np.ndarray, "d h w"], spacing_mm: Spacing) -> BodyAxes:
-    """Compare the body with the axes of its header; docs/checks.md says how often it is right.
+    """Compare the body in a CT, d h w by its header, with these axes.
 
-    Args:
-        image: In HU, d h w by its header.
-        spacing_mm: Voxel size along d, h, w.
+    docs/checks.md says how often it is right.
     """
     seen = body_landmarks(image, spacing_mm)
     if seen is None:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32, Int, Shaped
 from scipy import ndimage
 
 from voxsiam.types import Spacing
-from voxsiam.volumes.cropping import BODY_THRESHOLD_HU
+from voxsiam.volumes.cropping import BODY_THRESHOLD_HU, largest_part
 
 BONE_HU = 180.0
 SOFT_HU = (0.0, 200.0)
@@ -77,11 +77,7 @@ class BodyLandmarks:
 
 
 def body_landmarks(image: Shaped[np.ndarray, "d h w"], spacing_mm: Spacing) -> BodyLandmarks | None:
-    """Measure the landmarks on a grid of about 6 mm: 30 ms a scan.
-
-    Args:
-        image: In HU.
-        spacing_mm: Voxel size along d, h, w.
+    """Measure the landmarks of a CT in HU on a grid of about 6 mm: 30 ms a scan.
 
     Returns:
         None where the scan is too small, or shows no bone in a body.
@@ -100,7 +96,7 @@ def body_landmarks(image: Shaped[np.ndarray, "d h w"], spacing_mm: Spacing) -> B
         return None
     d_mm, h_mm, w_mm = (step * size for step, size in zip(steps, spacing_mm, strict=True))
     smooth = ndimage.uniform_filter(coarse, 3)
-    body = _largest_part(smooth > BODY_THRESHOLD_HU)
+    body = largest_part(smooth > BODY_THRESHOLD_HU)
     bone = (coarse > BONE_HU) & body
     outline = body.mean(axis=0) > 0.5
     if not bone.any() or not outline.any():
@@ -113,6 +109,7 @@ def body_landmarks(image: Shaped[np.ndarray, "d h w"], spacing_mm: Spacing) -> B
     lung = air & (smooth > LUNG_HU[0]) & _filled(body)
     voxel_ml = d_mm * h_mm * w_mm / 1000
     beside = _beside_spine(core.sum(axis=(0, 1)), spine_w, w_mm)
+    low_ml, high_ml = (float(side.sum() * voxel_ml) for side in np.split(beside, [spine_w]))
     return BodyLandmarks(
         extent_mm=(len(core) * d_mm, core.shape[1] * h_mm, core.shape[2] * w_mm),
         bone_share=_bone_shares(body, bone),
@@ -120,24 +117,12 @@ def body_landmarks(image: Shaped[np.ndarray, "d h w"], spacing_mm: Spacing) -> B
         spine_rival=_rival(column, (spine_h, spine_w), (h_mm, w_mm)),
         front_back=_sides(outline.any(axis=1), spine_h, h_mm),
         left_right=_sides(outline.any(axis=0), spine_w, w_mm),
-        core_ml=(
-            float(beside[:spine_w].sum() * voxel_ml),
-            float(beside[spine_w:].sum() * voxel_ml),
-        ),
+        core_ml=(low_ml, high_ml),
         core_offset_mm=(_mean_place(beside) - spine_w) * w_mm,
         core_at=_mean_place(core.sum(axis=(1, 2))) / (len(core) - 1),
         lung_ml=float(np.count_nonzero(lung) * voxel_ml),
         lung_at=_mean_place(lung.sum(axis=(1, 2))) / (len(lung) - 1),
     )
-
-
-def _largest_part(mask: Body) -> Body:
-    parts = np.empty(mask.shape, np.int32)
-    if ndimage.label(mask, output=parts) == 0:
-        return mask
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return parts == sizes.argmax()
 
 
 def _filled(body: Body) -> Body:

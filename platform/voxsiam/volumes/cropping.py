@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Shaped
-from scipy.ndimage import find_objects
-from scipy.ndimage import label as label_components
+from scipy import ndimage
 
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.types import Box, Spacing
 
 BODY_THRESHOLD_HU = -500.0
@@ -18,42 +17,30 @@ BODY_MARGIN_MM = 10.0
 
 
 def body_box(array: Shaped[np.ndarray, "d h w"], spacing_mm: Spacing, path: Path) -> Box:
-    """Bound the largest connected part above -500 HU, with 10 mm around it.
+    """Bound the largest connected part of a CT above -500 HU, with 10 mm around it.
 
-    Parts are connected through faces of voxels; of several equally large ones the first counts.
-    Air inside the body does not matter, and what touches the body (a table) belongs to it.
-
-    Args:
-        array: CT in HU.
-        spacing_mm: Voxel size, for the margin: whole voxels that hold 10 mm.
-        path: Named where there is no body.
+    Air inside the body does not matter, and what touches the body (a table) belongs to it. The
+    margin is the whole voxels that hold 10 mm.
 
     Raises:
         UserError: No voxel lies above -500 HU.
     """
-    part = _largest_component(array > BODY_THRESHOLD_HU)
+    (part,) = ndimage.find_objects(largest_part(array > BODY_THRESHOLD_HU), max_label=1)
     if part is None:
-        raise UserError(
-            f"No voxel lies above {BODY_THRESHOLD_HU:g} HU, so there is no body to crop to.",
-            where=str(path),
-            fix="give a CT in Hounsfield units, or prepare with crop=none",
-        )
+        what = f"No voxel lies above {BODY_THRESHOLD_HU:g} HU, so there is no body to crop to."
+        raise refusal(path, what, "give a CT in Hounsfield units, or prepare with crop=none")
+    margins = [int(np.ceil(BODY_MARGIN_MM / spacing)) for spacing in spacing_mm]
     d, h, w = (
-        _widened(extent, int(np.ceil(BODY_MARGIN_MM / spacing)), length)
-        for extent, spacing, length in zip(part, spacing_mm, array.shape, strict=True)
+        slice(max(extent.start - margin, 0), min(extent.stop + margin, length))
+        for extent, margin, length in zip(part, margins, array.shape, strict=True)
     )
     return d, h, w
 
 
-def _largest_component(mask: Bool[np.ndarray, "d h w"]) -> Box | None:
-    components = np.empty(mask.shape, dtype=np.int32)
-    if label_components(mask, output=components) == 0:
-        return None
-    sizes = np.bincount(components.ravel())
+def largest_part(mask: Bool[np.ndarray, "d h w"]) -> Bool[np.ndarray, "d h w"]:
+    """Keep the largest part that is connected through faces of voxels; of equal ones the first."""
+    parts = np.empty(mask.shape, dtype=np.int32)
+    ndimage.label(mask, output=parts)
+    sizes = np.bincount(parts.ravel())
     sizes[0] = 0
-    d, h, w = find_objects(components)[int(sizes.argmax()) - 1]
-    return d, h, w
-
-
-def _widened(extent: slice, margin: int, length: int) -> slice:
-    return slice(max(extent.start - margin, 0), min(extent.stop + margin, length))
+    return mask & (parts == sizes.argmax())

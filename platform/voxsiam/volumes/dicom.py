@@ -12,10 +12,10 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from jaxtyping import Float64, Shaped
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam.volumes.claimed_size import MAX_VOXELS
 from voxsiam.volumes.dicom_file import check_file, damaged, is_dicom, readable, storage_class
-from voxsiam.volumes.dicom_folder import listed, look_into_all, number_notes
+from voxsiam.volumes.dicom_folder import listed, look_into_all
 from voxsiam.volumes.dicom_geometry import SlicePlane, series_affine, sorted_planes
 from voxsiam.volumes.nifti import Scan
 
@@ -29,6 +29,7 @@ MAPS = frozenset(("CBF", "CBV", "DENSITY", "EFFECTIVEZ", "FRACTION", "IODINE"))
 MAPS |= {"MTT", "PERFUSION", "PERMEABILITY", "TMAX", "TTP", "ZEFF"}
 """Words of an image type that name what was computed from a CT."""
 
+_LIBRARY = "GDCMImageIO"
 _JUDGED_UNITS = {"", "US"}
 _CT_CLASSES = {"1.2.840.10008.5.1.4.1.1.2", ""}
 _MULTI_FRAME_CLASSES = {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
@@ -57,13 +58,10 @@ def holds_dicom(folder: Path) -> bool:
 
 
 def read_dicom(folder: Path, parts: Sequence[Path] = ()) -> Scan:
-    """Read the CT series of a folder.
+    """Read the CT series of a folder, or of the parts of it that the series is spread over.
 
     Scouts, series of one or two slices and files that are no CT slices are left out; the scan's
     notes say so.
-
-    Args:
-        parts: The folders below it that the series is spread over, where it is.
 
     Raises:
         UserError: There is no CT series or more than one, a file of it is empty or damaged,
@@ -72,70 +70,54 @@ def read_dicom(folder: Path, parts: Sequence[Path] = ()) -> Scan:
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     found = look_into_all(parts or (folder,))
     found.require_whole()
-    others = len(found.others)
-    told = [f"{others} files left out that are no DICOM: {listed(found.others)}"] * bool(others)
-    headers, notes = _ct_headers(folder, found.dicom)
-    series, more_notes = _only_series(folder, headers)
+    others = found.others
+    told = f"{len(others)} files left out that are no DICOM: {listed(others)}" * bool(others)
+    headers, no_slices = _ct_headers(folder, found.dicom)
+    series, too_short = _only_series(folder, headers)
     for header in series:
         _check_units(header)
     planes = sorted_planes(folder, [_plane(header) for header in series])
     rows, columns = planes[0].shape
     if rows * columns * len(planes) > MAX_VOXELS:
-        raise _refuse(folder, "The series has more than 2^31 voxels.", "give a part of it")
+        raise refusal(folder, "The series has more than 2^31 voxels.", "give a part of it")
     array = np.stack([_pixels(plane) for plane in planes])
     _check_values(series[0], array)
-    notes = (*told, *notes, *more_notes, *_numbering(series), *_constant(planes, array))
-    return Scan(folder, array.transpose(2, 1, 0), series_affine(planes), notes=notes)
+    notes = (told, no_slices, too_short, *_numbering(series), _constant(planes, array))
+    affine = series_affine(planes)
+    return Scan(folder, array.transpose(2, 1, 0), affine, notes=tuple(filter(None, notes)))
 
 
-def _refuse(path: Path, what: str, fix: str) -> UserError:
-    return UserError(what, where=str(path), fix=fix)
-
-
-def _ct_headers(folder: Path, files: Sequence[Path]) -> tuple[list[_Header], tuple[str, ...]]:
+def _ct_headers(folder: Path, files: Sequence[Path]) -> tuple[list[_Header], str]:
+    """Read the headers of the slices; say how many files are none."""
     kinds = {path: storage_class(path) for path in files}
     for path, kind in kinds.items():
         if kind in _MULTI_FRAME_CLASSES:
             raise _multi_frame(path)
-    slices = [path for path, kind in kinds.items() if kind in _CT_CLASSES]
-    headers = [_read_header(path) for path in slices]
-    images = [h for h in headers if _is_axial_ct(h)]
+    headers = [_read_header(path) for path, kind in kinds.items() if kind in _CT_CLASSES]
+    images = [header for header in headers if _is_axial_ct(header.tags)]
     if not images:
-        raise _refuse(
-            folder,
-            f"It holds {len(files)} DICOM files, and none of them is a CT slice.",
-            "give the folder of one CT series",
-        )
+        what = f"It holds {len(files)} DICOM files, and none of them is a CT slice."
+        raise refusal(folder, what, "give the folder of one CT series")
     left_out = len(files) - len(images)
-    note = f"{left_out} DICOM files left out: scouts, or no CT slices"
-    return images, (note,) if left_out else ()
+    return images, f"{left_out} DICOM files left out: scouts, or no CT slices" * bool(left_out)
 
 
-def _is_axial_ct(header: _Header) -> bool:
-    tags = header.tags
+def _is_axial_ct(tags: Mapping[str, str]) -> bool:
     return tags.get(_MODALITY) == "CT" and "LOCALIZER" not in tags.get(_IMAGE_TYPE, "")
 
 
 def _multi_frame(path: Path) -> UserError:
-    return _refuse(
-        path,
-        "It holds all slices in one file (enhanced CT), which is not read.",
-        "convert the series to NIfTI first, for example with dcm2niix",
-    )
-
-
-def _reader(path: Path) -> sitk.ImageFileReader:
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    return reader
+    what = "It holds all slices in one file (enhanced CT), which is not read."
+    return refusal(path, what, "convert the series to NIfTI first, for example with dcm2niix")
 
 
 def _read_header(path: Path) -> _Header:
     check_file(path)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(_LIBRARY)
     try:
         with readable(path) as plain:
-            reader = _reader(plain)
+            reader.SetFileName(str(plain))
             reader.ReadImageInformation()
         tags = {tag: reader.GetMetaData(tag).strip() for tag in _TAGS if reader.HasMetaDataKey(tag)}
         size = reader.GetSize()
@@ -148,39 +130,32 @@ def _read_header(path: Path) -> _Header:
     return _Header(path, tags, tuple(size))
 
 
-def _only_series(folder: Path, headers: Sequence[_Header]) -> tuple[list[_Header], tuple[str, ...]]:
+def _only_series(folder: Path, headers: Sequence[_Header]) -> tuple[list[_Header], str]:
+    """Choose the one series that is long enough; say how many are not."""
     grouped: dict[str, list[_Header]] = {}
     for header in headers:
         grouped.setdefault(header.tags.get(_SERIES, ""), []).append(header)
     whole = [series for series in grouped.values() if len(series) >= MIN_SLICES]
     if not whole:
-        most = max(map(len, grouped.values()))
-        raise _refuse(
-            folder,
-            f"Its longest CT series has {most} slices.",
-            f"give a series of at least {MIN_SLICES} slices",
-        )
+        what = f"Its longest CT series has {max(map(len, grouped.values()))} slices."
+        raise refusal(folder, what, f"give a series of at least {MIN_SLICES} slices")
     if len(whole) > 1:
-        raise _refuse(
-            folder,
-            f"It holds {len(whole)} CT series: {'; '.join(map(_shown, whole))}.",
-            "put the files of one of them into a folder of its own",
-        )
+        what = f"It holds {len(whole)} CT series: {'; '.join(map(_shown, whole))}."
+        raise refusal(folder, what, "put the files of one of them into a folder of its own")
     left_out = len(grouped) - 1
     note = f"{left_out} CT series of less than {MIN_SLICES} slices left out"
-    return whole[0], (note,) if left_out else ()
+    return whole[0], note * bool(left_out)
 
 
 def _shown(series: Sequence[_Header]) -> str:
     columns, rows = series[0].size[:2]
-    number = series[0].tags.get(_NUMBER, "without number")
-    name = series[0].path.name
+    number, name = series[0].tags.get(_NUMBER, "without number"), series[0].path.name
     return f"series {number:.12} of {len(series)} slices {rows}x{columns}, as in {name}"
 
 
 def _check_units(header: _Header) -> None:
     if _SLOPE not in header.tags or _INTERCEPT not in header.tags:
-        raise _refuse(
+        raise refusal(
             header.path,
             "It does not say how its values become Hounsfield units (no rescale slope, intercept).",
             "export the series again from the scanner or archive",
@@ -189,12 +164,10 @@ def _check_units(header: _Header) -> None:
     is_map = any(word in MAPS for word in re.split(r"[\\\\_ ]", kind))
     units = header.tags.get(_UNITS, "").upper()
     if is_map or units not in {*_JUDGED_UNITS, "HU"}:
-        what = f"its image type is {kind:.60}" if is_map else f"its units are {units:.16}"
-        raise _refuse(
-            header.path,
-            f"Its values are no Hounsfield units: {what}.",
-            "give the series of the CT itself, not one that was computed from it",
-        )
+        why = f"its image type is {kind:.60}" if is_map else f"its units are {units:.16}"
+        what = f"Its values are no Hounsfield units: {why}."
+        fix = "give the series of the CT itself, not one that was computed from it"
+        raise refusal(header.path, what, fix)
 
 
 def _check_values(header: _Header, array: Shaped[np.ndarray, "d h w"]) -> None:
@@ -202,32 +175,43 @@ def _check_values(header: _Header, array: Shaped[np.ndarray, "d h w"]) -> None:
     if header.tags.get(_UNITS, "").upper() not in _JUDGED_UNITS:
         return
     if np.count_nonzero(array < FAT_HU) < LEAST_FAT_SHARE * array.size:
-        raise _refuse(
-            header.path,
-            f"Less than {LEAST_FAT_SHARE:.1%} of its values lie below {FAT_HU} HU, and it does not "
-            "say in which units they are.",
-            "give a CT in Hounsfield units",
-        )
+        values = f"Less than {LEAST_FAT_SHARE:.1%} of its values lie below {FAT_HU} HU"
+        what = f"{values}, and it does not say in which units they are."
+        raise refusal(header.path, what, "give a CT in Hounsfield units")
 
 
-def _constant(planes: Sequence[SlicePlane], array: Shaped[np.ndarray, "d h w"]) -> tuple[str, ...]:
+def _constant(planes: Sequence[SlicePlane], array: Shaped[np.ndarray, "d h w"]) -> str:
     flat = array.reshape(len(array), -1)
     same = [plane.path for plane, one in zip(planes, flat, strict=True) if (one == one[0]).all()]
-    return (f"{len(same)} slices hold one value everywhere: {listed(same)}",) * bool(same)
+    return f"{len(same)} slices hold one value everywhere: {listed(same)}" * bool(same)
 
 
-def _numbering(series: Sequence[_Header]) -> tuple[str, ...]:
+def _numbering(series: Sequence[_Header]) -> list[str]:
+    """Say what the numbers of slices let doubt; positions decide whether any is missing."""
+    notes: list[str] = []
     numbers = [int(text) for h in series if (text := h.tags.get(_INSTANCE, "")).isdecimal()]
     announced = {text for h in series if (text := h.tags.get(_ANNOUNCED, "")).isdecimal()}
-    return number_notes(numbers, int(announced.pop()) if len(announced) == 1 else None)
+    if not numbers:
+        return notes
+    missing = max(numbers) - min(numbers) + 1 - len(set(numbers))
+    if missing > 0:
+        notes.append(f"the slices' numbers skip {missing}: are slices missing at an end?")
+    if min(numbers) > 1:
+        notes.append(f"the slices' numbers begin at {min(numbers)}, not at 1")
+    images = int(announced.pop()) if len(announced) == 1 else 0
+    if images > len(numbers):
+        notes.append(f"the acquisition is said to have {images} images, {len(numbers)} are here")
+    return notes
 
 
 def _plane(header: _Header) -> SlicePlane:
-    position = _numbers(header, _POSITION, 3)
-    orientation = _numbers(header, _ORIENTATION, 6).reshape(2, 3)
     columns, rows = header.size[:2]
     return SlicePlane(
-        header.path, (rows, columns), position, orientation, _numbers(header, _SPACING, 2)
+        header.path,
+        (rows, columns),
+        position_mm=_numbers(header, _POSITION, 3),
+        directions=_numbers(header, _ORIENTATION, 6).reshape(2, 3),
+        spacing_mm=_numbers(header, _SPACING, 2),
     )
 
 
@@ -237,7 +221,7 @@ def _numbers(header: _Header, tag: str, count: int) -> Float64[np.ndarray, " n"]
     except (KeyError, ValueError):
         values = np.empty(0)
     if len(values) != count or not np.isfinite(values).all():
-        raise _refuse(
+        raise refusal(
             header.path,
             "It does not say where in the patient it lies (position, orientation, pixel spacing).",
             "export the series again from the scanner or archive",
@@ -248,7 +232,7 @@ def _numbers(header: _Header, tag: str, count: int) -> Float64[np.ndarray, " n"]
 def _pixels(plane: SlicePlane) -> Shaped[np.ndarray, "rows columns"]:
     try:
         with readable(plane.path) as plain:
-            image = sitk.GetArrayFromImage(_reader(plain).Execute()).squeeze(0)
+            image = sitk.GetArrayFromImage(sitk.ReadImage(str(plain), imageIO=_LIBRARY)).squeeze(0)
     except (RuntimeError, ValueError):
         raise damaged(plane.path) from None
     if image.shape != plane.shape:

@@ -4,11 +4,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-IMPLICIT, BIG_ENDIAN, DEFLATED = (
-    "1.2.840.10008.1.2",
-    "1.2.840.10008.1.2.2",
-    "1.2.840.10008.1.2.1.99",
-)
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT, BIG_ENDIAN, DEFLATED = (f"{IMPLICIT}.{ending}" for ending in ("1", "2", "1.99"))
 
 MAX_ELEMENTS, MAX_DEPTH = 20_000, 64
 """Scanners write hundreds, in sequences three or four deep. The library falls over at depth 20,000
@@ -16,19 +13,12 @@ and takes the process with it."""
 
 STORAGE_CLASS, TRANSFER_SYNTAX, PIXELS = (0x0002, 0x0002), (0x0002, 0x0010), (0x7FE0, 0x0010)
 
-_ITEM_GROUP = 0xFFFE
-
 _LONG_FORM = set(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT_FORM = set(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 
-_SHORT_FORM = set(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(),
-)
-
-_UNDEFINED = 0xFFFFFFFF
-
+_ITEM_GROUP = 0xFFFE
 _DELIMITERS = {(_ITEM_GROUP, 0xE00D), (_ITEM_GROUP, 0xE0DD)}
-
-_ENDLESS = sys.maxsize
+_UNDEFINED, _ENDLESS = 0xFFFFFFFF, sys.maxsize
 
 
 def names_values(block: bytes) -> bool:
@@ -42,23 +32,13 @@ class Element:
 
     Attributes:
         representation: How the value is written; empty where the file does not say it.
-        length: In bytes, as claimed.
+        end: Where the next one begins, as claimed; _ENDLESS where a delimiter says it.
     """
 
     tag: tuple[int, int]
     representation: bytes
     start: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        """Return where the next one begins."""
-        return self.start + self.length
-
-
-def guessed_syntax(block: bytes) -> str:
-    """Tell how elements are written in a file that does not say it."""
-    return f"{IMPLICIT}.1" if names_values(block) else IMPLICIT
+    end: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +47,6 @@ class _Part:
 
     Attributes:
         end: Where it ends; _ENDLESS where a delimiter or the end of the file ends it.
-        transfer_syntax: How its elements are written.
         holds_pieces: Its items hold compressed pixels, not more elements.
     """
 
@@ -76,25 +55,30 @@ class _Part:
     holds_pieces: bool = False
 
 
-def walk_elements(block: bytes, at: int, transfer_syntax: str) -> "Iterator[tuple[Element, int]]":
-    """Give each element and how deep it lies, 1 outermost."""
+def walk_elements(block: bytes, at: int, transfer_syntax: str) -> Iterator[tuple[Element, int]]:
+    """Give each element and how deep it lies, 1 outermost.
+
+    Raises:
+        ValueError: One is broken, they are too many, or lie too deep.
+    """
     inside = [_Part(_ENDLESS, transfer_syntax)]
     end = len(block.rstrip(b"\0"))  # zeros may fill a file up
     for _ in range(MAX_ELEMENTS):
-        while at >= inside[-1].end:
-            inside.pop()
         if at >= end:
             return
+        while at >= inside[-1].end:
+            inside.pop()
         element = read_element(block, at, inside[-1].transfer_syntax)
         yield element, len(inside)
-        part = _part(element, inside[-1])
-        at = element.end if part is None else element.start
         if element.tag in _DELIMITERS:
             at = element.start
             if len(inside) > 1 and inside[-1].end == _ENDLESS:
                 inside.pop()
-        elif part is not None:
+        elif part := _part(element, inside[-1]):
+            at = element.start
             inside.append(part)
+        else:
+            at = element.end
         if len(inside) > MAX_DEPTH:
             raise ValueError("sequences inside sequences without end")
     raise ValueError("more elements than a slice has")
@@ -102,16 +86,15 @@ def walk_elements(block: bytes, at: int, transfer_syntax: str) -> "Iterator[tupl
 
 def _part(element: Element, around: _Part) -> _Part | None:
     """Tell what an element opens; None where it holds a plain value."""
-    endless = element.length == _UNDEFINED
-    end = _ENDLESS if endless else element.end
+    endless = element.end == _ENDLESS
     if around.holds_pieces and not endless:
         return None
     if endless and element.tag == PIXELS:
-        return _Part(end, around.transfer_syntax, holds_pieces=True)
+        return _Part(_ENDLESS, around.transfer_syntax, holds_pieces=True)
     if endless and element.representation == b"UN":
-        return _Part(end, IMPLICIT)
+        return _Part(_ENDLESS, IMPLICIT)
     if endless or element.representation == b"SQ" or element.tag[0] == _ITEM_GROUP:
-        return _Part(end, around.transfer_syntax)
+        return _Part(element.end, around.transfer_syntax)
     return None
 
 
@@ -134,8 +117,7 @@ def read_element(block: bytes, at: int, transfer_syntax: str) -> Element:
         raise ValueError("no such representation of values")
     start = first + size
     length = int.from_bytes(block[first:start], order)
-    element = Element((group, number), representation, start, length)
-    claims = length != _UNDEFINED or (size == 2 and length > 0)
-    if start > len(block) or (claims and element.end > len(block)):
+    end = _ENDLESS if length == _UNDEFINED else start + length
+    if start > len(block) or len(block) < end < _ENDLESS:
         raise ValueError("an element claims more than there is")
-    return element
+    return Element((group, number), representation, start, end)

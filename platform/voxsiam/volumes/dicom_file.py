@@ -11,30 +11,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam.volumes.dicom_elements import (
     BIG_ENDIAN,
     DEFLATED,
+    EXPLICIT,
     IMPLICIT,
     STORAGE_CLASS,
     TRANSFER_SYNTAX,
     Element,
-    guessed_syntax,
     names_values,
     read_element,
     walk_elements,
 )
 
 _COMPRESSED = ("5", *(f"4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)))
-TRANSFER_SYNTAXES = {IMPLICIT, BIG_ENDIAN, DEFLATED} | {
-    f"{IMPLICIT}.{ending}" for ending in ("1", *_COMPRESSED)
-}
+TRANSFER_SYNTAXES = {IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED}
+TRANSFER_SYNTAXES |= {f"{IMPLICIT}.{ending}" for ending in _COMPRESSED}
 MAX_FILE_BYTES, MAX_INFLATED_BYTES = 2**28, 2**26
 """A slice of 4096 x 4096 takes 2^25."""
 
-
-Content = Literal["dicom", "empty", "zeros", "short", "other"]
-"""What the bytes of a file are, as far as its beginning tells."""
+Content = Literal["DICOM", "empty", "all zeros", "cut short", "no DICOM"]
+"""What the bytes of a file are, as far as its beginning tells; in words for people."""
 
 _MAGIC, _MAGIC_AT = b"DICM", 128
 _GZIP = b"\x1f\x8b"
@@ -53,19 +51,19 @@ def content_of(path: Path) -> Content:
     try:
         with path.open("rb") as stream:
             block = stream.read(_FIRST_BYTES)
-            if not any(block):
-                return "zeros" if block else "empty"
-            block = _unzipped(block, _FIRST_BYTES) if block.startswith(_GZIP) else block
+        if not any(block):
+            return "all zeros" if block else "empty"
+        block = _start_unpacked(block)
     except (OSError, zlib.error):
-        return "other"
+        return "no DICOM"
     if _start_of(block) is not None:
-        return "dicom"
-    return "short" if len(block) < _MAGIC_AT + len(_MAGIC) else "other"
+        return "DICOM"
+    return "cut short" if len(block) < _MAGIC_AT + len(_MAGIC) else "no DICOM"
 
 
 def is_dicom(path: Path) -> bool:
     """Tell whether a file begins as DICOM files do."""
-    return content_of(path) == "dicom"
+    return content_of(path) == "DICOM"
 
 
 @contextmanager
@@ -108,9 +106,10 @@ def _content(path: Path) -> bytes:
     return bytes(plain)
 
 
-def _unzipped(block: bytes, most: int) -> bytes:
-    """Unpack the beginning of a gzipped file."""
-    return zlib.decompressobj(wbits=31).decompress(block, most)
+def _start_unpacked(block: bytes) -> bytes:
+    if not block.startswith(_GZIP):
+        return block
+    return zlib.decompressobj(wbits=31).decompress(block, _FIRST_BYTES)
 
 
 def _start_of(block: bytes) -> int | None:
@@ -125,18 +124,10 @@ def _start_of(block: bytes) -> int | None:
 
 
 def storage_class(path: Path) -> str:
-    """Read what kind of object a DICOM file holds: an identifier of the standard.
-
-    Returns:
-        An empty text where the file does not say it.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
+    """Read what kind of object a DICOM file holds: an identifier of the standard, or nothing."""
     try:
         with path.open("rb") as stream:
-            block = stream.read(_FIRST_BYTES)
-        block = _unzipped(block, _FIRST_BYTES) if block.startswith(_GZIP) else block
+            block = _start_unpacked(stream.read(_FIRST_BYTES))
         _, values = _first_group(block)
     except (OSError, ValueError, zlib.error):
         raise damaged(path) from None
@@ -155,13 +146,9 @@ def check_file(path: Path) -> None:
 
 
 def series_of(path: Path) -> str:
-    """Read to which series a file belongs: an identifier, to be compared and never shown.
+    """Read to which series a file belongs: an identifier to be compared, never shown; or nothing.
 
-    Returns:
-        An empty text where the file does not say it.
-
-    Raises:
-        UserError: The file cannot be read.
+    On the way it is refused as by `check_file`.
     """
     for element, block in _elements_of(path):
         if element.tag == _SERIES:
@@ -169,12 +156,13 @@ def series_of(path: Path) -> str:
     return ""
 
 
-def _elements_of(path: Path) -> "Iterator[tuple[Element, bytes]]":
+def _elements_of(path: Path) -> Iterator[tuple[Element, bytes]]:
     """Walk over a file, and give its outermost elements with the bytes that they lie in."""
     try:
         block = _content(path)
         start, values = _first_group(block)
-        transfer_syntax = values.get(TRANSFER_SYNTAX) or guessed_syntax(block[start:])
+        guessed = EXPLICIT if names_values(block[start:]) else IMPLICIT
+        transfer_syntax = values.get(TRANSFER_SYNTAX) or guessed
         if transfer_syntax not in TRANSFER_SYNTAXES:
             raise ValueError("no way of writing pixels that the standard names")
         if transfer_syntax == DEFLATED:
@@ -191,9 +179,7 @@ def _elements_of(path: Path) -> "Iterator[tuple[Element, bytes]]":
 
 def damaged(path: Path) -> UserError:
     """Say that a file is not whole."""
-    return UserError(
-        "The DICOM file is damaged or cut short.", where=str(path), fix="copy or export it again"
-    )
+    return refusal(path, "The DICOM file is damaged or cut short.", "copy or export it again")
 
 
 def _first_group(block: bytes) -> tuple[int, dict[tuple[int, int], str]]:

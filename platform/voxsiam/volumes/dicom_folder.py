@@ -1,19 +1,14 @@
 """The files of a folder that holds a DICOM series: its slices, and what should have been one."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxsiam.errors import UserError
-from voxsiam.volumes.dicom_file import Content, content_of
+from voxsiam.errors import refusal
+from voxsiam.volumes.dicom_file import content_of
 
-_WHY: dict[Content, str] = {
-    "empty": "empty",
-    "zeros": "all zeros",
-    "short": "cut short",
-    "other": "no DICOM",
-}
 _LISTED = 3
 
 
@@ -28,26 +23,18 @@ class DicomFolder:
     """
 
     dicom: tuple[Path, ...]
-    broken: dict[Path, str]
+    broken: Mapping[Path, str]
     others: tuple[Path, ...]
 
     def require_whole(self) -> None:
-        """Refuse a series of which a file holds no image: its organs would end there.
-
-        Raises:
-            UserError: There is one.
-        """
+        """Refuse a series of which a file holds no image: its organs would end there."""
         if not self.broken:
             return
-        first = next(iter(self.broken))
-        counts = {why: list(self.broken.values()).count(why) for why in self.broken.values()}
-        told = ", ".join(f"{count} {why}" for why, count in counts.items())
-        raise UserError(
-            f"{len(self.broken)} of {len(self.broken) + len(self.dicom)} files of the series hold "
-            f"no slice ({told}): {listed(self.broken)}.",
-            where=str(first),
-            fix="copy or export the whole series again",
-        )
+        whys = Counter(self.broken.values())
+        told = ", ".join(f"{count} {why}" for why, count in whys.items())
+        of_all = f"{len(self.broken)} of {len(self.broken) + len(self.dicom)} files of the series"
+        what = f"{of_all} hold no slice ({told}): {listed(self.broken)}."
+        raise refusal(next(iter(self.broken)), what, "copy or export the whole series again")
 
 
 def look_into_all(folders: Iterable[Path]) -> DicomFolder:
@@ -67,14 +54,14 @@ def look_into(folder: Path) -> DicomFolder:
         OSError: The folder cannot be read.
     """
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    contents: dict[Path, Content] = {path: content_of(path) for path in files}
-    dicom = tuple(path for path, content in contents.items() if content == "dicom")
+    contents = {path: content_of(path) for path in files}
+    dicom = tuple(path for path, content in contents.items() if content == "DICOM")
     patterns = {_pattern(path) for path in dicom}
     rest = [path for path in files if path not in dicom and not path.name.startswith(".")]
     broken = {
-        path: _WHY[contents[path]]
+        path: contents[path]
         for path in rest
-        if dicom and (_pattern(path) in patterns or contents[path] in {"empty", "zeros"})
+        if dicom and (_pattern(path) in patterns or contents[path] in {"empty", "all zeros"})
     }
     return DicomFolder(dicom, broken, tuple(path for path in rest if path not in broken))
 
@@ -84,25 +71,6 @@ def listed(paths: Iterable[Path]) -> str:
     names = [path.name for path in paths]
     more = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
-
-
-def number_notes(numbers: Sequence[int], announced: int | None) -> tuple[str, ...]:
-    """Say what the numbers of slices let doubt; positions decide whether any is missing.
-
-    Args:
-        numbers: InstanceNumber of each slice that has one.
-        announced: ImagesInAcquisition, where the files agree on it.
-    """
-    notes: list[str] = []
-    if numbers:
-        missing = max(numbers) - min(numbers) + 1 - len(set(numbers))
-        if missing > 0:
-            notes.append(f"the slices' numbers skip {missing}: are slices missing at an end?")
-        if min(numbers) > 1:
-            notes.append(f"the slices' numbers begin at {min(numbers)}, not at 1")
-    if announced is not None and announced > len(numbers) > 0:
-        notes.append(f"the acquisition is said to have {announced} images, {len(numbers)} are here")
-    return tuple(notes)
 
 
 def _pattern(path: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.volumes.nifti_geometry import MAX_SPACING_MM, MIN_SPACING_MM
 
 MAX_DIRECTION_DRIFT = 1e-3
@@ -35,7 +35,6 @@ class SlicePlane:
     """Where one slice lies.
 
     Attributes:
-        path: Its file.
         shape: Rows and columns.
         position_mm: Centre of its first pixel, in LPS.
         directions: Unit vectors along a row and along a column, in LPS.
@@ -48,24 +47,16 @@ class SlicePlane:
     directions: Float64[np.ndarray, "2 3"]
     spacing_mm: Float64[np.ndarray, "2"]
 
-    @property
-    def normal(self) -> Float64[np.ndarray, "3"]:
-        """Return the unit vector across the slice."""
-        return np.cross(self.directions[0], self.directions[1])
-
 
 def sorted_planes(folder: Path, planes: Sequence[SlicePlane]) -> list[SlicePlane]:
-    """Order slices along their normal.
-
-    Raises:
-        UserError: They are not the slices of one regular, upright volume without gaps.
-    """
+    """Order slices along their normal; refuse those of no regular, upright volume without gaps."""
     _check_equal(planes)
     _check_directions(planes[0])
-    ordered = sorted(planes, key=lambda plane: float(plane.position_mm @ planes[0].normal))
+    across = np.cross(*planes[0].directions)
+    ordered = sorted(planes, key=lambda plane: float(plane.position_mm @ across))
     steps = np.diff([plane.position_mm for plane in ordered], axis=0)
-    _check_tilt(folder, steps, planes[0].normal)
-    _check_steps(ordered, steps @ planes[0].normal)
+    _check_tilt(folder, steps, across)
+    _check_steps(ordered, steps @ across)
     return ordered
 
 
@@ -81,10 +72,6 @@ def series_affine(planes: Sequence[SlicePlane]) -> Float64[np.ndarray, "4 4"]:
     return affine
 
 
-def _refuse(path: Path, what: str, fix: str) -> UserError:
-    return UserError(what, where=str(path), fix=fix)
-
-
 def _check_equal(planes: Sequence[SlicePlane]) -> None:
     first = planes[0]
     for plane in planes:
@@ -94,47 +81,38 @@ def _check_equal(planes: Sequence[SlicePlane]) -> None:
             and np.allclose(plane.directions, first.directions, rtol=0, atol=MAX_DIRECTION_DRIFT)
         )
         if not same:
-            raise _refuse(
-                plane.path,
-                f"It differs from {first.path.name} in size, pixel spacing or orientation.",
-                "give the slices of one reconstruction only",
-            )
+            what = f"It differs from {first.path.name} in size, pixel spacing or orientation."
+            raise refusal(plane.path, what, "give the slices of one reconstruction only")
 
 
 def _check_directions(plane: SlicePlane) -> None:
     products = plane.directions @ plane.directions.T
     if not np.allclose(products, np.eye(2), rtol=0, atol=MAX_DIRECTION_DRIFT):
-        raise _refuse(
-            plane.path, "Its rows and columns do not stand at right angles.", "export it again"
-        )
+        what = "Its rows and columns do not stand at right angles."
+        raise refusal(plane.path, what, "export it again")
     if not ((plane.spacing_mm >= MIN_SPACING_MM) & (plane.spacing_mm <= MAX_SPACING_MM)).all():
         listed = " x ".join(f"{s:g}" for s in plane.spacing_mm)
-        raise _refuse(
-            plane.path,
-            f"Its pixels measure {listed} mm.",
-            f"export it again: each must lie in {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm",
-        )
+        fix = f"export it again: each must lie in {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm"
+        raise refusal(plane.path, f"Its pixels measure {listed} mm.", fix)
 
 
-def _check_tilt(folder: Path, steps: np.ndarray, normal: np.ndarray) -> None:
+def _check_tilt(folder: Path, steps: np.ndarray, across: np.ndarray) -> None:
     # From first to last: single steps are rounded in the file.
     way = steps.sum(axis=0)
-    along = float(way @ normal)
-    aside = float(np.linalg.norm(way - along * normal))
+    along = float(way @ across)
+    aside = float(np.linalg.norm(way - along * across))
     if aside > MAX_TILT * along > 0:
         degrees = np.degrees(np.arctan2(aside, along))
-        raise _refuse(
-            folder,
-            f"Its slices are shifted sideways by {degrees:.1f} degrees (gantry tilt).",
-            "resample it to an upright grid first, for example with dcm2niix",
-        )
+        what = f"Its slices are shifted sideways by {degrees:.1f} degrees (gantry tilt)."
+        fix = "resample it to an upright grid first, for example with dcm2niix"
+        raise refusal(folder, what, fix)
 
 
 def _check_steps(ordered: Sequence[SlicePlane], forward: np.ndarray) -> None:
     neighbours = list(zip(pairwise(ordered), forward.tolist(), strict=True))
     for (before, after), step in neighbours:
         if step < MIN_SPACING_MM:
-            raise _refuse(
+            raise refusal(
                 after.path,
                 f"It lies where {before.path.name} lies: slices are doubled, or the series holds "
                 "several phases or reconstructions.",
@@ -145,12 +123,9 @@ def _check_steps(ordered: Sequence[SlicePlane], forward: np.ndarray) -> None:
         return
     for (before, after), step in neighbours:
         if abs(step - usual) > MAX_STEP_DRIFT * usual:
-            raise _refuse(
-                after.path,
-                f"{_gap(step / usual)}: {step:.4g} mm from {before.path.name}, elsewhere "
-                f"{usual:.4g} mm.",
-                "copy or export the whole series again",
-            )
+            there = f"{step:.4g} mm from {before.path.name}, elsewhere {usual:.4g} mm"
+            what = f"{_gap(step / usual)}: {there}."
+            raise refusal(after.path, what, "copy or export the whole series again")
 
 
 def _is_straight(forward: np.ndarray) -> bool:

@@ -29,15 +29,10 @@ def free_memory() -> int:
 
 
 def require_room(grid: Shape, voxel_bytes: int, free_bytes: int, where: str) -> None:
-    """Refuse a grid whose volumes cannot fit.
+    """Refuse a grid for which the memory is too small, at so many bytes a voxel or more.
 
     Args:
-        voxel_bytes: That one voxel takes at least.
-        free_bytes: Memory of whatever holds them.
         where: What asks for the grid.
-
-    Raises:
-        UserError: They take more than is free.
     """
     needed = math.prod(grid) * voxel_bytes
     if needed > free_bytes:

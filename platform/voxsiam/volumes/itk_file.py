@@ -14,10 +14,10 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from jaxtyping import Float64
 
-from voxsiam.errors import UserError
-from voxsiam.volumes.claimed_size import MAX_VOXELS, check_claimed_size
-from voxsiam.volumes.nifti import Scan, check_lengths
-from voxsiam.volumes.nifti_geometry import affine_notes
+from voxsiam.errors import refusal
+from voxsiam.volumes.claimed_size import DAMAGED, check_array, check_claimed_size, check_lengths
+from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.nifti_geometry import EXPORT_GEOMETRY, affine_notes
 
 NRRD, META_IMAGE = (".nrrd", ".nhdr"), (".mha", ".mhd")
 ENDINGS = (*NRRD, *META_IMAGE)
@@ -39,15 +39,14 @@ class _Claims:
     """What a header says of its voxels.
 
     Attributes:
-        shape: Along the axes of the file.
-        voxel_bytes: Of one voxel; None for a type that is no single number.
+        voxel_bytes: Of one voxel; 0 for a type that is no single number.
         is_packed: Whether they are compressed.
         data: Name of the file that holds them; empty where it is this one.
         says_where: Whether it tells how the patient lies.
     """
 
     shape: tuple[int, ...]
-    voxel_bytes: int | None
+    voxel_bytes: int
     is_packed: bool
     data: str
     says_where: bool
@@ -67,12 +66,10 @@ def itk_files(path: Path) -> tuple[Path, ...]:
 
 def free_text(path: Path) -> list[str]:
     """Name the fields of a header that hold what its writer liked: DICOM tags, comments."""
-    with path.open("rb") as stream:
-        block = stream.read(_MAX_HEADER_BYTES)
-    if path.suffix.lower() not in NRRD:
+    block = _beginning(path)
+    if not _is_nrrd(path):
         return [name for name in _meta_fields(block) if name in {"comment", "name", "id"}]
-    text = re.split(rb"\r?\n\r?\n", block, maxsplit=1)[0].decode("utf-8", "replace")
-    pairs = re.findall(r"^([^:#\n]{1,40}):=", text, re.MULTILINE)
+    pairs = re.findall(r"^([^:#\n]{1,40}):=", _nrrd_text(block), re.MULTILINE)
     return [name for name in pairs if name not in _ITK_PAIRS]
 
 
@@ -87,33 +84,32 @@ def read_itk(path: Path, image: Scan | None = None) -> Scan:
             or names voxels outside of its folder.
     """
     if not path.is_file():
-        raise UserError("The file does not exist.", where=str(path), fix="check the path")
+        raise refusal(path, "The file does not exist.", "check the path")
     claims = _claims(path)
-    _check(path, claims, may_be_empty=image is not None)
+    check_array(path, claims.shape, of_numbers=claims.voxel_bytes > 0)
+    if not claims.says_where:
+        what = "It does not say how the patient lies (no directions of its axes)."
+        raise refusal(path, what, EXPORT_GEOMETRY)
+    check_claimed_size(
+        path,
+        math.prod(claims.shape) * claims.voxel_bytes,
+        _data_file(path, claims.data).stat().st_size,
+        is_packed=claims.is_packed,
+        may_be_empty=image is not None,
+    )
     if image is not None:
         check_lengths(path, claims.shape, image.array.shape)
-    is_nrrd = path.suffix.lower() in NRRD
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("NrrdImageIO" if is_nrrd else "MetaImageIO")
-    reader.SetFileName(str(path))
+    reader = "NrrdImageIO" if _is_nrrd(path) else "MetaImageIO"
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        found = reader.Execute()
+        found = sitk.ReadImage(str(path), imageIO=reader)
         array = sitk.GetArrayFromImage(found)
-    except (RuntimeError, ValueError, UnicodeDecodeError, MemoryError):
-        raise _refuse(
-            path,
-            "The file cannot be read to its end.",
-            "it is damaged or was copied in part: copy or export it again",
-        ) from None
+    except (RuntimeError, ValueError, MemoryError):
+        raise refusal(path, "The file cannot be read to its end.", DAMAGED) from None
     if array.ndim != 3 or array.shape[::-1] != claims.shape:
-        raise _refuse(path, "Its voxels are not what its header says.", "export it again")
+        raise refusal(path, "Its voxels are not what its header says.", "export it again")
     affine = _affine(found)
     return Scan(path, array.transpose(2, 1, 0), affine, notes=affine_notes(path, affine))
-
-
-def _refuse(path: Path, what: str, fix: str) -> UserError:
-    return UserError(what, where=str(path), fix=fix)
 
 
 def _affine(image: sitk.Image) -> Float64[np.ndarray, "4 4"]:
@@ -124,26 +120,34 @@ def _affine(image: sitk.Image) -> Float64[np.ndarray, "4 4"]:
     return _RAS_OF_LPS @ affine
 
 
-def _claims(path: Path) -> _Claims:
+def _is_nrrd(path: Path) -> bool:
+    return path.suffix.lower() in NRRD
+
+
+def _beginning(path: Path) -> bytes:
     with path.open("rb") as stream:
-        block = stream.read(_MAX_HEADER_BYTES)
+        return stream.read(_MAX_HEADER_BYTES)
+
+
+def _claims(path: Path) -> _Claims:
+    block = _beginning(path)
     try:
-        return _nrrd_claims(block) if path.suffix.lower() in NRRD else _meta_claims(block)
+        return _nrrd_claims(block) if _is_nrrd(path) else _meta_claims(block)
     except (ValueError, KeyError) as error:
-        kind = "NRRD" if path.suffix.lower() in NRRD else "MetaImage"
-        raise _refuse(
-            path,
-            f"This is no {kind} file, or its header is broken ({error!s:.60}).",
-            "export it again",
-        ) from None
+        kind = "NRRD" if _is_nrrd(path) else "MetaImage"
+        what = f"This is no {kind} file, or its header is broken ({error!s:.60})."
+        raise refusal(path, what, "export it again") from None
+
+
+def _nrrd_text(block: bytes) -> str:
+    return re.split(rb"\r?\n\r?\n", block, maxsplit=1)[0].decode("utf-8", "replace")
 
 
 def _nrrd_claims(block: bytes) -> _Claims:
     if not block.startswith(b"NRRD000"):
         raise ValueError("no NRRD at its beginning")
-    text = re.split(rb"\r?\n\r?\n", block, maxsplit=1)[0].decode("utf-8", "replace")
     fields: dict[str, str] = {}
-    for line in text.splitlines()[1:]:
+    for line in _nrrd_text(block).splitlines()[1:]:
         name, colon, value = line.partition(":")
         if colon and not line.startswith("#") and not value.startswith("="):
             fields[name.strip().lower().replace(" ", "")] = value.strip()
@@ -153,7 +157,7 @@ def _nrrd_claims(block: bytes) -> _Claims:
         raise ValueError(f"encoding {encoding:.20}")
     return _Claims(
         shape=tuple(map(int, fields["sizes"].split())),
-        voxel_bytes=_BYTES.get(_plain_type(kind)),
+        voxel_bytes=_BYTES.get(_plain_type(kind), 0),
         is_packed=encoding != "raw",
         data=fields.get("datafile", ""),
         says_where={"space", "spacedirections"} <= fields.keys(),
@@ -176,7 +180,7 @@ def _meta_claims(block: bytes) -> _Claims:
     oriented = {"transformmatrix", "rotation", "orientation"} & fields.keys()
     return _Claims(
         shape=tuple(map(int, fields["dimsize"].split())),
-        voxel_bytes=_BYTES.get(kind.replace("_", "")) if channels == 1 else None,
+        voxel_bytes=_BYTES.get(kind.replace("_", ""), 0) if channels == 1 else 0,
         is_packed=fields.get("compresseddata", "false").lower() == "true",
         data="" if data.lower() == "local" else data,
         says_where=bool(oriented),
@@ -195,35 +199,6 @@ def _meta_fields(block: bytes) -> Mapping[str, str]:
     raise ValueError("no ElementDataFile")
 
 
-def _check(path: Path, claims: _Claims, *, may_be_empty: bool) -> None:
-    if len(claims.shape) != 3 or min(claims.shape) < 2:
-        raise _refuse(
-            path,
-            f"It holds an array of shape {claims.shape!s:.60}, not a 3D scan.",
-            "give one scan with three axes of at least 2 voxels",
-        )
-    if math.prod(claims.shape) > MAX_VOXELS:
-        raise _refuse(
-            path, f"Its header claims {claims.shape} voxels.", "crop it below 2^31 voxels"
-        )
-    if claims.voxel_bytes is None:
-        raise _refuse(path, "Its voxels are not single numbers.", "export intensities, not colours")
-    if not claims.says_where:
-        raise _refuse(
-            path,
-            "It does not say how the patient lies (no directions of its axes).",
-            "export it again with its geometry, so that left and right are known",
-        )
-    data = _data_file(path, claims.data)
-    check_claimed_size(
-        path,
-        math.prod(claims.shape) * claims.voxel_bytes,
-        data.stat().st_size,
-        is_packed=claims.is_packed,
-        may_be_empty=may_be_empty,
-    )
-
-
 def _data_file(path: Path, name: str) -> Path:
     """Find the file of the voxels; a header could name any file of the machine."""
     if not name:
@@ -234,11 +209,8 @@ def _data_file(path: Path, name: str) -> Path:
         or name.startswith(".")
         or data.resolve().parent != path.parent.resolve()
     ):
-        raise _refuse(
-            path,
-            "It names voxels that do not lie beside it.",
-            "put the file of the voxels into its folder, or export both as one file",
-        )
+        fix = "put the file of the voxels into its folder, or export both as one file"
+        raise refusal(path, "It names voxels that do not lie beside it.", fix)
     if not data.is_file():
-        raise _refuse(path, f"The file of its voxels, {name:.60}, is not there.", "copy it too")
+        raise refusal(path, f"The file of its voxels, {name:.60}, is not there.", "copy it too")
     return data

@@ -9,21 +9,26 @@ import numpy as np
 from jaxtyping import UInt8
 from pydantic import Field
 
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.types import ORGANS, Frozen
-from voxsiam.volumes.geometry_check import check_same_grid, check_same_shape
-from voxsiam.volumes.label_flip import (
-    AS_IT_IS,
-    MIN_LIVER_ML,
-    compare_flips,
-    flip_name,
-    flipped,
-)
+from voxsiam.volumes.claimed_size import check_lengths
+from voxsiam.volumes.label_flip import AS_IT_IS, MIN_LIVER_ML, compare_flips, flip_name
 from voxsiam.volumes.label_values import renamed_label
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
-from voxsiam.volumes.orientation import axis_order, spacing_dhw, to_canonical
+from voxsiam.volumes.orientation import (
+    axis_order,
+    corner_drift_voxels,
+    flipped,
+    in_patient_axes,
+    spacing_dhw,
+    to_canonical,
+)
 from voxsiam.volumes.volume_file import read_volume, volume_files
+
+MAX_DRIFT_VOXELS = 0.01
+"""How far a corner of the label may lie from the image's: above the rounding of float32 headers
+(below 0.001 voxel), far below anything a resampling would show."""
 
 _MASK_VALUES = {0: 0, 1: 1}
 Labels = UInt8[np.ndarray, "d h w"]
@@ -33,7 +38,6 @@ class LabelMap(Frozen):
     """One file that holds a value for each organ.
 
     Attributes:
-        path: NIfTI, on the grid of the image.
         values: Value in the file -> 0 background, 1..8 organs. An organ without a value was not
             annotated: where it lies the map says background, and it must not be trained as such.
         place: How it lies on the image: as both headers say, or, where they are known not to
@@ -61,30 +65,21 @@ class LabelMap(Frozen):
         values = sorted(self.values.items())
         return values if self.place == "by_header" else {"values": values, "place": self.place}
 
-    def read(self, image: Scan, geometry: Form | None = None) -> UInt8[np.ndarray, "d h w"]:
-        """Read the organs on the image's grid."""
-        return self.read_with_notes(image, geometry)[0]
-
     def read_with_notes(
         self, image: Scan, geometry: Form | None = None
     ) -> tuple[Labels, tuple[str, ...]]:
         """Read the organs on the image's grid, and say what had to be mended for that.
-
-        Args:
-            image: The scan that they belong to.
-            geometry: The form of the header to believe, see `read_nifti`.
 
         Raises:
             UserError: The map is unusable, or does not lie on the image.
         """
         scan = read_volume(self.path, image, geometry)
         if self.place == "by_header":
-            check_same_grid(image, scan)
+            _check_same_grid(image, scan)
             return renamed_label(scan, self.values), scan.notes
-        check_same_shape(image, scan)
-        label, notes = _fitted(
-            image, renamed_label(replace(scan, affine=image.affine), self.values), self.path
-        )
+        check_lengths(self.path, scan.array.shape, image.array.shape, in_order=True)
+        label = renamed_label(replace(scan, affine=image.affine), self.values)
+        label, notes = _fitted(image, label, self.path)
         return label, (*scan.notes, *notes)
 
 
@@ -92,8 +87,7 @@ class OrganMasks(Frozen):
     """One file for each organ: 1 inside, 0 outside.
 
     Attributes:
-        paths: Our value of the organ -> its mask, on the grid of the image. An organ without a
-            mask was not annotated.
+        paths: Our value of the organ -> its mask. An organ without a mask was not annotated.
     """
 
     form: Literal["masks"] = "masks"
@@ -113,50 +107,48 @@ class OrganMasks(Frozen):
         """Plain values that, with the files' bytes, decide the labels."""
         return {"masks": self.annotated}
 
-    def read(self, image: Scan, geometry: Form | None = None) -> UInt8[np.ndarray, "d h w"]:
-        """Join the masks on the image's grid."""
-        return self.read_with_notes(image, geometry)[0]
-
     def read_with_notes(
         self, image: Scan, geometry: Form | None = None, *, may_be_empty: bool = False
     ) -> tuple[Labels, tuple[str, ...]]:
         """Join the masks on the image's grid, and say what had to be mended for that.
 
         Args:
-            image: The scan that they belong to.
-            geometry: The form of the headers to believe, see `read_nifti`.
             may_be_empty: Whether masks without any voxel are fine: a prediction may find nothing.
 
         Raises:
             UserError: A mask is unusable or lies elsewhere, two overlap, or all are empty.
         """
-        joined: Labels | None = None
+        joined: Labels = np.zeros(in_patient_axes(image).array.shape, dtype=np.uint8)
         notes: tuple[str, ...] = ()
         for organ in self.annotated:
             scan = read_volume(self.paths[organ], image, geometry)
-            check_same_grid(image, scan)
+            _check_same_grid(image, scan)
             inside = renamed_label(scan, _MASK_VALUES, may_be_empty=True)
-            joined = np.zeros_like(inside) if joined is None else joined
             overlap = int(np.count_nonzero(joined[inside > 0]))
             if overlap:
-                raise UserError(
-                    f"{overlap} voxels of the mask belong to another organ's mask too.",
-                    where=str(scan.path),
-                    fix="give each voxel to one organ",
-                )
+                what = f"{overlap} voxels of the mask belong to another organ's mask too."
+                raise refusal(scan.path, what, "give each voxel to one organ")
             joined[inside > 0] = organ
-            notes = (*notes, *scan.notes)
-        if joined is None or not (joined.any() or may_be_empty):
-            raise UserError(
-                "All masks are empty.",
-                where=str(self.files[0].parent),
-                fix="give the masks of this scan, or leave the case out",
-            )
+            notes += scan.notes
+        if not (joined.any() or may_be_empty):
+            fix = "give the masks of this scan, or leave the case out"
+            raise refusal(self.files[0].parent, "All masks are empty.", fix)
         return joined, notes
 
 
 LabelFiles = Annotated[LabelMap | OrganMasks, Field(discriminator="form")]
 """Either of the two."""
+
+
+def _check_same_grid(image: Scan, label: Scan) -> None:
+    """Refuse a label map that does not cover the same voxels of the patient as its image."""
+    ours, theirs = in_patient_axes(image), in_patient_axes(label)
+    check_lengths(label.path, theirs.array.shape, ours.array.shape, in_order=True)
+    drift = corner_drift_voxels(ours, theirs)
+    if drift > MAX_DRIFT_VOXELS:
+        what = f"The label map lies up to {drift:.3g} voxels away from its image (affines differ)."
+        fix = "give it the affine of its image if the arrays do match, else resample it"
+        raise refusal(label.path, what, fix)
 
 
 def _fitted(image: Scan, label: Labels, path: Path) -> tuple[Labels, tuple[str, ...]]:
@@ -165,19 +157,19 @@ def _fitted(image: Scan, label: Labels, path: Path) -> tuple[Labels, tuple[str, 
     hu, spacing_mm = to_canonical(image.array, order), spacing_dhw(image.affine, order)
     compared = compare_flips(hu, label, spacing_mm)
     if compared is None or not compared.shows_enough_to_mirror:
-        raise UserError(
+        raise refusal(
+            path,
             "The label map holds too little of liver and pancreas to tell how it lies on its "
             f"image ({MIN_LIVER_ML:.0f} ml of liver and some pancreas would do).",
-            where=str(path),
-            fix="leave the case out, or give the label map the affine of its image",
+            "leave the case out, or give the label map the affine of its image",
         )
     best, second = compared.scores[:2]
     if not compared.is_clear:
-        raise UserError(
+        raise refusal(
+            path,
             f"The image does not show how the label map lies on it. Best {best}. "
             f"Second {second} ({compared.margin:.2f} times the spread).",
-            where=str(path),
-            fix="check that the label map belongs to this image, or leave the case out",
+            "check that the label map belongs to this image, or leave the case out",
         )
     if best.flip == AS_IT_IS:
         return label, ()

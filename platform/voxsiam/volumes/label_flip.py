@@ -13,9 +13,10 @@ from operator import mul
 from typing import cast
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Int, Shaped, UInt8
 
-from voxsiam.types import ORGANS, Shape, Spacing
+from voxsiam.types import ORGANS, Spacing, organ_words
+from voxsiam.volumes.orientation import flipped
 
 Flip = tuple[bool, bool, bool]
 """Along d, h, w: whether the label map is to be mirrored."""
@@ -54,7 +55,6 @@ class FlipScore:
     """What the scan shows inside the organs of a label map that is mirrored this way.
 
     Attributes:
-        flip: Which way.
         median_hu: Of each organ of even tissue.
         deviation_hu: Standard deviation in each of them, of intensities cut to -250..350 HU.
         air_share: Part of their voxels below -150 HU.
@@ -71,7 +71,7 @@ class FlipScore:
         return sum(self.deviation_hu.values()) / len(self.deviation_hu)
 
     def __str__(self) -> str:
-        medians = ", ".join(f"{o.replace('_', ' ')} {hu:.0f}" for o, hu in self.median_hu.items())
+        medians = ", ".join(f"{organ_words(o)} {hu:.0f}" for o, hu in self.median_hu.items())
         return (
             f"{flip_name(self.flip)}: median HU {medians}; spread {self.spread_hu:.0f} HU, "
             f"{self.air_share:.1%} in air"
@@ -80,12 +80,7 @@ class FlipScore:
 
 @dataclass(frozen=True)
 class FlipComparison:
-    """The eight ways in which a label map may lie on its scan.
-
-    Attributes:
-        scores: The one that fits best first.
-        liver_ml: Liver in view.
-    """
+    """The eight ways in which a label map may lie on its scan; the one that fits best first."""
 
     scores: tuple[FlipScore, ...]
     liver_ml: float
@@ -129,42 +124,28 @@ class FlipComparison:
 def compare_flips(
     image: Shaped[np.ndarray, "d h w"], label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing
 ) -> FlipComparison | None:
-    """Score the eight flips of a label map against its scan.
+    """Score the eight flips of a label map against its scan, in HU on the same grid.
 
     Every few millimetres one voxel is looked at: 20 to 80 ms a scan.
-
-    Args:
-        image: In HU.
-        label: 0 background, 1..8 organs, on the same grid.
-        spacing_mm: Voxel size along d, h, w.
 
     Returns:
         None where none of the even organs is large enough to tell.
     """
     steps = [max(1, round(_STEP_MM / size)) for size in spacing_mm]
     reduced = label[:: steps[0], :: steps[1], :: steps[2]]
-    points = {organ: np.nonzero(reduced == ORGANS.index(organ) + 1) for organ in EVEN_ORGANS}
-    points = {organ: found for organ, found in points.items() if len(found[0]) >= _MIN_POINTS}
-    if not points:
-        return None
+    found = {organ: np.nonzero(reduced == ORGANS.index(organ) + 1) for organ in EVEN_ORGANS}
     voxels = {
-        organ: tuple(axis * step for axis, step in zip(found, steps, strict=True))
-        for organ, found in points.items()
+        organ: tuple(axis * step for axis, step in zip(points, steps, strict=True))
+        for organ, points in found.items()
+        if len(points[0]) >= _MIN_POINTS
     }
-    shape = cast("Shape", label.shape)
-    scores = [
-        _score(flip, {organ: _values(image, at, shape, flip) for organ, at in voxels.items()})
-        for flip in FLIPS
-    ]
-    liver_points = len(points["liver"][0]) if "liver" in points else 0
+    if not voxels:
+        return None
+    scores = [_score(flip, flipped(image, flip), voxels) for flip in FLIPS]
+    liver_points = len(voxels["liver"][0]) if "liver" in voxels else 0
     point_ml = prod(map(mul, steps, spacing_mm)) / 1000
     ranked = sorted(scores, key=lambda score: score.spread_hu)
     return FlipComparison(tuple(ranked), liver_points * point_ml)
-
-
-def flipped(label: Shaped[np.ndarray, "d h w"], flip: Flip) -> Shaped[np.ndarray, "d h w"]:
-    """View a label map mirrored along some of its axes."""
-    return label[tuple(slice(None, None, -1 if mirror else 1) for mirror in flip)]
 
 
 def flip_name(flip: Flip) -> str:
@@ -199,17 +180,16 @@ def sides_are_swapped(left_of_liver: Mapping[str, float]) -> bool:
     return bool(distances) and all(distance < -SIDE_MARGIN_MM for distance in distances)
 
 
-def _values(
-    image: Shaped[np.ndarray, "d h w"], at: tuple[np.ndarray, ...], shape: Shape, flip: Flip
-) -> Float32[np.ndarray, " n"]:
-    moved = tuple(
-        length - 1 - index if mirror else index
-        for index, length, mirror in zip(at, shape, flip, strict=True)
-    )
-    return np.nan_to_num(image[moved].astype(np.float32), nan=-1024.0)
-
-
-def _score(flip: Flip, values: Mapping[str, Float32[np.ndarray, " n"]]) -> FlipScore:
+def _score(
+    flip: Flip,
+    image: Shaped[np.ndarray, "d h w"],
+    voxels: Mapping[str, tuple[Int[np.ndarray, " _"], ...]],
+) -> FlipScore:
+    """Look at the voxels of each organ in an image that is mirrored that way."""
+    values = {
+        organ: np.nan_to_num(image[at].astype(np.float32), nan=-1024.0)
+        for organ, at in voxels.items()
+    }
     everything = np.concatenate(list(values.values()))
     return FlipScore(
         flip=flip,

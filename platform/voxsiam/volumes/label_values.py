@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.orientation import axis_order, to_canonical
 
@@ -27,10 +27,8 @@ def renamed_label(
     """Rename the values of a label map to ours, in d h w on its own grid.
 
     Args:
-        scan: The label map as read from its file.
         label_values: Value in the file -> 0 background, 1.. organs; at most 254 of them.
-        may_be_empty: Whether a map without any of the organs is fine: a prediction may have found
-            nothing.
+        may_be_empty: Whether a map without organs is fine: a prediction may have found nothing.
         called: What the table of values is called, where it has a name.
         advice: What to do about unknown values.
 
@@ -48,16 +46,11 @@ def renamed_label(
     for source, target in zip(canonical, renamed, strict=True):
         np.take(table, _places(source, lowest, highest), out=target)
     if (renamed == _UNKNOWN).any():
-        unknown = (
-            f"Label values that '{called}' does not know" if called else "Unknown label values"
-        )
-        raise _unknown_values(scan, label_values, unknown, advice)
+        what = f"Label values that '{called}' does not know" if called else "Unknown label values"
+        raise _unknown_values(scan, label_values, what, advice)
     if not may_be_empty and not renamed.any():
-        raise UserError(
-            "The label map holds none of the eight organs.",
-            where=str(scan.path),
-            fix="give the label map of this scan, or leave the case out",
-        )
+        what = "The label map holds none of the eight organs."
+        raise refusal(scan.path, what, "give the label map of this scan, or leave the case out")
     return renamed
 
 
@@ -70,7 +63,7 @@ def _places(source: Shaped[np.ndarray, "h w"], lowest: int, highest: int) -> Int
     return (np.where(known, source, 0).astype(np.intp) - (lowest - 1)) * known
 
 
-def scale_advice(scan: Scan) -> str:
+def _scale_advice(scan: Scan) -> str:
     """Say how whole numbers became others, where the header shows it; empty where it does not."""
     slope = math.nan if scan.header is None else float(scan.header["scl_slope"])
     if not math.isfinite(slope) or slope in {0.0, 1.0}:
@@ -89,11 +82,8 @@ def _unknown_values(
     first = sorted(unknown.items())[:_LISTED]
     listed = ", ".join(f"{value:.9g} ({count} voxels)" for value, count in first)
     more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
-    return UserError(
-        f"{what}: {listed}{more}.",
-        where=str(scan.path),
-        fix=scale_advice(scan) or f"known are the whole numbers {_ranges(label_values)}: {advice}",
-    )
+    known = f"known are the whole numbers {_ranges(label_values)}: {advice}"
+    return refusal(scan.path, f"{what}: {listed}{more}.", _scale_advice(scan) or known)
 
 
 def _count_values(array: Shaped[np.ndarray, "i j k"]) -> dict[int | float, int]:

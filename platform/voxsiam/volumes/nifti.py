@@ -22,9 +22,9 @@ from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from nibabel.volumeutils import apply_read_scaling, array_from_file
 
 from voxsiam.durable_files import sync, temporary_beside
-from voxsiam.errors import UserError
-from voxsiam.volumes.claimed_size import MAX_VOXELS, check_claimed_size
-from voxsiam.volumes.nifti_geometry import Form, checked_geometry, one_line
+from voxsiam.errors import refusal
+from voxsiam.volumes.claimed_size import DAMAGED, check_array, check_claimed_size, check_lengths
+from voxsiam.volumes.nifti_geometry import Form, checked_geometry
 
 _HEADER_BYTES = 540
 _MAX_EXTRA_BYTES = 64 * 2**20  # header extensions before the voxels, and bytes after them
@@ -44,7 +44,6 @@ class Scan:
     """The voxels of one file in its own axis order.
 
     Attributes:
-        path: Where it came from.
         array: Voxels, rescaled by slope and intercept of the header if it has them.
         affine: Voxel index -> mm in NIfTI's RAS frame.
         header: As the file has it; None for a scan that was not NIfTI.
@@ -61,9 +60,7 @@ class Scan:
 
 
 def read_nifti(path: Path, image: Scan | None = None, geometry: Form | None = None) -> Scan:
-    """Read a .nii or .nii.gz file with three axes.
-
-    A fourth axis of length 1 is dropped.
+    """Read a .nii or .nii.gz file with three axes; further ones of length 1 are dropped.
 
     Args:
         image: The scan that a label map belongs to: one of other lengths of axes, whatever their
@@ -73,14 +70,14 @@ def read_nifti(path: Path, image: Scan | None = None, geometry: Form | None = No
 
     Raises:
         UserError: The file is missing, damaged, not NIfTI, not a 3D scan, or its geometry is
-            unusable. It names the file.
+            unusable.
     """
     if not path.is_file():
-        raise UserError("The file does not exist.", where=str(path), fix="check the path")
+        raise refusal(path, "The file does not exist.", "check the path")
     try:
         with _open(path) as stream:
             header = _read_header(path, stream)
-            shape = _checked_shape(path, header)
+            shape = _claimed_shape(path, header)
             if image is not None:
                 check_lengths(path, shape, image.array.shape)
             check_claimed_size(
@@ -91,17 +88,13 @@ def read_nifti(path: Path, image: Scan | None = None, geometry: Form | None = No
                 may_be_empty=image is not None,
                 header_bytes=header.get_data_offset(),
             )
-            placed = checked_geometry(path, header, shape, geometry)
+            affine, form, notes = checked_geometry(path, header, shape, geometry)
             array = _read_voxels(stream, header)
             _read_to_end(stream)
     except _BROKEN_STREAM as error:  # pyright: ignore[reportGeneralTypeIssues] (the stub of isal)
-        raise UserError(
-            f"The file cannot be read to its end ({one_line(error)}).",
-            where=str(path),
-            fix="it is damaged or was copied in part: copy or export it again",
-        ) from error
-    voxels = array.reshape(shape)
-    return Scan(path, voxels, placed.affine, header, placed.form, placed.notes)
+        what = f"The file cannot be read to its end ({_one_line(error)})."
+        raise refusal(path, what, DAMAGED) from error
+    return Scan(path, array.reshape(shape), affine, header, form, notes)
 
 
 def write_nifti(
@@ -110,11 +103,10 @@ def write_nifti(
     affine: Float64[np.ndarray, "4 4"],
     header: Header | None = None,
 ) -> None:
-    """Write voxels with the geometry of the scan they belong to; the file appears whole.
+    """Write voxels in the axes of the scan they belong to; the file appears whole.
 
     Args:
         path: A .nii or .nii.gz file; one that is there is replaced.
-        array: In the axes of the scan.
         header: Of the scan's file, whose geometry is then repeated number by number.
     """
     written = geometry_header(affine, header)
@@ -128,12 +120,13 @@ def geometry_header(affine: Float64[np.ndarray, "4 4"], source: Header | None) -
 
     Of the source only the geometry is taken: its free text may name the patient.
     """
-    header = Header() if source is None else type(source)()
     if source is None:
+        header = Header()
         header.set_qform(affine, code=1)
         header.set_sform(affine, code=1)
         header.set_xyzt_units("mm")
     else:
+        header = type(source)()
         for field in _GEOMETRY:
             header[field] = source[field]
     header.set_slope_inter(1, 0)
@@ -144,37 +137,28 @@ def geometry_header(affine: Float64[np.ndarray, "4 4"], source: Header | None) -
 def write_voxels(path: Path, header: Header, parts: Iterable[Shaped[np.ndarray, "i j k"]]) -> None:
     """Write a header and, one after the other, the volumes along its last axis."""
     dtype = header.get_data_dtype()
-    with _replaced(path) as raw, _packed(raw, path) as stream:
+    with _replaced(path) as stream:
         stream.write(header.binaryblock)
         stream.write(bytes(int(header["vox_offset"]) - header.sizeof_hdr))
         for part in parts:
             stream.write(part.astype(dtype, copy=False).tobytes("F"))
 
 
-def _refuse(path: Path, what: str, fix: str) -> UserError:
-    return UserError(what, where=str(path), fix=fix)
-
-
 @contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
+def _replaced(path: Path) -> Iterator[IO[bytes] | igzip.IGzipFile]:
     temporary = temporary_beside(path)
     try:
-        with temporary.open("wb") as stream:
-            yield stream
+        with temporary.open("wb") as raw:
+            if path.suffix == ".gz":
+                # No time stamp: equal voxels give equal bytes.
+                with igzip.IGzipFile("", "wb", _COMPRESSION, raw, mtime=0) as packed:
+                    yield packed
+            else:
+                yield raw
         sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _packed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes] | igzip.IGzipFile]:
-    if path.suffix != ".gz":
-        yield raw
-        return
-    # No time stamp: equal voxels give equal bytes.
-    with igzip.IGzipFile("", "wb", _COMPRESSION, raw, mtime=0) as stream:
-        yield stream
 
 
 def _open(path: Path) -> igzip.IGzipFile | BufferedReader:
@@ -182,9 +166,8 @@ def _open(path: Path) -> igzip.IGzipFile | BufferedReader:
         compressed = start.read(2) == b"\x1f\x8b"
     if compressed != (path.suffix.lower() == ".gz"):
         actual = "gzip-compressed" if compressed else "not gzip-compressed"
-        raise _refuse(
-            path, f"The file is {actual}, its name says otherwise.", "rename it (.nii or .nii.gz)"
-        )
+        what = f"The file is {actual}, its name says otherwise."
+        raise refusal(path, what, "rename it (.nii or .nii.gz)")
     return igzip.IGzipFile(path) if compressed else path.open("rb")
 
 
@@ -195,60 +178,39 @@ def _read_header(path: Path, stream: BufferedIOBase) -> Header:
     elif block[4:8] == b"n+2\0":
         kind, size = nibabel.Nifti2Header, 540
     else:
-        raise _refuse(path, "This is not a NIfTI file.", "give a single-file NIfTI (.nii, .nii.gz)")
+        raise refusal(path, "This is not a NIfTI file.", "give a single-file NIfTI (.nii, .nii.gz)")
     try:
         header = kind(block[:size], check=False)
         for read in (header.get_data_dtype, header.get_data_shape, header.get_slope_inter):
             read()
         offset = header.get_data_offset()
     except _BROKEN_HEADER as error:
-        raise _refuse(
-            path, f"Its header is broken ({one_line(error)}).", "export the file again"
-        ) from error
+        what = f"Its header is broken ({_one_line(error)})."
+        raise refusal(path, what, "export the file again") from error
     if not size <= offset <= _MAX_EXTRA_BYTES:
-        raise _refuse(path, f"Its header puts the voxels at byte {offset}.", "export it again")
+        raise refusal(path, f"Its header puts the voxels at byte {offset}.", "export it again")
     return header
 
 
-def _checked_shape(path: Path, header: Header) -> tuple[int, ...]:
+def _claimed_shape(path: Path, header: Header) -> tuple[int, ...]:
     shape = tuple(int(n) for n in header.get_data_shape())
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    if len(shape) != 3 or min(shape) < 2:
-        raise _refuse(
-            path,
-            f"It holds an array of shape {shape}, not a 3D scan.",
-            "give one scan with three axes of at least 2 voxels",
-        )
-    if math.prod(shape) > MAX_VOXELS:
-        raise _refuse(path, f"Its header claims {shape} voxels.", "crop it below 2^31 voxels")
-    if header.get_data_dtype().kind not in "iuf":
-        raise _refuse(path, "Its voxels are not single numbers.", "export intensities, not colours")
+    check_array(path, shape, of_numbers=header.get_data_dtype().kind in "iuf")
     return shape
 
 
-def check_lengths(path: Path, shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
-    """Refuse a label map whose axes have not the lengths of its image's, in whatever order."""
-    if sorted(shape) != sorted(image_shape):
-        raise _refuse(
-            path,
-            f"The label map has shape {shape}, its image {image_shape}.",
-            "resample the label map to the grid of the image",
-        )
-
-
 def _read_voxels(stream: BufferedIOBase, header: Header) -> np.ndarray:
-    raw = array_from_file(
-        header.get_data_shape(),
-        header.get_data_dtype(),
-        stream,
-        offset=header.get_data_offset(),
-        mmap=False,
-    )
+    shape, dtype = header.get_data_shape(), header.get_data_dtype()
+    raw = array_from_file(shape, dtype, stream, offset=header.get_data_offset(), mmap=False)
     slope, inter = header.get_slope_inter()
     if slope is None or (slope, inter) == (1.0, 0.0):
         return raw
     return apply_read_scaling(raw, np.float32(slope), np.float32(inter or 0.0))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())  # some of nibabel's errors take two
 
 
 def _read_to_end(stream: BufferedIOBase) -> None:

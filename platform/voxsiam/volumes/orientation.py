@@ -1,4 +1,4 @@
-"""From the axes of a file to d h w in the patient's frame, and back.
+"""From the axes of a file to d h w in the patient's frame, and back; where grids lie there.
 
 d runs inferior -> superior, h posterior -> anterior, w left -> right: NIfTI's RAS, reversed.
 """
@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Float64, Shaped
 
 from voxsiam.errors import UserError
-from voxsiam.types import CropBox, Shape, Spacing
+from voxsiam.types import CropBox, Spacing
+from voxsiam.volumes.nifti import Scan
+from voxsiam.volumes.nifti_geometry import directions, grid_corners
 
 NOTED_TILT_DEG, MAX_TILT_DEG = 10.0, 30.0
 """From an axis of the patient to the nearest axis of the file; from 45 degrees on, "nearest" is
@@ -39,25 +41,17 @@ def axis_order(affine: Float64[np.ndarray, "4 4"]) -> AxisOrder:
     return AxisOrder((d, h, w), (bool(flip_d), bool(flip_h), bool(flip_w)))
 
 
-def tilt_degrees(affine: Float64[np.ndarray, "4 4"]) -> float:
-    """Tell by how much the file's axes are turned away from the patient's: 0 to 54.7 degrees."""
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    return float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0), 0, 1))).max())
-
-
 def tilt_note(affine: Float64[np.ndarray, "4 4"], where: str) -> str:
     """Say that a scan is turned; empty where it is not by much.
 
     Raises:
         UserError: It is turned so far that its axes are not those of the patient.
     """
-    tilt = tilt_degrees(affine)
+    nearest = np.abs(directions(affine)).max(axis=0)
+    tilt = float(np.degrees(np.arccos(np.clip(nearest, 0, 1))).max())  # 0 to 54.7
     if tilt > MAX_TILT_DEG:
-        raise UserError(
-            f"It is turned by {tilt:.0f} degrees: its axes are not those of the patient.",
-            where=where,
-            fix="resample it to axes along the patient",
-        )
+        what = f"It is turned by {tilt:.0f} degrees: its axes are not those of the patient."
+        raise UserError(what, where=where, fix="resample it to axes along the patient")
     if tilt <= NOTED_TILT_DEG:
         return ""
     return f"it is turned by {tilt:.0f} degrees; the nearest axes of the patient are used"
@@ -67,14 +61,21 @@ def to_canonical(
     array: Shaped[np.ndarray, "i j k"], order: AxisOrder
 ) -> Shaped[np.ndarray, "d h w"]:
     """View an array of a file in d h w; no voxel is copied or changed."""
-    return _flip(array.transpose(order.file_axis), order)
+    return flipped(array.transpose(order.file_axis), order.flipped)
 
 
 def from_canonical(
     array: Shaped[np.ndarray, "d h w"], order: AxisOrder
 ) -> Shaped[np.ndarray, "i j k"]:
     """View a d h w array in the axes of the file: the exact inverse of `to_canonical`."""
-    return _flip(array, order).transpose(np.argsort(order.file_axis))
+    return flipped(array, order.flipped).transpose(np.argsort(order.file_axis))
+
+
+def flipped(
+    array: Shaped[np.ndarray, "d h w"], mirrored: tuple[bool, bool, bool]
+) -> Shaped[np.ndarray, "d h w"]:
+    """View an array mirrored along some of its axes."""
+    return array[tuple(slice(None, None, -1 if mirror else 1) for mirror in mirrored)]
 
 
 def spacing_dhw(affine: Float64[np.ndarray, "4 4"], order: AxisOrder) -> Spacing:
@@ -83,20 +84,8 @@ def spacing_dhw(affine: Float64[np.ndarray, "4 4"], order: AxisOrder) -> Spacing
     return d, h, w
 
 
-def shape_dhw(shape: Shape, order: AxisOrder) -> Shape:
-    """Shape of a file's array along d, h, w."""
-    d, h, w = (shape[axis] for axis in order.file_axis)
-    return d, h, w
-
-
-def ranges_dhw(ranges: CropBox, shape: Shape, order: AxisOrder) -> CropBox:
-    """Turn half-open voxel ranges along the axes of a file into ranges along d, h, w.
-
-    Args:
-        ranges: (start, stop) along i, j, k.
-        shape: Shape of the file's array.
-        order: How its axes lie in the patient.
-    """
+def ranges_dhw(ranges: CropBox, shape: tuple[int, ...], order: AxisOrder) -> CropBox:
+    """Turn (start, stop) along the axes of a file of that shape into those along d, h, w."""
     d, h, w = (
         _range(ranges[axis], shape[axis], flipped)
         for axis, flipped in zip(order.file_axis, order.flipped, strict=True)
@@ -109,5 +98,21 @@ def _range(part: tuple[int, int], length: int, flipped: bool) -> tuple[int, int]
     return (length - stop, length - start) if flipped else part
 
 
-def _flip(array: np.ndarray, order: AxisOrder) -> np.ndarray:
-    return array[tuple(slice(None, None, -1 if flip else 1) for flip in order.flipped)]
+def in_patient_axes(scan: Scan) -> Scan:
+    """View a scan along d h w: no voxel is copied, and each stays where it lies in the patient."""
+    order = axis_order(scan.affine)
+    affine = np.eye(4)
+    affine[:3, 3] = scan.affine[:3, 3]
+    for axis, (file_axis, mirrored) in enumerate(zip(order.file_axis, order.flipped, strict=True)):
+        step = scan.affine[:3, file_axis]
+        affine[:3, axis] = -step if mirrored else step
+        if mirrored:
+            affine[:3, 3] += step * (scan.array.shape[file_axis] - 1)
+    return Scan(scan.path, to_canonical(scan.array, order), affine)
+
+
+def corner_drift_voxels(image: Scan, label: Scan) -> float:
+    """Largest distance between the same corner of both grids, in voxels of the image."""
+    corners = grid_corners(image.array.shape)
+    moved = corners @ (np.linalg.inv(image.affine) @ label.affine).T
+    return float(np.linalg.norm((moved - corners)[:, :3], axis=1).max())

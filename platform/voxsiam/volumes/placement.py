@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.types import Box, CropBox, NativeReference, Shape, Spacing
 from voxsiam.volumes.cropping import body_box
 from voxsiam.volumes.nifti import Scan
@@ -10,7 +10,6 @@ from voxsiam.volumes.orientation import (
     AxisOrder,
     axis_order,
     ranges_dhw,
-    shape_dhw,
     spacing_dhw,
     to_canonical,
 )
@@ -23,7 +22,7 @@ class Placement:
 
     Attributes:
         order: How the axes of the file lie in the patient.
-        native_shape: Shape of the whole scan along d, h, w.
+        native_shape: Of the whole scan along d, h, w.
         native_spacing_mm: Its voxel size along d, h, w.
         box: The part of it that is stretched to the grid, as half-open slices along d, h, w; the
             whole scan where nothing is cropped.
@@ -52,8 +51,7 @@ def place(scan: Scan, config: PreparationConfig, crop: CropBox | None = None) ->
     """Find the part of a scan that the configuration puts on the grid.
 
     Args:
-        scan: CT in HU; its voxels are looked at for `crop="body"` only.
-        config: Says whether and how to crop.
+        scan: Its voxels, in HU, are looked at for `crop="body"` only.
         crop: Box of this case, in the axes of its file. Used for `crop="box"` only; a case
             without one is not cropped.
 
@@ -61,16 +59,15 @@ def place(scan: Scan, config: PreparationConfig, crop: CropBox | None = None) ->
         UserError: The box does not lie in the scan, or the scan shows no body.
     """
     order = axis_order(scan.affine)
-    i, j, k = scan.array.shape
-    native_shape = shape_dhw((i, j, k), order)
-    native_spacing_mm = spacing_dhw(scan.affine, order)
-    box = whole_box(native_shape)
+    array, spacing_mm = to_canonical(scan.array, order), spacing_dhw(scan.affine, order)
+    d, h, w = array.shape
+    box = whole_box((d, h, w))
     if config.crop == "body":
-        box = body_box(to_canonical(scan.array, order), native_spacing_mm, scan.path)
+        box = body_box(array, spacing_mm, scan.path)
     elif config.crop == "box" and crop is not None:
         _check_inside(crop, scan)
-        box = box_of(ranges_dhw(crop, (i, j, k), order))
-    return Placement(order, native_shape, native_spacing_mm, box)
+        box = box_of(ranges_dhw(crop, scan.array.shape, order))
+    return Placement(order, (d, h, w), spacing_mm, box)
 
 
 def placement_of(reference: NativeReference) -> Placement:
@@ -102,8 +99,6 @@ def _check_inside(crop: CropBox, scan: Scan) -> None:
     shape = scan.array.shape
     if not all(0 <= start < stop <= n for (start, stop), n in zip(crop, shape, strict=True)):
         listed = ", ".join(f"{start} to {stop}" for start, stop in crop)
-        raise UserError(
-            f"The crop box {listed} is empty or leaves the scan of {shape} voxels.",
-            where=str(scan.path),
-            fix="give half-open voxel ranges along the axes of the image file, counted from 0",
-        )
+        what = f"The crop box {listed} is empty or leaves the scan of {shape} voxels."
+        fix = "give half-open voxel ranges along the axes of the image file, counted from 0"
+        raise refusal(scan.path, what, fix)

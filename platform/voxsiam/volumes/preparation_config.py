@@ -77,10 +77,6 @@ class PreparationConfig(Frozen):
             raise ValueError("std_hu must not be so small that float16 overflows")
         return self
 
-    def with_grid(self, grid_dhw: Shape) -> "PreparationConfig":
-        """Return a copy with another grid, validated."""
-        return PreparationConfig.model_validate(self.model_dump() | {"grid_dhw": grid_dhw})
-
     def changed_fields(self) -> dict[str, object]:
         """Return the fields, grid apart, that differ from their defaults, as plain values."""
         default = PreparationConfig().model_dump(mode="json")

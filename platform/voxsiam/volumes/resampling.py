@@ -13,90 +13,31 @@ from jaxtyping import Float32, Float64, Int64, Shaped
 from scipy.ndimage import gaussian_filter1d, spline_filter1d
 
 from voxsiam.types import Shape
+from voxsiam.volumes.preparation_config import Interpolation
 
 Voxelwise = Callable[[np.ndarray], np.ndarray]
 """Changes each voxel by itself."""
 
-_Line = Callable[[np.ndarray, int, int], np.ndarray]
 _SLICES = 16
 
 
-def resample_linear(
+def resample(
     array: Shaped[np.ndarray, "d h w"],
     shape: Shape,
+    interpolation: Interpolation = "linear",
     *,
     anti_alias: bool = False,
     voxelwise: Voxelwise | None = None,
 ) -> Float32[np.ndarray, "d2 h2 w2"]:
-    """Interpolate trilinearly (order 1), one axis after the other.
-
-    Equation: y_i = (1 - t) x_lo + t x_(lo + 1) along each axis, with lo + t the position of
-    voxel i in the old grid.
+    """Interpolate values, trilinearly or by tricubic splines, one axis after the other.
 
     Args:
-        array: Values on the old grid.
         anti_alias: Whether `low_pass` goes before each axis that shrinks.
         voxelwise: Applied to the old values first, to a few slices at a time: a changed copy of
             the whole scan is never in memory.
     """
-    return _resample(_lerp, array, shape, anti_alias, voxelwise)
+    interpolate = _lerp if interpolation == "linear" else _spline
 
-
-def resample_cubic(
-    array: Shaped[np.ndarray, "d h w"],
-    shape: Shape,
-    *,
-    anti_alias: bool = False,
-    voxelwise: Voxelwise | None = None,
-) -> Float32[np.ndarray, "d2 h2 w2"]:
-    """Interpolate by cubic splines (order 3), one axis after the other.
-
-    Equation: y_i = sum_m c_m B3(x_i - m) along each axis, with x_i the position of voxel i in the
-    old grid, B3 the cubic B-spline and c the coefficients with which the spline runs through
-    every old voxel, mirrored at the first and last (Unser 1999; scipy.ndimage, mode "mirror").
-    Unlike the linear form it overshoots at edges.
-
-    Args:
-        array: Values on the old grid.
-        anti_alias: Whether `low_pass` goes before each axis that shrinks.
-        voxelwise: Applied to the old values first, to a few slices at a time: a changed copy of
-            the whole scan is never in memory.
-    """
-    return _resample(_spline, array, shape, anti_alias, voxelwise)
-
-
-def resample_nearest(
-    array: Shaped[np.ndarray, "d h w"], shape: Shape
-) -> Shaped[np.ndarray, "d2 h2 w2"]:
-    """Take the old voxel in which each new voxel's centre lies ("nearest-exact" of torch)."""
-    indices = (_nearest(n_in, n_out) for n_in, n_out in zip(array.shape, shape, strict=True))
-    return np.array(array[np.ix_(*indices)], order="C")
-
-
-def low_pass(
-    array: Shaped[np.ndarray, "d h w"], axis: int, n_out: int
-) -> Shaped[np.ndarray, "d h w"]:
-    """Blur one axis by as much as shrinking it to `n_out` voxels asks for.
-
-    Equation: convolution with a Gaussian of sigma = (n_in / n_out - 1) / 2 voxels, cut at 4
-    sigma, mirrored at the first and last voxel: the rule of skimage.transform.resize.
-
-    Returns:
-        The array itself where the axis does not shrink.
-    """
-    sigma = (array.shape[axis] / n_out - 1) / 2
-    if sigma <= 0:
-        return array
-    return gaussian_filter1d(array, sigma, axis, output=np.float32, mode="mirror")
-
-
-def _resample(
-    interpolate: _Line,
-    array: np.ndarray,
-    shape: Shape,
-    anti_alias: bool,
-    voxelwise: Voxelwise | None,
-) -> Float32[np.ndarray, "d2 h2 w2"]:
     def along(values: np.ndarray, axis: int) -> np.ndarray:
         if anti_alias:
             values = low_pass(values, axis, shape[axis])
@@ -113,6 +54,28 @@ def _resample(
     return np.array(along(np.concatenate(slabs, last), last), dtype=np.float32, order="C")
 
 
+def resample_nearest(
+    array: Shaped[np.ndarray, "d h w"], shape: Shape
+) -> Shaped[np.ndarray, "d2 h2 w2"]:
+    """Take the old voxel in which each new voxel's centre lies ("nearest-exact" of torch)."""
+    indices = (_nearest(n_in, n_out) for n_in, n_out in zip(array.shape, shape, strict=True))
+    return np.array(array[np.ix_(*indices)], order="C")
+
+
+def low_pass(
+    array: Shaped[np.ndarray, "d h w"], axis: int, n_out: int
+) -> Shaped[np.ndarray, "d h w"]:
+    """Blur one axis by as much as shrinking it to `n_out` voxels asks for, if it shrinks.
+
+    Equation: convolution with a Gaussian of sigma = (n_in / n_out - 1) / 2 voxels, cut at 4
+    sigma, mirrored at the first and last voxel: the rule of skimage.transform.resize.
+    """
+    sigma = (array.shape[axis] / n_out - 1) / 2
+    if sigma <= 0:
+        return array
+    return gaussian_filter1d(array, sigma, axis, output=np.float32, mode="mirror")
+
+
 def _positions(n_in: int, n_out: int) -> Float64[np.ndarray, " n_out"]:
     centres = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
     return np.clip(centres, 0, n_in - 1)
@@ -124,6 +87,11 @@ def _nearest(n_in: int, n_out: int) -> Int64[np.ndarray, " n_out"]:
 
 
 def _lerp(array: np.ndarray, axis: int, n_out: int) -> np.ndarray:
+    """Interpolate along one axis by order 1.
+
+    Equation: y_i = (1 - t) x_lo + t x_(lo + 1), with lo + t the position of voxel i in the old
+    grid.
+    """
     n_in = array.shape[axis]
     positions = _positions(n_in, n_out)
     low = np.floor(positions).astype(np.int64)
@@ -134,6 +102,12 @@ def _lerp(array: np.ndarray, axis: int, n_out: int) -> np.ndarray:
 
 
 def _spline(array: np.ndarray, axis: int, n_out: int) -> np.ndarray:
+    """Interpolate along one axis by cubic splines; unlike order 1 it overshoots at edges.
+
+    Equation: y_i = sum_m c_m B3(x_i - m), with x_i the position of voxel i in the old grid, B3 the
+    cubic B-spline and c the coefficients with which the spline runs through every old voxel,
+    mirrored at the first and last (Unser 1999; scipy.ndimage, mode "mirror").
+    """
     n_in = array.shape[axis]
     if n_in == 1:
         return array.repeat(n_out, axis)
@@ -147,9 +121,8 @@ def _spline(array: np.ndarray, axis: int, n_out: int) -> np.ndarray:
     for offset, weight in enumerate(weights, start=-1):
         index = np.abs(low + offset)
         index = n_in - 1 - np.abs(n_in - 1 - index)
-        result = result + _along((weight / 6).astype(np.float32), axis) * coefficients.take(
-            index, axis
-        )
+        share = _along((weight / 6).astype(np.float32), axis)
+        result = result + share * coefficients.take(index, axis)
     return result
 
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, Shaped, UInt8, UInt16
+from jaxtyping import Float32, Int64, UInt8, UInt16
 from torch import Tensor
 from torch.nn import functional
 
-from voxsiam.volumes.orientation import from_canonical
 from voxsiam.volumes.placement import Placement
 
 BACKGROUND = 0
@@ -39,14 +38,16 @@ def restore_classes(
 
     Args:
         scores: Probabilities, on any device; of equal ones the first class wins.
-        placement: Where the grid lies in the scan.
 
     Returns:
         Labels of the whole scan; background outside the placement's box.
     """
     native = np.full(placement.native_shape, BACKGROUND, dtype=np.uint8)
     part = native[placement.box]
-    along_d, along_h, along_w = _lines(scores, part.shape)
+    along_d, along_h, along_w = (
+        _line(n_in, n_out, scores.device)
+        for n_in, n_out in zip(scores.shape[1:], part.shape, strict=True)
+    )
     by_voxel = scores.movedim(0, -1).contiguous()
     for start in range(0, len(part), _SLAB):
         slab = slice(start, start + _SLAB)
@@ -57,33 +58,22 @@ def restore_classes(
 def restore_probabilities(
     probabilities: Float32[Tensor, "k d h w"], placement: Placement
 ) -> Iterator[UInt16[np.ndarray, "d0 h0 w0"]]:
-    """Yield the probability of one class after the other, in parts of 65535.
-
-    Args:
-        probabilities: On the training grid, each in [0, 1].
-        placement: Where the grid lies in the scan.
+    """Yield the probability in [0, 1] of one class after the other, in parts of 65535.
 
     Yields:
         Probabilities of the whole scan; outside the placement's box all is background.
     """
-    for name, values in enumerate(probabilities):
-        outside = PROBABILITY_STEPS if name == BACKGROUND else 0
+    for value, values in enumerate(probabilities):
+        outside = PROBABILITY_STEPS if value == BACKGROUND else 0
         native = np.full(placement.native_shape, outside, dtype=np.uint16)
         part = native[placement.box]
-        along_d, _, _ = _lines(probabilities, part.shape)
+        along_d = _line(len(values), len(part), values.device)
         for start in range(0, len(part), _SLAB):
             slab = slice(start, start + _SLAB)
             stretched = _stretch(along_d.at(values, slab), part.shape[1:])
             steps = (stretched * PROBABILITY_STEPS).round_().to(torch.int32)
             part[slab] = steps.cpu().numpy()
         yield native
-
-
-def to_file_axes(
-    array: Shaped[np.ndarray, "d0 h0 w0"], placement: Placement
-) -> Shaped[np.ndarray, "i j k"]:
-    """View a volume of the scan in the axes of its file."""
-    return from_canonical(array, placement.order)
 
 
 @dataclass(frozen=True)
@@ -98,11 +88,6 @@ class _Line:
         """Interpolate along the first axis of an array, at some of the places."""
         weight = self.weight[part].view(-1, *[1] * (array.dim() - 1))
         return torch.lerp(array[self.low[part]], array[self.high[part]], weight)
-
-
-def _lines(scores: Tensor, shape: tuple[int, ...]) -> list[_Line]:
-    grid = scores.shape[1:]
-    return [_line(n_in, n_out, scores.device) for n_in, n_out in zip(grid, shape, strict=True)]
 
 
 def _line(n_in: int, n_out: int, device: torch.device) -> _Line:

@@ -18,10 +18,9 @@ NO_SCAN_ENDINGS = frozenset((
 
 @dataclass(frozen=True)
 class UnusedFile:
-    """A file that is not read.
+    """A file that is not read, by its path below the folder that was given.
 
     Attributes:
-        path: Below the folder that was given.
         why: The reason, for people.
         is_lost: It looks like a scan or a label map that somebody may miss.
     """
@@ -34,10 +33,8 @@ class UnusedFile:
 def visible_folders(root: Path, avoided: Path | None = None) -> Iterator[tuple[Path, list[Path]]]:
     """Walk over folders with their files and dead links, in order of their names.
 
-    Hidden files and folders are left by other systems; links to folders are not followed.
-
-    Args:
-        avoided: A folder below it that is passed over.
+    Hidden files and folders, which other systems leave, and the avoided one are passed over; links
+    to folders are not followed.
     """
     output = None if avoided is None else avoided.resolve()
     for name, folders, files in os.walk(root):
@@ -96,11 +93,7 @@ def is_ignored(inside: Path, patterns: Sequence[str]) -> bool:
 
 
 def unreadable(path: Path, inside: Path) -> UnusedFile | None:
-    """Say why a file cannot be read whatever it holds; None where it may be.
-
-    Args:
-        inside: Its path below the folder that was given.
-    """
+    """Say why a file cannot be read whatever it holds; None where it may be."""
     if path.is_symlink() and not path.exists():
         may_be_scan = path.suffix.lower() not in NO_SCAN_ENDINGS
         return UnusedFile(inside, "a link that leads nowhere", is_lost=may_be_scan)

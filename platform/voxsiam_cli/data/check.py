@@ -1,7 +1,4 @@
-"""voxsiam data check: what would ruin a study, found before a GPU hour is spent.
-
-Heavy libraries are imported inside the command, so that --help answers at once.
-"""
+"""voxsiam data check: what would ruin a study, found before a GPU hour is spent."""
 
 import shlex
 from pathlib import Path
@@ -12,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from voxsiam_cli.console import SHORTEST_NAME, Steps, console, print_json, say, say_unused
-from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, local
+from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, output_option
 
 if TYPE_CHECKING:
     from voxsiam_data.checks.data_set import CheckReport
@@ -28,10 +25,7 @@ def check(
     ] = None,
     geometry: GeometryForm = None,
     ignore: Ignored = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Folder for the page and checks.json.", callback=local),
-    ] = None,
+    output: Annotated[Path | None, output_option("Folder for the page and checks.json.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for defects: geometry, intensities, labels, mirrored maps, repeats, patient data.
@@ -47,7 +41,6 @@ def check(
 
     from voxsiam_dashboards.reports.checks import check_page_folder, write_check_page
     from voxsiam_data.checks.data_set import check_manifest
-    from voxsiam_data.checks.json_record import record_of
     from voxsiam_data.labels.protocols import protocol as named
     from voxsiam_data.sources.detect import find_source
     from voxsiam_data.sources.inventory import unused_files
@@ -56,19 +49,19 @@ def check(
         check_page_folder(output)
     found = find_source(source, named(protocol) if protocol else None, keep_refused=True)
     manifest = found.manifest.with_geometry(find_geometry(geometry))
-    if as_json:
-        report = check_manifest(manifest, refused=found.refused)
-    else:
-        with Steps("check") as steps:
-            report = check_manifest(manifest, steps, refused=found.refused)
+    with Steps("check", quiet=as_json) as steps:
+        report = check_manifest(manifest, steps, refused=found.refused)
     unused = unused_files(source, found, ignore or ())
     report = replace(report, notes=found.notes, unused=tuple(unused))
     if as_json:
-        print_json(record_of(report))
+        print_json(report.record())
     else:
         _show(report)
     if output is not None:
-        page = write_check_page(report, output, _command(source, protocol, output))
+        # Its name alone: folders above it may be called after a patient, and pages are passed on.
+        words = ["voxsiam", "data", "check", source.name]
+        words += ["--protocol", protocol] if protocol else []
+        page = write_check_page(report, output, shlex.join([*words, "-o", output.name]))
         if not as_json:
             say(f"every case with its picture: {page}")
     if not report.is_usable:
@@ -85,9 +78,9 @@ def _show(report: "CheckReport") -> None:
     if findings:
         case = Column("case", overflow="fold", min_width=SHORTEST_NAME)
         table = Table(case, "severity", "check", "what", title=f"Checks of {report.name}")
-        for one in findings[:MAX_ROWS]:
+        for case_id, one in findings[:MAX_ROWS]:
             severity = Text(one.severity, style=STYLES[one.severity])
-            table.add_row(Text(one.case_id), severity, one.check, Text(one.what))
+            table.add_row(Text(case_id), severity, one.check, Text(one.what))
         console.print(table)
     if len(findings) > MAX_ROWS:
         say(f"and {len(findings) - MAX_ROWS} more; all with -o FOLDER or --json")
@@ -97,12 +90,5 @@ def _show(report: "CheckReport") -> None:
     sound = sum(not case.findings for case in report.cases)
     say(f"{len(report.cases)} cases: {counts}; {sound} without a finding")
     if not report.is_usable:
-        first = next(one for one in findings if one.severity == "refuse")
-        say(f"refused; first {first.case_id}, fix: {first.fix}", style="bold red")
-
-
-def _command(source: Path, protocol: str | None, output: Path) -> str:
-    # Its name alone: folders above it may be called after a patient, and pages are passed on.
-    words = ["voxsiam", "data", "check", source.name]
-    words += ["--protocol", protocol] if protocol else []
-    return shlex.join([*words, "-o", output.name])
+        case_id, first = next(named for named in findings if named[1].severity == "refuse")
+        say(f"refused; first {case_id}, fix: {first.fix}", style="bold red")

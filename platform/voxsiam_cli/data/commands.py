@@ -1,15 +1,16 @@
-"""voxsiam data: make phantoms, prepare volumes, describe a prepared set.
+"""voxsiam data: make phantoms, prepare volumes; a prepared set described, verified, published."""
 
-Heavy libraries are imported inside the commands, so that --help answers at once.
-"""
-
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Column, Table
 
+from voxsiam.errors import UserError
 from voxsiam_cli.console import Steps, console, print_json, say, say_unused
-from voxsiam_cli.data import check, publish, sources, split, statistics, verify
+from voxsiam_cli.data import check, split
 from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
     AsJson,
@@ -18,27 +19,153 @@ from voxsiam_cli.options import (
     Patience,
     Workspace,
     find_geometry,
-    local,
+    is_uri,
+    output_option,
     parse_grid,
 )
+from voxsiam_data.splits.split_file import read_one_split
+
+Prepared = Annotated[Path, typer.Argument(help="A prepared set.")]
 
 app = typer.Typer(
     help="Many volumes: sources, checks, preparation, splits, phantoms.", no_args_is_help=True
 )
 app.command()(check.check)
-app.command()(sources.sources)
-app.command()(sources.fetch)
-app.command()(publish.publish)
+
+
+@app.command()
+def sources(as_json: AsJson = False) -> None:
+    """List the data sets that can be prepared: what to download, from where, under which terms."""
+    from voxsiam_data.sources.download.catalogue import CATALOGUE
+
+    if as_json:
+        print_json([asdict(entry) for entry in CATALOGUE])
+        return
+    for entry in CATALOGUE:
+        console.rule(f"[bold]{entry.name}[/bold]", align="left", style="dim")
+        say(entry.title)
+        say(f"  get       {entry.download}")
+        say(f"  from      {entry.page}" + ("  (registration)" if entry.registration else ""))
+        say(f"  terms     {entry.terms}")
+        say(f"  size      {entry.size}")
+        say(f"  layout    {entry.layout}")
+        say(f"  protocol  {entry.protocol or 'named in dataset.json'}")
+    say()
+    fetched = ", ".join(entry.name for entry in CATALOGUE if entry.downloads)
+    say(f"fetched by this program (voxsiam data fetch NAME -o FOLDER): {fetched}")
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name of: voxsiam data sources.")],
+    output: Annotated[Path, output_option("Folder to write into.")],
+) -> None:
+    """Fetch an openly downloadable data set, with checksums; a second call fetches nothing.
+
+    Example: voxsiam data fetch zenodo-labels -o downloads
+    """
+    from voxsiam_data.sources.download.fetch import catalogue_entry
+    from voxsiam_data.sources.download.fetch import fetch as fetch_files
+
+    entry = catalogue_entry(name)
+    with Steps("files") as steps:
+        found = fetch_files(entry, output, steps)
+    for path in found:
+        say(str(path))
+    say(f"terms: {entry.terms}; {entry.page}")
+
+
+@app.command()
+def publish(
+    prepared: Prepared,
+    uri: Annotated[str, typer.Argument(help="Where to: s3://bucket/folder, gs://bucket/folder.")],
+) -> None:
+    """Copy a prepared set into an object store; --data takes the address then.
+
+    Volumes that are there already are not sent again. Example:
+
+    voxsiam data publish prepared s3://bucket/flare22
+    """
+    from voxsiam_data.prepared.prepared_set import open_prepared
+    from voxsiam_data.prepared.remote_set import RemoteSet
+
+    if not is_uri(uri):
+        raise UserError(
+            f"'{uri}' is no address of an object store",
+            where="URI",
+            fix="give one as s3://bucket/folder; a folder is copied with cp -r",
+        )
+    with Steps("publish") as steps:
+        RemoteSet(uri).publish(open_prepared(prepared), steps)
+    say(f"next: voxsiam study run table3 --preset tiny --data {uri}")
+
+
 app.command()(split.split)
-app.command()(statistics.statistics)
-app.command()(verify.verify)
+
+
+@app.command()
+def statistics(
+    prepared: Annotated[Path, typer.Argument(help="Prepared with intensity=unit, the default.")],
+    split: Annotated[
+        Path, typer.Option(help="One split, as voxsiam data split writes it: who trains.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compute mean and deviation of the HU over the training cases, and note on whom, in PREPARED.
+
+    Prepare into the same folder afterwards: a split that tests one of these cases is then refused.
+
+    Example: voxsiam data statistics prepared --split split.csv
+    """
+    from voxsiam_data.prepared.intensity_statistics import compute_statistics, keep_statistics
+    from voxsiam_data.prepared.prepared_set import open_prepared
+    from voxsiam_data.splits.leaks import check_split
+
+    opened, chosen = open_prepared(prepared), read_one_split(split)
+    check_split(chosen, opened, str(split))
+    with Steps("statistics", quiet=as_json) as steps:
+        found = compute_statistics(opened, chosen.train, steps)
+    record = keep_statistics(opened.root, found)
+    if as_json:
+        print_json({**found.model_dump(mode="json"), "record": str(record)})
+        return
+    say(f"mean {found.mean_hu:g} HU, standard deviation {found.std_hu:g} HU")
+    say(f"over the {len(found.cases)} training cases: {', '.join(found.cases)}")
+    d, h, w = opened.config.grid_dhw
+    kept = (f"{name}={json.dumps(v)}" for name, v in opened.config.changed_fields().items())
+    settings = " ".join(f"--set '{setting}'" for setting in (*kept, *found.settings))
+    say(f"next: voxsiam data prepare SOURCE -o {prepared} --grid {h}x{w}x{d} {settings}")
+
+
+@app.command()
+def verify(prepared: Prepared, as_json: AsJson = False) -> None:
+    """Compare a prepared set with its seal, its checksums and its record, voxel by voxel.
+
+    Exit code 1 where something is wrong. Example: voxsiam data verify prepared
+    """
+    from voxsiam_data.prepared.prepared_set import open_prepared
+    from voxsiam_data.prepared.record_seal import read_seal
+    from voxsiam_data.prepared.verification import verify_set
+
+    opened = open_prepared(prepared)
+    sealed = read_seal(opened.root) is not None
+    with Steps("verify", quiet=as_json) as steps:
+        found = verify_set(opened, steps)
+    if as_json:
+        print_json({"cases": len(opened.cases), "sealed": sealed, "wrong": found})
+    else:
+        for fault in found:
+            say(f"wrong: {fault}")
+        if not sealed:
+            say("note: no seal: patients and sources could be altered; data prepare writes one")
+        say(f"{len(opened.cases)} cases, {len(found)} faults (fingerprint {opened.fingerprint})")
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command()
 def phantom(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder to write.", callback=local)
-    ],
+    output: Annotated[Path, output_option("Folder to write.")],
     cases: Annotated[int, typer.Option(min=1, help="How many patients.")] = 30,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal files.")] = 0,
     anatomy: Annotated[
@@ -59,9 +186,7 @@ def phantom(
 
 @app.command()
 def prepare(  # noqa: PLR0913
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Prepared set to write.", callback=local)
-    ],
+    output: Annotated[Path, output_option("Prepared set to write.")],
     source: Annotated[
         Path | None, typer.Argument(help="Data set in a layout of: voxsiam data sources.")
     ] = None,
@@ -112,15 +237,16 @@ def prepare(  # noqa: PLR0913
     voxsiam data prepare downloads --paper -o prepared-paper
     """  # fmt: skip
     from voxsiam_cli.data.prepared import choose_preparation, prepare_source
+    from voxsiam_cli.data.sources import SourceOptions, choose_source, record_source, unused_of
     from voxsiam_data.prepared.case_task import CaseRefused
     from voxsiam_data.prepared.prepare import BadCases
 
     config = choose_preparation(parse_grid(grid), settings or ())
-    options = sources.SourceOptions(
+    options = SourceOptions(
         source, protocol, paper, pancreas_ct, btcv, zenodo, allow_missing, leave_out_refused
     )
-    found = sources.choose_source(options, boxes=config.crop == "box")
-    unused = sources.unused_of(options, found, ignore or ())
+    found = choose_source(options, boxes=config.crop == "box")
+    unused = unused_of(options, found, ignore or ())
     for note in found.notes:
         say(f"note: {note}")
     say_unused(unused)
@@ -128,7 +254,7 @@ def prepare(  # noqa: PLR0913
     bad_cases = BadCases(checked=checks, leave_out=leave_out_refused, known=known)
     manifest = found.manifest.with_geometry(find_geometry(geometry))
     prepared = prepare_source(manifest, output, config, workspace, bad_cases)
-    sources.record_source(prepared, found, is_paper=paper)
+    record_source(prepared, found, is_paper=paper)
     for case in prepared.cases:
         for note in case.notes:
             say(f"note: {case.case_id}: {note}")
@@ -143,12 +269,8 @@ def prepare(  # noqa: PLR0913
 
 
 @app.command()
-def describe(
-    prepared: Annotated[Path, typer.Argument(help="A prepared set.")], as_json: AsJson = False
-) -> None:
+def describe(prepared: Prepared, as_json: AsJson = False) -> None:
     """List the cases of a prepared set."""
-    from rich.table import Column, Table
-
     from voxsiam_data.prepared.prepared_set import open_prepared
 
     opened = open_prepared(prepared)

@@ -15,7 +15,6 @@ from voxsiam_cli.console import Steps, say
 from voxsiam_cli.options import is_uri
 from voxsiam_data.manifest import Manifest
 from voxsiam_data.phantom.dataset import write_phantoms
-from voxsiam_data.prepared.case_task import CaseRefused
 from voxsiam_data.prepared.prepare import BadCases, prepare
 from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
 from voxsiam_data.prepared.remote_set import RemoteSet
@@ -28,11 +27,7 @@ PHANTOM_SLICE_MM = (3.0, 5.0)
 
 
 def choose_preparation(grid_dhw: Shape, settings: Iterable[str]) -> PreparationConfig:
-    """Read the options that say how scans become training volumes.
-
-    Raises:
-        UserError: The grid is none the networks can halve, or a setting does not fit.
-    """
+    """Read the options that say how scans become training volumes."""
     try:
         config = PreparationConfig(grid_dhw=grid_dhw)
     except ValidationError as error:
@@ -60,7 +55,7 @@ def prepare_source(
                 config,
                 bad_cases=bad_cases,
                 on_case=steps,
-                on_refused=_say_refused,
+                on_refused=lambda case: say(f"refused: {case.case_id}: {case.what} ({case.where})"),
             )
         except BaseException as error:
             if is_stop(error):
@@ -68,16 +63,8 @@ def prepare_source(
             raise
 
 
-def _say_refused(case: CaseRefused) -> None:
-    say(f"refused: {case.case_id}: {case.what} ({case.where})")
-
-
 def fetch_data(place: str | None, workspace: Workspace) -> Path | None:
-    """Return the folder of the data that the user named, fetched first where it is an address.
-
-    Raises:
-        UserError: The object store does not give it.
-    """
+    """Return the folder of the data that the user named, fetched first where it is an address."""
     if place is None or not is_uri(place):
         return Path(place) if place else None
     with Steps("fetch") as steps:
@@ -93,29 +80,16 @@ def require_prepared(data: Path | None, preset: Preset, workspace: Workspace) ->
     """Open the data that the user named, or make the preset's phantoms.
 
     Must be called inside a Ray instance: preparation is a Ray Data job.
-
-    Raises:
-        UserError: The preset has no phantoms and no data were named.
     """
     if data is not None:
         return open_prepared(data)
-    if preset.cases is None:
-        raise UserError(
-            f"the preset '{preset.name}' needs data",
-            where="--data",
-            fix="prepare them first: voxsiam data prepare SOURCE -o PREPARED",
-        )
-    source = workspace.cache / f"phantoms-{preset.cases}-s{PHANTOM_SEED}"
+    cases, (d, h, w) = preset.phantoms(), preset.grid_dhw
+    source = workspace.cache / f"phantoms-{cases}-s{PHANTOM_SEED}"
+    output = workspace.cache / f"prepared-{cases}-s{PHANTOM_SEED}-{h}x{w}x{d}"
     with Steps("phantoms") as steps:
         write_phantoms(
-            source,
-            cases=preset.cases,
-            seed=PHANTOM_SEED,
-            slice_mm=PHANTOM_SLICE_MM,
-            on_case=steps,
+            source, cases=cases, seed=PHANTOM_SEED, slice_mm=PHANTOM_SLICE_MM, on_case=steps
         )
-    d, h, w = preset.grid_dhw
-    output = workspace.cache / f"prepared-{preset.cases}-s{PHANTOM_SEED}-{h}x{w}x{d}"
     with Steps("prepare") as steps:
         config = PreparationConfig(grid_dhw=preset.grid_dhw)
         return prepare(read_source(source), output, config, on_case=steps)

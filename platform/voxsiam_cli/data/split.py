@@ -1,22 +1,21 @@
-"""voxsiam data split: who trains, who validates, who tests; and a look for leaks.
-
-Heavy libraries are imported inside the command, so that --help answers at once.
-"""
+"""voxsiam data split: who trains, who validates, who tests; and a look for leaks."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.runs.plan import split_fingerprint
+from voxsiam.types import Split
 from voxsiam_cli.console import console, print_json, say
-from voxsiam_cli.options import AsJson, local
+from voxsiam_cli.options import AsJson, output_option
+from voxsiam_data.splits.split_file import read_splits, write_splits
 
 if TYPE_CHECKING:
-    from voxsiam.types import Split
     from voxsiam_data.prepared.prepared_set import PreparedSet
 
 SHOWN = ("fold", "train", "validation", "test", "unused", "patients", "sources of the test")
@@ -39,10 +38,7 @@ def split(  # noqa: PLR0913
         float, typer.Option(help="Train on this part of the training cases (Fig. 7).")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Names the draw.")] = 0,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Write .csv, or nnU-Net's .json.", callback=local),
-    ] = None,
+    output: Annotated[Path | None, output_option("Write .csv, or nnU-Net's .json.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw or read a split, by patient and evenly over the sources, and refuse one that leaks.
@@ -58,13 +54,12 @@ def split(  # noqa: PLR0913
     from voxsiam_data.prepared.prepared_set import open_prepared
     from voxsiam_data.splits.absent_organs import absent_organs
     from voxsiam_data.splits.leaks import check_split
-    from voxsiam_data.splits.split_file import write_splits
 
     opened = open_prepared(prepared)
-    wish = _Wish(test_fraction, folds, given, validation_fraction, seed)
-    splits = _one_of(_splits(opened, wish), fold)
-    notes = {note for each in splits for note in check_split(each, opened, str(given or prepared))}
-    splits = _adapted(splits, opened, wish, fraction)
+    drawn = _splits(opened, test_fraction, folds, given, validation_fraction, seed)
+    drawn = drawn if fold is None else _one_of(drawn, fold)
+    notes = {note for each in drawn for note in check_split(each, opened, str(given or prepared))}
+    splits = _adapted(drawn, opened, validation_fraction, fraction, seed)
     notes |= {note for each in splits for note in absent_organs(each, opened.cases)}
     if output is not None:
         write_splits(output, splits)
@@ -80,48 +75,36 @@ def split(  # noqa: PLR0913
         say(f"next: voxsiam data split {prepared} --from {output} --fold 0 -o fold0.csv")
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """Which way of splitting was asked for."""
-
-    test_fraction: float | None
-    folds: int | None
-    given: Path | None
-    validation_fraction: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        ways = {"--test-fraction": self.test_fraction, "--folds": self.folds, "--from": self.given}
-        asked = [name for name, value in ways.items() if value is not None]
-        if len(asked) > 1:
-            raise UserError(
-                f"{' and '.join(asked)} are different ways to split.",
-                where=asked[1],
-                fix="give one of them",
-            )
-
-
-def _splits(prepared: "PreparedSet", wish: _Wish) -> "Sequence[Split]":
+def _splits(
+    prepared: "PreparedSet",
+    test_fraction: float | None,
+    folds: int | None,
+    given: Path | None,
+    validation_fraction: float,
+    seed: int,
+) -> Sequence[Split]:
+    """Split in the one way that was asked for."""
     from voxsiam_data.splits.folds import fold_cases
     from voxsiam_data.splits.holdout import PAPER_TEST_FRACTION, split_cases
-    from voxsiam_data.splits.split_file import read_splits
 
-    validation, seed = wish.validation_fraction, wish.seed
-    if wish.given is not None:
-        return read_splits(wish.given)
-    if wish.folds is not None:
-        return fold_cases(
-            prepared.cases, folds=wish.folds, validation_fraction=validation, seed=seed
+    ways = {"--test-fraction": test_fraction, "--folds": folds, "--from": given}
+    asked = [name for name, value in ways.items() if value is not None]
+    if len(asked) > 1:
+        raise UserError(
+            f"{' and '.join(asked)} are different ways to split.",
+            where=asked[1],
+            fix="give one of them",
         )
-    test = PAPER_TEST_FRACTION if wish.test_fraction is None else wish.test_fraction
-    return [
-        split_cases(prepared.cases, test_fraction=test, validation_fraction=validation, seed=seed)
-    ]
+    if given is not None:
+        return read_splits(given)
+    cases, validation = prepared.cases, validation_fraction
+    if folds is not None:
+        return fold_cases(cases, folds=folds, validation_fraction=validation, seed=seed)
+    test = PAPER_TEST_FRACTION if test_fraction is None else test_fraction
+    return [split_cases(cases, test_fraction=test, validation_fraction=validation, seed=seed)]
 
 
-def _one_of(splits: "Sequence[Split]", fold: int | None) -> "Sequence[Split]":
-    if fold is None:
-        return splits
+def _one_of(splits: Sequence[Split], fold: int) -> Sequence[Split]:
     if fold >= len(splits):
         raise UserError(
             f"There is no fold {fold}.", where="--fold", fix=f"use 0 to {len(splits) - 1}"
@@ -130,26 +113,26 @@ def _one_of(splits: "Sequence[Split]", fold: int | None) -> "Sequence[Split]":
 
 
 def _adapted(
-    splits: "Sequence[Split]", prepared: "PreparedSet", wish: _Wish, fraction: float
-) -> "list[Split]":
+    splits: Sequence[Split],
+    prepared: "PreparedSet",
+    validation_fraction: float,
+    fraction: float,
+    seed: int,
+) -> list[Split]:
     """Draw the validation part that fixed lists leave open, then thin out the training cases."""
     from voxsiam_data.splits.holdout import with_validation
     from voxsiam_data.splits.label_fraction import with_label_fraction
 
-    cases, seed, validation = prepared.cases, wish.seed, wish.validation_fraction
+    cases, validation = prepared.cases, validation_fraction
     whole = [with_validation(each, cases, fraction=validation, seed=seed) for each in splits]
     return [with_label_fraction(each, cases, fraction=fraction, seed=seed) for each in whole]
 
 
-def _described(split: "Split") -> dict[str, Any]:
-    from voxsiam.orchestration.runs.plan import split_fingerprint
-
+def _described(split: Split) -> dict[str, Any]:
     return {**split.model_dump(mode="json"), "fingerprint": split_fingerprint(split)}
 
 
-def _show(prepared: "PreparedSet", splits: "Sequence[Split]", title: str) -> None:
-    from rich.table import Table
-
+def _show(prepared: "PreparedSet", splits: Sequence[Split], title: str) -> None:
     cases = {case.case_id: case for case in prepared.cases}
     table = Table(*SHOWN, title=title)
     for fold, each in enumerate(splits):

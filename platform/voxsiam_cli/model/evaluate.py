@@ -1,21 +1,28 @@
 """voxsiam evaluate: score label maps of any tool against references."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError, nearest_name
+from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.types import Shape
 from voxsiam_cli.console import Steps, print_json, say, say_unused
 from voxsiam_cli.model.score_tables import csv_text, json_content, show_scores, without_nan
-from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, local, parse_grid
+from voxsiam_cli.options import (
+    AsJson,
+    GeometryForm,
+    Ignored,
+    find_geometry,
+    output_option,
+    parse_grid,
+)
 
 if TYPE_CHECKING:
-    from voxsiam.volumes.unused_file import UnusedFile
     from voxsiam_data.evaluation.scoring import Comparison, Scored
     from voxsiam_data.labels.protocols import LabelProtocol
 
@@ -63,10 +70,7 @@ def evaluate(  # noqa: PLR0913
     ] = "mean-of-directed",
     geometry: GeometryForm = None,
     ignore: Ignored = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="CSV, a line for each case and organ.", callback=local),
-    ] = None,
+    output: Annotated[Path | None, output_option("CSV, a line for each case and organ.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score predicted label maps against references: DSC, HD95 and ASSD of every organ.
@@ -82,38 +86,40 @@ def evaluate(  # noqa: PLR0913
 
     voxsiam evaluate -p totalseg -r amos/labelsTr --protocol amos22 --prediction-protocol totalsegmentator-v2
     """  # noqa: E501
-    from voxsiam_data.evaluation.scoring import find_pairs, score_pairs
-    from voxsiam_data.evaluation.sides import look_at, meanings, unused_labels
+    from voxsiam_data.evaluation.found_labels import find_labels, meanings, unused_labels
+    from voxsiam_data.evaluation.scoring import (
+        Comparison,
+        comparable_organs,
+        find_pairs,
+        score_pairs,
+    )
 
     _check_output(output)
     said = _said(prediction_protocol, None), _said(protocol, labels)
-    sides = look_at(predictions), look_at(references)
+    sides = find_labels(predictions), find_labels(references)
     pairs = find_pairs(*sides)
-    comparison = replace(
-        _comparison(
-            meanings(*sides, *said),
-            organ or [],
-            {
-                "missed_distance": _chosen(missed_distance, MISSED_DISTANCES, "--missed-distance"),
-                "distances": {
-                    "hd95": _chosen(hd95, HD95, "--hd95"),
-                    "assd": _chosen(assd, ASSD, "--assd"),
-                },
-            },
-            _grid(grid),
-        ),
-        geometry=find_geometry(geometry),
-    )
-    if as_json:
-        scored = score_pairs(pairs, comparison)
-    else:
-        with Steps("cases") as steps:
-            scored = score_pairs(pairs, comparison, on_case=steps)
+    protocols = meanings(*sides, *said)
+    rules = {
+        "organs": comparable_organs(*protocols, organ or ()),
+        "missed_distance": _chosen(missed_distance, MISSED_DISTANCES, "--missed-distance"),
+        "distances": {
+            "hd95": _chosen(hd95, HD95, "--hd95"),
+            "assd": _chosen(assd, ASSD, "--assd"),
+        },
+    }
+    checked = ScoringRules.model_validate(rules)
+    comparison = Comparison(*protocols, checked, _grid(grid), find_geometry(geometry))
+    with Steps("cases", quiet=as_json) as steps:
+        scored = score_pairs(pairs, comparison, on_case=steps)
     if output is not None:
         write_text_atomically(output, csv_text(scored.scores))
     unused = {side.root: unused_labels(side, ignore or ()) for side in sides}
     if as_json:
-        listed = [_unused(root, one) for root, found in unused.items() for one in found]
+        listed = [
+            asdict(one) | {"path": str(root / one.path)}
+            for root, found in unused.items()
+            for one in found
+        ]
         print_json(without_nan(json_content(comparison, scored) | {"unused": listed}))
     else:
         show_scores(comparison, scored.scores)
@@ -122,10 +128,6 @@ def evaluate(  # noqa: PLR0913
             say_unused(found, root)
     if any(one.is_lost for found in unused.values() for one in found):
         raise typer.Exit(1)
-
-
-def _unused(root: Path, one: "UnusedFile") -> dict[str, Any]:
-    return asdict(one) | {"path": str(root / one.path)}
 
 
 def _say(comparison: "Comparison", scored: "Scored", output: Path | None) -> None:
@@ -153,20 +155,6 @@ def _said(name: str | None, labels: Path | None) -> "LabelProtocol | None":
     if labels:
         return read_protocol(labels)
     return protocol(name) if name else None
-
-
-def _comparison(
-    protocols: "tuple[LabelProtocol, LabelProtocol]",
-    organs: Sequence[str],
-    rules: Mapping[str, object],
-    grid: Shape | None,
-) -> "Comparison":
-    from voxsiam.metrics.scoring_rules import ScoringRules
-    from voxsiam_data.evaluation.scoring import Comparison, comparable_organs
-
-    prediction, reference = protocols
-    named = {"organs": comparable_organs(prediction, reference, organs), **rules}
-    return Comparison(prediction, reference, ScoringRules.model_validate(named), grid)
 
 
 def _chosen(text: str, forms: Mapping[str, str], option: str) -> str:

@@ -4,14 +4,13 @@ import atexit
 import re
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from voxsiam.errors import UserError
-
-if TYPE_CHECKING:
-    from voxsiam.orchestration.runs.planned_run import PlannedRun
-    from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan
+from voxsiam.orchestration.runs.plan import PlannedRun
+from voxsiam.orchestration.studies.ledger import Ledger, choose_ledger, find_ledgers
+from voxsiam.orchestration.workspace import Workspace
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_LISTED = 8
@@ -24,10 +23,6 @@ def find_model(text: str, workspace: Path) -> Path:
         text: A folder, an MLflow run id (32 hexadecimal digits), or STUDY/ROW or STUDY/ROW/SEED
             as in `table3/feature (3)/1`; the seed is 0 where none is given, and the name of a
             study with a single row will do. STUDY is an id, or a name that one study has.
-        workspace: Where runs and studies are looked up.
-
-    Raises:
-        UserError: There is no such model, or several are meant; it lists those that there are.
     """
     folder = Path(text)
     if folder.is_dir():
@@ -46,7 +41,6 @@ def is_run_id(text: str) -> bool:
 
 def _downloaded(run_id: str, workspace: Path) -> Path:
     from voxsiam.orchestration.tracking.run_store import download_model
-    from voxsiam.orchestration.workspace import Workspace
 
     # Not into the workspace: it may be one that can only be read.
     passing = tempfile.mkdtemp(prefix="voxsiam-model-")
@@ -55,21 +49,16 @@ def _downloaded(run_id: str, workspace: Path) -> Path:
     return download_model(home.tracking_uri, run_id, Path(passing) / run_id)
 
 
-def find_trial(text: str, workspace: Path, thing: str, option: str) -> "PlannedRun":
+def find_trial(text: str, workspace: Path, thing: str, option: str) -> PlannedRun:
     """Find a finished row of a study.
 
     Args:
         text: STUDY/ROW or STUDY/ROW/SEED.
-        workspace: Where studies are looked up.
-        thing: What the row is wanted for.
         option: Where the user named it.
 
     Raises:
         UserError: There is no such row, or it has not finished; it lists those that have.
     """
-    from voxsiam.orchestration.studies.ledger import choose_among, find_ledgers
-    from voxsiam.orchestration.workspace import Workspace
-
     missing = f"There is no {thing} '{text}': no folder, no MLflow run id, and no row of a study."
     if not workspace.is_dir():
         raise UserError(
@@ -81,15 +70,21 @@ def find_trial(text: str, workspace: Path, thing: str, option: str) -> "PlannedR
     ledgers = find_ledgers(home)
     study, _, rest = text.partition("/")
     if any(study in (ledger.plan.study, ledger.plan.study_id) for ledger in ledgers):
-        ledger = choose_among(ledgers, study, str(home.root))
+        ledger = choose_ledger(home, study, ledgers)
         planned = _trial_named(rest, ledger)
         if planned is not None:
-            _require_finished(ledger, planned, thing)
-            return planned
+            state = ledger.state(planned)
+            if state == "finished":
+                return planned
+            raise UserError(
+                f"'{planned.name}' of {ledger.plan.study} has no {thing} yet: it is {state}.",
+                where=str(ledger.path.parent),
+                fix=f"voxsiam study resume {ledger.plan.study_id}",
+            )
     raise UserError(missing, where=f"{option}, workspace {home.root}", fix=_available(ledgers))
 
 
-def _trial_named(text: str, ledger: "Ledger") -> "PlannedRun | None":
+def _trial_named(text: str, ledger: Ledger) -> PlannedRun | None:
     """Return the trial that ROW or ROW/SEED names; a single row needs no name."""
     row, _, last = text.rpartition("/")
     row, seed = (row, int(last)) if row and last.isdecimal() else (text, 0)
@@ -100,30 +95,14 @@ def _trial_named(text: str, ledger: "Ledger") -> "PlannedRun | None":
     return named.get((row, seed))
 
 
-def _require_finished(ledger: "Ledger", planned: "PlannedRun", thing: str) -> None:
-    state = ledger.state(planned)
-    if state != "finished":
-        raise UserError(
-            f"'{planned.name}' of {ledger.plan.study} has no {thing} yet: it is {state}.",
-            where=str(ledger.path.parent),
-            fix=f"voxsiam study resume {ledger.plan.study_id}",
-        )
-
-
-def _available(ledgers: list["Ledger"]) -> str:
-    names = [ledger.plan.study for ledger in ledgers]
-    found = [
-        f"'{_shortest(ledger.plan, names)}/{planned.row}/{planned.run.seed}'"
-        for ledger in ledgers
-        for planned in ledger.plan.trials
-        if ledger.state(planned) == "finished"
-    ]
+def _available(ledgers: list[Ledger]) -> str:
+    names = Counter(ledger.plan.study for ledger in ledgers)
+    found: list[str] = []
+    for ledger in ledgers:
+        plan = ledger.plan
+        name = plan.study if names[plan.study] == 1 else plan.study_id
+        found += [f"'{name}/{planned.row}/{planned.run.seed}'" for planned in ledger.finished()]
     if not found:
         return "train one (voxsiam study run table3), or name its folder"
     more = f" and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
     return f"there are {', '.join(found[:_MAX_LISTED])}{more}"
-
-
-def _shortest(plan: "StudyPlan", names: list[str]) -> str:
-    """Return what names a study: that of its table where no other has it."""
-    return plan.study if names.count(plan.study) == 1 else plan.study_id

@@ -1,16 +1,12 @@
 """voxsiam models: the networks, and how many parameters they have."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.table import Table
 
-from voxsiam.types import NUM_CLASSES
+from voxsiam.models.network_config import PAPER_WIDTH, NetworkConfig
 from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import AsJson
-
-if TYPE_CHECKING:
-    from voxsiam.models.catalogue import Network
-    from voxsiam.models.network_config import NetworkName
 
 COLUMNS = {
     "name": "network",
@@ -45,39 +41,33 @@ def models(as_json: AsJson = False) -> None:
 
 
 def _rows() -> list[dict[str, Any]]:
+    import torch
+
     from voxsiam.models.catalogue import NETWORKS
     from voxsiam.models.network import count_parameters, count_parameters_as_paper
 
     rows: list[dict[str, Any]] = []
-    for name, entry in NETWORKS.items():
-        network, two_outputs = _on_meta(name, NUM_CLASSES), _on_meta(name, 2)
-        rows.append(
-            {
-                "name": name,
-                "title": entry.title,
-                "width": network.feature_channels[-1],
-                "outputs": NUM_CLASSES,
-                "encoder_levels": len(network.feature_channels),
-                "feature_channels": network.feature_channels,
-                "feature_strides": network.feature_strides,
-                "parameters": count_parameters(network),
-                "as_paper": count_parameters_as_paper(network),
-                "as_paper_2_outputs": count_parameters_as_paper(two_outputs),
-                "printed": entry.printed_parameters,
-            }
-        )
+    with torch.device("meta"):  # neither memory nor random numbers: only shapes are asked for
+        for name, entry in NETWORKS.items():
+            config = NetworkConfig(name=name, width=PAPER_WIDTH[name])
+            network = entry.build(config)
+            two_outputs = entry.build(config.model_copy(update={"num_classes": 2}))
+            rows.append(
+                {
+                    "name": name,
+                    "title": entry.title,
+                    "width": config.width,
+                    "outputs": config.num_classes,
+                    "encoder_levels": len(network.feature_channels),
+                    "feature_channels": network.feature_channels,
+                    "feature_strides": network.feature_strides,
+                    "parameters": count_parameters(network),
+                    "as_paper": count_parameters_as_paper(network),
+                    "as_paper_2_outputs": count_parameters_as_paper(two_outputs),
+                    "printed": entry.printed_parameters,
+                }
+            )
     return rows
-
-
-def _on_meta(name: "NetworkName", outputs: int) -> "Network":
-    """Build without memory or random numbers: only shapes are asked for."""
-    import torch
-
-    from voxsiam.models.catalogue import build_network
-    from voxsiam.models.network_config import PAPER_WIDTH, NetworkConfig
-
-    with torch.device("meta"):
-        return build_network(NetworkConfig(name=name, width=PAPER_WIDTH[name], num_classes=outputs))
 
 
 def _shown(value: object) -> str:

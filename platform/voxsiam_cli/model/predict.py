@@ -1,13 +1,16 @@
 """voxsiam predict: label maps for CTs."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Column, Table
+from rich.text import Text
 
+from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError, is_stop
+from voxsiam.types import ORGANS
 from voxsiam_cli.console import SHORTEST_NAME, Steps, console, say, say_unused, show_error
 from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
@@ -15,13 +18,13 @@ from voxsiam_cli.options import (
     Ignored,
     Workspace,
     find_geometry,
-    local,
+    output_option,
 )
 
 if TYPE_CHECKING:
     from voxsiam.inference.model_folder import LoadedModel
     from voxsiam.inference.predict_report import CaseReport, FailedCase
-    from voxsiam.inference.scan_files import Inputs, ResultFiles, ScanSource
+    from voxsiam.inference.scan_files import ResultFiles, ScanSource
     from voxsiam.volumes.nifti_geometry import Form
 
 
@@ -29,9 +32,7 @@ def predict(  # noqa: PLR0913
     source: Annotated[
         Path, typer.Option("-i", "--input", help="CT.nii.gz, DICOM series, or a folder of cases.")
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="A .nii.gz file, or a folder.", callback=local)
-    ],
+    output: Annotated[Path, output_option("A .nii.gz file, or a folder.")],
     model: Annotated[
         str, typer.Option(help="Model folder, MLflow run id, or row: 'table3/feature (3)/0'.")
     ],
@@ -58,6 +59,7 @@ def predict(  # noqa: PLR0913
     """
     from voxsiam.inference.device import choose_device
     from voxsiam.inference.model_folder import load_model
+    from voxsiam.inference.predict_report import run_report
     from voxsiam.inference.scan_files import (
         ENDINGS,
         describe_labels,
@@ -78,17 +80,13 @@ def predict(  # noqa: PLR0913
     if not Path(model).is_dir():
         say(f"workspace: {workspace.expanduser().resolve()}")
     _say_model(model, loaded)
-    done, failed = _predict_all(
-        loaded,
-        scans,
-        results,
-        probabilities=probabilities,
-        geometry=find_geometry(geometry),
-    )
+    form = find_geometry(geometry)
+    done, failed = _predict_all(loaded, scans, results, probabilities=probabilities, geometry=form)
     if done and not output.name.endswith(ENDINGS):
         describe_labels(output)
     if report is not None:
-        _write_report(report, loaded, done, failed, inputs)
+        write_json(report, run_report(loaded, done, failed, inputs.unused))
+        say(f"report: {report}")
     _show(done)
     say_unused(inputs.unused)
     if failed:
@@ -117,26 +115,27 @@ def _predict_all(
                     loaded, scan, files, probabilities=probabilities, geometry=geometry
                 )
                 done.append(case)
-                _show_warnings(case)
+                for warning in case.warnings:
+                    say(f"warning: {case.name}: {warning}", "yellow")
             except Exception as error:
                 if len(scans) == 1 or is_stop(error):
                     raise
-                show_error(_as_user_error(error, scan))
-                # What other errors say may name a folder, and a folder a patient.
-                what = error.what if isinstance(error, UserError) else type(error).__name__
-                failed.append(FailedCase(name=scan.name, input=scan.path.name, error=what))
+                failed.append(
+                    FailedCase(name=scan.name, input=scan.path.name, error=_told(error, scan))
+                )
             if len(scans) > 1:
                 steps(len(done) + len(failed), len(scans))
     return done, failed
 
 
-def _as_user_error(error: Exception, scan: "ScanSource") -> UserError:
+def _told(error: Exception, scan: "ScanSource") -> str:
+    """Show an error, and return what a report may say of it."""
     if isinstance(error, UserError):
-        return error
-    what = f"{type(error).__name__}: {error}"
-    return UserError(
-        what, where=str(scan.path), fix="predict it alone, with --debug before the command"
-    )
+        show_error(error)
+        return error.what
+    kind, fix = type(error).__name__, "predict it alone, with --debug before the command"
+    show_error(UserError(f"{kind}: {error}", where=str(scan.path), fix=fix))
+    return kind  # what it says may name a folder, and a folder a patient
 
 
 def _check_report(
@@ -167,33 +166,7 @@ def _say_model(asked: str, loaded: "LoadedModel") -> None:
         )
 
 
-def _write_report(
-    path: Path,
-    loaded: "LoadedModel",
-    done: "list[CaseReport]",
-    failed: "list[FailedCase]",
-    inputs: "Inputs",
-) -> None:
-    from voxsiam.durable_files import write_text_atomically
-    from voxsiam.inference.predict_report import run_report
-
-    write_text_atomically(
-        path, json.dumps(run_report(loaded, done, failed, inputs.unused), indent=1)
-    )
-    say(f"report: {path}")
-
-
-def _show_warnings(case: "CaseReport") -> None:
-    for warning in case.warnings:
-        say(f"warning: {case.name}: {warning}", "yellow")
-
-
 def _show(done: "list[CaseReport]") -> None:
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    from voxsiam.types import ORGANS
-
     if not done:
         return
     # Long names go on in the next line: cut, many would look alike.

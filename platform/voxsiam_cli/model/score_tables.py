@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from voxsiam.metrics.organ_means import (
+    Counts,
+    Mean,
+    count_organs,
+    organ_figures,
+    overall_means,
+)
+from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.metrics.scoring_rules import empty_mask_policy
 from voxsiam.types import ORGANS, Shape
 from voxsiam_cli.console import console, say
 
 if TYPE_CHECKING:
-    from voxsiam.metrics.organ_means import Counts, Mean
-    from voxsiam.metrics.organ_score import OrganScore
     from voxsiam_data.evaluation.scoring import Comparison, Scored
 
 
@@ -31,10 +38,8 @@ _GRID = {
 }
 
 
-def show_scores(comparison: "Comparison", scores: "Sequence[OrganScore]") -> None:
+def show_scores(comparison: "Comparison", scores: Sequence[OrganScore]) -> None:
     """Print the means by organ, and how empty masks were counted."""
-    from voxsiam.metrics.empty_masks import empty_mask_policy
-
     console.print(_table("On the scans' own grids", scores, _NATIVE, native=True))
     if comparison.grid_dhw is not None:
         title = f"On the grid {'x'.join(map(str, _hwd(comparison.grid_dhw)))}"
@@ -50,10 +55,8 @@ def show_scores(comparison: "Comparison", scores: "Sequence[OrganScore]") -> Non
 
 
 def _table(
-    title: str, scores: "Sequence[OrganScore]", measures: dict[str, str], *, native: bool
+    title: str, scores: Sequence[OrganScore], measures: dict[str, str], *, native: bool
 ) -> Table:
-    from voxsiam.metrics.organ_means import count_organs, organ_figures, overall_means
-
     figures = organ_figures(scores)
     table = Table("organ", title=title, caption="measured: organs behind the mean distances")
     for heading in (*measures.values(), "measured", "scored", "missed", "invented"):
@@ -71,7 +74,7 @@ def _table(
 
 
 def _cells(
-    means: "Mapping[str, Mean]", measures: dict[str, str], counts: "Counts", measured: int
+    means: Mapping[str, Mean], measures: dict[str, str], counts: Counts, measured: int
 ) -> list[str]:
     figures = (means[measure].value for measure in measures)
     shown = ["-" if math.isnan(value) else f"{value:.3f}" for value in figures]
@@ -81,8 +84,6 @@ def _cells(
 def json_content(comparison: "Comparison", scored: "Scored") -> dict[str, Any]:
     """Return all that `--json` writes."""
     from voxsiam.metrics.case_scores import summarise
-    from voxsiam.metrics.empty_masks import empty_mask_policy
-    from voxsiam.metrics.organ_means import organ_figures
 
     grid, scores = comparison.grid_dhw, scored.scores
     return {
@@ -108,10 +109,8 @@ def _left_out(comparison: "Comparison") -> str:
     return ", ".join(organ for organ in ORGANS if organ not in comparison.rules.organs)
 
 
-def csv_text(scores: "Sequence[OrganScore]") -> str:
+def csv_text(scores: Sequence[OrganScore]) -> str:
     """Write every organ of every case, one a line."""
-    from voxsiam.metrics.organ_score import OrganScore
-
     text = io.StringIO()
     writer = csv.DictWriter(text, [f.name for f in fields(OrganScore)], lineterminator="\n")
     writer.writeheader()

@@ -1,11 +1,12 @@
-"""voxsiam study: the paper's tables, one command each."""
+"""voxsiam study, train and demo: the paper's tables, one command each, and its single systems."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table as Grid
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.studies.ledger import Ledger, choose_ledger, find_ledgers
 from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
@@ -20,19 +21,21 @@ from voxsiam_cli.options import (
     Seeds,
     Settings,
     SplitFile,
+    Study,
     Workers,
     Workspace,
+    find_named,
     find_preset,
     find_table,
     read_choices,
 )
 from voxsiam_cli.study import compare, evidence
-from voxsiam_cli.workspace.opening import open_workspace
-from voxsiam_experiments.studies import TABLES
+from voxsiam_cli.workspace import open_workspace
+from voxsiam_experiments.presets import Choices
+from voxsiam_experiments.studies import TABLES, TRAININGS
 
-if TYPE_CHECKING:
-    from voxsiam.orchestration.studies.ledger import Ledger
-
+DEMO_MINUTES = {"tiny": "about 2 minutes", "mini": "about 10 minutes"}
+"""On 2 cores."""
 
 app = typer.Typer(
     help="The paper's tables: run, watch, resume, report, verify, rerun.", no_args_is_help=True
@@ -40,11 +43,6 @@ app = typer.Typer(
 app.command()(evidence.verify)
 app.command()(compare.compare)
 app.command()(evidence.rerun)
-
-Name = Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")]
-Study = Annotated[
-    str, typer.Argument(metavar="STUDY", help="Its id, or its table's name if there is one of it.")
-]
 
 
 @app.command("list")
@@ -61,7 +59,7 @@ def list_studies(as_json: AsJson = False) -> None:
 
 @app.command()
 def run(  # noqa: PLR0913
-    name: Name,
+    name: Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")],
     preset: PresetName = "mini",
     data: Data = None,
     seeds: Seeds = None,
@@ -84,17 +82,15 @@ def run(  # noqa: PLR0913
     voxsiam study run fig7 --preset paper --data prepared --dry-run
     """
     table, size = find_table(name), find_preset(preset)
-    from voxsiam_cli.data.prepared import fetch_data
-    from voxsiam_cli.study.session import start_study
-
     choices = read_choices(seeds, workers, gpu_share, settings, split)
     if dry_run:
         from voxsiam_cli.forecast import forecast_study, show_forecast
 
         show_forecast(forecast_study(table, size, data, choices))
         return
-    folder = open_workspace(workspace, "train")
-    start_study(table, size, fetch_data(data, folder), choices, folder)
+    from voxsiam_cli.study.session import start_study
+
+    start_study(table, size, data, choices, open_workspace(workspace, "train"))
 
 
 @app.command()
@@ -102,7 +98,6 @@ def resume(
     study: Study, workspace: Workspace = DEFAULT_WORKSPACE, _patience: Patience = None
 ) -> None:
     """Go on with a study; no finished trial is repeated. Example: voxsiam study resume table3."""
-    from voxsiam.orchestration.studies.ledger import choose_ledger
     from voxsiam_cli.study.session import resume_study
 
     folder = open_workspace(workspace, "change")
@@ -118,8 +113,6 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the state of every trial of the workspace's studies, running or not."""
-    from voxsiam.orchestration.studies.ledger import choose_ledger, find_ledgers
-
     folder = open_workspace(workspace, "look", as_json=as_json)
     ledgers = find_ledgers(folder, study)
     if study is not None and not ledgers:
@@ -132,10 +125,8 @@ def status(
         say("it holds no study yet; start one: voxsiam study run table3 --preset mini")
     for study_id, trials in found.items():
         grid = Grid("trial", "state", "epochs", title=study_id)
-        for trial in trials:
-            grid.add_row(
-                trial["trial"], trial["state"], f"{trial['epochs_done']}/{trial['epochs']}"
-            )
+        for one in trials:
+            grid.add_row(one["trial"], one["state"], f"{one['epochs_done']}/{one['epochs']}")
         console.print(grid)
 
 
@@ -158,7 +149,6 @@ def report(
 
     voxsiam study report table3 -o elsewhere   (the workspace may be one that can only be read)
     """
-    from voxsiam.orchestration.studies.ledger import choose_ledger
     from voxsiam_cli.study.report import report_all, report_study
 
     if every == (study is not None):
@@ -174,7 +164,67 @@ def report(
         report_study(choose_ledger(folder, study), folder, output)
 
 
-def _trial_states(ledger: "Ledger") -> list[dict[str, Any]]:
+def train(  # noqa: PLR0913
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="unet3d, residual_unet3d, vnet, attention_unet3d, supervised_contrastive "
+            "or voxel_simsiam."
+        ),
+    ],
+    preset: PresetName = "mini",
+    data: Data = None,
+    seeds: Seeds = 1,
+    workers: Workers = None,
+    gpu_share: GpuShare = 1.0,
+    settings: Settings = None,
+    split: SplitFile = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    _patience: Patience = None,
+    _owner: Owner = None,
+) -> None:
+    """Train one of the six systems of Tables I and II, test it, and write its report.
+
+    It is a study of one row: `voxsiam study status` shows it, `voxsiam study resume train-vnet`
+    goes on with it. Examples:
+
+    voxsiam train vnet --preset tiny
+
+    voxsiam train voxel_simsiam --data prepared --preset mini --set epochs=60
+
+    voxsiam train unet3d --set feature_loss='{"layers": 3, "weight": 10}'
+    """
+    from voxsiam_cli.study.session import start_study
+
+    table = find_named("recipe", recipe, TRAININGS, "voxsiam train")
+    choices = read_choices(seeds, workers, gpu_share, settings, split)
+    size = find_preset(preset)
+    start_study(table, size, data, choices, open_workspace(workspace, "train"))
+
+
+def demo(
+    preset: PresetName = "mini",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    _patience: Patience = None,
+) -> None:
+    """Make phantoms, prepare them, run Table III on them, report.
+
+    Examples:
+    voxsiam demo
+
+    voxsiam demo --preset tiny
+    """
+    from voxsiam_cli.study.session import start_study
+
+    size, table = find_preset(preset), TABLES["table3"]
+    folder = open_workspace(workspace, "train")
+    if preset in DEMO_MINUTES:
+        rows = f"{len(table.rows)} rows x {size.seeds} seeds"
+        say(f"Table III on {size.cases} phantoms: {rows}; {DEMO_MINUTES[preset]} on 2 cores.")
+    start_study(table, size, None, Choices(), folder)
+
+
+def _trial_states(ledger: Ledger) -> list[dict[str, Any]]:
     """Read each trial's state from the ledger and its epochs from its newest checkpoint."""
     from voxsiam.training.checkpoint import CheckpointFolder
 

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxsiam.errors import UserError, nearest_name
+from voxsiam.orchestration.studies.ledger import choose_ledger
+from voxsiam.orchestration.workspace import Workspace as Folder
 from voxsiam_cli.console import console, print_json, say
-from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
-from voxsiam_cli.workspace.opening import open_workspace
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace, find_table
+from voxsiam_cli.workspace import open_workspace
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.workspace import Workspace as Folder
     from voxsiam_dashboards.store.results import StudyResults
-    from voxsiam_dashboards.tables.text_table import TextTable
     from voxsiam_dashboards.tables.two_rows import ComparedRow, RowPair
-    from voxsiam_experiments.table import Table
 
 Side = Annotated[
     str, typer.Argument(help="A study (table3), its id, or a row: 'table3/feature (3)'.")
@@ -45,7 +44,7 @@ def compare(
     if row_a is not None and row_b is not None:
         differing, pairs = {}, (compare_two_rows(row_a, row_b),)
     elif row_a is None and row_b is None:
-        differing, pairs = compare_studies(study_a, study_b, _table(study_a.study))
+        differing, pairs = compare_studies(study_a, study_b, find_table(study_a.study))
     else:
         raise UserError(
             "a row and a whole study cannot be compared",
@@ -58,9 +57,8 @@ def compare(
     _show(differing, pairs, of_studies=row_a is None)
 
 
-def _find(text: str, folder: "Folder") -> "tuple[StudyResults, ComparedRow | None]":
+def _find(text: str, folder: Folder) -> "tuple[StudyResults, ComparedRow | None]":
     """Return the study that a side names, and the row where it names one."""
-    from voxsiam.orchestration.studies.ledger import choose_ledger
     from voxsiam_dashboards.store.study_reading import find_study, load_study
     from voxsiam_dashboards.tables.two_rows import ComparedRow
 
@@ -69,7 +67,7 @@ def _find(text: str, folder: "Folder") -> "tuple[StudyResults, ComparedRow | Non
     results = load_study(uri, find_study(uri, plan.study_id))
     if not label:
         return results, None
-    table = _table(plan.study)
+    table = find_table(plan.study)
     rows = {row.label: row for row in table.rows}
     if label not in rows:
         raise UserError(
@@ -79,35 +77,24 @@ def _find(text: str, folder: "Folder") -> "tuple[StudyResults, ComparedRow | Non
     return results, ComparedRow(label, results, fraction, partners=table.partners)
 
 
-def _table(study: str) -> "Table":
-    from voxsiam_cli.options import find_table
-
-    return find_table(study)
-
-
 def _show(
     differing: dict[str, tuple[str, ...]], pairs: "tuple[RowPair, ...]", *, of_studies: bool
 ) -> None:
+    from voxsiam_dashboards.tables.files import terminal_table
     from voxsiam_dashboards.tables.two_rows_tables import (
         dsc_table,
         effects_table,
         settings_text_table,
     )
 
-    if of_studies:
-        _print(settings_text_table(differing, "The studies differ in"))
+    tables = [settings_text_table(differing, "The studies differ in")] if of_studies else []
     for pair in pairs:
-        _print(settings_text_table(pair.settings, "Settings that differ"))
-        _print(dsc_table(pair))
-        _print(effects_table(pair))
-
-
-def _print(table: "TextTable") -> None:
-    from voxsiam_dashboards.tables.files import terminal_table
-
-    if table.body:
-        console.print(terminal_table(table))
-    else:
-        say(f"{table.title}:")
-    for note in table.notes:
-        say(note, "dim")
+        tables.append(settings_text_table(pair.settings, "Settings that differ"))
+        tables += [dsc_table(pair), effects_table(pair)]
+    for table in tables:
+        if table.body:
+            console.print(terminal_table(table))
+        else:
+            say(f"{table.title}:")
+        for note in table.notes:
+            say(note, "dim")

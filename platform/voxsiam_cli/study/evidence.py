@@ -1,27 +1,20 @@
 """voxsiam study verify and rerun: whether the numbers of a study hold."""
 
 import math
-from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.studies.ledger import choose_ledger
 from voxsiam_cli.console import Steps, print_json, say
-from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Patience, Workspace
-from voxsiam_cli.workspace.opening import open_workspace
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Patience, Study, Workspace, find_table
+from voxsiam_cli.workspace import open_workspace
 
 if TYPE_CHECKING:
-    from voxsiam.orchestration.runs.repetition import Repetition
-    from voxsiam.orchestration.studies.ledger import StudyPlan
-    from voxsiam_cli.study.rerun import Rerun
+    from voxsiam.orchestration.runs.manifest import Repetition
     from voxsiam_dashboards.evidence.study import Evidence
-    from voxsiam_data.prepared.prepared_set import PreparedSet
-
-Study = Annotated[
-    str, typer.Argument(metavar="STUDY", help="Its id, or its table's name if there is one of it.")
-]
 
 
 def verify(
@@ -48,10 +41,8 @@ def verify(
 
     voxsiam study verify table3-mini-0a1b2c3d --quick
     """
-    from voxsiam.orchestration.studies.ledger import choose_ledger
-    from voxsiam_cli.options import find_table
-    from voxsiam_dashboards.evidence.score_checks import silently
     from voxsiam_dashboards.evidence.study import verify_study
+    from voxsiam_data.prepared.prepared_set import open_prepared
 
     folder = open_workspace(workspace, "look", as_json=as_json)
     ledger = choose_ledger(folder, study)
@@ -63,9 +54,8 @@ def verify(
             where=str(report),
             fix=f"write it first: voxsiam study report {plan.study_id}",
         )
-    prepared = _prepared_of(plan)
-    shows = not (as_json or quick)
-    with Steps("score again") if shows else nullcontext(silently) as steps:
+    prepared = open_prepared(plan.prepared) if plan.prepared.exists() else None
+    with Steps("score again", quiet=as_json or quick) as steps:
         evidence = verify_study(
             find_table(plan.study), ledger, folder.tracking_uri, report, folder.run, prepared,
             folder.cache / "figures", quick=quick, progress=steps,
@@ -76,13 +66,6 @@ def verify(
         _show(evidence)
     if not evidence.holds:
         raise typer.Exit(1)
-
-
-def _prepared_of(plan: "StudyPlan") -> "PreparedSet | None":
-    """Open the set that a study was tested on; None where it is not on this machine."""
-    from voxsiam_data.prepared.prepared_set import open_prepared
-
-    return open_prepared(plan.prepared) if plan.prepared.exists() else None
 
 
 def rerun(
@@ -106,50 +89,38 @@ def rerun(
 
     Example: voxsiam study rerun "table3/feature (3)/0"
     """
-    from voxsiam_cli.data.prepared import fetch_data
+    from voxsiam.orchestration.runs.manifest import TOLERANCE
     from voxsiam_cli.study.rerun import find_manifest, rerun_row
 
     found = find_manifest(manifest, workspace)
     folder = open_workspace(workspace, "train", as_json=as_json)
-    outcome = rerun_row(found, fetch_data(data, folder), folder)
+    run, repetition = rerun_row(found, data, folder)
+    failure = None if repetition else (run.failure() or "its process died")
     if as_json:
-        print_json(_plain_rerun(outcome))
+        plain = {"folder": str(run.directory), "failure": failure, "bound": TOLERANCE}
+        print_json(plain | (_plain_repetition(repetition) if repetition else {"verdict": "failed"}))
+    elif repetition:
+        _show_repetition(repetition, TOLERANCE)
     else:
-        _show_rerun(outcome)
-    if outcome.repetition is None or outcome.repetition.verdict == "different":
+        say(f"failed: {failure}", "red")
+    if repetition is None or repetition.verdict == "different":
         raise typer.Exit(1)
 
 
-def _show_rerun(outcome: "Rerun") -> None:
-    repetition = outcome.repetition
-    if repetition is None:
-        say(f"failed: {outcome.failure}", "red")
-        return
+def _show_repetition(repetition: "Repetition", tolerance: float) -> None:
     say(repetition.verdict, "red" if repetition.verdict == "different" else "green")
-    say(f"largest difference: {_largest(repetition)}")
+    largest = "none"
+    if repetition.largest_of is not None:
+        largest = f"{repetition.largest:.3g} ({repetition.largest_of})"
+    say(f"largest difference: {largest}; the bound is {tolerance:g}, relative, absolute below 1")
     for reason in repetition.reasons:
         say(f"differs: {reason}")
 
 
-def _largest(repetition: "Repetition") -> str:
-    from voxsiam.orchestration.runs.repetition import TOLERANCE
-
-    bound = f"the bound is {TOLERANCE:g}, relative, absolute below 1"
-    if repetition.largest_of is None:
-        return f"none; {bound}"
-    return f"{repetition.largest:.3g} ({repetition.largest_of}); {bound}"
-
-
-def _plain_rerun(outcome: "Rerun") -> dict:
-    from voxsiam.orchestration.runs.repetition import TOLERANCE
-
-    plain = {"folder": str(outcome.folder), "failure": outcome.failure, "bound": TOLERANCE}
-    repetition = outcome.repetition
-    if repetition is None:
-        return plain | {"verdict": "failed"}
+def _plain_repetition(repetition: "Repetition") -> dict[str, Any]:
     # A figure that one side lacks differs without end, which is no JSON.
     largest = repetition.largest if math.isfinite(repetition.largest) else None
-    return plain | asdict(repetition) | {"largest": largest}
+    return asdict(repetition) | {"largest": largest}
 
 
 def _show(evidence: "Evidence") -> None:
@@ -172,7 +143,7 @@ def _show(evidence: "Evidence") -> None:
         say(f"if runs have ended since, or another version of VoxSiam wrote the report: {again}")
 
 
-def _plain(evidence: "Evidence") -> dict:
+def _plain(evidence: "Evidence") -> dict[str, Any]:
     return {
         "study_id": evidence.study_id,
         "finished_runs": evidence.runs,

@@ -2,19 +2,18 @@
 
 import statistics
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psutil
 from rich.table import Table
 
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.training.context import Record
-from voxsiam_cli.console import clock, say
-from voxsiam_cli.live_table import say_elsewhere
+from voxsiam_cli.console import clock, say, say_elsewhere
 
 LINES_PER_TRIAL = 6
+FIGURES = {"train/loss": "loss", "train/dsc": "train DSC", "validation/dsc": "validation DSC"}
 
 
 @dataclass
@@ -23,7 +22,10 @@ class _Progress:
     started: float = 0.0
     ended: float = 0.0
     record: Record = field(default_factory=dict)
-    error: str | None = None
+
+    @property
+    def epoch(self) -> int:
+        return int(self.record.get("epoch", 0))
 
 
 class LiveStudy:
@@ -50,10 +52,11 @@ class LiveStudy:
         if not progress.record:
             self._note_start_up(progress, now - record.get("seconds/epoch", 0.0))
         progress.record = record
-        epoch, epochs = int(record["epoch"]), planned.run.recipe.epochs
+        epoch, epochs = progress.epoch, planned.run.recipe.epochs
         if epoch in (1, epochs) or epoch % max(1, epochs // LINES_PER_TRIAL) == 0:
+            found = [f"{FIGURES[name]} {record[name]:.3f}" for name in FIGURES if name in record]
             self._line(
-                f"{planned.name}: epoch {epoch}/{epochs}, {_figures(record)}, {self._left()}"
+                f"{planned.name}: epoch {epoch}/{epochs}, {', '.join(found)}, {self._left()}"
             )
 
     def incident(self, planned: PlannedRun, text: str) -> None:
@@ -63,43 +66,31 @@ class LiveStudy:
     def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """Show how it ended."""
         progress = self._progress[planned.run.run_id]
-        progress.state, progress.ended, progress.error = state, time.monotonic(), error
+        progress.state, progress.ended = state, time.monotonic()
         self._line(f"{planned.name}: {state}{f' ({error})' if error else ''}")
 
     def table(self) -> Table:
         """Draw the present state."""
-        table = Table("trial", "state", "epoch", "loss", "train DSC", "validation DSC", "time")
+        table = Table("trial", "state", "epoch", *FIGURES.values(), "time", caption=self._left())
         for planned in self._trials:
-            progress = self._progress[planned.run.run_id]
-            table.add_row(planned.name, *_cells(progress, planned.run.recipe.epochs))
-        table.caption = self._left()
+            one = self._progress[planned.run.run_id]
+            seconds = (one.ended or time.monotonic()) - one.started if one.started else 0.0
+            table.add_row(
+                planned.name,
+                one.state,
+                f"{one.epoch}/{planned.run.recipe.epochs}",
+                *(f"{one.record[name]:.3f}" if name in one.record else "" for name in FIGURES),
+                clock(seconds) if seconds else "",
+            )
         return table
-
-    def seconds_left(self) -> float | None:
-        """Estimate the rest from the epochs seen so far; None before the first trial's second."""
-        per_epoch = [
-            p.record["seconds/epoch"] for p in self._progress.values() if "epoch" in p.record
-        ]
-        if not per_epoch:
-            return None
-        epochs = sum(
-            t.run.recipe.epochs - self._epochs_done(t)
-            for t in self._trials
-            if self._progress[t.run.run_id].state != "finished"
-        )
-        waiting = sum(p.state == "pending" for p in self._progress.values())
-        start_up = statistics.fmean(self.gaps_s or [self.first_step_s or 0.0])
-        return (epochs * statistics.fmean(per_epoch) + waiting * start_up) / self._slots
-
-    def _epochs_done(self, planned: PlannedRun) -> int:
-        return int(self._progress[planned.run.run_id].record.get("epoch", 0))
 
     def _note_start_up(self, progress: _Progress, first_step: float) -> None:
         if first_step < progress.started:
             return  # A resumed trial reports its last epoch again, at once.
         if self.first_step_s is None:
             self.first_step_s = first_step - self._begin
-            self.first_step_after_command_s = self.first_step_s + self._begin - _command_start()
+            command_s = time.time() - psutil.Process().create_time()
+            self.first_step_after_command_s = first_step - time.monotonic() + command_s
             return
         if self._slots > 1:
             return
@@ -108,31 +99,17 @@ class LiveStudy:
             self.gaps_s.append(first_step - max(ends))
 
     def _left(self) -> str:
-        seconds = self.seconds_left()
-        return "time left: measuring" if seconds is None else f"about {clock(seconds)} left"
+        """Estimate the rest from the epochs seen so far."""
+        seen = self._progress.values()
+        per_epoch = [p.record["seconds/epoch"] for p in seen if "epoch" in p.record]
+        if not per_epoch:
+            return "time left: measuring"
+        trials = ((t.run.recipe.epochs, self._progress[t.run.run_id]) for t in self._trials)
+        epochs = sum(planned - p.epoch for planned, p in trials if p.state != "finished")
+        waiting = sum(p.state == "pending" for p in seen)
+        start_up = statistics.fmean(self.gaps_s or [self.first_step_s or 0.0])
+        seconds = (epochs * statistics.fmean(per_epoch) + waiting * start_up) / self._slots
+        return f"about {clock(seconds)} left"
 
     def _line(self, text: str) -> None:
         say_elsewhere(text, time.monotonic() - self._begin)
-
-
-def _command_start() -> float:
-    """Return when this process began, on the monotonic clock."""
-    return time.monotonic() - (time.time() - psutil.Process().create_time())
-
-
-def _cells(progress: _Progress, epochs: int) -> Sequence[str]:
-    record = progress.record
-    epoch = f"{int(record.get('epoch', 0))}/{epochs}"
-    values = [record.get(n) for n in ("train/loss", "train/dsc", "validation/dsc")]
-    seconds = (progress.ended or time.monotonic()) - progress.started if progress.started else 0.0
-    shown = ["" if value is None else f"{value:.3f}" for value in values]
-    return progress.state, epoch, *shown, clock(seconds) if seconds else ""
-
-
-def _figures(record: Record) -> str:
-    named = {
-        "loss": record.get("train/loss"),
-        "train DSC": record.get("train/dsc"),
-        "validation DSC": record.get("validation/dsc"),
-    }
-    return ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)

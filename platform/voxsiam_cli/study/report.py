@@ -9,7 +9,7 @@ import typer
 from voxsiam.errors import UserError
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.tracking.reader import RunReader
-from voxsiam.orchestration.tracking.report import keep_report
+from voxsiam.orchestration.tracking.run_store import keep_report
 from voxsiam.orchestration.tracking.store import StoreAwayError, asking
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_cli.console import MOST_LISTED, console, say
@@ -32,7 +32,12 @@ def report_study(ledger: Ledger, workspace: Workspace, into: Path | None = None)
         into: Folder to write; else the study's own in the workspace, which is kept in MLflow too.
     """
     plan, uri = ledger.plan, workspace.tracking_uri
-    _require_table(ledger)
+    if plan.study not in STUDIES:
+        raise UserError(
+            f"{plan.study_id} is no table of the paper",
+            where="voxsiam study report",
+            fix="the winner of a sweep stands in the sweep's report: voxsiam sweep report",
+        )
     with reporting(workspace, f"voxsiam study report {plan.study_id}"):
         report = _read(ledger, uri)
     page = _write(report, ledger, workspace, into)
@@ -68,11 +73,7 @@ def report_all(workspace: Workspace, into: Path | None = None) -> None:
 
 @contextmanager
 def reporting(workspace: Workspace, report: str) -> Iterator[None]:
-    """Read what a report needs; where the server is away, say what writes it later.
-
-    Args:
-        report: The command that writes it.
-    """
+    """Read what a report needs; where the server is away, say what writes it later."""
     try:
         with asking(workspace.tracking_uri):
             yield
@@ -85,12 +86,7 @@ def reporting(workspace: Workspace, report: str) -> Iterator[None]:
 
 
 def name_newest(workspace: Workspace, name: str, link: str) -> None:
-    """Make a table's or a sweep's name among the reports lead to its newest finished one.
-
-    Args:
-        name: Of the table or sweep on the command line.
-        link: How it is called among the reports.
-    """
+    """Let a link among the reports lead to the newest finished one of a table or a sweep."""
     studies = list_studies(RunReader(workspace.tracking_uri))
     finished = [one.study_id for one in studies if one.name == name and one.state == "finished"]
     newest = next((own_id for own_id in finished if workspace.report(own_id).is_dir()), None)
@@ -100,23 +96,12 @@ def name_newest(workspace: Workspace, name: str, link: str) -> None:
 
 def refuse_unread(unread: Sequence[str]) -> None:
     """End with 1 where something that must be there could not be read; nothing else was done."""
-    if not unread:
-        return
     for line in unread[:MOST_LISTED]:
         say(f"cannot be read: {line}", "red")
     if len(unread) > MOST_LISTED:
         say(f"and {len(unread) - MOST_LISTED} more", "red")
-    raise typer.Exit(1)
-
-
-def _require_table(ledger: Ledger) -> None:
-    plan = ledger.plan
-    if plan.study not in STUDIES:
-        raise UserError(
-            f"{plan.study_id} is no table of the paper",
-            where="voxsiam study report",
-            fix="the winner of a sweep stands in the sweep's report: voxsiam sweep report",
-        )
+    if unread:
+        raise typer.Exit(1)
 
 
 def _read(ledger: Ledger, uri: str) -> ReportTable:

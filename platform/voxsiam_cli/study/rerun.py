@@ -1,21 +1,20 @@
 """One row trained again: what `voxsiam study rerun` does."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from voxsiam.errors import UserError, is_stop
 from voxsiam.orchestration.cluster.capacity import worker_resources
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
-from voxsiam.orchestration.runs.manifest import RunManifest, read_manifest
-from voxsiam.orchestration.runs.repetition import Repetition, compare_runs
+from voxsiam.orchestration.runs.manifest import Repetition, RunManifest, compare_runs, read_manifest
+from voxsiam.orchestration.runs.plan import RunPlan
 from voxsiam.orchestration.studies.ledger import find_ledgers
-from voxsiam.orchestration.studies.rerun import open_rerun, rerun
+from voxsiam.orchestration.studies.tune_run import open_rerun, rerun_threads, run_study
 from voxsiam.orchestration.tracking.run_store import RunStore
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
-from voxsiam_cli.console import say
-from voxsiam_cli.live_table import live_table
+from voxsiam_cli.console import live_table, say
+from voxsiam_cli.data.prepared import fetch_data
 from voxsiam_cli.model.model_source import find_trial, is_run_id
 from voxsiam_cli.study.live import LiveStudy
 from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
@@ -24,50 +23,32 @@ from voxsiam_data.prepared.stream import open_volumes
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class Rerun:
-    """A row that was trained again.
-
-    Attributes:
-        folder: Where.
-        failure: Why it did not end well; None where it did.
-        repetition: What it says about the first training.
-    """
-
-    folder: Path
-    failure: str | None
-    repetition: Repetition | None
-
-
 def find_manifest(text: str, workspace: Path) -> RunManifest:
     """Read the manifest that a user means.
 
     Args:
         text: A manifest.json, the folder of a run, an MLflow run id, or a row of a study.
-        workspace: Where runs and studies are looked up.
-
-    Raises:
-        UserError: There is none, or it cannot be used.
     """
     path = Path(text)
-    if path.is_dir():
-        return read_manifest(path / MANIFEST)
     if path.exists():
-        return read_manifest(path)
+        return read_manifest(path / MANIFEST if path.is_dir() else path)
     if is_run_id(text):
         store = RunStore(Workspace(workspace, may_write=False).tracking_uri)
         return store.read(text, MANIFEST, read_manifest)
     return read_manifest(find_trial(text, workspace, "manifest", "MANIFEST").run.manifest_file)
 
 
-def rerun_row(manifest: RunManifest, data: Path | None, workspace: Workspace) -> Rerun:
+def rerun_row(
+    manifest: RunManifest, data: str | None, workspace: Workspace
+) -> tuple[RunPlan, Repetition | None]:
     """Train a row again as its manifest says; what was interrupted goes on.
 
-    Raises:
-        UserError: The method, the data or the cluster do not allow it.
+    Returns:
+        The run, and what it says about the first training; None where it did not end well.
     """
     _require_method(manifest)
-    prepared = _require_data(manifest, data or _planned_data(manifest, workspace))
+    given = fetch_data(data, workspace)
+    prepared = _require_data(manifest, given or _planned_data(manifest, workspace))
     with ExitStack() as held:
         worker = worker_resources(0.0 if manifest.environment.device == "cpu" else 1.0)
         capacity = held.enter_context(ray_instance(workspace, worker))
@@ -80,15 +61,15 @@ def rerun_row(manifest: RunManifest, data: Path | None, workspace: Workspace) ->
         held.enter_context(live_table(live.table))
         try:
             load = open_volumes(prepared)
-            done = rerun(ledger, manifest, load, home, capacity, [live])
+            threads = rerun_threads(manifest, capacity)
+            failed = run_study(ledger, load, home, capacity, [live], threads)
         except BaseException as error:
             if is_stop(error):
                 say("stopped; finished epochs are kept: the same command goes on.", "yellow")
             raise
-    if not done:
-        return Rerun(planned.run.directory, planned.run.failure() or "its process died", None)
-    again = read_manifest(planned.run.manifest_file)
-    return Rerun(planned.run.directory, None, compare_runs(manifest, again))
+    if failed:
+        return planned.run, None
+    return planned.run, compare_runs(manifest, read_manifest(planned.run.manifest_file))
 
 
 def _require_method(manifest: RunManifest) -> None:

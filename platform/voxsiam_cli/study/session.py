@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import typer
 
@@ -11,39 +12,41 @@ from voxsiam.orchestration.cluster.capacity import Capacity, worker_resources
 from voxsiam.orchestration.cluster.node_checks import check_data
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.cluster.training_node import on_training_node
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
-from voxsiam.orchestration.studies.ledger import Ledger, StudyPlan, find_ledgers
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
+from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
-from voxsiam.orchestration.tracking.store import check_store
-from voxsiam.orchestration.tracking.store_address import check_address
+from voxsiam.orchestration.tracking.store import check_address, check_store
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam_cli.console import say
-from voxsiam_cli.data.prepared import require_prepared
-from voxsiam_cli.live_table import live_table
+from voxsiam_cli.console import live_table, say
+from voxsiam_cli.data.prepared import fetch_data, require_prepared
 from voxsiam_cli.study.live import LiveStudy
 from voxsiam_cli.study.report import report_study
 from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
 from voxsiam_data.prepared.stream import open_volumes
-from voxsiam_experiments.plan import Choices, check_choices, plan_study, request_id
-from voxsiam_experiments.presets import Preset
+from voxsiam_experiments.plan import check_choices, plan_study, request_id
+from voxsiam_experiments.presets import Choices, Preset
 from voxsiam_experiments.table import Table
 
 
 def start_study(
-    table: Table, preset: Preset, data: Path | None, choices: Choices, workspace: Workspace
+    table: Table, preset: Preset, data: str | None, choices: Choices, workspace: Workspace
 ) -> None:
     """Plan a study and run it; a request that was made before goes on where it stopped."""
     check_choices(table, preset, choices)
+    place = fetch_data(data, workspace)
     with cluster_to_train(workspace, choices.workers or preset.workers, choices.gpu_share):
-        prepared = require_prepared(data, preset, workspace)
+        prepared = require_prepared(place, preset, workspace)
         now = Capacity.of_cluster()  # a node may have died, or joined, meanwhile
-        known = _ledger_of(workspace, request_id(table, preset, prepared, choices))
-        asked = (table, preset, prepared, choices, workspace)
-        plan = known.plan if known else on_training_node(now, plan_study, *asked)
-        ledger = known or Ledger.create(workspace, plan)
-        go_on = _go_on(plan.study_id, workspace)
+        asked = (table, preset, prepared, choices)
+        study_id = request_id(*asked)
+        known = (one for one in find_ledgers(workspace) if one.plan.study_id == study_id)
+        ledger = next(known, None)
+        if ledger is None:
+            plan = on_training_node(now, plan_study, *asked, workspace)
+            ledger = Ledger.create(workspace, plan)
+        go_on = resume_command("study", study_id, workspace)
         failed = run_ledger(ledger, workspace, now, go_on)
     report_study(ledger, workspace)
     exit_on_failure(failed, go_on)
@@ -52,11 +55,16 @@ def start_study(
 def resume_study(ledger: Ledger, workspace: Workspace) -> None:
     """Go on with a study: finished trials are left alone, half-finished ones continue."""
     plan = ledger.plan
-    go_on = _go_on(plan.study_id, workspace)
+    go_on = resume_command("study", plan.study_id, workspace)
     with cluster_to_train(workspace, plan.workers, plan.gpu_share) as capacity:
         failed = run_ledger(ledger, workspace, capacity, go_on)
     report_study(ledger, workspace)
     exit_on_failure(failed, go_on)
+
+
+def resume_command(kind: Literal["study", "sweep"], own_id: str, workspace: Workspace) -> str:
+    """Return the command that goes on after an interruption."""
+    return f"voxsiam {kind} resume {own_id} --workspace {workspace.quoted}"
 
 
 @contextmanager
@@ -64,7 +72,7 @@ def cluster_to_train(workspace: Workspace, workers: int, gpu_share: float) -> It
     """Join the cluster, or start Ray here, and see that a trial has room and MLflow answers.
 
     Args:
-        workspace: Of the command.
+        workers: Of a trial.
         gpu_share: Part of a GPU that each holds, where there are GPUs.
     """
     check_address(workspace.tracking_uri)
@@ -77,13 +85,14 @@ def cluster_to_train(workspace: Workspace, workers: int, gpu_share: float) -> It
 def run_ledger(
     ledger: Ledger, workspace: Workspace, capacity: Capacity, go_on: str
 ) -> list[PlannedRun]:
-    """Run what a ledger still asks for, tracked and shown; return the trials that failed.
-
-    Args:
-        go_on: The command that goes on after an interruption.
-    """
+    """Run what a ledger still asks for, tracked and shown; return the trials that failed."""
     plan = ledger.plan
-    _require_this_method(plan)
+    if any(planned.run.directory.name != planned.run.run_id for planned in plan.trials):
+        raise UserError(  # results would mix
+            "this study was planned by another version of the method",
+            where=plan.study_id,
+            fix=f"start it anew: voxsiam study run {plan.study}, or use the version that began it",
+        )
     with ExitStack() as held:
         held.enter_context(ledger.held())
         todo = ledger.unfinished()
@@ -109,16 +118,6 @@ def run_ledger(
     return failed
 
 
-def _require_this_method(plan: StudyPlan) -> None:
-    """Refuse to go on with what another version of the method began: results would mix."""
-    if any(planned.run.directory.name != planned.run.run_id for planned in plan.trials):
-        raise UserError(
-            "this study was planned by another version of the method",
-            where=plan.study_id,
-            fix=f"start it anew: voxsiam study run {plan.study}, or use the version that began it",
-        )
-
-
 def open_planned(folder: Path, fingerprint: str, capacity: Capacity) -> PreparedSet:
     """Open the volumes that a study was planned on; every node must see them.
 
@@ -139,11 +138,7 @@ def open_planned(folder: Path, fingerprint: str, capacity: Capacity) -> Prepared
 
 @contextmanager
 def resumable(go_on: str, end: Callable[[RunState], None]) -> Iterator[None]:
-    """Whatever ends a study or a search early, end its own run; after Ctrl-C say how to go on.
-
-    Args:
-        go_on: The command that goes on.
-    """
+    """Whatever ends a study or a search early, end its own run; after Ctrl-C say how to go on."""
     try:
         yield
     except BaseException as error:
@@ -157,21 +152,11 @@ def resumable(go_on: str, end: Callable[[RunState], None]) -> Iterator[None]:
 
 def exit_on_failure(failed: Sequence[PlannedRun], go_on: str) -> None:
     """Name the trials that failed and end with 1; nothing where none did."""
-    if not failed:
-        return
     for planned in failed:
         say(f"failed: {planned.name}: {planned.run.failure() or 'its process died'}", "red")
-    say(f"try them again: {go_on}")
-    raise typer.Exit(1)
-
-
-def _go_on(study_id: str, workspace: Workspace) -> str:
-    return f"voxsiam study resume {study_id} --workspace {workspace.quoted}"
-
-
-def _ledger_of(workspace: Workspace, study_id: str) -> Ledger | None:
-    ledgers = [ledger for ledger in find_ledgers(workspace) if ledger.plan.study_id == study_id]
-    return ledgers[0] if ledgers else None
+    if failed:
+        say(f"try them again: {go_on}")
+        raise typer.Exit(1)
 
 
 def _print_start_up(live: LiveStudy) -> None:

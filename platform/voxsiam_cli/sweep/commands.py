@@ -1,11 +1,14 @@
 """voxsiam sweep: searches over the settings that the paper fixes."""
 
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, get_args
 
 import typer
+from pydantic import ValidationError
 from rich.table import Table as Grid
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.sweeps.ledger import choose_sweep, find_sweeps
+from voxsiam.orchestration.sweeps.plan import Budget, Objective, Sampler
 from voxsiam_cli.console import console, print_json, say
 from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
@@ -25,19 +28,13 @@ from voxsiam_cli.options import (
     find_preset,
     read_choices,
 )
-from voxsiam_cli.workspace.opening import open_workspace
-from voxsiam_experiments.sweeps import SWEEPS
-
-if TYPE_CHECKING:
-    from voxsiam.orchestration.sweeps.plan import Budget
-    from voxsiam_experiments.sweep_plan import Search
-    from voxsiam_experiments.sweeps import Sweep as Searched
+from voxsiam_cli.workspace import open_workspace
+from voxsiam_experiments.sweeps import SWEEPS, Search
 
 app = typer.Typer(
     help="Searches: lambda, layers, voxels, heads, or all of them.", no_args_is_help=True
 )
 
-Name = Annotated[str, typer.Argument(help="For example lambda; see: voxsiam sweep list.")]
 Sweep = Annotated[
     str, typer.Argument(metavar="SWEEP", help="Its id, or its name if there is one of that.")
 ]
@@ -52,13 +49,17 @@ def list_sweeps(as_json: AsJson = False) -> None:
         return
     grid = Grid("name", "what", "settings")
     for name, sweep in SWEEPS.items():
-        grid.add_row(name, sweep.title, ", ".join(_described(sweep)))
+        settings = (
+            f"{s.name} ({', '.join(map(str, s.choices)) or f'{s.low} to {s.high}'})"
+            for s in sweep.settings
+        )
+        grid.add_row(name, sweep.title, ", ".join(settings))
     console.print(grid)
 
 
 @app.command()
 def run(  # noqa: PLR0913
-    name: Name,
+    name: Annotated[str, typer.Argument(help="For example lambda; see: voxsiam sweep list.")],
     preset: PresetName = "mini",
     data: Data = None,
     trials: Annotated[int | None, typer.Option(min=1, help="End after so many trials.")] = None,
@@ -90,7 +91,7 @@ def run(  # noqa: PLR0913
 
     voxsiam sweep run layers --objective dsc --objective seconds --dry-run
     """
-    sweep, size = find_sweep(name), find_preset(preset)
+    sweep, size = find_named("sweep", name, SWEEPS, "voxsiam sweep"), find_preset(preset)
     choices = read_choices(None, workers, gpu_share, settings, split)
     search = _search(objective or ["dsc"], seeds, sampler, stop_early)
     limits = {"trials": trials, "hours": hours, "gpu_hours": gpu_hours}
@@ -102,11 +103,10 @@ def run(  # noqa: PLR0913
         if budget.trials is None:
             say("one trial is counted; the search goes on until its hours are used up.", "yellow")
         return
-    from voxsiam_cli.data.prepared import fetch_data
     from voxsiam_cli.sweep.session import start_sweep
 
-    folder = open_workspace(workspace, "train")
-    start_sweep(sweep, size, fetch_data(data, folder), (choices, search, budget), folder)
+    asked = (choices, search, budget)
+    start_sweep(sweep, size, data, asked, open_workspace(workspace, "train"))
 
 
 @app.command()
@@ -114,7 +114,6 @@ def resume(
     sweep: Sweep, workspace: Workspace = DEFAULT_WORKSPACE, _patience: Patience = None
 ) -> None:
     """Go on with a sweep; no finished trial is repeated. Example: voxsiam sweep resume lambda."""
-    from voxsiam.orchestration.sweeps.ledger import choose_sweep
     from voxsiam_cli.sweep.session import resume_sweep
 
     folder = open_workspace(workspace, "change")
@@ -128,7 +127,6 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show every trial of the workspace's sweeps, running or not."""
-    from voxsiam.orchestration.sweeps.ledger import choose_sweep, find_sweeps
     from voxsiam_cli.sweep.live import LiveSweep
 
     folder = open_workspace(workspace, "look", as_json=as_json)
@@ -155,22 +153,13 @@ def report(
     sweep: Sweep, output: ReportFolder = None, workspace: Workspace = DEFAULT_WORKSPACE
 ) -> None:
     """Write reports/ID from MLflow and print the trials and the winner's table."""
-    from voxsiam.orchestration.sweeps.ledger import choose_sweep
     from voxsiam_cli.sweep.session import report_sweep
 
     folder = open_workspace(workspace, "look" if output else "change")
     report_sweep(choose_sweep(folder, sweep), folder, output)
 
 
-def find_sweep(name: str) -> "Searched":
-    """Return a sweep by its name, or say which name was meant."""
-    return find_named("sweep", name, SWEEPS, "voxsiam sweep")
-
-
-def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -> "Search":
-    from voxsiam.orchestration.sweeps.plan import Objective, Sampler
-    from voxsiam_experiments.sweep_plan import Search
-
+def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -> Search:
     known = {each: each for each in get_args(Objective)}
     named = tuple(
         dict.fromkeys(find_named("objective", o, known, "--objective") for o in objectives)
@@ -184,11 +173,7 @@ def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -
     )
 
 
-def _budget(limits: dict[str, float]) -> "Budget":
-    from pydantic import ValidationError
-
-    from voxsiam.orchestration.sweeps.plan import Budget
-
+def _budget(limits: dict[str, float]) -> Budget:
     try:
         return Budget.model_validate(limits or {"trials": DEFAULT_TRIALS})
     except ValidationError as error:
@@ -198,10 +183,3 @@ def _budget(limits: dict[str, float]) -> "Budget":
             where=f"--{str(first['loc'][0]).replace('_', '-')}",
             fix="give a number above 0",
         ) from None
-
-
-def _described(sweep: "Searched") -> list[str]:
-    return [
-        f"{s.name} ({', '.join(map(str, s.choices)) or f'{s.low} to {s.high}'})"
-        for s in sweep.settings
-    ]

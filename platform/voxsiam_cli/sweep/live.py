@@ -2,13 +2,12 @@
 
 from rich.table import Table
 
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
 from voxsiam.orchestration.sweeps.space import Values
 from voxsiam.training.context import Record
-from voxsiam_cli.console import clock, say
-from voxsiam_cli.live_table import say_elsewhere
+from voxsiam_cli.console import clock, say, say_elsewhere
 
 SHOWN = 20
 """Trials in the live table: the newest."""
@@ -28,7 +27,9 @@ class LiveSweep:
         """Show the last epoch; the others stand in the table."""
         epoch, epochs = int(record["epoch"]), planned.run.recipe.epochs
         if epoch in (1, epochs):
-            self._line(f"{planned.name}: epoch {epoch}/{epochs}{_score(record)}")
+            score = record.get("validation/dsc")
+            found = "" if score is None else f", validation DSC {score:.3f}"
+            self._line(f"{planned.name}: epoch {epoch}/{epochs}{found}")
 
     def incident(self, planned: PlannedRun, text: str) -> None:
         """Say what went wrong and was survived."""
@@ -92,7 +93,3 @@ class LiveSweep:
 def told(values: Values) -> str:
     """Write a point of the space in one line."""
     return ", ".join(f"{name} {value:.3g}" for name, value in values.items())
-
-
-def _score(record: Record) -> str:
-    return f", validation DSC {record['validation/dsc']:.3f}" if "validation/dsc" in record else ""

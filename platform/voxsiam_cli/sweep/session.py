@@ -9,25 +9,25 @@ from rich.table import Table as Grid
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.training_node import on_training_node
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.plan import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.history import DATABASE
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.orchestration.sweeps.tune_run import run_sweep
-from voxsiam.orchestration.tracking.report import keep_report
+from voxsiam.orchestration.tracking.run_store import keep_report
 from voxsiam.orchestration.tracking.store import StoreAwayError
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
-from voxsiam.orchestration.workspace import Workspace
-from voxsiam_cli.console import console, say
-from voxsiam_cli.data.prepared import require_prepared
-from voxsiam_cli.live_table import live_table
+from voxsiam.orchestration.workspace import Workspace, sqlite_address
+from voxsiam_cli.console import console, live_table, say
+from voxsiam_cli.data.prepared import fetch_data, require_prepared
 from voxsiam_cli.study.report import name_newest, reporting
 from voxsiam_cli.study.session import (
     cluster_to_train,
     exit_on_failure,
     open_planned,
     resumable,
+    resume_command,
     run_ledger,
 )
 from voxsiam_cli.sweep.live import LiveSweep, told
@@ -38,10 +38,8 @@ from voxsiam_dashboards.tables.files import side_by_side
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.prepared.stream import open_volumes
-from voxsiam_experiments.plan import Choices
-from voxsiam_experiments.presets import Preset
+from voxsiam_experiments.presets import Choices, Preset
 from voxsiam_experiments.sweep_plan import (
-    Search,
     check_search,
     final_id,
     final_rows,
@@ -49,31 +47,29 @@ from voxsiam_experiments.sweep_plan import (
     plan_final,
     plan_sweep,
 )
-from voxsiam_experiments.sweeps import SWEEPS, Sweep
+from voxsiam_experiments.sweeps import SWEEPS, Search, Sweep
 
 
 def start_sweep(
     sweep: Sweep,
     preset: Preset,
-    data: Path | None,
+    data: str | None,
     asked: tuple[Choices, Search, Budget],
     workspace: Workspace,
 ) -> None:
     """Plan a sweep and run it; a request that was made before goes on where it stopped."""
     choices, search, budget = asked
     check_search(sweep, preset, choices)
-    workers = choices.workers or preset.workers
+    workers, place = choices.workers or preset.workers, fetch_data(data, workspace)
     with cluster_to_train(workspace, workers, choices.gpu_share) as capacity:
         _check_budget(budget, capacity)
-        prepared = require_prepared(data, preset, workspace)
+        prepared = require_prepared(place, preset, workspace)
         now = Capacity.of_cluster()  # a node may have died, or joined, meanwhile
         planned = (sweep, preset, prepared, choices, search, workspace)
         plan = on_training_node(now, plan_sweep, *planned)
         ledger = SweepLedger.create(workspace, plan, budget)
         failed = _search_and_test(ledger, workspace, now)
-    report_sweep(ledger, workspace)
-    _exit_without_winner(ledger)
-    exit_on_failure(failed, _go_on(ledger, workspace))
+    _report_and_exit(ledger, workspace, failed)
 
 
 def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
@@ -82,6 +78,10 @@ def resume_sweep(ledger: SweepLedger, workspace: Workspace) -> None:
     with cluster_to_train(workspace, plan.workers, plan.gpu_share) as capacity:
         _check_budget(ledger.budget, capacity)
         failed = _search_and_test(ledger, workspace, capacity)
+    _report_and_exit(ledger, workspace, failed)
+
+
+def _report_and_exit(ledger: SweepLedger, workspace: Workspace, failed: list[PlannedRun]) -> None:
     report_sweep(ledger, workspace)
     _exit_without_winner(ledger)
     exit_on_failure(failed, _go_on(ledger, workspace))
@@ -110,7 +110,7 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace, into: Path | None = 
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.quoted}")
-    say(f"search:  optuna-dashboard sqlite:///{ledger.folder / DATABASE}")
+    say(f"search:  optuna-dashboard {sqlite_address(ledger.folder / DATABASE)}")
 
 
 def _final_results(ledger: SweepLedger, uri: str) -> ReportTable | None:
@@ -120,7 +120,7 @@ def _final_results(ledger: SweepLedger, uri: str) -> ReportTable | None:
         return None
     labels = [label for label, _ in final_rows(ledger.plan, best)]
     try:
-        parent = find_study(uri, final_id(ledger.plan, best))
+        parent = find_study(uri, final_id(ledger.plan.sweep_id, best.number))
     except StoreAwayError:
         raise
     except UserError:
@@ -201,4 +201,4 @@ def _check_budget(budget: Budget, capacity: Capacity) -> None:
 
 
 def _go_on(ledger: SweepLedger, workspace: Workspace) -> str:
-    return f"voxsiam sweep resume {ledger.plan.sweep_id} --workspace {workspace.quoted}"
+    return resume_command("sweep", ledger.plan.sweep_id, workspace)

@@ -7,10 +7,11 @@ from typing import Literal
 import torch
 
 from tests.nifti_files import phantom_ct, ras_affine, write_scan
-from voxsiam.inference.model_description import ModelDescription, TrainedOn, _seal
-from voxsiam.inference.model_folder import write_model
+from voxsiam.inference.model_folder import ModelDescription, TrainedOn, _seal, write_model
+from voxsiam.inference.segment import network_output, probabilities
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network_config import NetworkConfig, NetworkName
+from voxsiam.types import ORGANS
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 CPU = torch.device("cpu")
@@ -50,6 +51,11 @@ def random_network(config: NetworkConfig, *, seed=0):
         output.weight /= spread[:, None, None, None, None]
         output.bias.copy_((output.bias - logits.mean(1)) / spread)
     return network
+
+
+def class_scores(network, image, *, autocast=False, taught=ORGANS):
+    logits = network_output(network, image, autocast=autocast, device=CPU).logits
+    return probabilities(logits, taught)
 
 
 def write_random_model(folder: Path, description=None, *, seed=0) -> Path:

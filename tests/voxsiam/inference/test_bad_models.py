@@ -9,8 +9,7 @@ from safetensors.torch import load_file, save_file
 from tests.voxsiam.inference.small_models import CPU, describe, reseal, write_random_model
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
-from voxsiam.inference.model_description import write_description
-from voxsiam.inference.model_folder import load_model
+from voxsiam.inference.model_folder import load_model, write_description
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from tests.voxsiam.inference.small_models import (
     write_random_model,
 )
 from voxsiam.errors import UserError
-from voxsiam.inference.model_description import (
+from voxsiam.inference.model_folder import (
     FORMAT_VERSION,
     ModelDescription,
+    load_model,
     read_description,
+    write_model,
 )
-from voxsiam.inference.model_folder import load_model, write_model
 from voxsiam.models.network_config import NetworkName
 
 

@@ -28,11 +28,11 @@ from voxsiam.inference.predict import predict_case, predict_scan
 from voxsiam.inference.predict_report import run_report
 from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.types import ORGANS
-from voxsiam.volumes.image_files import read_image
 from voxsiam.volumes.nifti import Scan, read_nifti
 from voxsiam.volumes.orientation import axis_order, from_canonical, to_canonical
 from voxsiam.volumes.preparation import place, prepare_image
 from voxsiam.volumes.restoration import restore_classes
+from voxsiam.volumes.volume_file import read_image
 
 IMAGE, _ = phantom_ct((21, 18, 17))
 

@@ -7,7 +7,7 @@ from tests.dicom_files import write_series, write_slice
 from tests.nifti_files import phantom_ct, ras_affine
 from voxsiam.errors import UserError
 from voxsiam.inference.scan_files import find_inputs, make_folder, result_files
-from voxsiam.volumes.image_files import read_image
+from voxsiam.volumes.volume_file import read_image
 
 PIXELS = np.zeros((4, 4), dtype=np.int16)
 

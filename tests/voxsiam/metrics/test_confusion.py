@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from voxsiam.metrics.agreement import dice
 from voxsiam.metrics.confusion import dice_per_class
-from voxsiam.metrics.overlap import dice
 
 CLASSES = 4
 

@@ -11,7 +11,7 @@ from torch import nn
 from tests.voxsiam.models import literal_networks
 from voxsiam.errors import UserError
 from voxsiam.models.attention_unet3d import AttentionGate
-from voxsiam.models.blocks import BATCH_AFTER, GROUP_BEFORE
+from voxsiam.models.blocks import BatchUnit, Unit
 from voxsiam.models.catalogue import NETWORKS, build_network
 from voxsiam.models.global_batch_norm import GlobalBatchNorm
 from voxsiam.models.network import count_parameters, count_parameters_as_paper
@@ -199,7 +199,7 @@ def test_an_attention_gate_equals_its_formula():
 @pytest.mark.parametrize("form", ["group_before_convolution", "batch_after_convolution"])
 def test_a_residual_block_equals_its_formula(form):
     torch.manual_seed(4)
-    units = GROUP_BEFORE if form == "group_before_convolution" else BATCH_AFTER
+    units = Unit if form == "group_before_convolution" else BatchUnit
     block = ResidualBlock(units, 3, 8).double().eval()
     x = torch.randn(1, 3, 4, 3, 5).double()
     weights = {f"block.{key}": value.numpy() for key, value in block.state_dict().items()}

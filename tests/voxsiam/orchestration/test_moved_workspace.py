@@ -13,11 +13,6 @@ from tests.voxsiam.orchestration.toy_study import make_plan
 from tests.voxsiam.orchestration.toy_sweep import make_sweep
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sqlite_address import (
-    sqlite_address,
-    sqlite_file,
-    without_stray_folder,
-)
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
 from voxsiam.orchestration.sweeps.ledger import SweepLedger, find_sweeps
 from voxsiam.orchestration.sweeps.plan import Budget
@@ -26,8 +21,13 @@ from voxsiam.orchestration.tracking.outbox import Event, outbox_of
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.orchestration.tracking.run_store import RunStore
-from voxsiam.orchestration.tracking.store import experiment_of, open_client, open_for_writing
-from voxsiam.orchestration.workspace import Workspace
+from voxsiam.orchestration.tracking.store import (
+    experiment_of,
+    open_client,
+    open_for_writing,
+    without_stray_folder,
+)
+from voxsiam.orchestration.workspace import Workspace, sqlite_address, sqlite_file
 
 NAMES = ["plain", "with space", "Bäuche", "a?b", "a#b", "a%41b", "k o?p#ü%41"]
 

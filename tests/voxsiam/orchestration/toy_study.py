@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
-from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.plan import PlannedRun, RunData, RunPlan, run_identity
 from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.types import NativeReference, Split, Volume

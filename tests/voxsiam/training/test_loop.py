@@ -8,7 +8,7 @@ from voxsiam.models.network_config import NetworkName
 from voxsiam.training.batch import epoch_plan
 from voxsiam.training.checkpoint import CheckpointFolder
 from voxsiam.training.context import SingleProcess
-from voxsiam.training.divergence import TrainingDivergedError
+from voxsiam.training.epoch_record import TrainingDivergedError
 from voxsiam.training.loop import Training, build_objective, fit
 from voxsiam.training.recipe import NumericsConfig, OptimiserConfig
 from voxsiam.training.usage import PROCESS_MB, USAGE_NAMES

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests import reference
+from tests.voxsiam.inference.small_models import class_scores
 from tests.voxsiam.training.toy import make_recipe, make_volume
-from voxsiam.inference.segment import class_scores
 from voxsiam.losses.config import DiceConfig, FeatureLossConfig
 from voxsiam.losses.partial_labels import merge_unannotated
 from voxsiam.training.batch import Moment, read_batches
@@ -184,10 +184,7 @@ def test_what_no_case_shows_is_trained_as_background_and_predicted_as_such():
         objective(batch, MOMENT).loss.backward()
         optimiser.step()
     image = batch.images[0, 0].numpy()
-    cpu = torch.device("cpu")
-    plain = class_scores(objective.network, image, autocast=False, device=cpu)
-    taught = class_scores(
-        objective.network, image, autocast=False, device=cpu, taught=ALL_BUT_DUODENUM
-    )
+    plain = class_scores(objective.network, image)
+    taught = class_scores(objective.network, image, taught=ALL_BUT_DUODENUM)
     assert (plain.argmax(0) == DUODENUM).float().mean() > 0.05
     assert not (taught.argmax(0) == DUODENUM).any()

@@ -7,9 +7,9 @@ import pytest
 from tests.voxsiam_data.checks.trunks import SPACING, grid_mm, trunk
 from voxsiam.volumes.body_axes import BodyAxes, axes_of, body_axes
 from voxsiam.volumes.body_landmarks import BodyLandmarks, Side, body_landmarks
-from voxsiam.volumes.label_flip import AS_IT_IS, FLIPS, flip_name, flipped
+from voxsiam.volumes.label_flip import AS_IT_IS, FLIPS, flip_name
 from voxsiam.volumes.nifti import read_nifti
-from voxsiam.volumes.orientation import axis_order, spacing_dhw, to_canonical
+from voxsiam.volumes.orientation import axis_order, flipped, spacing_dhw, to_canonical
 
 
 def walled_trunk():

@@ -35,8 +35,8 @@ def write_masks(folder, organs=PRESENT, affine=AFFINE):
 def test_a_map_and_masks_of_the_same_organs_are_equal(tmp_path, scan):
     whole = label_map(write_scan(tmp_path / "label.nii.gz", LABEL, AFFINE))
     masks = write_masks(tmp_path)
-    np.testing.assert_array_equal(whole.read(scan), LABEL.T)
-    np.testing.assert_array_equal(masks.read(scan), LABEL.T)
+    np.testing.assert_array_equal(whole.read_with_notes(scan)[0], LABEL.T)
+    np.testing.assert_array_equal(masks.read_with_notes(scan)[0], LABEL.T)
     assert masks.annotated == PRESENT
     assert masks.files == tuple(tmp_path / f"{organ}.nii.gz" for organ in PRESENT)
 
@@ -45,7 +45,7 @@ def test_a_map_and_masks_of_the_same_organs_are_equal(tmp_path, scan):
 def test_a_map_in_another_axis_order_is_the_same_map(tmp_path, scan, axes, signs):
     stored, affine = reoriented(LABEL, AFFINE, axes, signs)
     path = write_scan(tmp_path / "label.nii.gz", stored, affine)
-    np.testing.assert_array_equal(label_map(path).read(scan), LABEL.T)
+    np.testing.assert_array_equal(label_map(path).read_with_notes(scan)[0], LABEL.T)
 
 
 def test_a_map_turned_over_without_its_affine_lies_elsewhere(tmp_path, scan):
@@ -54,7 +54,7 @@ def test_a_map_turned_over_without_its_affine_lies_elsewhere(tmp_path, scan):
     affine[2, 3] += 2.5
     path = write_scan(tmp_path / "label.nii.gz", stored, affine)
     with pytest.raises(UserError, match="1 voxels away"):
-        label_map(path).read(scan)
+        label_map(path).read_with_notes(scan)
 
 
 def test_an_organ_without_a_value_was_not_annotated(tmp_path):
@@ -68,7 +68,9 @@ def test_an_empty_mask_beside_others_is_an_organ_out_of_view(tmp_path, scan):
     write_scan(tmp_path / "empty.nii.gz", np.zeros_like(LABEL), AFFINE)
     masks = write_masks(tmp_path, PRESENT[:3])
     with_empty = OrganMasks(paths={**masks.paths, absent: tmp_path / "empty.nii.gz"})
-    np.testing.assert_array_equal(with_empty.read(scan), masks.read(scan))
+    np.testing.assert_array_equal(
+        with_empty.read_with_notes(scan)[0], masks.read_with_notes(scan)[0]
+    )
     assert absent in with_empty.annotated
 
 
@@ -77,16 +79,16 @@ def test_masks_that_cannot_be_joined(tmp_path, scan):
     first, second = PRESENT[:2]
     twice = OrganMasks(paths={first: masks.paths[first], second: masks.paths[first]})
     with pytest.raises(UserError, match="belong to another organ"):
-        twice.read(scan)
+        twice.read_with_notes(scan)
     empty = write_scan(tmp_path / "empty.nii.gz", np.zeros_like(LABEL), AFFINE)
     with pytest.raises(UserError, match="All masks are empty"):
-        OrganMasks(paths={first: empty}).read(scan)
+        OrganMasks(paths={first: empty}).read_with_notes(scan)
     twos = write_scan(tmp_path / "twos.nii.gz", (LABEL > 0) * np.uint8(2), AFFINE)
     with pytest.raises(UserError, match="Unknown label values: 2"):
-        OrganMasks(paths={first: twos}).read(scan)
+        OrganMasks(paths={first: twos}).read_with_notes(scan)
     elsewhere = write_masks(tmp_path / "moved", affine=ras_affine((0.7, 0.8, 2.5)))
     with pytest.raises(UserError, match="away from its image"):
-        elsewhere.read(scan)
+        elsewhere.read_with_notes(scan)
 
 
 @pytest.mark.parametrize("organ", [0, 9, -1])

@@ -1,23 +1,25 @@
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.nifti_files import ALL_AXES, label_map, phantom_ct, ras_affine, reoriented, write_scan
 from voxsiam.errors import UserError
-from voxsiam.volumes.intensity import apply_window
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.label_values import renamed_label
-from voxsiam.volumes.nifti import read_nifti
+from voxsiam.volumes.nifti import Scan, read_nifti
 from voxsiam.volumes.placement import place
-from voxsiam.volumes.preparation import label_on_grid, prepare_image, prepare_volume
-from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam.volumes.resampling import (
-    low_pass,
-    resample_cubic,
-    resample_linear,
-    resample_nearest,
+from voxsiam.volumes.preparation import (
+    apply_window,
+    check_intensities,
+    label_on_grid,
+    prepare_image,
+    prepare_volume,
+    standardise,
 )
+from voxsiam.volumes.preparation_config import PreparationConfig
+from voxsiam.volumes.resampling import low_pass, resample, resample_nearest
 
 SMALL = PreparationConfig(grid_dhw=(16, 24, 32))
 OURS = {value: value for value in range(9)}
@@ -57,7 +59,7 @@ def test_default_is_clip_scale_then_trilinear(pair):
     """Written out: the arrays of version 1, whose cases other people may have trained on."""
     scan = read_nifti(pair[0])
     windowed = (np.clip(scan.array.T, -200, 250).astype(np.float32) + 200) / 450
-    expected = resample_linear(windowed, SMALL.grid_dhw).astype(np.float16)
+    expected = resample(windowed, SMALL.grid_dhw).astype(np.float16)
     np.testing.assert_array_equal(prepare_small(pair).image, expected)
 
 
@@ -71,17 +73,17 @@ def with_options(**options):
     return PreparationConfig.model_validate({"grid_dhw": SMALL.grid_dhw, **options})
 
 
-@pytest.mark.parametrize(("interpolation", "resample"), [("linear", resample_linear),
-                                                         ("cubic", resample_cubic)])  # fmt: skip
-def test_order_of_windowing_and_resampling(pair, interpolation, resample):
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+def test_order_of_windowing_and_resampling(pair, interpolation):
     scan = metal_and_air(read_nifti(pair[0]))
     placement = place(scan, SMALL)
     before = with_options(interpolation=interpolation)
     after = with_options(interpolation=interpolation, order="resample_then_window")
     canonical = scan.array.T
     # Splines overshoot the window; what lies outside is cut off again.
-    windowed_first = np.clip(resample(apply_window(canonical, before), before.grid_dhw), 0, 1)
-    windowed_last = apply_window(resample(canonical, after.grid_dhw), after)
+    windowed = resample(apply_window(canonical, before), before.grid_dhw, interpolation)
+    windowed_first = np.clip(windowed, 0, 1)
+    windowed_last = apply_window(resample(canonical, after.grid_dhw, interpolation), after)
     first, last = (prepare_image(scan, config, placement) for config in (before, after))
     np.testing.assert_array_equal(first, windowed_first.astype(np.float16))
     np.testing.assert_array_equal(last, windowed_last.astype(np.float16))
@@ -100,8 +102,8 @@ def test_anti_alias_goes_before_resampling_in_both_orders(tmp_path):
     for axis, n in enumerate(grid):
         unit, hu = low_pass(unit, axis, n), low_pass(hu, axis, n)
     first, last = (prepare_image(scan, c, place(scan, c)) for c in (before, after))
-    np.testing.assert_allclose(first, resample_linear(unit, grid), atol=1e-3)
-    np.testing.assert_allclose(last, apply_window(resample_linear(hu, grid), after), atol=1e-3)
+    np.testing.assert_allclose(first, resample(unit, grid), atol=1e-3)
+    np.testing.assert_allclose(last, apply_window(resample(hu, grid), after), atol=1e-3)
     assert first.std() < prepare_image(scan, SMALL, place(scan, SMALL)).std() * 0.7
 
 
@@ -379,3 +381,83 @@ def test_real_ct_stands_right_way_up(shared_data):
     assert liver[2] > left_kidney[2]
     assert spleen[0] > left_kidney[0]
     assert stomach[1] > left_kidney[1]
+
+
+DEFAULT = PreparationConfig()
+ZSCORE = PreparationConfig(intensity="zscore_volume")
+CT = Path("ct.nii")
+STANDARD = PreparationConfig(intensity="standard", mean_hu=40, std_hu=90)
+
+
+def some(shape=(6, 7, 8), seed=0):
+    return np.random.default_rng(seed).integers(-1000, 1000, shape).astype(np.int16)
+
+
+def test_window_closed_form():
+    hu = np.array([-1000, -200, -199, 25, 250, 3000], dtype=np.int16).reshape(1, 2, 3)
+    expected = [0, 0, 1 / 450, 0.5, 1, 1]
+    np.testing.assert_allclose(apply_window(hu, DEFAULT).ravel(), expected, atol=1e-7)
+
+
+def test_unit_changes_nothing():
+    unit = apply_window(some(), DEFAULT)
+    assert standardise(unit, DEFAULT, CT) is unit
+
+
+def test_standard_closed_form():
+    hu = np.array([-1000, -200, 40, 130, 250, 900], dtype=np.int16).reshape(1, 2, 3)
+    ours = standardise(apply_window(hu, STANDARD), STANDARD, CT)
+    expected = [-240 / 90, -240 / 90, 0, 1, 210 / 90, 210 / 90]
+    np.testing.assert_allclose(ours.ravel(), expected, atol=1e-5)
+    assert ours.dtype == np.float32
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_zscore_equals_the_score_of_the_clipped_hounsfield_units(seed):
+    hu = some(seed=seed)
+    ours = standardise(apply_window(hu, ZSCORE), ZSCORE, CT)
+    clipped = [min(max(float(x), -200.0), 250.0) for x in hu.ravel()]
+    mean = sum(clipped) / len(clipped)
+    deviation = (sum((x - mean) ** 2 for x in clipped) / len(clipped)) ** 0.5
+    np.testing.assert_allclose(ours.ravel(), [(x - mean) / deviation for x in clipped], atol=1e-5)
+    assert abs(ours.mean(dtype=np.float64)) < 1e-6
+    assert abs(ours.std(dtype=np.float64) - 1) < 1e-6
+    assert ours.dtype == np.float32
+
+
+def test_zscore_of_one_bright_voxel_fits_float16():
+    unit = np.zeros((64, 128, 128), dtype=np.float32)
+    unit[3, 4, 5] = 1
+    ours = standardise(unit, ZSCORE, CT)
+    assert ours.max() == pytest.approx(unit.size**0.5, rel=1e-3)
+    assert np.isfinite(ours.astype(np.float16)).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1.0])
+def test_zscore_of_a_constant_volume_is_refused(value):
+    with pytest.raises(UserError, match="constant on its grid") as caught:
+        standardise(np.full((16, 16, 16), value, dtype=np.float32), ZSCORE, CT)
+    assert caught.value.where == str(CT)
+
+
+def test_what_lies_outside_the_part_may_be_constant_but_not_nan():
+    array = np.full((6, 7, 8), -1000.0)
+    array[2:4] = some((2, 7, 8))
+    scan = Scan(CT, array, np.eye(4))
+    check_intensities(scan, array[1:5], DEFAULT)
+    with pytest.raises(UserError, match="-1000 to -1000"):
+        check_intensities(scan, array[4:], DEFAULT)
+    array[5, 0, 0] = np.nan
+    with pytest.raises(UserError, match="1 intensities are NaN"):
+        check_intensities(scan, array[1:5], DEFAULT)
+
+
+@pytest.mark.parametrize("value", [-3.4e38, 1e7])
+def test_padding_that_is_no_hounsfield_unit_cannot_be_interpolated(value):
+    array = some().astype(np.float64)
+    array[0] = value
+    scan = Scan(CT, array, np.eye(4))
+    check_intensities(scan, array, DEFAULT)
+    with pytest.raises(UserError, match="before they are windowed") as caught:
+        check_intensities(scan, array, PreparationConfig(order="resample_then_window"))
+    assert "window_then_resample" in caught.value.fix

@@ -63,15 +63,6 @@ def test_bad_configurations_are_refused(name):
         PreparationConfig(**fields)
 
 
-def test_another_grid_keeps_the_rest_and_is_validated():
-    config = PreparationConfig(crop="body", **STANDARD)
-    assert config.with_grid((32, 32, 32)) == PreparationConfig(
-        grid_dhw=(32, 32, 32), crop="body", **STANDARD
-    )
-    with pytest.raises(ValidationError):
-        SMALL.with_grid((33, 32, 32))
-
-
 def test_changed_fields_leave_out_defaults_and_the_grid():
     assert SMALL.changed_fields() == {}
     changed = PreparationConfig(window_hu=(-160, 240), anti_alias=True).changed_fields()

@@ -5,11 +5,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.nifti_files import ALL_AXES, ras_affine, reoriented
 from voxsiam.volumes import restoration
-from voxsiam.volumes.orientation import AxisOrder, axis_order, to_canonical
+from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, whole_box
-from voxsiam.volumes.restoration import restore_classes, restore_probabilities, to_file_axes
+from voxsiam.volumes.restoration import restore_classes, restore_probabilities
 
 UNCHANGED = AxisOrder((0, 1, 2), (False, False, False))
 CASES = {
@@ -153,12 +152,3 @@ def test_the_most_probable_class_is_the_label():
     labels = restore_classes(scores, placed(shape))
     np.testing.assert_array_equal(parts.argmax(0)[clear], labels[clear])
     assert clear.mean() > 0.99
-
-
-@pytest.mark.parametrize(("axes", "signs"), ALL_AXES)
-def test_the_way_to_the_axes_of_the_file_and_back(axes, signs):
-    volume = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
-    stored, affine = reoriented(volume, ras_affine(), axes, signs)
-    order = axis_order(affine)
-    placement = Placement(order, (5, 4, 3), (1.0, 1.0, 1.0), whole_box((5, 4, 3)))
-    np.testing.assert_array_equal(to_file_axes(to_canonical(stored, order), placement), stored)

@@ -51,8 +51,8 @@ def test_the_papers_share_by_default(run, finished):
 def test_the_split_of_a_study_is_the_one_it_draws_itself(run, finished, tmp_path):
     from voxsiam_data.prepared.prepared_set import open_prepared
     from voxsiam_data.splits.split_file import read_one_split
-    from voxsiam_experiments.plan import Choices, request_id
-    from voxsiam_experiments.presets import PRESETS
+    from voxsiam_experiments.plan import request_id
+    from voxsiam_experiments.presets import PRESETS, Choices
     from voxsiam_experiments.table3 import TABLE
 
     done = run("split", "--test-fraction", 0.2, "--validation-fraction", 1 / 6, "-o", "split.csv")

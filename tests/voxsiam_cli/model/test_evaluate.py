@@ -9,8 +9,8 @@ import typer
 
 from tests.nifti_files import ras_affine, write_scan
 from voxsiam.errors import UserError
-from voxsiam.metrics.empty_masks import empty_mask_policy
 from voxsiam.metrics.organ_score import MEASURES, OrganScore
+from voxsiam.metrics.scoring_rules import empty_mask_policy
 from voxsiam.types import ORGANS
 from voxsiam_cli.model.evaluate import evaluate
 from voxsiam_data.labels.protocols import PROTOCOLS

@@ -109,6 +109,7 @@ def test_links_out_of_the_run_are_refused(store, tmp_path):
 def test_a_server_cannot_name_files_of_this_machine(store, tmp_path, monkeypatch):
     workspace, _, _, run = store
     local = MlflowClient(workspace.tracking_uri)
+    monkeypatch.setattr(MlflowClient, "tracking_uri", "http://127.0.0.1:9")
     monkeypatch.setattr("voxsiam.orchestration.tracking.store.MlflowClient", lambda _: local)
     with pytest.raises(UserError, match="own folder"):
         download_model("http://127.0.0.1:9", run, tmp_path / "copy")

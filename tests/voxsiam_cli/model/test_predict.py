@@ -166,7 +166,7 @@ def test_a_scan_without_any_organ_is_predicted_with_a_warning(here):
     from safetensors.torch import load_file, save_file
 
     from tests.voxsiam.inference.small_models import describe
-    from voxsiam.inference.model_description import write_description
+    from voxsiam.inference.model_folder import write_description
 
     weights = here / "model/model.safetensors"
     tensors = load_file(weights)

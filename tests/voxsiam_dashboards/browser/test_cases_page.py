@@ -18,7 +18,7 @@ from tests.voxsiam_dashboards.study_store import (
 )
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.types import ORGANS
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS
+from voxsiam_dashboards.figures.look import ORGAN_COLOURS
 from voxsiam_dashboards.store.study_reading import load_study
 from voxsiam_dashboards.store.trial_files import read_prediction
 

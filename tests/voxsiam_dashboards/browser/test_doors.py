@@ -12,7 +12,7 @@ from voxsiam_cli.app import app as program
 from voxsiam_dashboards.browser.app import create_app
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.routes import draw_live, draw_page
-from voxsiam_dashboards.browser.serve import TokenDoor, serve
+from voxsiam_dashboards.browser.serve import serve, token_door
 
 OURS = "127.0.0.1:8050"
 
@@ -61,7 +61,7 @@ def test_the_page_offers_nothing_that_changes_anything(client):
 def door(store, tmp_path):
     source = CachedStore(store[1], tmp_path, "http://127.0.0.1:5000")
     page = create_app(source, (OURS,)).server
-    return Client(TokenDoor(page, PageToken("t0ken", 8050)))
+    return Client(token_door(page, PageToken("t0ken", 8050)))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_link_lets_a_browser_in(door):
     assert (answer.status_code, answer.headers["Location"]) == (303, "/study/x")
     assert door.get("/", headers={"Host": OURS}).status_code == 200
     # Of another server of this machine, which the browser shows its cookies too.
-    other = Client(TokenDoor(door.application, PageToken("t0ken", 8051)))
+    other = Client(token_door(door.application, PageToken("t0ken", 8051)))
     assert other.get("/", headers={"Host": OURS, "Cookie": "voxsiam-8050=t0ken"}).status_code == 403
 
 

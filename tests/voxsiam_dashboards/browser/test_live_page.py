@@ -7,8 +7,8 @@ from tests.tracking_server import serving
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from tests.voxsiam.orchestration.tracking.test_doors import ADMIN_SECRET
 from voxsiam.orchestration.runs.execute import execute_run
-from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
+from voxsiam.orchestration.tracking.server import Login
 from voxsiam.orchestration.tracking.store import experiment_of, open_for_writing
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace

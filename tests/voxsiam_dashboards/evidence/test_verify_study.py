@@ -9,7 +9,7 @@ import logging
 import re
 import sqlite3
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import fields
 from unittest.mock import patch
 
 import numpy as np
@@ -20,8 +20,8 @@ from mlflow.tracking import MlflowClient
 from tests.voxsiam_dashboards.evidence_store import EvidenceStore
 from tests.voxsiam_dashboards.study_store import TABLE
 from voxsiam.metrics.case_scores import summarise
-from voxsiam.metrics.distance_config import DistanceConfig
 from voxsiam.metrics.organ_score import OrganScore
+from voxsiam.metrics.scoring_rules import DistanceConfig
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.tracking.names import MANIFEST_TAG
 from voxsiam_dashboards.evidence.run_checks import numbers
@@ -542,7 +542,7 @@ def test_a_prepared_set_that_is_elsewhere_is_named(store):
 
 
 def test_another_prepared_set_is_named_and_not_scored_against(store):
-    evidence = verify(store, replace(store.prepared, fingerprint="e" * 16))
+    evidence = verify(store, store.prepared.model_copy(update={"fingerprint": "e" * 16}))
     assert failed(evidence) == {"scores"}
     (text,) = texts(evidence)
     assert f"data: expected {'d' * 16}, found {'e' * 16}" in text

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
+from voxsiam_dashboards.figures.look import ORGAN_COLOURS
 from voxsiam_dashboards.figures.overlays import (
     LETTERS,
     busiest_slice,
@@ -13,7 +14,6 @@ from voxsiam_dashboards.figures.overlays import (
     pixel_aspect,
     to_picture,
 )
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS
 
 # Far end of each axis d, h, w and the letter of that side of the patient.
 FAR_ENDS = {"S": 0, "A": 1, "R": 2}

@@ -10,9 +10,9 @@ from voxsiam_dashboards.figures.patient_scatter import (
     partner_panels,
     patient_scatter,
 )
-from voxsiam_dashboards.tables.missed_organs import missed_table
 from voxsiam_dashboards.tables.row_comparisons import Comparisons
 from voxsiam_dashboards.tables.two_rows import ComparedRow, compare_two_rows
+from voxsiam_dashboards.tables.two_rows_tables import missed_table
 
 FIRST, SECOND = "feature (1)", "feature (2)"
 

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from tests.voxsiam_data.checks.trunks import manifest_of, trunk, write_case
 from voxsiam.errors import UserError
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS
+from voxsiam_dashboards.figures.look import ORGAN_COLOURS
 from voxsiam_dashboards.reports.checks import write_check_page
 from voxsiam_data.checks.data_set import check_manifest
 

@@ -6,14 +6,15 @@ import pytest
 
 from tests.voxsiam.orchestration.toy_sweep import SETTINGS, make_ledger
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.planned_run import RunState
+from voxsiam.orchestration.runs.plan import RunState
 from voxsiam.orchestration.sweeps.plan import Budget, Spent, SweepTrial
 from voxsiam.orchestration.tracking.sweep_tracker import SweepTracker
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam_dashboards.figures.importance import LEAST_TRIALS, importances
 from voxsiam_dashboards.figures.sweep_charts import (
+    LEAST_TRIALS,
     history,
     importance_bars,
+    importances,
     parallel,
     pareto,
     pareto_front,

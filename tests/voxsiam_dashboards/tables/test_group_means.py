@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voxsiam_dashboards.tables.group_means import group_means, pooled_means
+from voxsiam_dashboards.tables.group_means import group_means, patient_means
 
 
 def loop(names, values):
@@ -33,9 +33,9 @@ def test_a_case_called_nan_is_a_case():
     assert group_means(names.to_numpy(), np.array([1.0, 2.0, 3.0])) == {"nan": 2.0, "0012": 2.0}
 
 
-def test_pools_weigh_their_groups_alike():
-    means = {"a": 1.0, "b": 3.0, "c": 5.0}
-    assert pooled_means(means, {"a": "p", "b": "p"}) == {"p": 2.0, "c": 5.0}
+def test_cases_of_a_patient_weigh_alike_however_many_organs_they_have():
+    cases = pd.DataFrame({"case_id": list("aabcb"), "dsc": [0.5, 1.5, 3.0, 5.0, np.nan]})
+    assert patient_means(cases, {"a": "p", "b": "p"}) == {"p": 2.0, "c": 5.0}
 
 
 def test_a_figure_of_0_counts():

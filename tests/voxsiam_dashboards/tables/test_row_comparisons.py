@@ -13,12 +13,13 @@ from voxsiam.statistics.interval import mean_interval
 from voxsiam_dashboards.reports.study import write_report
 from voxsiam_dashboards.tables.files import to_json, to_latex, to_markdown
 from voxsiam_dashboards.tables.report_table import build_table
-from voxsiam_dashboards.tables.row_comparisons import (
+from voxsiam_dashboards.tables.row_comparisons import compare_rows
+from voxsiam_dashboards.tables.study_tables import (
     DIFFERENCE_COLUMN,
     PATIENT_COLUMNS,
-    compare_rows,
+    comparison_table,
+    patient_table,
 )
-from voxsiam_dashboards.tables.study_tables import comparison_table, patient_table
 from voxsiam_experiments.backbones import TABLE as BACKBONES
 from voxsiam_experiments.fig7 import TABLE as FIG7
 from voxsiam_experiments.studies import TABLES
@@ -170,7 +171,7 @@ def test_the_interval_of_a_mean_stays_within_what_dsc_can_be(report_table):
 def test_few_patients_are_not_tested_and_that_is_said_beforehand(report_table):
     scores = study({"a": 0.05, "b": 0.02, "c": 0.0}, seeds=3, patients=6, of_seeds=0.001)
     report = rows_with(report_table, scores, "c")
-    texts = {each.row: each.patient_texts for each in report.comparisons.rows}
+    texts = {line[0]: line for line in patient_table(report).body}
     assert all(len(line) == len(PATIENT_COLUMNS) for line in texts.values())
     assert texts["a"][2] == "6"
     assert texts["a"][-1] == "too few patients"
@@ -297,9 +298,9 @@ def test_every_row_has_the_partner_that_its_question_asks_for():
 
 def test_a_row_that_has_not_finished_stays_in_its_place(report_table):
     empty = tuple(dataclasses.replace(row, trials=()) for row in report_table.rows)
-    found = compare_rows(empty, report_table.results)
-    assert found.tests == ()
-    assert [each.texts[1] for each in found.rows] == ["not finished"] * len(empty)
+    report = compared(dataclasses.replace(report_table, rows=empty))
+    assert report.comparisons.tests == ()
+    assert [line[1] for line in comparison_table(report).body] == ["not finished"] * len(empty)
 
 
 def test_build_table_names_the_partners(results):

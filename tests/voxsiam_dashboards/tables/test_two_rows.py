@@ -207,7 +207,7 @@ def test_the_lines_of_a_table_are_one_family(results):
 
 def test_a_comparison_of_a_table_has_the_same_p_value_here_and_in_its_report(two_seeds):
     report, results = two_seeds
-    partners = report.partners
+    partners = report.table.partners
     assert set(partners) == {FIRST, SECOND}
     told = {each.row: each.test for each in report.comparisons.rows if each.test}
     alone = {}
@@ -227,7 +227,7 @@ def test_a_comparison_of_a_table_has_the_same_p_value_here_and_in_its_report(two
 
 def test_a_pair_that_no_table_plans_is_added_to_its_family(two_seeds):
     report, results = two_seeds
-    partners = report.partners
+    partners = report.table.partners
     pair = compare_two_rows(*(ComparedRow(n, results, partners=partners) for n in (FIRST, SECOND)))
     assert len(pair.family) == 3
     note = " ".join(dsc_table(pair).notes)

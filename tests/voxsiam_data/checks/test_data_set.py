@@ -11,7 +11,6 @@ from tests.voxsiam_data.checks.trunks import known, manifest_of, trunk, write_ca
 from voxsiam_data.checks import data_set
 from voxsiam_data.checks.case import check_case
 from voxsiam_data.checks.data_set import check_manifest
-from voxsiam_data.checks.json_record import record_of
 from voxsiam_data.sources.detect import read_source
 
 
@@ -48,7 +47,7 @@ def test_the_worst_come_first_and_no_case_stops_the_others(tmp_path, here):
     assert by_id["sound"].findings == ()
     assert report.cases[-1].case_id == "sound"
     assert {c.severity for c in report.cases[:-1]} == {"refuse"}
-    assert [f.rank for f in report.findings] == sorted(f.rank for f in report.findings)
+    assert [f.rank for _, f in report.findings] == sorted(f.rank for _, f in report.findings)
     assert not report.is_usable
     alike = {(pair.first, pair.second): pair.likeness for pair in report.pairs}
     assert alike == {
@@ -80,7 +79,7 @@ def test_pictures_are_kept_of_the_worst_cases(tmp_path, here, monkeypatch):
 
 def test_the_record_is_plain(tmp_path, here):
     report = check_manifest(manifest_of(tmp_path, *clinic(tmp_path)), workers=2)
-    record = record_of(report)
+    record = report.record()
     assert record["counts"] == report.counts
     assert record["num_cases"] == len(record["cases"]) == 5
     assert set(record["cases"][0]["organs_ml"]) >= {"liver", "spleen"}
@@ -94,8 +93,8 @@ def test_a_failing_check_is_a_finding(tmp_path, here, monkeypatch):
 
     monkeypatch.setattr(data_set, "check_case", fail)
     report = check_manifest(manifest_of(tmp_path, *clinic(tmp_path)[:2]), workers=2)
-    assert [(f.severity, f.check) for f in report.findings] == [("refuse", "files")] * 2
-    assert "MemoryError: no room" in report.findings[0].what
+    assert [(f.severity, f.check) for _, f in report.findings] == [("refuse", "files")] * 2
+    assert "MemoryError: no room" in report.findings[0][1].what
 
 
 def die_if_greedy(case, root):

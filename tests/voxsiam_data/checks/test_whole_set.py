@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from voxsiam.types import ORGANS
-from voxsiam_data.checks.case import CaseReport
+from voxsiam_data.checks.data_set import CheckReport
 from voxsiam_data.checks.labels import OrganFacts
 from voxsiam_data.checks.whole_set import WHOLE_SET, check_whole_set
 from voxsiam_data.labels.protocols import PROTOCOLS
@@ -101,7 +101,8 @@ def test_an_organ_of_one_case_is_not_absent():
 
 def test_findings_name_the_whole_set():
     found = list(check_whole_set([facts(without("stomach", "liver"))] * 3, [ALL] * 3))
-    assert {one.case_id for one in found} == {WHOLE_SET}
+    report = CheckReport("word", (), (), of_the_set=tuple(found))
+    assert [case_id for case_id, _ in report.findings] == [WHOLE_SET] * len(found)
     assert found[0].what == "Not one voxel of liver, stomach in 3 cases."
     assert "label protocol" in found[0].fix
-    assert CaseReport(WHOLE_SET, tuple(found)).severity == "refuse"
+    assert not report.is_usable

@@ -11,6 +11,7 @@ from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.types import ORGANS
 from voxsiam.volumes.resampling import resample_nearest
+from voxsiam_data.evaluation.found_labels import find_labels
 from voxsiam_data.evaluation.scoring import (
     Comparison,
     comparable_organs,
@@ -18,7 +19,6 @@ from voxsiam_data.evaluation.scoring import (
     score_pair,
     score_pairs,
 )
-from voxsiam_data.evaluation.sides import look_at
 from voxsiam_data.labels.protocols import PROTOCOLS, protocol
 
 SPACING_XYZ = (0.8, 1.1, 2.5)
@@ -26,7 +26,7 @@ AFFINE = ras_affine(SPACING_XYZ, origin=(-30.0, 12.0, 100.0))
 
 
 def paired(predictions, references):
-    return find_pairs(look_at(predictions), look_at(references))
+    return find_pairs(find_labels(predictions), find_labels(references))
 
 
 OURS = Comparison(protocol("voxsiam"), protocol("voxsiam"), ScoringRules())

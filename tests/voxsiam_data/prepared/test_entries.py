@@ -2,20 +2,16 @@ import dataclasses
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from voxsiam.errors import UserError
-from voxsiam.volumes.label_files import LabelMap, OrganMasks
 from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, box_of
 from voxsiam.volumes.preparation import PreparedVolume
-from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.entries import (
     damaged_file,
-    entry_key,
     mark_checked,
     read_native_label,
     read_sound_entry,
@@ -171,25 +167,3 @@ def test_a_sketch_knows_a_scan_again(tmp_path):
 def test_folder_that_is_gone(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         write_entry(tmp_path / "absent", KEY, volume())
-
-
-def test_key_depends_on_each_part():
-    config = PreparationConfig()
-    label = LabelMap(path=Path("l"), values={0: 0, 1: 5})
-    masks = OrganMasks(paths={5: Path("l")})
-    keys = {
-        entry_key(["a"], ["b"], label, config),
-        entry_key(["x"], ["b"], label, config),
-        entry_key(["a", "x"], ["b"], label, config),
-        entry_key(["a"], ["x"], label, config),
-        entry_key(["a"], ["b"], label.model_copy(update={"values": {0: 0, 1: 6}}), config),
-        entry_key(["a"], ["b"], masks, config),
-        entry_key(["a"], ["b"], label, config.with_grid((32, 32, 32))),
-        entry_key(["a"], ["b"], label, PreparationConfig(window_hu=(-200, 251))),
-        entry_key(["a"], ["b"], label, PreparationConfig(interpolation="cubic")),
-        entry_key(["a"], ["b"], label, config, ((0, 1), (0, 2), (0, 3))),
-        entry_key(["a"], ["b"], label, config, ((0, 1), (0, 2), (1, 3))),
-    }
-    assert len(keys) == 11
-    reordered = LabelMap(path=Path("elsewhere"), values={1: 5, 0: 0})
-    assert entry_key(["a"], ["b"], reordered, config) in keys

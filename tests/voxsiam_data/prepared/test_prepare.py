@@ -112,7 +112,7 @@ def test_changed_file_alone_is_redone(finished, tmp_path, small_config):
 
 def test_other_grid_is_another_set(copied, small_config):
     source, out = copied
-    config = small_config.with_grid((16, 16, 24))
+    config = small_config.model_copy(update={"grid_dhw": (16, 16, 24)})
     prepared = prepare_folder(source, out, config)
     assert prepared.load("anna").image.shape == (16, 16, 24)
     assert len(list((out / "volumes").iterdir())) == 6
@@ -267,9 +267,12 @@ def test_volumes_that_passed_older_checks_are_checked_again(
     first = ready(asked)
     monkeypatch.undo()
     seen = []
-    monkeypatch.setattr(
-        voxsiam_data.prepared.case_task, "refusals_of", lambda *args: seen.append(args[0]) or []
-    )
+
+    def no_refusals(scan, *_):
+        seen.append(scan.path.parent.name)
+        return []
+
+    monkeypatch.setattr(voxsiam_data.prepared.case_task, "refusals_of", no_refusals)
     second = ready(asked)
     assert seen == ["anna"]
     assert first.facts.checks_version == CHECKS_VERSION - 1
@@ -459,7 +462,7 @@ def test_case_in_the_cache_is_not_prepared_again(case_folders, tmp_path, small_c
 
 
 def test_arrays_do_not_travel(case_folders, tmp_path, small_config):
-    config = small_config.with_grid((64, 64, 64))
+    config = small_config.model_copy(update={"grid_dhw": (64, 64, 64)})
     outcome = prepare_case(request(case_folders, tmp_path / "out", config))
     assert len(outcome.model_dump_json()) < 4000  # an image of this grid has 524288 bytes
 

@@ -1,5 +1,8 @@
+import shutil
+
 import pytest
 
+from tests.small_data_sets import write_case_folders, write_nnunet
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam_data.labels.protocols import protocol
@@ -63,3 +66,27 @@ def test_a_protocol_says_what_the_values_mean(case_folders, nnunet_folder):
     for root in (case_folders, nnunet_folder):
         case = find_source(root, word).manifest.cases[0]
         assert case.label == LabelMap(path=case.label.files[0], values=word.values)
+
+
+def refusal(path):
+    with pytest.raises(UserError) as caught:
+        find_source(path)
+    return caught.value
+
+
+def test_an_empty_folder(tmp_path):
+    assert refusal(tmp_path).what == "The folder is empty."
+    (tmp_path / "file").write_text("x")
+    assert "not a folder" in refusal(tmp_path / "file").what
+
+
+def test_the_parent_of_data_sets_lists_them(tmp_path):
+    write_nnunet(tmp_path / "raw" / "Dataset001")
+    write_case_folders(tmp_path / "clinic")
+    error = refusal(tmp_path)
+    assert error.what.endswith("holds 2: clinic, raw/Dataset001.")
+    assert str(tmp_path / "clinic") in error.fix
+    for number in range(9):
+        (tmp_path / f"more{number}").mkdir()
+        shutil.copytree(tmp_path / "clinic", tmp_path / f"more{number}" / "set")
+    assert refusal(tmp_path).what.endswith(" and 3 more.")

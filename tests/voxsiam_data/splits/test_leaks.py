@@ -40,7 +40,10 @@ def some_set(root, *, patients="abcdef", same=None, config=None):
         case = PreparedCase(case_id=name, patient_id=patient, source="toy", key=key, **described)
         cases.append(case)
     config = config or PreparationConfig(grid_dhw=GRID)
-    return PreparedSet(root, "toy", "phantom", "0" * 16, config, tuple(cases))
+    return PreparedSet(
+        root=root, name="toy", kind="phantom", fingerprint="0" * 16, config=config,
+        cases=tuple(cases),
+    )  # fmt: skip
 
 
 def test_a_split_without_leaks(tmp_path):
@@ -134,10 +137,7 @@ class InMemory(PreparedSet):
 
 
 def drawn(prepared):
-    return InMemory(
-        prepared.root, prepared.name, prepared.kind, prepared.fingerprint, prepared.config,
-        prepared.cases,
-    )  # fmt: skip
+    return InMemory(**dict(prepared))
 
 
 def test_statistics_of_the_training_cases(tmp_path):

@@ -12,9 +12,9 @@ from voxsiam.types import organ_title
 from voxsiam_dashboards.browser.address import Address, read_address
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.case_reader import CaseReader
+from voxsiam_dashboards.browser.downloads import facts_address
 from voxsiam_dashboards.browser.parts import chart, notice, saves, told
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.browser.voxel_server import facts_address
 from voxsiam_dashboards.figures.surfaces import MOST_VIEWS, bodies_of, surfaces
 from voxsiam_dashboards.tables.text_table import TextTable
 
@@ -22,16 +22,17 @@ WORST_SHOWN = 1000
 """Lines of the table of worst cases on the page; the file has all."""
 
 COLUMNS = {
-    "case_id": "Case",
-    "row": "Row",
-    "seed": "Seed",
-    "organ": "Organ",
-    "dsc": "DSC",
-    "hd95_mm_grid": "HD95 (mm)",
-    "missed": "Missed",
+    "case_id": ("Case", 180),
+    "row": ("Row", None),
+    "seed": ("Seed", 90),
+    "organ": ("Organ", None),
+    "dsc": ("DSC", 100),
+    "hd95_mm_grid": ("HD95 (mm)", 120),
+    "missed": ("Missed", 100),
 }
+"""Title and width of each."""
+
 _DIGITS = {"dsc": 3, "hd95_mm_grid": 1}
-_WIDTHS = {"case_id": 180, "seed": 90, "dsc": 100, "hd95_mm_grid": 120, "missed": 100}
 BETWEEN_ROWS = "\n"
 """In an address: what no row's label holds."""
 
@@ -40,10 +41,14 @@ def _content(store: CachedStore, address: Address) -> list[Component]:
     reader = CaseReader(store, address.run_id)
     if not reader.cases:
         return [notice("No training of this study has been tested yet.")]
+    count = sum(len(trial.cases) for trial in reader.trials)
+    worst = f"The {WORST_SHOWN} worst of {count}; the files have all. "
+    left = worst if count > WORST_SHOWN else ""
     return [
         *_viewer(reader, address),
         html.Div([html.H2("Worst cases"), saves(address, 0)], className="titled"),
-        html.P(_about_worst(reader), className="soft"),
+        html.P(f"{left}A case opens at the slice with most wrong voxels of the organ.",
+               className="soft"),
         _grid(reader, address),
         html.H2("Surfaces"),
         html.P("The ground truth and the rows shown above, from the front: drag to turn them all.",
@@ -56,33 +61,20 @@ def _content(store: CachedStore, address: Address) -> list[Component]:
 
 def _viewer(reader: CaseReader, address: Address) -> list[Component]:
     """Return the element that assets/viewer.mjs fills, with what a reader must know before it."""
-    before: list[Component] = []
+    parts: list[Component] = []
     openable = reader.openable
     if reader.prepared is None:
-        before.append(_not_visible(openable))
+        few = f"only {', '.join(openable)} can be opened" if openable else "no case can be opened"
+        missing = "The prepared data of this study are not visible from here"
+        fix = "voxsiam dashboard --data PREPARED, the folder that it was trained with"
+        text = f"{missing}: {few}, as the runs keep it."
+        parts.append(notice(text, f"to open all test cases: {fix}"))
     case_id = address.chosen.get("case") or next(iter(openable), "")
-    if not case_id:
-        return before
-    reader.volumes(case_id)
-    facts: dict[str, Any] = {"data-viewer": facts_address(address, case_id)}
-    return [*before, html.Div(id="viewer", className="voxel-viewer", **facts)]
-
-
-def _not_visible(openable: Sequence[str]) -> Component:
-    few = f"only {', '.join(openable)} can be opened" if openable else "no case can be opened"
-    return notice(
-        f"The prepared data of this study are not visible from here: {few}, as the runs keep it.",
-        "to open all test cases: voxsiam dashboard --data PREPARED, the folder that it was "
-        "trained with",
-    )
-
-
-def _about_worst(reader: CaseReader) -> str:
-    count = sum(len(trial.cases) for trial in reader.trials)
-    shown = (
-        f"The {WORST_SHOWN} worst of {count}; the files have all. " if count > WORST_SHOWN else ""
-    )
-    return f"{shown}A case opens at the slice with most wrong voxels of the organ."
+    if case_id:
+        reader.volumes(case_id)
+        facts: dict[str, Any] = {"data-viewer": facts_address(address, case_id)}
+        parts.append(html.Div(id="viewer", className="voxel-viewer", **facts))
+    return parts
 
 
 def _grid(reader: CaseReader, address: Address) -> Component:
@@ -91,15 +83,15 @@ def _grid(reader: CaseReader, address: Address) -> Component:
     return dash_ag_grid.AgGrid(
         id="worst",
         rowData=[_line(line, address, linked=line["case_id"] in openable) for line in lines],
-        columnDefs=[_column(field, title) for field, title in COLUMNS.items()],
+        columnDefs=[_column(field, title, width) for field, (title, width) in COLUMNS.items()],
         defaultColDef={"filter": True, "sortable": True, "resizable": True},
         dashGridOptions={"animateRows": False, "enableCellTextSelection": True},
         style={"height": "420px"},
     )
 
 
-def _column(field: str, title: str) -> dict[str, Any]:
-    column: dict[str, Any] = {"field": field, "headerName": title, "width": _WIDTHS.get(field)}
+def _column(field: str, title: str, width: int | None) -> dict[str, Any]:
+    column: dict[str, Any] = {"field": field, "headerName": title, "width": width}
     if field == "case_id":
         column["cellRenderer"] = "StudyLink"
     if field in ("row", "organ"):
@@ -126,11 +118,11 @@ def worst_cases(reader: CaseReader) -> pd.DataFrame:
     """
     parts = [trial.cases.assign(row=trial.row, seed=trial.seed) for trial in reader.trials]
     scores = pd.concat(parts).loc[:, list(COLUMNS)].astype({"missed": bool})
-    # Sorted by the least first: each sort keeps the order of those before it among equals.
-    found = scores.sort_values(["case_id", "row", "seed", "organ"], kind="stable")
-    found = found.sort_values("hd95_mm_grid", ascending=False, kind="stable")
-    found = found.sort_values("dsc", kind="stable")
-    return found.sort_values("missed", ascending=False, kind="stable", ignore_index=True)
+    return scores.sort_values(
+        ["missed", "dsc", "hd95_mm_grid", "case_id", "row", "seed", "organ"],
+        ascending=[False, True, False, True, True, True, True],
+        ignore_index=True,
+    )
 
 
 def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
@@ -141,7 +133,7 @@ def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
         tuple(_text(field, line[field]) for field in COLUMNS)
         for line in worst_cases(reader).to_dict("records")
     )
-    return (TextTable("Worst cases", tuple(COLUMNS.values()), body),)
+    return (TextTable("Worst cases", tuple(title for title, _ in COLUMNS.values()), body),)
 
 
 def _text(field: str, value: Any) -> str:  # noqa: ANN401
@@ -178,7 +170,7 @@ def _register(app: Dash, store: CachedStore) -> None:
         prevent_initial_call=True,
     )
     def draw(query: str | None, path: str | None) -> Any:  # noqa: ANN401
-        address = read_address(path or "/", query or "")
+        address = read_address(path, query)
         if query is None or address is None:
             return no_update
         try:
@@ -200,8 +192,8 @@ def _surfaces(reader: CaseReader, address: Address) -> Component:
         if trial is not None:
             title = f"{row}, seed {trial.seed}"
             labels.append((title, reader.prediction(trial.run_id, case_id)))
-    figure = surfaces(bodies_of(case_id, labels, volumes.spacing_mm))
+    figure = surfaces(bodies_of(labels, volumes.spacing_mm))
     return chart("surfaces", figure, f"Case {case_id}. R, L, A, P, S, I: the patient's sides.")
 
 
-VIEW = View("cases", "Cases", _content, _tables, register=_register)
+VIEW = View("Cases", _content, _tables, register=_register)

@@ -1,22 +1,23 @@
 """The cases behind a study: who saw which, what was checked, and how they look."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dash import Dash, html
+import numpy as np
+from dash import html
 from dash.development.base_component import Component
+from jaxtyping import Float, UInt8
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS, organ_title
+from voxsiam.types import ORGANS, Spacing, organ_title
 from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.case_reader import CaseReader
 from voxsiam_dashboards.browser.choices import choice, choices
-from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import facts, notice, text_table
-from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.figures.montage import MOST_TILES, WIDTH, Tile, tiles_of_runs, tiles_of_set
-from voxsiam_dashboards.figures.palette import ORGAN_COLOURS
+from voxsiam_dashboards.browser.view import View, place_for
+from voxsiam_dashboards.figures.look import ORGAN_COLOURS
+from voxsiam_dashboards.figures.overlays import busiest_slice, slice_address
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
 from voxsiam_dashboards.tables.footnotes import data_kind
@@ -28,32 +29,42 @@ from voxsiam_dashboards.tables.split_tables import (
     run_table,
 )
 from voxsiam_dashboards.tables.text_table import TextTable
-from voxsiam_data.prepared.prepared_set import PreparedSet
+from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays
 
 CHECKS, MONTAGE = "data-checks", "montage"
+MOST_TILES = 24
+WIDTH = 196  # of a tile, in pixels on the screen: six side by side on a laptop
 
 
 def _content(store: CachedStore, address: Address) -> list[Component]:
     table, splits = store.table(address.run_id), store.splits(address.run_id)
-    prepared = _prepared(store, table.results)
+    prepared = store.prepared_set(address.run_id)
     parts = [html.H1("The cases of this study"), facts(_facts(table.results, splits, prepared))]
     if prepared is None:
         parts.append(_elsewhere(table.results))
     if not splits.runs:
-        return [*parts, *_no_split(table.name, splits), *_montage(splits, address)]
+        missing = notice(
+            "No run of this study says which cases it saw.",
+            *splits.notes[:1],
+            f"Runs write it when they start: voxsiam study resume {table.table.name}",
+        )
+        return [*parts, missing, *_montage(splits, address)]
     if splits.notes:
         parts.append(notice("What follows is said of the runs that could be read.", *splits.notes))
+    runs = {run.run_id: f"{run.row}, seed {run.seed}" for run in splits.runs}
+    openable = CaseReader(store, address.run_id).openable
+    viewers = {case_id: address.at("cases", case=case_id) for case_id in openable}
     tables = _fixed_tables(store, address)
     return [
         *parts,
         text_table(tables[0], address, 0),
         html.H2("Which cases a run saw"),
-        choices(choice("run", "Run", _runs(splits), _run(splits, address).run_id)),
+        choices(choice("run", "Run", runs, _run(splits, address).run_id)),
         text_table(tables[1], address, 1),
-        later(CHECKS, address),
+        place_for(CHECKS, address),
         *_montage(splits, address),
         html.H2("Case by case"),
-        text_table(tables[2], address, 2, _viewers(store, address)),
+        text_table(tables[2], address, 2, viewers),
     ]
 
 
@@ -77,10 +88,6 @@ def _value(value: Any) -> str:  # noqa: ANN401
     return "/".join(f"{each:g}" for each in value) if isinstance(value, list) else str(value)
 
 
-def _prepared(store: CachedStore, results: StudyResults) -> PreparedSet | None:
-    return store.prepared(results.fingerprints.get("data", ""))
-
-
 def _elsewhere(results: StudyResults) -> Component:
     name = results.fingerprints.get("data_name") or "PREPARED"
     return notice(
@@ -91,26 +98,8 @@ def _elsewhere(results: StudyResults) -> Component:
     )
 
 
-def _no_split(name: str, splits: StudySplits) -> list[Component]:
-    return [
-        notice(
-            "No run of this study says which cases it saw.",
-            *splits.notes[:1],
-            f"Runs write it when they start: voxsiam study resume {name}",
-        )
-    ]
-
-
-def _runs(splits: StudySplits) -> dict[str, str]:
-    return {run.run_id: f"{run.row}, seed {run.seed}" for run in splits.runs}
-
-
 def _run(splits: StudySplits, address: Address) -> RunSplit:
-    """Return the run that is chosen, else the first.
-
-    Raises:
-        UserError: The study has no such run.
-    """
+    """Return the run that is chosen, else the first; a UserError where the study has none such."""
     asked = address.chosen.get("run") or splits.runs[0].run_id
     for run in splits.runs:
         if run.run_id == asked:
@@ -120,39 +109,30 @@ def _run(splits: StudySplits, address: Address) -> RunSplit:
 
 def _fixed_tables(store: CachedStore, address: Address) -> tuple[TextTable, ...]:
     table, splits = store.table(address.run_id), store.splits(address.run_id)
-    cases = case_table(table, splits, _prepared(store, table.results))
+    cases = case_table(table, splits, store.prepared_set(address.run_id))
     return row_table(table, splits), run_table(_run(splits, address)), cases
-
-
-def _viewers(store: CachedStore, address: Address) -> dict[str, Address]:
-    """Tell where the cases that can be looked at are shown."""
-    openable = CaseReader(store, address.run_id).openable
-    return {case_id: address.at("cases", case=case_id) for case_id in openable}
 
 
 def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
     splits = store.splits(address.run_id)
     if not splits.runs:
         return ()
-    return (*_fixed_tables(store, address), _check_table(store, address))
-
-
-def _check_table(store: CachedStore, address: Address) -> TextTable:
-    prepared = _prepared(store, store.study(address.run_id))
-    return check_table(store.splits(address.run_id), prepared)
+    checks = check_table(splits, store.prepared_set(address.run_id))
+    return (*_fixed_tables(store, address), checks)
 
 
 def _checks(store: CachedStore, address: Address) -> Component:
-    return text_table(_check_table(store, address), address, 3)
+    checks = check_table(store.splits(address.run_id), store.prepared_set(address.run_id))
+    return text_table(checks, address, 3)
 
 
 def _montage(splits: StudySplits, address: Address) -> list[Component]:
-    heading = html.H2("How they look")
-    if splits.widest is None:
-        return [heading, later(MONTAGE, address)]
-    counts = {side: f"{name} ({len(getattr(splits.widest, side))})" for side, name in SIDES.items()}
-    fields = choices(choice("side", "Cases", counts, _side(address)))
-    return [heading, fields, later(MONTAGE, address)]
+    parts: list[Component] = [html.H2("How they look")]
+    if splits.widest is not None:
+        counts = {side: len(ids) for side, ids in splits.widest}
+        options = {side: f"{name} ({counts[side]})" for side, name in SIDES.items()}
+        parts.append(choices(choice("side", "Cases", options, _side(address))))
+    return [*parts, place_for(MONTAGE, address)]
 
 
 def _side(address: Address) -> str:
@@ -161,14 +141,14 @@ def _side(address: Address) -> str:
 
 
 def _pictures(store: CachedStore, address: Address) -> list[Component]:
-    results, widest = store.study(address.run_id), store.splits(address.run_id).widest
-    prepared, side = _prepared(store, results), _side(address)
+    widest, side = store.splits(address.run_id).widest, _side(address)
+    prepared = store.prepared_set(address.run_id)
     if prepared is not None and widest is not None:
         ids = getattr(widest, side)
         tiles = tiles_of_set(prepared, ids[:MOST_TILES])
         left = f"{len(ids) - len(tiles)} more are not drawn. " if len(ids) > len(tiles) else ""
     else:
-        tiles = tiles_of_runs(results) if side == "test" else []
+        tiles = tiles_of_runs(store.study(address.run_id)) if side == "test" else []
         left = "Only the test cases that runs have kept are visible from here. "
     if not tiles:
         return [notice(f"There is no {SIDES[side]} case to show. {left}")]
@@ -176,20 +156,49 @@ def _pictures(store: CachedStore, address: Address) -> list[Component]:
         f"{left}The axial slice through the most organs of each case, with the ground truth; the "
         "patient's right is on the left, anterior on top."
     )
-    return [html.Div([_tile(tile) for tile in tiles], className="montage"), _key(),
-            html.P(told, className="soft")]  # fmt: skip
+    return [html.Div(tiles, className="montage"), _key(), html.P(told, className="soft")]
 
 
-def _tile(tile: Tile) -> Component:
-    text = f"{tile.case_id}, slice {tile.slice_index}"
-    return html.Figure(
-        [html.Img(src=tile.address, alt=text, width=WIDTH, height=tile.height),
-         html.Figcaption(text)]
-    )  # fmt: skip
+def tiles_of_set(prepared: PreparedSet, case_ids: Iterable[str]) -> list[Component]:
+    """Draw cases of a prepared set; of the image a single slice is read."""
+    tiles = []
+    for case_id in case_ids:
+        case = prepared.case(case_id)
+        image, label = read_arrays(prepared.folder(case), case)
+        tiles.append(draw_tile(case_id, image, np.array(label), case.spacing_mm))
+    return tiles
+
+
+def tiles_of_runs(results: StudyResults) -> list[Component]:
+    """Draw the test cases whose volumes the runs have kept."""
+    kept = {t.overlay.case_id: t.overlay for t in results.trials if t.overlay is not None}
+    return [draw_tile(name, o.image, o.label, o.spacing_mm) for name, o in sorted(kept.items())]
+
+
+def draw_tile(
+    case_id: str,
+    image: Float[np.ndarray, "d h w"],
+    label: UInt8[np.ndarray, "d h w"],
+    spacing_mm: Spacing,
+) -> Component:
+    """Draw the axial slice of a case through the most organs, with the ground truth."""
+    index = busiest_slice(label, "axial")
+    grey = _grey(np.array(image[index], dtype=np.float32))
+    address, height = slice_address(grey, label[index], spacing_mm[1:], WIDTH, least_height=40)
+    text = f"{case_id}, slice {index}"
+    picture = html.Img(src=address, alt=text, width=WIDTH, height=height)
+    return html.Figure([picture, html.Figcaption(text)])
+
+
+def _grey(cut: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Bring a slice to 0..1: intensities may have been brought to mean 0 and variance 1."""
+    low, high = float(cut.min()), float(cut.max())
+    if low >= 0 and high <= 1:
+        return cut
+    return (cut - low) / max(high - low, np.finfo(np.float32).tiny)
 
 
 def _key() -> Component:
-    """Name the organs' colours."""
     organs = [
         html.Li([html.Span(style={"background": ORGAN_COLOURS[organ]}), organ_title(organ)])
         for organ in ORGANS
@@ -197,9 +206,4 @@ def _key() -> Component:
     return html.Ul(organs, className="key")
 
 
-def _register(app: Dash, store: CachedStore) -> None:
-    draw_later(app, store, CHECKS, _checks)
-    draw_later(app, store, MONTAGE, _pictures)
-
-
-VIEW = View("data", "Data", _content, _tables, register=_register)
+VIEW = View("Data", _content, _tables, later={CHECKS: _checks, MONTAGE: _pictures})

@@ -3,23 +3,22 @@
 import dataclasses
 from collections.abc import Sequence
 
-from dash import Dash, html
+from dash import html
 from dash.development.base_component import Component
 
 from voxsiam.errors import UserError
 from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.choices import choice, choices
-from voxsiam_dashboards.browser.later import draw_later, later
 from voxsiam_dashboards.browser.parts import chart, notice, text_table
-from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.figures.captions import CAPTIONS
+from voxsiam_dashboards.browser.view import View, place_for
 from voxsiam_dashboards.figures.feature_space import (
     feature_panels,
     feature_space,
     silhouette_table,
 )
 from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.rows import ReportRow
 from voxsiam_dashboards.tables.text_table import TextTable
 
 PART = "feature-space"
@@ -28,31 +27,24 @@ NONE, ALL = "-", "*"
 
 
 def _content(store: CachedStore, address: Address) -> list[Component]:
-    table = store.table(address.run_id)
-    labels = _labels(table)
+    labels = list(_kept(store.table(address.run_id)))
     title = html.H1("Feature space of test voxels")
     if not labels:
-        return [
-            title,
-            notice(
-                "No finished run of this study has kept features of its test voxels.",
-                "Runs keep them when they are tested: wait for the first run to finish.",
-            ),
-        ]
+        missing = notice(
+            "No finished run of this study has kept features of its test voxels.",
+            "Runs keep them when they are tested: wait for the first run to finish.",
+        )
+        return [title, missing]
     row, beside = _chosen(labels, address)
-    options = {label: label for label in labels}
+    options = dict(zip(labels, labels, strict=True))
     others = {NONE: "nothing", ALL: "every row"} | options
-    fields = choices(
-        choice("row", "Row", options, row), choice("beside", "below it", others, beside)
-    )
-    return [title, fields, later(PART, address)]
+    fields = choice("row", "Row", options, row), choice("beside", "below it", others, beside)
+    return [title, choices(*fields), place_for(PART, address)]
 
 
-def _labels(table: ReportTable) -> list[str]:
-    """Name the rows that have kept features."""
-    return [
-        row.label for row in table.rows if any(trial.features is not None for trial in row.trials)
-    ]
+def _kept(table: ReportTable) -> dict[str, ReportRow]:
+    """Return the rows that have kept features, by their labels."""
+    return {row.label: row for row in table.rows if any(t.features is not None for t in row.trials)}
 
 
 def _chosen(labels: Sequence[str], address: Address) -> tuple[str, str]:
@@ -63,23 +55,18 @@ def _chosen(labels: Sequence[str], address: Address) -> tuple[str, str]:
 
 
 def _shown(store: CachedStore, address: Address) -> ReportTable:
-    """Leave the chosen rows in a table.
-
-    Raises:
-        UserError: One of them has kept no features.
-    """
+    """Leave the chosen rows in a table; a UserError where one of them has kept no features."""
     table = store.table(address.run_id)
-    labels = _labels(table)
-    row, beside = _chosen(labels, address) if labels else ("", NONE)
-    wanted = labels if beside == ALL else [label for label in (row, beside) if label != NONE]
+    rows = _kept(table)
+    row, beside = _chosen(list(rows), address) if rows else ("", NONE)
+    wanted = list(rows) if beside == ALL else [label for label in (row, beside) if label != NONE]
     for label in wanted:
-        if label not in labels:
+        if label not in rows:
             raise UserError(
                 f"the row '{label}' has kept no features",
                 where=table.results.study_id,
                 fix="choose one of the list",
             )
-    rows = {each.label: each for each in table.rows}
     chosen = tuple(rows[label] for label in dict.fromkeys(wanted))
     return dataclasses.replace(table, rows=chosen)
 
@@ -87,7 +74,7 @@ def _shown(store: CachedStore, address: Address) -> ReportTable:
 def _draw(store: CachedStore, address: Address) -> list[Component]:
     panels = feature_panels(_shown(store, address), store.cache)
     return [
-        chart("features", feature_space(panels), CAPTIONS["features"]),
+        chart("features", feature_space(panels)),
         text_table(silhouette_table(panels), address),
     ]
 
@@ -97,8 +84,4 @@ def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
     return (silhouette_table(feature_panels(shown, store.cache)),) if shown.rows else ()
 
 
-def _register(app: Dash, store: CachedStore) -> None:
-    draw_later(app, store, PART, _draw)
-
-
-VIEW = View("features", "Feature space", _content, _tables, register=_register)
+VIEW = View("Feature space", _content, _tables, later={PART: _draw})

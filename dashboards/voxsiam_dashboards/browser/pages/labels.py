@@ -9,9 +9,7 @@ from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.parts import chart, notice, text_table
 from voxsiam_dashboards.browser.view import View
-from voxsiam_dashboards.figures.captions import CAPTIONS
 from voxsiam_dashboards.figures.label_curve import label_curve, label_curves, label_table
-from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.text_table import TextTable
 
 
@@ -20,7 +18,13 @@ def _content(store: CachedStore, address: Address) -> list[Component]:
     curves = label_curves(table)
     title = html.H1("How many labelled cases are needed?")
     if not curves:
-        return [title, _one_share(table)]
+        shares = sorted({row.label_fraction for row in table.rows}) or [1.0]
+        one_share = notice(
+            "Every row of this study is trained on the same share of the training cases "
+            f"({shares[0]:.0%}), so there is no curve.",
+            "The study of shares is Figure 7: voxsiam study run fig7 --preset mini",
+        )
+        return [title, one_share]
     drawn = label_curve(curves)
     missing = notice(
         "No row of this study has finished yet, so there is no curve.",
@@ -28,18 +32,9 @@ def _content(store: CachedStore, address: Address) -> list[Component]:
     )
     return [
         title,
-        missing if drawn is None else chart("labels", drawn, CAPTIONS["labels"]),
+        missing if drawn is None else chart("labels", drawn),
         text_table(label_table(curves), address),
     ]
-
-
-def _one_share(table: ReportTable) -> Component:
-    shares = sorted({row.label_fraction for row in table.rows}) or [1.0]
-    return notice(
-        f"Every row of this study is trained on the same share of the training cases "
-        f"({shares[0]:.0%}), so there is no curve.",
-        "The study of shares is Figure 7: voxsiam study run fig7 --preset mini",
-    )
 
 
 def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
@@ -47,4 +42,4 @@ def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
     return (label_table(curves),) if curves else ()
 
 
-VIEW = View("labels", "Label fractions", _content, _tables)
+VIEW = View("Label fractions", _content, _tables)

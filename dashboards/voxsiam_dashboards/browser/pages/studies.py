@@ -15,29 +15,22 @@ from voxsiam_dashboards.store.study_list import StudyEntry
 from voxsiam_dashboards.tables.text_table import TextTable
 
 COLUMNS = {
-    "study_id": "Study",
-    "owner": "Owner",
-    "kind": "Kind",
-    "preset": "Preset",
-    "state": "State",
-    "trainings": "Trainings",
-    "cost": "Worker-hours",
-    "started": "Started (UTC)",
-    "data_name": "Data",
-    "data": "Data fingerprint",
+    "study_id": ("Study", None),
+    "owner": ("Owner", 150),
+    "kind": ("Kind", 95),
+    "preset": ("Preset", 95),
+    "state": ("State", 110),
+    "trainings": ("Trainings", 150),
+    "cost": ("Worker-hours", 130),
+    "started": ("Started (UTC)", 160),
+    "data_name": ("Data", 150),
+    "data": ("Data fingerprint", 170),
 }
+"""Title and width of each."""
+
 _LINK = {"cellRenderer": "StudyLink", "flex": 1, "minWidth": 200}
-_WIDTHS = {
-    "owner": 150,
-    "kind": 95,
-    "preset": 95,
-    "state": 110,
-    "trainings": 150,
-    "cost": 130,
-    "started": 160,
-    "data_name": 150,
-    "data": 170,
-}
+_ALL_SHOWN = 20
+"""The page is as long as a list of so many; a longer one scrolls by itself, row by row."""
 
 
 def _content(store: CachedStore, address: Address) -> list[Component | str]:
@@ -50,31 +43,24 @@ def _content(store: CachedStore, address: Address) -> list[Component | str]:
                 "run one: voxsiam study run table3 --preset tiny",
             )
         ]
+    short = len(entries) <= _ALL_SHOWN
     grid = dash_ag_grid.AgGrid(
         id="studies",
         rowData=[_line(entry) for entry in entries],
         getRowId="params.data.address",
         columnDefs=[
-            {"field": field, "headerName": title, "width": _WIDTHS.get(field)}
+            {"field": field, "headerName": title, "width": width}
             | (_LINK if field == "study_id" else {})
-            for field, title in COLUMNS.items()
+            for field, (title, width) in COLUMNS.items()
         ],
         defaultColDef={"filter": True, "floatingFilter": True,
                        "filterParams": {"debounceMs": 100}, "cellDataType": False,
                        "sortable": True, "resizable": True},
         dashGridOptions={"animateRows": False, "enableCellTextSelection": True,
-                         "tooltipShowDelay": 300, "domLayout": _layout(len(entries))},
-        style={"height": None if len(entries) <= _ALL_SHOWN else "76vh"},
+                         "tooltipShowDelay": 300, "domLayout": "autoHeight" if short else "normal"},
+        style={"height": None if short else "76vh"},
     )  # fmt: skip
     return [saves(address, 0), grid]
-
-
-_ALL_SHOWN = 20
-
-
-def _layout(count: int) -> str:
-    """Let the page be as long as a short list; a long one scrolls by itself, row by row."""
-    return "autoHeight" if count <= _ALL_SHOWN else "normal"
 
 
 def _line(entry: StudyEntry) -> dict[str, str]:
@@ -105,7 +91,7 @@ def _trainings(entry: StudyEntry) -> str:
 def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:  # noqa: ARG001
     lines = [_line(entry) for entry in store.studies()]
     body = tuple(tuple(line[field] for field in COLUMNS) for line in lines)
-    return (TextTable("Studies", tuple(COLUMNS.values()), body),)
+    return (TextTable("Studies", tuple(title for title, _ in COLUMNS.values()), body),)
 
 
 def _register(app: Dash, store: CachedStore) -> None:
@@ -124,4 +110,4 @@ def _live(store: CachedStore, address: Address) -> None:  # noqa: ARG001
     store.studies()
 
 
-VIEW = View("studies", "Studies", _content, _tables, live=_live, register=_register)
+VIEW = View("Studies", _content, _tables, live=_live, register=_register)

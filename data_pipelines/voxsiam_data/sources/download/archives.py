@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path, PurePosixPath
 
 from voxsiam.durable_files import temporary_beside
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 
 MAX_BYTES = 2 * 2**30
 MAX_MEMBERS = 10_000
@@ -17,7 +17,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int = MAX_BYTES) -> list[Path
 
     Args:
         archive: A tar file, compressed or not.
-        folder: Every member lands in it. Files appear there whole or not at all.
+        folder: Files appear there whole or not at all.
         max_bytes: Of all files together, unpacked.
 
     Returns:
@@ -33,10 +33,10 @@ def unpack(archive: Path, folder: Path, max_bytes: int = MAX_BYTES) -> list[Path
         _unpack_members(archive, temporary, max_bytes)
         return [_move(path, folder / path.name) for path in sorted(temporary.iterdir())]
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(
+        raise refusal(
+            archive,
             f"The archive cannot be unpacked ({error}).",
-            where=str(archive),
-            fix="remove it and fetch it again; make sure that the disk has room",
+            "remove it and fetch it again; make sure that the disk has room",
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -48,11 +48,11 @@ def _unpack_members(archive: Path, folder: Path, max_bytes: int) -> None:
         # One by one: a bomb is refused from its headers, before its content is read.
         for count, member in enumerate(tar, start=1):
             total += member.size
-            _check(archive, member)
-            if count > MAX_MEMBERS or total > max_bytes:
-                raise _refuse(
-                    archive, f"It unpacks to more than {max_bytes >> 20} MiB or too many files."
-                )
+            what = _hostile(member)
+            if not what and (count > MAX_MEMBERS or total > max_bytes):
+                what = f"It unpacks to more than {max_bytes >> 20} MiB or too many files."
+            if what:
+                raise refusal(archive, what, "do not use this file; fetch it from its page")
             target = folder / member.name
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)
@@ -64,12 +64,13 @@ def _unpack_members(archive: Path, folder: Path, max_bytes: int) -> None:
                     shutil.copyfileobj(content, stream, _BLOCK)
 
 
-def _check(archive: Path, member: tarfile.TarInfo) -> None:
+def _hostile(member: tarfile.TarInfo) -> str:
     path = PurePosixPath(member.name)
     if not (member.isreg() or member.isdir()):
-        raise _refuse(archive, f"Its member {member.name[:80]!r} is no file and no folder.")
+        return f"Its member {member.name[:80]!r} is no file and no folder."
     if path.is_absolute() or ".." in path.parts or "\\" in member.name or "\0" in member.name:
-        raise _refuse(archive, f"Its member {member.name[:80]!r} leads out of the archive.")
+        return f"Its member {member.name[:80]!r} leads out of the archive."
+    return ""
 
 
 def _move(unpacked: Path, target: Path) -> Path:
@@ -77,10 +78,10 @@ def _move(unpacked: Path, target: Path) -> Path:
     if not target.exists() and not target.is_symlink():
         unpacked.rename(target)
     elif _sizes(unpacked) != _sizes(target):
-        raise UserError(
+        raise refusal(
+            target,
             "It is there already and differs from the archive.",
-            where=str(target),
-            fix="move it away, then fetch again",
+            "move it away, then fetch again",
         )
     return target
 
@@ -88,7 +89,3 @@ def _move(unpacked: Path, target: Path) -> Path:
 def _sizes(path: Path) -> dict[str, int]:
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     return {str(file.relative_to(path)): file.stat().st_size for file in files}
-
-
-def _refuse(archive: Path, what: str) -> UserError:
-    return UserError(what, where=str(archive), fix="do not use this file; fetch it from its page")

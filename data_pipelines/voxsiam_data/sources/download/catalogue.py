@@ -11,14 +11,7 @@ from voxsiam_data.sources.layouts.zenodo_labels import BTCV, PANCREAS_CT
 
 @dataclass(frozen=True)
 class Download:
-    """A file that anybody may fetch.
-
-    Attributes:
-        name: Of the file.
-        url: Where it lies.
-        sha256: Of its bytes.
-        unpack: Whether it is a tar archive to be unpacked.
-    """
+    """A file that anybody may fetch; `unpack` says whether it is a tar archive."""
 
     name: str
     url: str
@@ -26,17 +19,11 @@ class Download:
     unpack: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogueEntry:
     """One data set.
 
     Attributes:
-        name: As on the command line.
-        title: What it is.
-        download: What to download.
-        page: From where.
-        terms: Licence or terms of use.
-        size: How large.
         registration: Whether one must register or agree to terms first.
         layout: Folders that `voxsiam data prepare` expects.
         protocol: What its label values follow; None where the data say it.
@@ -49,20 +36,19 @@ class CatalogueEntry:
     download: str
     page: str
     terms: str
-    size: str
-    registration: bool
+    size: str = "-"
+    registration: bool = False
     layout: str
-    protocol: str | None
-    reader: str | None
+    protocol: str | None = None
+    reader: str | None = None
     downloads: tuple[Download, ...] = ()
 
 
-_ZENODO = "https://zenodo.org/records/1169361/files/{}?download=1"
-
-
-def _zenodo_file(name: str, sha256: str, *, unpack: bool) -> Download:
-    return Download(name, _ZENODO.format(name), sha256, unpack)
-
+_ZENODO_SHA256 = {
+    PANCREAS_CT.archive: "1790e252ba0732cc06ec727f00245c8d9c1d5f0bb9829fd3e9915863c5100c61",
+    BTCV.archive: "bb080c7de1094cc0ee46a5e1bef5b66e635075f8e9a3080ca681086cd2723998",
+    "cropping.csv": "d6503bda3d776c10698523aae14446409bc9d3722fb405b0025b4a5f59094f8f",
+}
 
 CATALOGUE = (
     CatalogueEntry(
@@ -72,26 +58,16 @@ CATALOGUE = (
         page="https://doi.org/10.5281/zenodo.1169361",
         terms="CC BY 4.0 (not checked on the page)",
         size="90 label maps, no images",
-        registration=False,
         layout="label_tcia_multiorgan/label####.nii.gz, label_btcv_multiorgan/label####.nii.gz",
         protocol="zenodo",
-        reader=None,
-        downloads=(
-            _zenodo_file(
-                PANCREAS_CT.archive,
-                "1790e252ba0732cc06ec727f00245c8d9c1d5f0bb9829fd3e9915863c5100c61",
-                unpack=True,
-            ),
-            _zenodo_file(
-                BTCV.archive,
-                "bb080c7de1094cc0ee46a5e1bef5b66e635075f8e9a3080ca681086cd2723998",
-                unpack=True,
-            ),
-            _zenodo_file(
-                "cropping.csv",
-                "d6503bda3d776c10698523aae14446409bc9d3722fb405b0025b4a5f59094f8f",
-                unpack=False,
-            ),
+        downloads=tuple(
+            Download(
+                name,
+                f"https://zenodo.org/records/1169361/files/{name}?download=1",
+                sha256,
+                unpack=name.endswith(".tar.gz"),
+            )
+            for name, sha256 in _ZENODO_SHA256.items()
         ),
     ),
     CatalogueEntry(
@@ -102,7 +78,6 @@ CATALOGUE = (
         page="https://doi.org/10.7937/K9/TCIA.2016.tNB1kqBU",
         terms="CC BY 3.0",
         size="80 CTs of 181-466 slices in DICOM, about 10 GB; 42 of them labelled",
-        registration=False,
         layout="PANCREAS_####/<study>/<series>/*.dcm, label_tcia_multiorgan/label####.nii.gz",
         protocol="zenodo",
         reader="pancreas_ct",
@@ -139,7 +114,6 @@ CATALOGUE = (
         page="https://doi.org/10.5281/zenodo.7262581",
         terms="see the page (not checked)",
         size="300 labelled CTs (200 training, 100 validation) in NIfTI; tens of GB",
-        registration=False,
         layout="imagesTr/amos_####.nii.gz, labelsTr/amos_####.nii.gz, imagesVa/, labelsVa/",
         protocol="amos22",
         reader="amos22",
@@ -175,7 +149,6 @@ CATALOGUE = (
         page="https://doi.org/10.5281/zenodo.6802613",
         terms="CC BY 4.0",
         size="1228 CTs at 1.5 mm in NIfTI (version 2); tens of GB",
-        registration=False,
         layout="<case>/ct.nii.gz, <case>/segmentations/<organ>.nii.gz or segmentations.nii.gz",
         protocol="totalsegmentator-v2",
         reader="totalsegmentator",
@@ -186,10 +159,7 @@ CATALOGUE = (
         download="your own, or a task of the Decathlon",
         page="http://medicaldecathlon.com",
         terms="those of the data set; the Decathlon: CC BY-SA 4.0",
-        size="-",
-        registration=False,
         layout="dataset.json, imagesTr/<case>_0000.nii.gz, labelsTr/<case>.nii.gz",
-        protocol=None,
         reader="nnunet",
     ),
     CatalogueEntry(
@@ -198,8 +168,6 @@ CATALOGUE = (
         download="your own",
         page="-",
         terms="your own",
-        size="-",
-        registration=False,
         layout="<case>/image.nii.gz, <case>/label.nii.gz",
         protocol="voxsiam",
         reader="case_folders",
@@ -210,8 +178,6 @@ CATALOGUE = (
         download="your own",
         page="-",
         terms="your own",
-        size="-",
-        registration=False,
         layout="<name>.nii.gz in one folder",
         protocol="voxsiam",
         reader="label_maps",

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from voxsiam.errors import UserError, nearest_name
+from voxsiam.errors import UserError, nearest_name, refusal
 from voxsiam_data.sources.download.archives import unpack
 from voxsiam_data.sources.download.catalogue import CATALOGUE, CatalogueEntry, Download
 
@@ -23,16 +23,12 @@ _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 
 def catalogue_entry(name: str) -> CatalogueEntry:
-    """Find a data set by its name.
-
-    Raises:
-        UserError: There is none of that name.
-    """
-    for entry in CATALOGUE:
-        if entry.name == name:
-            return entry
-    names = tuple(entry.name for entry in CATALOGUE)
-    raise UserError(f"there is no data set '{name}'", where="NAME", fix=nearest_name(name, names))
+    """Find a data set by its name, or say which one was probably meant."""
+    entries = {entry.name: entry for entry in CATALOGUE}
+    if name not in entries:
+        fix = nearest_name(name, tuple(entries))
+        raise UserError(f"there is no data set '{name}'", where="NAME", fix=fix)
+    return entries[name]
 
 
 def fetch(
@@ -43,7 +39,6 @@ def fetch(
     Files whose checksums fit are not fetched again.
 
     Args:
-        entry: Which data set.
         on_file: Told (files done, files in all).
 
     Returns:
@@ -54,8 +49,11 @@ def fetch(
             the disk is full.
     """
     if not entry.downloads:
+        why = f"no checksums of its files are known here (terms: {entry.terms})."
+        if entry.registration:
+            why = f"it needs a registration or consent ({entry.terms})."
         raise UserError(
-            f"'{entry.name}' is not fetched by this program: " + _why(entry),
+            f"'{entry.name}' is not fetched by this program: {why}",
             where=entry.page,
             fix=f"visit the page, get {entry.download}, and lay it out as {entry.layout}",
         )
@@ -67,12 +65,6 @@ def fetch(
         found += unpack(path, output) if download.unpack else [path]
         report(done, len(entry.downloads))
     return found
-
-
-def _why(entry: CatalogueEntry) -> str:
-    if entry.registration:
-        return f"it needs a registration or consent ({entry.terms})."
-    return f"no checksums of its files are known here (terms: {entry.terms})."
 
 
 def _fetch_file(download: Download, output: Path) -> Path:
@@ -99,10 +91,10 @@ def _fetch_file(download: Download, output: Path) -> Path:
             fix="run the command again; if that does not help, the page says what changed",
         ) from error
     except OSError as error:
-        raise UserError(
+        raise refusal(
+            output / download.name,
             f"The file cannot be written ({error.strerror}).",
-            where=str(output / download.name),
-            fix="choose a folder that you may write to, on a disk with room",
+            "choose a folder that you may write to, on a disk with room",
         ) from error
     return Path(path)
 
@@ -112,9 +104,8 @@ def _resume(url: str, output_file: str, _pooch: object) -> None:
 
     Args:
         output_file: pooch's temporary beside the target; it checks and renames it.
-        _pooch: Not used.
     """
-    part = _part(url, Path(output_file).parent)
+    part = Path(output_file).with_name(f"{PurePosixPath(urlsplit(url).path).name}.part")
     offset = part.stat().st_size if part.is_file() else 0
     headers = {"Range": f"bytes={offset}-", "Accept-Encoding": "identity"}
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
@@ -127,7 +118,3 @@ def _resume(url: str, output_file: str, _pooch: object) -> None:
             for block in response.iter_content(_BLOCK):
                 stream.write(block)
     part.replace(output_file)
-
-
-def _part(url: str, folder: Path) -> Path:
-    return folder / f"{PurePosixPath(urlsplit(url).path).name}.part"

@@ -5,17 +5,16 @@ The challenge labels the 30 training scans and no duodenum; the references of Ze
 `label_btcv_multiorgan/` beside RawData, cover 47 scans and all eight organs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
-from voxsiam_data.manifest import Case, Manifest
+from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import folders_below, numbered_files, twice
-from voxsiam_data.sources.found import Found, RefusedCase, left_out, require_some
+from voxsiam_data.sources.found import Found, RefusedCase, collect, left_out
 from voxsiam_data.sources.layouts import zenodo_labels
-from voxsiam_data.sources.patients import group_by_patient
 
 LAYOUT = "BTCV: RawData/Training/img, its label or Zenodo's label_btcv_multiorgan/"
 SOURCE = "btcv"
@@ -31,73 +30,41 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     """List the labelled scans, with Zenodo's references where they are there.
 
     Args:
-        root: Folder that holds RawData.
         protocol: "zenodo" or "btcv" chooses between the two sets of label maps.
     """
     name = protocol.name if protocol else None
     if name not in {None, "zenodo", "btcv"}:
-        raise UserError(
+        raise refusal(
+            root,
             f"The labels of BTCV follow 'zenodo' or 'btcv', not '{name}'.",
-            where=str(root),
-            fix="give --protocol zenodo or --protocol btcv, or leave it out",
+            "give --protocol zenodo or --protocol btcv, or leave it out",
         )
     references = None if name == "btcv" else zenodo_labels.find_references(root, zenodo_labels.BTCV)
     if references is None and name == "zenodo":
         raise zenodo_labels.absent(root, zenodo_labels.BTCV)
-    found = _challenge(root) if references is None else _with_references(root, references)
-    cases = group_by_patient(found.manifest.cases, root)
-    return Found(Manifest(cases, root), found.notes, found.refused)
+    return _challenge(root) if references is None else _with_references(root, references)
 
 
 def find_images(root: Path) -> dict[int, Path]:
-    """Find the scans of both parts by number.
-
-    Raises:
-        UserError: There is no RawData or more than one, or a number occurs twice.
-    """
-    raw = raw_folder(root)
-    images = numbered_files(raw / "Training" / "img", "img", root)
-    testing = raw / "Testing" / "img"
-    more = numbered_files(testing, "img", root) if testing.is_dir() else {}
-    for number in sorted(images.keys() & more.keys()):
-        raise twice(more[number], images[number])
-    return images | more
-
-
-def raw_folder(root: Path) -> Path:
-    """Find the folder RawData, whatever its name."""
-    folders = _raw_folders(root)
-    if not folders:
-        raise UserError(
-            "BTCV's scans (RawData/Training/img) are not there.",
-            where=str(root),
-            fix="unpack RawData.zip there (Synapse syn3193805, files of the abdomen)",
-        )
-    if len(folders) > 1:
-        raise twice(folders[1] / "Training", folders[0] / "Training")
-    return folders[0]
+    """Find the scans of both parts by number; refuse no RawData or two, and two of one number."""
+    raw = _raw_folder(root)
+    return numbered_files(root, "img", raw / "Training" / "img", raw / "Testing" / "img")
 
 
 def cases_of(
     images: Mapping[int, Path], labels: Mapping[int, Path], protocol: LabelProtocol
-) -> tuple[Case, ...]:
+) -> Iterator[Case]:
     """Join the scans and label maps that both are there."""
-    return tuple(
-        Case(
-            f"BTCV_{number:04}",
-            f"BTCV_{number:04}",
-            images[number],
-            LabelMap(path=labels[number], values=protocol.values),
-            SOURCE,
-        )
-        for number in sorted(images.keys() & labels.keys())
-    )
+    values = protocol.values
+    for number in sorted(images.keys() & labels.keys()):
+        name, label = f"BTCV_{number:04}", LabelMap(path=labels[number], values=values)
+        yield Case(name, name, images[number], label, SOURCE)
 
 
 def _with_references(root: Path, labels: Mapping[int, Path]) -> Found:
     images = find_images(root)
     unlabelled = images.keys() - labels.keys()
-    refused = tuple(
+    refused = (
         _refused(
             number,
             images[number],
@@ -111,18 +78,15 @@ def _with_references(root: Path, labels: Mapping[int, Path]) -> Found:
         *left_out(unlabelled - zenodo_labels.BTCV.cases, "without a multi-organ reference"),
         *left_out(labels.keys() - images.keys(), "with a label map and no scan"),
     )
-    cases = cases_of(images, labels, zenodo_labels.PROTOCOL)
-    require_some(cases, refused)
-    return Found(Manifest(cases, root), notes, refused)
+    return collect(root, (*cases_of(images, labels, zenodo_labels.PROTOCOL), *refused), notes)
 
 
 def _challenge(root: Path) -> Found:
-    training = raw_folder(root) / "Training"
-    images = numbered_files(training / "img", "img", root)
-    folder = training / "label"
-    labels = numbered_files(folder, "label", root) if folder.is_dir() else {}
+    training = _raw_folder(root) / "Training"
+    images = numbered_files(root, "img", training / "img")
+    labels = numbered_files(root, "label", training / "label")
     again = f"unpack RawData.zip again, or get the multi-organ references: {zenodo_labels.FETCH}"
-    refused = tuple(
+    refused = (
         _refused(number, images[number], "It has no label map.", again)
         if number in images
         else _refused(number, labels[number], "It has no CT.", again)
@@ -132,13 +96,25 @@ def _challenge(root: Path) -> Found:
         "label maps: the challenge's own, without duodenum; all eight organs are in the "
         f"references of Zenodo 1169361 ({zenodo_labels.FETCH})"
     )
-    cases = cases_of(images, labels, PROTOCOLS["btcv"])
-    require_some(cases, refused)
-    return Found(Manifest(cases, root), (note,), refused)
+    return collect(root, (*cases_of(images, labels, PROTOCOLS["btcv"]), *refused), (note,))
 
 
 def _refused(number: int, path: Path, what: str, fix: str) -> RefusedCase:
-    return RefusedCase(f"BTCV_{number:04}", UserError(what, where=str(path), fix=fix))
+    return RefusedCase(f"BTCV_{number:04}", refusal(path, what, fix))
+
+
+def _raw_folder(root: Path) -> Path:
+    """Find the folder RawData, whatever its name."""
+    folders = _raw_folders(root)
+    if not folders:
+        raise refusal(
+            root,
+            "BTCV's scans (RawData/Training/img) are not there.",
+            "unpack RawData.zip there (Synapse syn3193805, files of the abdomen)",
+        )
+    if len(folders) > 1:
+        raise twice(folders[1] / "Training", folders[0] / "Training")
+    return folders[0]
 
 
 def _raw_folders(root: Path) -> list[Path]:

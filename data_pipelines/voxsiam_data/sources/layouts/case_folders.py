@@ -3,21 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
-from voxsiam_data.manifest import Case, Manifest
-from voxsiam_data.sources.case_files import find_volume
-from voxsiam_data.sources.crop_boxes import with_crop_boxes
-from voxsiam_data.sources.found import Found, RefusedCase, require_some
-from voxsiam_data.sources.patients import group_by_patient
+from voxsiam_data.manifest import Case
+from voxsiam_data.sources.case_files import find_volume, subfolders
+from voxsiam_data.sources.found import Found, RefusedCase, collect
 
 LAYOUT = "case folders: <case>/image.nii.gz and <case>/label.nii.gz"
 
 
 def recognise(root: Path) -> bool:
     """Tell whether some folder in `root` holds an image."""
-    return any(find_volume(folder, "image") for folder in _folders(root))
+    return any(find_volume(folder, "image") for folder in subfolders(root))
 
 
 def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
@@ -27,26 +25,19 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
         protocol: Meaning of the label values; our own, as in `voxsiam.types`, where it is None.
     """
     values = (protocol or PROTOCOLS["voxsiam"]).values
-    folders = [f for f in _folders(root) if find_volume(f, "image") or find_volume(f, "label")]
-    read = [_case(folder, values, root.name) for folder in folders]
-    cases = tuple(each for each in read if isinstance(each, Case))
-    refused = tuple(each for each in read if isinstance(each, RefusedCase))
-    require_some(cases, refused)
-    cases = with_crop_boxes(group_by_patient(cases, root), root)
-    return Found(Manifest(cases, root), refused=refused)
+    cases = (_case(folder, values, root.name) for folder in subfolders(root))
+    return collect(root, filter(None, cases), boxes=True)
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _case(folder: Path, values: Mapping[int, int], source: str) -> Case | RefusedCase:
+def _case(folder: Path, values: Mapping[int, int], source: str) -> Case | RefusedCase | None:
     image, label = find_volume(folder, "image"), find_volume(folder, "label")
-    if image is None or label is None:
-        error = UserError(
-            f"The case has no {'image' if image is None else 'label'}.nii.gz.",
-            where=str(folder),
-            fix="add the file, or take the folder away",
-        )
-        return RefusedCase(folder.name, error)
-    return Case(folder.name, folder.name, image, LabelMap(path=label, values=values), source)
+    if image and label:
+        return Case(folder.name, folder.name, image, LabelMap(path=label, values=values), source)
+    if not image and not label:
+        return None
+    error = refusal(
+        folder,
+        f"The case has no {'label' if image else 'image'}.nii.gz.",
+        "add the file, or take the folder away",
+    )
+    return RefusedCase(folder.name, error)

@@ -4,151 +4,113 @@ Without a dataset.json nothing says what the label values mean: FLARE22 comes li
 carry nnU-Net's channel number: `<case>_0000.nii.gz`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.volume_file import stem_of
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
-from voxsiam_data.manifest import Case, Manifest
-from voxsiam_data.sources.case_files import require_inside, twice, volumes_in
-from voxsiam_data.sources.crop_boxes import with_crop_boxes
-from voxsiam_data.sources.found import Found, RefusedCase, require_some
-from voxsiam_data.sources.patients import group_by_patient
+from voxsiam_data.manifest import Case
+from voxsiam_data.sources.case_files import index_by, require_inside, twice, volumes_in
+from voxsiam_data.sources.found import Found, RefusedCase, collect
 
 LAYOUT = "image and label folders: imagesTr/, labelsTr/ or images/, labels/ (with --protocol)"
 _CHANNEL = "_0000"
 
+Parts = tuple[tuple[str, str], ...]
+"""Each a folder of scans and the folder of their label maps."""
 
-@dataclass(frozen=True)
-class Part:
-    """A folder of scans and the folder of their label maps."""
-
-    images: str
-    labels: str
-
-
-_PARTS = (Part("imagesTr", "labelsTr"), Part("images", "labels"))
-
-
-@dataclass(frozen=True)
-class LabelledFiles:
-    """A scan and its label map."""
-
-    image: Path
-    label: Path
-
-    def case(self, case_id: str, source: str, protocol: LabelProtocol) -> Case:
-        """Make a case of them, its patient unknown."""
-        label = LabelMap(path=self.label, values=protocol.values)
-        return Case(case_id, case_id, self.image, label, source)
-
-
-@dataclass(frozen=True)
-class PairedFiles:
-    """What the folders of a data set hold.
-
-    Attributes:
-        pairs: Scan and label map by the name of the case.
-        refused: Cases that lack one of the two.
-        notes: Parts that are left out.
-    """
-
-    pairs: dict[str, LabelledFiles]
-    refused: tuple[RefusedCase, ...] = ()
-    notes: tuple[str, ...] = ()
+_PARTS: Parts = (("imagesTr", "labelsTr"), ("images", "labels"))
 
 
 def recognise(root: Path) -> bool:
     """Tell whether a folder of scans and one of label maps are there, and no dataset.json."""
-    pairs = any((root / p.images).is_dir() and (root / p.labels).is_dir() for p in _PARTS)
+    pairs = any((root / images).is_dir() and (root / labels).is_dir() for images, labels in _PARTS)
     return pairs and not (root / "dataset.json").is_file()
+
+
+def has_scans_named(folder: Path, name: re.Pattern[str]) -> bool:
+    """Tell whether a volume in a folder is named as a data set names its scans."""
+    return folder.is_dir() and any(name.fullmatch(stem_of(path)) for path in volumes_in(folder))
 
 
 def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     """List the pairs; the protocol must be named."""
     if protocol is None:
-        raise UserError(
+        raise refusal(
+            root,
             "Nothing there says what the values of the label maps mean.",
-            where=str(root),
-            fix=f"add --protocol with one of: {', '.join(PROTOCOLS)}",
+            f"add --protocol with one of: {', '.join(PROTOCOLS)}",
         )
-    files = read_parts(root, _PARTS)
-    cases = tuple(pair.case(name, root.name, protocol) for name, pair in files.pairs.items())
-    require_some(cases, files.refused)
-    cases = with_crop_boxes(group_by_patient(cases, root), root)
-    return Found(Manifest(cases, root), files.notes, files.refused)
+    return collect(root, *read_parts(root, _PARTS, root.name, protocol), boxes=True)
 
 
 def read_parts(
-    root: Path, parts: tuple[Part, ...], case_name: Callable[[Path], str] = stem_of
-) -> PairedFiles:
+    root: Path,
+    parts: Parts,
+    source: str,
+    protocol: LabelProtocol,
+    case_name: Callable[[Path], str] = stem_of,
+) -> tuple[list[Case | RefusedCase], list[str]]:
     """List the scans and label maps of every part that has both folders.
 
     Args:
-        parts: Its pairs of folders; a part without scans or labels is passed over with a note.
         case_name: Reads the name of the case from a file; it raises a UserError for others.
+
+    Returns:
+        The cases by name, those that lack a file, and notes of parts that are left out.
 
     Raises:
         UserError: A case occurs twice, or a link leads out of the data set.
     """
-    found: dict[str, LabelledFiles] = {}
+    there = [(root / images, root / labels) for images, labels in parts if (root / images).is_dir()]
+    unlabelled = [part for part in there if not part[1].is_dir()]
+    notes = [f"{part[0].name} is left out: there is no {part[1].name}" for part in unlabelled]
+    whole: dict[str, tuple[Path, Path]] = {}
     refused: list[RefusedCase] = []
-    notes: list[str] = []
-    for part in parts:
-        images, labels = root / part.images, root / part.labels
-        if not images.is_dir():
-            continue
-        if not labels.is_dir():
-            notes.append(f"{part.images} is left out: there is no {part.labels}")
-            continue
-        pairs, incomplete = _pairs(images, labels, root, case_name)
-        refused += incomplete
-        for name, pair in pairs.items():
-            if name in found:
-                raise twice(pair.image, found[name].image)
-            found[name] = pair
+    for part in (part for part in there if part not in unlabelled):
+        for name, image, label in _pairs(*part, root, case_name):
+            if image is None or label is None:
+                refused.append(_alone(name, image, label))
+            elif name in whole:
+                raise twice(image, whole[name][0])
+            else:
+                whole[name] = image, label
     for each in refused:
-        if each.case_id in found:
+        if each.case_id in whole:
             raise each.error
-    return PairedFiles(dict(sorted(found.items())), tuple(refused), tuple(notes))
+    values = protocol.values
+    cases = [
+        Case(name, name, image, LabelMap(path=label, values=values), source)
+        for name, (image, label) in sorted(whole.items())
+    ]
+    return [*cases, *refused], notes
 
 
 def _pairs(
     images: Path, labels: Path, root: Path, case_name: Callable[[Path], str]
-) -> tuple[dict[str, LabelledFiles], list[RefusedCase]]:
-    label_maps = _by_name(require_inside(volumes_in(labels), root), case_name)
-    scans = _by_name(
-        require_inside(volumes_in(images), root),
-        lambda path: _without_channel(case_name(path), label_maps),
-    )
-    pairs = {n: LabelledFiles(scans[n], label_maps[n]) for n in scans if n in label_maps}
-    alone = [(name, path, "label map") for name, path in scans.items() if name not in pairs]
-    alone += [(name, path, "scan") for name, path in label_maps.items() if name not in pairs]
-    return pairs, [_alone(*each) for each in sorted(alone)]
+) -> Iterator[tuple[str, Path | None, Path | None]]:
+    """Name each case of two folders with its scan and its label map, where it has them."""
+    label_maps = index_by(case_name, require_inside(volumes_in(labels), root))
+
+    def scan_name(path: Path) -> str:
+        # "amos_0000" may be a case of that name: its label map tells.
+        name = case_name(path)
+        return name if name in label_maps else name.removesuffix(_CHANNEL)
+
+    scans = index_by(scan_name, require_inside(volumes_in(images), root))
+    for name in sorted(scans.keys() | label_maps.keys()):
+        yield name, scans.get(name), label_maps.get(name)
 
 
-def _alone(name: str, path: Path, other: str) -> RefusedCase:
-    error = UserError(
+def _alone(name: str, image: Path | None, label: Path | None) -> RefusedCase:
+    (path,) = filter(None, (image, label))
+    other = "scan" if image is None else "label map"
+    error = refusal(
+        path,
         f"It has no {other} of the same name.",
-        where=str(path),
-        fix=f"add the {other}, or take this file out of the folder",
+        f"add the {other}, or take this file out of the folder",
     )
     return RefusedCase(name, error)
-
-
-def _without_channel(name: str, label_maps: Mapping[str, Path]) -> str:
-    # "amos_0000" may be a case of that name: its label map tells.
-    return name if name in label_maps else name.removesuffix(_CHANNEL)
-
-
-def _by_name(paths: list[Path], case_name: Callable[[Path], str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in paths:
-        name = case_name(path)
-        if name in found:
-            raise twice(path, found[name])
-        found[name] = path
-    return found

@@ -2,16 +2,22 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from voxsiam.errors import UserError, refusal
 from voxsiam.volumes.label_files import LabelMap
-from voxsiam.volumes.volume_file import stem_of
+from voxsiam.volumes.volume_file import read_volume, stem_of
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
-from voxsiam_data.manifest import Case, Manifest
-from voxsiam_data.sources.case_files import require_inside, twice, volumes_in
-from voxsiam_data.sources.found import Found
-from voxsiam_data.sources.patients import group_by_patient
-from voxsiam_data.sources.wrong_folder import require_label_maps
+from voxsiam_data.manifest import Case
+from voxsiam_data.sources.case_files import index_by, require_inside, volumes_in
+from voxsiam_data.sources.found import Found, collect
 
 LAYOUT = "label maps alone: <name>.nii.gz in one folder"
+
+_CT_BELOW, _CT_ABOVE = -100, 1000
+"""No protocol has such values; a CT always has, in HU or with 1024 added."""
+
+_MIN_FRACTIONS = 0.01
 
 
 def recognise(root: Path) -> bool:
@@ -20,16 +26,35 @@ def recognise(root: Path) -> bool:
 
 
 def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
-    """List the label maps; without a protocol their values are VoxSiam's own."""
-    chosen = protocol or PROTOCOLS["voxsiam"]
-    files: dict[str, Path] = {}
-    for path in require_inside(volumes_in(root), root):
-        if stem_of(path) in files:
-            raise twice(path, files[stem_of(path)])
-        files[stem_of(path)] = path
-    require_label_maps(list(files.values()), root)
-    cases = tuple(
-        Case(name, name, None, LabelMap(path=path, values=chosen.values), root.name)
-        for name, path in files.items()
+    """List the label maps; without a protocol their values are VoxSiam's own.
+
+    A folder of scans, or of a single case, is refused: its first or its last file is a CT.
+    """
+    values = (protocol or PROTOCOLS["voxsiam"]).values
+    files = index_by(stem_of, require_inside(volumes_in(root), root))
+    paths = list(files.values())
+    scans = sorted({path.name for path in (paths[0], paths[-1]) if _looks_like_ct(path)})
+    if scans:
+        raise refusal(
+            root,
+            f"These look like CTs, not label maps: {', '.join(scans)}.",
+            "give the folder that holds imagesTr and labelsTr, or the one that holds the "
+            f"folders of the cases; here perhaps {root.parent}",
+        )
+    return collect(
+        root,
+        (
+            Case(name, name, None, LabelMap(path=path, values=values), root.name)
+            for name, path in files.items()
+        ),
     )
-    return Found(Manifest(group_by_patient(cases, root), root))
+
+
+def _looks_like_ct(path: Path) -> bool:
+    try:
+        array = np.asarray(read_volume(path).array)
+    except UserError:
+        return False  # damaged: its check says so
+    if array.min() < _CT_BELOW or array.max() > _CT_ABOVE:
+        return True
+    return array.dtype.kind == "f" and bool(np.mean(array != np.round(array)) > _MIN_FRACTIONS)

@@ -8,18 +8,17 @@ which axes they run along is found by HU, case by case.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from pathlib import Path
 
-from voxsiam.errors import UserError
+from voxsiam.errors import refusal
 from voxsiam.volumes.dicom import holds_dicom
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam_data.labels.protocols import LabelProtocol
-from voxsiam_data.manifest import Case, Manifest
+from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import by_number, folders_below, require_inside
-from voxsiam_data.sources.found import Found, RefusedCase, left_out, require_protocol, require_some
+from voxsiam_data.sources.found import Found, RefusedCase, collect, left_out, require_protocol
 from voxsiam_data.sources.layouts import zenodo_labels
-from voxsiam_data.sources.patients import group_by_patient
 
 LAYOUT = "Pancreas-CT: PANCREAS_####/ of DICOM slices and Zenodo's label_tcia_multiorgan/"
 SOURCE = "pancreas-ct"
@@ -45,7 +44,12 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     patients = patient_folders(root)
     series = find_series(patients, root, labels.keys())
     empty = (patients.keys() & labels.keys()) - series.keys() - WITHDRAWN
-    refused = tuple(_without_slices(number, patients[number]) for number in sorted(empty))
+    what = "The folder of the patient holds no DICOM slice."
+    fix = "download the series of this patient again, or remove its folder"
+    refused = (
+        RefusedCase(f"{_PREFIX}{number:04}", refusal(patients[number], what, fix))
+        for number in sorted(empty)
+    )
     without_image = labels.keys() - series.keys() - empty
     unlabelled = patients.keys() - labels.keys()
     notes = (
@@ -53,69 +57,47 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
         *left_out(without_image - WITHDRAWN, "with a label map and no scan"),
         *left_out(unlabelled, "without a multi-organ reference"),
     )
-    cases = cases_of(series, labels)
-    require_some(cases, refused)
-    return Found(Manifest(group_by_patient(cases, root), root), notes, refused)
+    return collect(root, (*cases_of(series, labels), *refused), notes)
 
 
-def cases_of(series: Mapping[int, Path], labels: Mapping[int, Path]) -> tuple[Case, ...]:
+def cases_of(series: Mapping[int, Path], labels: Mapping[int, Path]) -> Iterator[Case]:
     """Join the scans and label maps that both are there."""
-    return tuple(
-        _case(f"{_PREFIX}{number:04}", series[number], labels[number])
-        for number in sorted(series.keys() & labels.keys())
-    )
+    values = zenodo_labels.PROTOCOL.values
+    for number in sorted(series.keys() & labels.keys()):
+        name = f"{_PREFIX}{number:04}"
+        label = LabelMap(path=labels[number], values=values, place="by_hu")
+        yield Case(name, name, series[number], label, SOURCE)
 
 
 def patient_folders(root: Path) -> dict[int, Path]:
-    """Find the folders of the patients by number.
-
-    Raises:
-        UserError: A patient has two, or a link leads out of the data set.
-    """
+    """Find the folders of the patients by number; refuse a patient with two."""
     return by_number(require_inside(_patient_folders(root), root), _PREFIX)
 
 
 def find_series(
     patients: Mapping[int, Path], root: Path, wanted: Collection[int]
 ) -> dict[int, Path]:
-    """Find the folder of slices of each wanted patient that has one.
-
-    Raises:
-        UserError: A patient has slices in two folders, or a link leads out of the data set.
-    """
+    """Find the folder of slices of each wanted patient that has one; refuse two of a patient."""
     found: dict[int, Path] = {}
     for number in sorted(patients.keys() & wanted):
-        folders = _folders_of_slices(patients[number], root)
+        below = require_inside(folders_below(patients[number], _SERIES_DEPTH), root)
+        folders = [folder for folder in below if holds_dicom(folder)]
         if len(folders) > 1:
-            raise UserError(
+            raise refusal(
+                folders[1],
                 f"The patient has {len(folders)} folders of DICOM slices, also "
                 f"{folders[0].relative_to(root)}.",
-                where=str(folders[1]),
-                fix="keep the folder of one series; put slices of one series into one folder",
+                "keep the folder of one series; put slices of one series into one folder",
             )
         if folders:
             found[number] = folders[0]
     return found
 
 
-def withdrawn_note(without_image: set[int]) -> tuple[str, ...]:
+def withdrawn_note(without_image: Set[int]) -> tuple[str, ...]:
     """Name the withdrawn ones among the cases without an image."""
     gone = sorted(without_image & WITHDRAWN)
     return tuple(f"{_PREFIX}{number:04} has no scan: TCIA withdrew it" for number in gone)
-
-
-def _without_slices(number: int, folder: Path) -> RefusedCase:
-    error = UserError(
-        "The folder of the patient holds no DICOM slice.",
-        where=str(folder),
-        fix="download the series of this patient again, or remove its folder",
-    )
-    return RefusedCase(f"{_PREFIX}{number:04}", error)
-
-
-def _case(name: str, series: Path, label: Path) -> Case:
-    values = zenodo_labels.PROTOCOL.values
-    return Case(name, name, series, LabelMap(path=label, values=values, place="by_hu"), SOURCE)
 
 
 def _patient_folders(root: Path) -> list[Path]:
@@ -124,8 +106,3 @@ def _patient_folders(root: Path) -> list[Path]:
         for folder in folders_below(root, _DEPTH)
         if folder != root and re.match(rf"{_PREFIX}\d", folder.name, re.IGNORECASE)
     ]
-
-
-def _folders_of_slices(patient: Path, root: Path) -> list[Path]:
-    folders = require_inside(folders_below(patient, _SERIES_DEPTH), root)
-    return [folder for folder in folders if holds_dicom(folder)]

@@ -7,15 +7,14 @@ Masks lie in `<case>/segmentations/<organ>.nii.gz` and are named alike in versio
 from collections.abc import Mapping
 from pathlib import Path
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam.types import ORGANS
 from voxsiam.volumes.label_files import LabelFiles, LabelMap, OrganMasks
 from voxsiam_data.labels.mask_files import organ_masks
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
-from voxsiam_data.manifest import Case, Manifest
-from voxsiam_data.sources.case_files import find_volume, require_inside, volumes_in
-from voxsiam_data.sources.found import Found, RefusedCase, require_some
-from voxsiam_data.sources.patients import group_by_patient
+from voxsiam_data.manifest import Case
+from voxsiam_data.sources.case_files import find_volume, require_inside, subfolders, volumes_in
+from voxsiam_data.sources.found import Found, RefusedCase, collect
 
 LAYOUT = "TotalSegmentator: <case>/ct.nii.gz and <case>/segmentations/<organ>.nii.gz"
 _IMAGE, _LABELS = "ct", "segmentations"
@@ -23,41 +22,39 @@ _IMAGE, _LABELS = "ct", "segmentations"
 
 def recognise(root: Path) -> bool:
     """Tell whether some folder in `root` holds a scan and its segmentations."""
-    return any(find_volume(f, _IMAGE) and _has_labels(f) for f in _folders(root))
+    return any(find_volume(f, _IMAGE) and _has_labels(f) for f in subfolders(root))
 
 
 def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     """List the folders that hold a scan or segmentations.
 
     Args:
-        root: Folder of the case folders.
         protocol: Meaning of the values of maps, version 2 unless it is given.
     """
     if protocol is not None and not protocol.name.startswith("totalsegmentator-"):
-        raise UserError(
+        raise refusal(
+            root,
             f"The labels of this data set do not follow '{protocol.name}'.",
-            where=str(root),
-            fix="give --protocol totalsegmentator-v1 or -v2, or leave it out",
+            "give --protocol totalsegmentator-v1 or -v2, or leave it out",
         )
     chosen = protocol or PROTOCOLS["totalsegmentator-v2"]
-    folders = [f for f in _folders(root) if find_volume(f, _IMAGE) or _has_labels(f)]
-    masks = {folder: _masks(folder / _LABELS, root) for folder in folders}
-    organs = {organ for found in masks.values() for organ in found}
-    cases: list[Case] = []
-    refused: list[RefusedCase] = []
+    folders = [f for f in subfolders(root) if find_volume(f, _IMAGE) or _has_labels(f)]
+    masks = {
+        folder: organ_masks(volumes_in(folder / _LABELS) if (folder / _LABELS).is_dir() else [])
+        for folder in folders
+    }
+    require_inside((path for each in masks.values() for path in each.values()), root)
+    organs = {organ for each in masks.values() for organ in each}
+    found: list[Case | RefusedCase] = []
     for folder in folders:
         try:
             image, labels = _image(folder, root), _labels(folder, masks[folder], organs, chosen)
-            cases.append(Case(folder.name, folder.name, image, labels, root.name))
+            found.append(Case(folder.name, folder.name, image, labels, root.name))
         except UserError as error:
-            refused.append(RefusedCase(folder.name, error))
-    require_some(cases, refused)
-    manifest = Manifest(group_by_patient(tuple(cases), root), root)
-    return Found(manifest, _notes(organs), tuple(refused))
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+            found.append(RefusedCase(folder.name, error))
+    absent = [name for value, name in enumerate(ORGANS, start=1) if value not in organs]
+    note = f"no case has a mask of these organs, they count as not annotated: {', '.join(absent)}"
+    return collect(root, found, [note] if organs and absent else [])
 
 
 def _has_labels(folder: Path) -> bool:
@@ -67,19 +64,10 @@ def _has_labels(folder: Path) -> bool:
 def _image(folder: Path, root: Path) -> Path:
     image = find_volume(folder, _IMAGE)
     if image is None:
-        raise UserError(
-            f"The case has no {_IMAGE}.nii.gz.",
-            where=str(folder),
-            fix="add the file, or take the folder away",
+        raise refusal(
+            folder, f"The case has no {_IMAGE}.nii.gz.", "add the file, or take the folder away"
         )
     return require_inside([image], root)[0]
-
-
-def _masks(folder: Path, root: Path) -> dict[int, Path]:
-    """Find the masks of our organs by value; those of other structures are passed over."""
-    found = organ_masks(volumes_in(folder) if folder.is_dir() else [])
-    require_inside(found.values(), root)
-    return found
 
 
 def _labels(
@@ -87,29 +75,19 @@ def _labels(
 ) -> LabelFiles:
     label_map = find_volume(folder, _LABELS)
     if label_map is not None and masks:
-        raise UserError(
-            "The case has masks and a label map.", where=str(label_map), fix="remove one of them"
-        )
+        raise refusal(label_map, "The case has masks and a label map.", "remove one of them")
     if label_map is not None:
         return LabelMap(path=label_map, values=protocol.values)
     if not masks:
-        raise UserError(
+        raise refusal(
+            folder,
             f"The case has no {_LABELS}.nii.gz and no mask of any of the eight organs.",
-            where=str(folder),
-            fix="unpack this case again, or take the folder away",
+            "unpack this case again, or take the folder away",
         )
     for organ in sorted(organs - masks.keys()):
-        raise UserError(
+        raise refusal(
+            folder / _LABELS,
             f"There is no mask of the {ORGANS[organ - 1]}, which other cases have.",
-            where=str(folder / _LABELS),
-            fix="unpack this case again: an organ out of view has an empty mask, not none",
+            "unpack this case again: an organ out of view has an empty mask, not none",
         )
     return OrganMasks(paths=masks)
-
-
-def _notes(organs: set[int]) -> tuple[str, ...]:
-    absent = [name for value, name in enumerate(ORGANS, start=1) if value not in organs]
-    listed = ", ".join(absent)
-    return (f"no case has a mask of these organs, they count as not annotated: {listed}",) * bool(
-        organs and absent
-    )

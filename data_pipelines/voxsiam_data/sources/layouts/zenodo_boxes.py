@@ -10,12 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from voxsiam.errors import UserError
-from voxsiam.types import CropBox, Shape
+from voxsiam.errors import refusal
+from voxsiam.types import CropBox
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.manifest import Case
@@ -35,9 +34,6 @@ def with_zenodo_boxes(found: Found, folder: Path) -> Found:
     """Fill in the boxes of BTCV's cases that have none, from a cropping.csv below a folder.
 
     Reads every label map that has a line. Without a cropping.csv nothing changes.
-
-    Raises:
-        UserError: The table is unreadable.
     """
     path = next((p for f in folders_below(folder, _DEPTH) if (p := f / FILE_NAME).is_file()), None)
     if path is None:
@@ -64,10 +60,10 @@ def _rows_by_number(path: Path) -> Mapping[int, tuple[int, ...]]:
             continue
         cells = [row[name] for name in _COLUMNS[1:]]
         if not all(re.fullmatch(r"[0-9]{1,6}(\.0+)?", cell) for cell in cells):
-            raise UserError(
+            raise refusal(
+                path,
                 f"The line of case '{row['original_id'][:40]}' holds something that is no number.",
-                where=str(path),
-                fix="fetch the file again: voxsiam data fetch zenodo-labels -o FOLDER",
+                "fetch the file again: voxsiam data fetch zenodo-labels -o FOLDER",
             )
         number, *extents = (int(float(cell)) for cell in cells)
         rows[number] = tuple(extents)
@@ -78,18 +74,14 @@ def _believed_box(case: Case, extents: tuple[int, ...]) -> CropBox | None:
     if not isinstance(case.label, LabelMap):
         return None
     array = np.asarray(read_volume(case.label.path).array)
-    box = _box(extents, cast("Shape", array.shape))
-    organs = np.isin(array, [value for value, organ in case.label.values.items() if organ])
-    inside = organs[tuple(slice(*extent) for extent in box)]
-    return box if organs.any() and np.count_nonzero(inside) == np.count_nonzero(organs) else None
-
-
-def _box(extents: tuple[int, ...], shape: Shape) -> CropBox:
-    """Turn extents into ranges along the axes of the label map, and so of its scan."""
     left, right, ant, post, inf, sup = extents
-    ends = (left, right), (shape[1] - ant, shape[1] - post), (inf, sup)
+    # Along the axes of the label map, and so of its scan.
+    ends = (left, right), (array.shape[1] - ant, array.shape[1] - post), (inf, sup)
     i, j, k = (
         (max(min(pair), 0), min(max(pair), length))
-        for pair, length in zip(ends, shape, strict=True)
+        for pair, length in zip(ends, array.shape, strict=True)
     )
-    return i, j, k
+    organs = np.isin(array, [value for value, organ in case.label.values.items() if organ])
+    inside = organs[tuple(slice(*extent) for extent in (i, j, k))]
+    whole = organs.any() and np.count_nonzero(inside) == np.count_nonzero(organs)
+    return (i, j, k) if whole else None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, refusal
 from voxsiam.volumes.volume_file import read_volume
 from voxsiam_data.labels.protocols import PROTOCOLS
 from voxsiam_data.sources.case_files import folders_below, numbered_files, volumes_in
@@ -26,9 +26,7 @@ class References:
     """One of the two archives.
 
     Attributes:
-        archive: Its file.
         folders: Names that its folder has been seen under.
-        cases: Numbers of its cases.
         mistaken_for: What other files of the same names are.
     """
 
@@ -59,11 +57,7 @@ BTCV = References(
 def find_references(root: Path, references: References) -> dict[int, Path] | None:
     """Find the label maps of an archive below a folder, by the number of the case.
 
-    Returns:
-        None where no folder is named like the archive's.
-
-    Raises:
-        UserError: There are two such folders, or the files are not the archive's.
+    None where no folder is named like the archive's. Two such folders are refused, and other files.
     """
     folders = [
         folder
@@ -73,39 +67,34 @@ def find_references(root: Path, references: References) -> dict[int, Path] | Non
     if not folders:
         return None
     if len(folders) > 1:
-        raise UserError(
+        raise refusal(
+            folders[1],
             f"The labels are there twice, also in {folders[0]}.",
-            where=str(folders[1]),
-            fix="remove one of the two folders",
+            "remove one of the two folders",
         )
-    files = numbered_files(folders[0], "label", root)
+    files = numbered_files(root, "label", folders[0])
     for number in files.keys() - references.cases:
         raise _other_labels(files[number], references, f"The archive has no case {number:04}")
-    _check_first_values(files, references)
+    # The duodenum is in the first or the last file: neither look-alike has it.
+    ends = dict.fromkeys((min(files), max(files)))
+    if not any((np.asarray(read_volume(files[n]).array) == _DUODENUM).any() for n in ends):
+        why = "There is no duodenum in the labels (value 14)"
+        raise _other_labels(files[min(files)], references, why)
     return files
 
 
 def absent(root: Path, references: References) -> UserError:
     """Say that there are no references, and how to get them."""
-    return UserError(
+    return refusal(
+        root,
         f"The multi-organ references ({references.folders[0]}/) are not there.",
-        where=str(root),
-        fix=f"unpack {references.archive} there: {FETCH}",
+        f"unpack {references.archive} there: {FETCH}",
     )
 
 
-def _check_first_values(files: dict[int, Path], references: References) -> None:
-    """Look for the duodenum in the first and the last file: neither look-alike has it."""
-    ends = dict.fromkeys((min(files), max(files)))
-    if not any((np.asarray(read_volume(files[n]).array) == _DUODENUM).any() for n in ends):
-        raise _other_labels(
-            files[min(files)], references, "There is no duodenum in the labels (value 14)"
-        )
-
-
 def _other_labels(path: Path, references: References, why: str) -> UserError:
-    return UserError(
+    return refusal(
+        path,
         f"{why}: these seem to be {references.mistaken_for}.",
-        where=str(path),
-        fix=f"put the files of {references.archive} there: {FETCH}",
+        f"put the files of {references.archive} there: {FETCH}",
     )

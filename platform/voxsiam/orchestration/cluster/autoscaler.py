@@ -48,7 +48,8 @@ class Demand:
         """Ask for room for so many more; what was asked for before stays until it is there."""
         if self._group is None:
             self._group = _ask_for(self._bundles * trials)
-        elif self._is_met(self._group):
+        elif any(p.group == self._group.id and not p.waits for p in held_places()):
+            # Read from Ray's table: a wait of 0 s can end before a busy head has answered.
             self.is_over()
 
     def is_over(self) -> None:
@@ -57,11 +58,6 @@ class Demand:
             remove_placement_group(self._group)
             self._group = None
 
-    @staticmethod
-    def _is_met(group: PlacementGroup) -> bool:
-        # Read from Ray's table: a wait of 0 s can end before a busy head has answered.
-        return any(places.group == group.id and not places.waits for places in held_places())
-
 
 def is_demand(places: HeldPlaces) -> bool:
     """Tell whether places are asked for only so that an autoscaler sees it."""
@@ -69,10 +65,7 @@ def is_demand(places: HeldPlaces) -> bool:
 
 
 def await_first_node(needs: Mapping[str, float]) -> None:
-    """Wait for a node that trains where the cluster has none and an autoscaler starts them.
-
-    Args:
-        needs: Of resources, what one worker holds.
+    """Wait for a node with room for a worker, if none trains and an autoscaler starts them.
 
     Raises:
         WaitedTooLongError: No node was started for too long.

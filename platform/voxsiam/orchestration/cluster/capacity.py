@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 from ray._private.state import available_resources_per_node
 
@@ -69,22 +72,12 @@ class Capacity:
     @classmethod
     def of_cluster(cls) -> "Capacity":
         """Ask the Ray instance that this process has joined."""
-        free = available_resources_per_node()
-        alive = [each for each in ray.nodes() if each["Alive"]]
-        return cls(tuple(_node(each, free.get(each["NodeID"], {})) for each in alive))
+        return cls(tuple(_node(node, node["Resources"], free or {}) for node, free in _alive()))
 
     @classmethod
     def free(cls) -> "Capacity":
         """Ask for what nobody holds now."""
-        free = available_resources_per_node()
-        alive = [each for each in ray.nodes() if each["Alive"]]
-        return cls(
-            tuple(
-                _node({**each, "Resources": free[each["NodeID"]]}, free[each["NodeID"]])
-                for each in alive
-                if each["NodeID"] in free
-            )
-        )
+        return cls(tuple(_node(node, free, free) for node, free in _alive() if free is not None))
 
     @property
     def cpus(self) -> int:
@@ -122,10 +115,8 @@ class Capacity:
     def trials_at_once(self, workers: int, gpu_share: float = 1.0) -> int:
         """Count the trials of so many workers that fit side by side.
 
-        The workers of one trial may lie on several nodes; a worker lies on one.
-
-        Args:
-            gpu_share: Part of a GPU that each holds, where there are GPUs.
+        The workers of one trial may lie on several nodes; a worker lies on one, and holds a part
+        of a GPU where there are GPUs.
 
         Raises:
             UserError: Not even one fits; Ray would wait for ever.
@@ -165,7 +156,9 @@ class Capacity:
 
     def trials_on_workers(self, workers: int, gpus_per_worker: float) -> int:
         """Count the trials of so many workers that fit, each with a process of its own beside."""
-        return min(self._places(workers, gpus_per_worker), self._drivers())
+        memory = [node.memory for node in self.nodes if node.trains]
+        drivers = sum(int(min(free / DRIVER["memory"], MANY)) for free in memory)
+        return min(self._places(workers, gpus_per_worker), drivers)
 
     def trials_in_process(self, threads: int) -> int:
         """Count the trials of so many CPUs that fit, each on one node."""
@@ -174,20 +167,30 @@ class Capacity:
     def _places(self, workers: int, gpus_per_worker: float) -> int:
         return sum(node.places(gpus_per_worker) for node in self.nodes) // workers
 
-    def _drivers(self) -> int:
-        free = [node.memory for node in self.nodes if node.trains]
-        return sum(int(min(memory / DRIVER["memory"], MANY)) for memory in free)
-
     def threads(self, slots: int) -> int:
         """Return the most CPUs that each of so many one-process trials can have on its node."""
         enough = (t for t in range(self.largest, 1, -1) if self.trials_in_process(t) >= slots)
         return next(enough, 1)
 
 
-def _node(of_ray: Mapping[str, Any], free: Mapping[str, float]) -> Node:
-    resources = of_ray["Resources"]
+def memory_limit() -> int:
+    """Return the bytes that processes may hold here: the container's limit, or the machine's."""
+    limits = [psutil.virtual_memory().total]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
+    return min(limits)
+
+
+def _alive() -> list[tuple[dict[str, Any], dict[str, float] | None]]:
+    """Return Ray's words about each node that lives, with what is free there if that is known."""
+    free = available_resources_per_node()
+    return [(each, free.get(each["NodeID"])) for each in ray.nodes() if each["Alive"]]
+
+
+def _node(of_ray: Mapping[str, Any], has: Mapping[str, float], free: Mapping[str, float]) -> Node:
     name = f"{of_ray['NodeManagerHostname']} ({of_ray['NodeManagerAddress']})"
-    cpus, gpus, memory = (float(resources.get(kind, 0)) for kind in ("CPU", "GPU", "memory"))
+    cpus, gpus, memory = (float(has.get(kind, 0)) for kind in ("CPU", "GPU", "memory"))
     store = float(free.get("object_store_memory", 0))
     return Node(of_ray["NodeID"], name, cpus, gpus, memory, store)
 

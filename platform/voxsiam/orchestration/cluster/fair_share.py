@@ -1,5 +1,6 @@
 """A fair share of a cluster: all that is free, and an even part where others wait for theirs."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -7,11 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import ray
-from ray._private.state import state
 
 from voxsiam.orchestration.cluster.autoscaler import Demand, autoscales, cluster_state, is_demand
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity, worker_resources
-from voxsiam.orchestration.cluster.held_places import HeldPlaces, held_places
+from voxsiam.orchestration.cluster.held_places import HeldPlaces, ended_jobs, held_places
 
 LOOK_EVERY_S = 1.0
 RESTS_S = 2.0
@@ -33,8 +33,7 @@ class TrialSize:
     """What one trial of a job takes.
 
     Attributes:
-        workers: DDP workers.
-        gpu_share: Part of a GPU that each holds; 0 where they train on CPUs.
+        gpu_share: Part of a GPU that each worker holds; 0 where they train on CPUs.
         threads: CPUs of a trial that trains in its own process; None for one with workers.
     """
 
@@ -78,7 +77,7 @@ class Standing:
     def of_cluster(cls, capacity: Capacity) -> "Standing":
         """Ask the Ray instance that this process has joined."""
         ours = ray.get_runtime_context().get_job_id()
-        dead = {job["JobID"] for job in state.job_table() if job["IsDead"]}
+        dead = ended_jobs()
         places = [p for p in held_places() if p.job not in dead and not is_demand(p)]
         # The driver makes the places of its trials; those of workers are made by the trials.
         held = [p for p in places if p.job == ours and not p.maker and not p.waits]
@@ -106,7 +105,6 @@ def trials_allowed(fit: int, free: int, standing: Standing) -> int:
     Args:
         fit: Trials that the whole cluster has room for.
         free: Trials that there is room for now, beside all that runs.
-        standing: Of the job among the others.
     """
     share = max(1, fit // (standing.jobs + 1))
     room = standing.held + max(free - standing.coming, 0)
@@ -123,11 +121,7 @@ class FairShare:
         self._demand = Demand(size.bundles)
 
     def allows_another(self, ours: int) -> bool:
-        """Tell whether a trial may be begun beside those that this job has.
-
-        Args:
-            ours: Trials of this job that run, or wait for their places.
-        """
+        """Tell whether a trial may be begun beside ours that run, or wait for their places."""
         now = self._now()
         if now - self._looked >= LOOK_EVERY_S:
             self._looked = now
@@ -135,7 +129,7 @@ class FairShare:
         more = ours < self._allowed
         if not more and self._allowed and self._grows:
             # As much again as runs, so that it doubles.
-            self._demand.is_for(max(1, self._allowed))
+            self._demand.is_for(self._allowed)
         return more
 
     def needs_no_more(self) -> None:
@@ -174,16 +168,16 @@ class _Room:
     """Places that a trial of ours gives back, for somebody else to be first."""
 
     def __init__(self) -> None:
-        self._held, self._until, self._made = 0, 0.0, True
+        self._held, self._until = 0, 0.0
 
     def is_to_be_made(self, held: int, now: float) -> None:
         """Wait until fewer are held than now, and a moment longer."""
-        self._held, self._until, self._made = held, now + ROOM_IS_MADE_WITHIN_S, False
+        self._held, self._until = held, now + ROOM_IS_MADE_WITHIN_S
 
     def is_kept_free(self, held: int, now: float) -> bool:
         """Tell whether nothing shall be asked for now."""
-        if not self._made and held < self._held:
-            self._made, self._until = True, now + RESTS_S
+        if held < self._held:
+            self._held, self._until = 0, now + RESTS_S
         return now < self._until
 
 
@@ -191,22 +185,16 @@ class _Starving:
     """Others for whom an even share of ours leaves too little: they get all that ends."""
 
     def __init__(self) -> None:
-        self._since: float | None = None
-        self._alone_since: float | None = None
-        self._not_before = 0.0
-        self.drains = False
+        self._since = self._alone_since = math.inf
+        self._not_before, self.drains = 0.0, False
 
     def sees(self, standing: Standing, now: float) -> bool:
         """Tell whether no trial shall be begun for their sake."""
-        self._since = (self._since or now) if standing.starves else None
-        self.drains = (
-            self._since is not None
-            and now - self._since >= STARVES_AFTER_S
-            and now >= self._not_before
-        )
+        self._since = min(self._since, now) if standing.starves else math.inf
+        self.drains = now - self._since >= STARVES_AFTER_S and now >= self._not_before
         alone = self.drains and not standing.held
-        self._alone_since = (self._alone_since or now) if alone else None
-        if self._alone_since is not None and now - self._alone_since >= DRAINED_IN_VAIN_S:
+        self._alone_since = min(self._alone_since, now) if alone else math.inf
+        if now - self._alone_since >= DRAINED_IN_VAIN_S:
             self._not_before, self.drains = now + GIVES_UP_FOR_S, False
         return self.drains
 

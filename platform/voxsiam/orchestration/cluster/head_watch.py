@@ -43,22 +43,24 @@ def watching_head(address: str) -> Iterator[None]:
 def _watch(address: str, over: threading.Event) -> None:
     answered = time.monotonic()
     while not over.wait(LOOK_EVERY_S):
-        failure = _failure(address)
-        if failure is None:
+        try:
+            connect_once(address, SILENT_AFTER_S)
             answered = time.monotonic()
-            continue
-        refused = isinstance(failure, ConnectionRefusedError)
-        if time.monotonic() - answered >= (GONE_AFTER_S if refused else SILENT_AFTER_S):
-            _end(address, failure)
+        except OSError as failure:
+            refused = isinstance(failure, ConnectionRefusedError)
+            if time.monotonic() - answered >= (GONE_AFTER_S if refused else SILENT_AFTER_S):
+                _end(address, failure)
 
 
-def _failure(address: str) -> OSError | None:
+def connect_once(address: str, within_s: float) -> None:
+    """Connect to HOST:PORT and hang up.
+
+    Raises:
+        OSError: Nothing takes the connection.
+        OverflowError: The port has no such number.
+    """
     host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), SILENT_AFTER_S).close()
-    except OSError as error:
-        return error
-    return None
+    socket.create_connection((host.strip("[]"), int(port)), within_s).close()
 
 
 def _end(address: str, failure: OSError) -> None:

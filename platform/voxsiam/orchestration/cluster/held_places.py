@@ -28,8 +28,6 @@ class HeldPlaces:
     """A placement group that holds places, or waits for them.
 
     Attributes:
-        group: Ray's name of it.
-        job: The job that it belongs to.
         maker: The actor that made it; None for the driver of the job.
         bundles: What each place holds.
         waits: Whether the places are asked for and not yet held.
@@ -62,11 +60,7 @@ class HeldPlaces:
 
 
 def free_places_of_the_dead() -> list[HeldPlaces]:
-    """Free the places in this job whose maker is gone: a trial's process that was killed.
-
-    Returns:
-        The other places of this job.
-    """
+    """Free the places of trials of this job that were killed; return its other places."""
     ours, kept = ray.get_runtime_context().get_job_id(), []
     for places in held_places():
         if places.job != ours:
@@ -80,7 +74,7 @@ def free_places_of_the_dead() -> list[HeldPlaces]:
 
 def free_places_of_ended_jobs() -> list[HeldPlaces]:
     """Free what belongs to jobs that have ended, and return it; what still has a maker stays."""
-    ended = {job["JobID"] for job in state.job_table() if job["IsDead"]}
+    ended = ended_jobs()
     left = [
         places
         for places in held_places()
@@ -111,11 +105,7 @@ def end_own_actors() -> None:
 
 
 def who_holds(kinds: AbstractSet[str]) -> Sequence[str]:
-    """Say who holds what is waited for, job by job; nobody where the cluster has none of it.
-
-    Args:
-        kinds: Of resources, such as CPU.
-    """
+    """Say who holds such resources, job by job; nobody where the cluster has none of them."""
     held: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(kinds, 0.0))
     free, total = ray.available_resources(), ray.cluster_resources()
     by_tasks = {kind: total.get(kind, 0.0) - free.get(kind, 0.0) for kind in kinds}
@@ -135,6 +125,11 @@ def who_holds(kinds: AbstractSet[str]) -> Sequence[str]:
     return [f"{who}: {in_words(holds)}" for who, holds in something if holds]
 
 
+def ended_jobs() -> set[str]:
+    """Return the jobs whose driver is gone."""
+    return {job["JobID"] for job in state.job_table() if job["IsDead"]}
+
+
 def in_words(resources: Mapping[str, float]) -> str:
     """Write resources as people read them."""
     return " and ".join(
@@ -145,11 +140,8 @@ def in_words(resources: Mapping[str, float]) -> str:
 
 def _living_actors(job: ray.JobID) -> list[str]:
     actors = state.actor_table(None, job_id=job, actor_state_name=None)
-    return [
-        name
-        for name, actor in actors.items()
-        if actor["State"] != "DEAD" and not actor["IsDetached"]
-    ]
+    living = {name: actor for name, actor in actors.items() if actor["State"] != "DEAD"}
+    return [name for name, actor in living.items() if not actor["IsDetached"]]
 
 
 def _is_dead(actor: str) -> bool:

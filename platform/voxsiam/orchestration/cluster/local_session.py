@@ -119,11 +119,7 @@ def ray_folder() -> Path:
 
 
 def _short_folder(attempt: int = 1) -> Path:
-    """Name the folder of this user's Rays.
-
-    Raises:
-        UserError: Ray's sockets, which lie below it, would have too long a name.
-    """
+    """Name the folder of this user's Rays; refuse one in which sockets have too long a name."""
     usual = Path(get_default_ray_temp_dir())
     again = "" if attempt == 1 else f"-{attempt}"
     folder = usual.parent / f"voxsiam-{os.geteuid()}{again}" / usual.name
@@ -178,23 +174,20 @@ def _noted(workspace: Workspace) -> _Session | None:
 
 def _end_leftovers(session: _Session) -> None:
     """Kill Ray's processes of a session whose driver is gone."""
-    folder = Path(session.folder)
     for process in psutil.process_iter():
-        try:
-            if _is_left_of(process, folder, session.started):
+        with suppress(psutil.Error):  # gone meanwhile, or not ours to look at
+            if _is_left_of(process, session):
                 process.kill()
-        except psutil.Error:
-            continue  # gone meanwhile, or not ours to look at
 
 
-def _is_left_of(process: psutil.Process, folder: Path, started: float) -> bool:
+def _is_left_of(process: psutil.Process, session: _Session) -> bool:
     """Tell whether a process is one of Ray's own programs, of this user and this session."""
     words = process.cmdline()
     return (
         process.uids().effective == os.geteuid()
-        and process.create_time() >= started
+        and process.create_time() >= session.started
         and any(_is_program_of_ray(word) for word in words[:3])
-        and any(Path(word.rpartition("=")[2]).is_relative_to(folder) for word in words)
+        and any(Path(word.rpartition("=")[2]).is_relative_to(session.folder) for word in words)
     )
 
 

@@ -3,12 +3,16 @@
 import errno
 import logging
 import os
+import platform
+import socket
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import ray
+import torch
 from ray.exceptions import ActorUnschedulableError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -16,9 +20,9 @@ from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import Node
 from voxsiam.orchestration.cluster.cause import cause_of
-from voxsiam.orchestration.cluster.node_view import NodeView, Versions
 from voxsiam.orchestration.cluster.waiting import waited_for
 from voxsiam.orchestration.workspace import Workspace
+from voxsiam.training.recipe import METHOD_VERSION
 
 ANSWER_WITHIN_S = 120
 """A node that starts its first process takes seconds; one that is lost never answers."""
@@ -30,12 +34,50 @@ CLOCK_TOLERANCE_S = 60.0
 log = logging.getLogger(__name__)
 
 
-def check_workspace(nodes: Sequence[Node], workspace: Workspace) -> None:
-    """Refuse a workspace that some node does not see, and nodes of another version.
+@dataclass(frozen=True)
+class Versions:
+    """Versions that figures depend on.
 
-    Raises:
-        UserError: With the nodes.
+    Attributes:
+        torch: Release and build, such as 2.13.0+cu130.
+        method: Of our own arithmetic.
+        for_gpus: Whether this build of torch can use GPUs at all.
     """
+
+    python: str
+    torch: str
+    method: int
+    for_gpus: bool
+
+    @classmethod
+    def here(cls) -> "Versions":
+        """Return those of this process."""
+        for_gpus = bool(torch.version.cuda or torch.version.hip)
+        return cls(platform.python_version(), torch.__version__, METHOD_VERSION, for_gpus)
+
+    @property
+    def release(self) -> str:
+        """The versions without torch's build: a head may have one for CPUs only."""
+        release = self.torch.partition("+")[0]
+        return f"Python {self.python}, torch {release}, method {self.method}"
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """What one node sees.
+
+    Attributes:
+        checksum: SHA-256 of the file that was asked for; None where it is not there.
+        at: Its clock, in seconds since 1970.
+    """
+
+    checksum: str | None
+    versions: Versions
+    at: float
+
+
+def check_workspace(nodes: Sequence[Node], workspace: Workspace) -> None:
+    """Refuse, by name, nodes that do not see the workspace or have other versions."""
     ours, others = Versions.here(), _others(nodes)
     here = {node: ours for node in nodes if node.trains and node not in others}
     if not others:
@@ -59,14 +101,10 @@ def check_workspace(nodes: Sequence[Node], workspace: Workspace) -> None:
 
 
 def check_data(nodes: Sequence[Node], record: Path) -> None:
-    """Refuse a prepared set that some node does not see as we do.
+    """Refuse, by name, nodes that do not see a prepared set as we do; the dead are passed over.
 
     Args:
-        nodes: Of the cluster; one that has died meanwhile is passed over.
         record: The file that names every volume of the set by its contents.
-
-    Raises:
-        UserError: With the nodes.
     """
     checksum = sha256_of(record)
     views = _views(_others(nodes), record)
@@ -85,9 +123,6 @@ def require_versions(found: Mapping[Node, Versions], ours: Versions) -> None:
 
     Args:
         found: Of the nodes that have processors or GPUs, this one among them if it has.
-
-    Raises:
-        UserError: With the nodes.
     """
     other = {node: each for node, each in found.items() if each.release != ours.release}
     _require(
@@ -114,6 +149,31 @@ def require_versions(found: Mapping[Node, Versions], ours: Versions) -> None:
     )
 
 
+def require_like_the_others(folder: Path, release: str) -> None:
+    """Refuse to train on a node that has joined after the checks and is not like those before it.
+
+    Args:
+        folder: Of the study's, on storage that all nodes share.
+        release: Of the study's nodes when it began.
+
+    Raises:
+        UserError: It has other versions, or does not see the folder.
+    """
+    ours, where = Versions.here().release, socket.gethostname()
+    if ours != release:
+        raise UserError(
+            f"a node has joined that differs in versions ({ours}) from the others ({release})",
+            where=where,
+            fix="install the same on all nodes (`make install`, or one image), or take it out",
+        )
+    if not folder.is_dir():
+        raise UserError(
+            f"a node has joined that does not see {folder}",
+            where=where,
+            fix="mount there what the other nodes share, at the same path, or take it out",
+        )
+
+
 def _others(nodes: Sequence[Node]) -> list[Node]:
     """Leave out this node, and those that carry no trial."""
     here = ray.get_runtime_context().get_node_id()
@@ -127,11 +187,10 @@ def _views(nodes: Sequence[Node], file: Path) -> dict[Node, NodeView]:
         UserError: A node that lives does not answer, or answers with an error.
     """
     look = ray.remote(num_cpus=0, max_retries=0)(_look)
-    places = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in nodes]
-    asked = {
-        look.options(scheduling_strategy=place).remote(file): node
-        for place, node in zip(places, nodes, strict=True)
-    }
+    asked: dict[ray.ObjectRef, Node] = {}
+    for node in nodes:
+        place = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+        asked[look.options(scheduling_strategy=place).remote(file)] = node
     if asked:
         waited_for(
             lambda: ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN_S),
@@ -160,6 +219,11 @@ def _views(nodes: Sequence[Node], file: Path) -> dict[Node, NodeView]:
     return {node: view for node, view in answers.items() if isinstance(view, NodeView)}
 
 
+def _look(file: Path) -> NodeView:
+    checksum = sha256_of(file) if file.is_file() else None
+    return NodeView(checksum, Versions.here(), time.time())
+
+
 def _mend(errors: Iterable[str]) -> str:
     """Say what to do about nodes on which nothing of ours could be called.
 
@@ -171,13 +235,8 @@ def _mend(errors: Iterable[str]) -> str:
 
 
 def _silent(asked: Mapping[ray.ObjectRef, Node]) -> list[str]:
-    """Name the nodes that have not answered yet."""
     _, waiting = ray.wait(list(asked), num_returns=len(asked), timeout=0)
     return [asked[reference].name for reference in waiting]
-
-
-def _look(file: Path) -> NodeView:
-    return NodeView.of(file)
 
 
 def _answer(reference: ray.ObjectRef) -> NodeView | str | None:

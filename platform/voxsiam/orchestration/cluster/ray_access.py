@@ -33,7 +33,8 @@ def on_loopback() -> Iterator[None]:
 
     usual = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = os.environ.get(OUTSIDE) == "1"
-    if ray_constants.ENABLE_RAY_CLUSTER and not _asks_for_token():
+    asks_for_token = os.environ.get("RAY_AUTH_MODE", "token").lower() == "token"
+    if ray_constants.ENABLE_RAY_CLUSTER and not asks_for_token:
         raise UserError(
             "Ray would listen on all interfaces without a token: anyone could run programs here",
             where=f"{OUTSIDE}, RAY_AUTH_MODE",
@@ -43,10 +44,6 @@ def on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = usual
-
-
-def _asks_for_token() -> bool:
-    return os.environ.get("RAY_AUTH_MODE", "token").lower() == "token"
 
 
 def token_file() -> Path:

@@ -18,7 +18,7 @@ from ray.job_config import JobConfig
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.autoscaler import await_first_node
 from voxsiam.orchestration.cluster.capacity import Capacity
-from voxsiam.orchestration.cluster.head_watch import watching_head
+from voxsiam.orchestration.cluster.head_watch import connect_once, watching_head
 from voxsiam.orchestration.cluster.held_places import (
     HeldPlaces,
     end_own_actors,
@@ -52,7 +52,6 @@ def ray_instance(
     running is ended first: two instances on one host hang each other.
 
     Args:
-        workspace: Of the command.
         worker: What one worker holds, where the command trains: the first node that has it is
             waited for where an autoscaler starts nodes.
 
@@ -67,10 +66,7 @@ def ray_instance(
 
 
 def free_places() -> list[HeldPlaces]:
-    """Join the cluster at RAY_ADDRESS, free what jobs that have ended still hold, and leave.
-
-    Returns:
-        What was freed.
+    """Join the cluster at RAY_ADDRESS, free what ended jobs still hold, and leave; return it.
 
     Raises:
         UserError: No cluster answers there.
@@ -175,11 +171,8 @@ def _join() -> None:
     try:
         ray.init(**brought, logging_level=logging.ERROR, log_to_driver=False)
     except ConnectionError as error:
-        raise UserError(
-            f"no Ray cluster answers: {str(error).splitlines()[0]:.160}",
-            where=f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}",
-            fix="is it running there (ray status)? unset it to use this machine alone",
-        ) from None
+        told = f"{str(error).splitlines()[0]:.160}"
+        raise _no_answer(told, os.environ.get("RAY_ADDRESS")) from None
     _require_session()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
@@ -224,11 +217,7 @@ def _leave() -> None:
 
 
 def _require_session() -> None:
-    """Refuse a Ray that is not the one to which this job was sent.
-
-    Raises:
-        UserError: It is another.
-    """
+    """Refuse a Ray that is not the one to which this job was sent."""
     sent_to = os.environ.get(SESSION_SETTING)
     if sent_to is None:
         return
@@ -245,10 +234,9 @@ def _require_session() -> None:
 
 
 def _require_listener(address: str) -> None:
-    """Refuse an address at which nobody listens; Ray would try it for minutes, without a word.
+    """Refuse an address at which nobody listens, or where our token is turned away.
 
-    Raises:
-        UserError: Nothing takes a connection there, or what does so turns our token away.
+    Ray would try it for minutes, without a word.
     """
     if address == "auto":
         with suppress(ConnectionError):  # said by Ray itself
@@ -257,11 +245,15 @@ def _require_listener(address: str) -> None:
     if not port.isdecimal():
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_WITHIN_S).close()
+        connect_once(f"{host}:{port}", CONNECT_WITHIN_S)
     except (OSError, OverflowError) as error:
-        raise UserError(
-            f"no Ray cluster answers: {error}",
-            where=f"RAY_ADDRESS={address}",
-            fix="is it running there (ray status)? unset it to use this machine alone",
-        ) from None
+        raise _no_answer(str(error), address) from None
     require_known_token(f"{host}:{port}")
+
+
+def _no_answer(told: str, address: str | None) -> UserError:
+    return UserError(
+        f"no Ray cluster answers: {told}",
+        where=f"RAY_ADDRESS={address}",
+        fix="is it running there (ray status)? unset it to use this machine alone",
+    )

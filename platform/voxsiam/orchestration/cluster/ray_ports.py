@@ -55,11 +55,16 @@ def find_ray_ports(*, ask_workers: bool = False) -> list[RayPort]:
     Args:
         ask_workers: Ask workers and drivers too. Never while something is trained.
     """
-    connections = psutil.net_connections("tcp")
+    connections: list[Any] = psutil.net_connections("tcp")
     names = _ray_processes(connections)
+    listening = {
+        (c.pid, c.laddr.ip, c.laddr.port)
+        for c in connections
+        if c.status == "LISTEN" and c.pid in names
+    }
     outside = _has_outside_address()
     ports = []
-    for pid, (ip, port) in sorted(_listening(connections, names)):
+    for pid, ip, port in sorted(listening):
         name = names[pid]
         asked = ask_workers or name in SERVANTS
         wants, answer = _ask(_callable_address(ip), port) if asked else ("not asked", "")
@@ -85,16 +90,6 @@ def _ray_processes(connections: Iterable[Any]) -> dict[int, str]:
     gcs |= {_gcs_port(pid) for pid, name in names.items() if name == PROGRAMS[0]}
     talking = {c.pid for c in connections if c.raddr and c.raddr.port in gcs}
     return {pid: name for pid, name in names.items() if pid in talking or name in PROGRAMS}
-
-
-def _listening(
-    connections: Iterable[Any], names: dict[int, str]
-) -> set[tuple[int, tuple[str, int]]]:
-    return {
-        (c.pid, (c.laddr.ip, c.laddr.port))
-        for c in connections
-        if c.status == "LISTEN" and c.pid in names
-    }
 
 
 def _name(pid: int) -> str:

@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from concurrent import futures
+from typing import TypeVar
 
 from voxsiam.errors import UserError
 
@@ -31,12 +32,7 @@ class WaitedTooLongError(UserError):
 
 
 class Wait:
-    """One wait; whoever waits looks at it about once a second.
-
-    Args:
-        what: Is waited for, in words.
-        who: Works on it, or holds it.
-    """
+    """One wait for something, told in words; whoever waits looks at it about once a second."""
 
     def __init__(self, what: str, who: WhoWorks, now: Clock = time.monotonic) -> None:
         self._what, self._who, self._now = what, who, now
@@ -62,9 +58,8 @@ class Wait:
         if now >= self._next_word:
             self._next_word = now + NEXT_WORD_S
             log.warning("%s", self._told(now, workers))
-        if now >= self._end:
-            raise self._ended(now, workers)
-        if self._patience_s == math.inf and now - self._worked_on >= ALONE_S:
+        alone = self._patience_s == math.inf and now - self._worked_on >= ALONE_S
+        if alone or now >= self._end:
             raise self._ended(now, workers)
 
     def _told(self, now: float, workers: Sequence[str] | None) -> str:
@@ -83,10 +78,7 @@ class Wait:
 
 
 def seconds_set(name: str, what: str, otherwise: float) -> float:
-    """Read a number of seconds, at least 1, from the environment.
-
-    Args:
-        otherwise: Where it is not set.
+    """Read a number of seconds, at least 1, from the environment, where it is set.
 
     Raises:
         UserError: It is set to anything else.
@@ -110,31 +102,20 @@ def waited_for(
 
     A call that is given up goes on in its thread: it must be one that does no harm.
 
-    Args:
-        what: It waits for, in words.
-
     Raises:
         WaitedTooLongError: See `Wait.look`.
         Exception: What the call raises.
     """
-    done, outcome = threading.Event(), _Outcome()
+    outcome: futures.Future[Answer] = futures.Future()
 
     def run() -> None:
         try:
-            outcome.answer = call()
+            outcome.set_result(call())
         except BaseException as error:  # raised again where it is waited for
-            outcome.error = error
-        done.set()
+            outcome.set_exception(error)
 
     wait = Wait(what, who, now)
     threading.Thread(target=run, name="waited-for", daemon=True).start()
-    while not done.wait(_LOOK_EVERY_S):
+    while not futures.wait([outcome], _LOOK_EVERY_S).done:
         wait.look()
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.answer
-
-
-class _Outcome:
-    answer: Any = None
-    error: BaseException | None = None
+    return outcome.result()

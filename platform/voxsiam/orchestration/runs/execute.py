@@ -4,13 +4,9 @@ import time
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float32
-from torch import Tensor
-
 from voxsiam.collective import gather_objects
 from voxsiam.durable_files import write_json
-from voxsiam.inference.model_description import ModelDescription, TrainedOn
-from voxsiam.inference.model_folder import write_model
+from voxsiam.inference.model_folder import ModelDescription, TrainedOn, write_model
 from voxsiam.inference.segment import network_output, probabilities
 from voxsiam.inference.voxel_features import CaseFeatures, draw_features
 from voxsiam.metrics.case_scores import NativePair, score_case, summarise
@@ -64,13 +60,7 @@ def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None
     if gather_objects(plan.result_file.exists())[0]:
         return
     start = time.monotonic()
-    training = Training(
-        run_id=plan.run_id,
-        recipe=plan.recipe,
-        seed=plan.seed,
-        split=plan.split,
-        checkpoints=plan.checkpoints,
-    )
+    training = Training(plan.run_id, plan.recipe, plan.seed, plan.split, plan.checkpoints)
     objective, records = fit(training, cases, context)
     tested = _test(objective, plan, cases, context)
     if context.rank == 0:
@@ -81,8 +71,6 @@ def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None
 
 @dataclass(frozen=True)
 class _TestedCase:
-    """What is kept of one test case."""
-
     scores: list[OrganScore]
     features: CaseFeatures
     predicted: PackedLabels
@@ -113,21 +101,16 @@ def _test_case(
     features = draw_features(output.features, strides, volume, num_cases)
     scores = probabilities(output.logits, plan.taught)
     predicted = scores.argmax(0).byte().cpu().numpy()
-    native = _native_pair(scores, cases.native(case_id))
+    reference = cases.native(case_id)
+    # To the scan's own grid as `voxsiam predict` brings it.
+    restored = restore_classes(scores, placement_of(reference))
+    native = NativePair(restored, reference.label, reference.spacing_mm)
     if case_id == plan.split.test[0]:
         write_overlay(plan.directory, volume, predicted)
     # An organ that nobody annotated is neither found nor invented.
     rules = ScoringRules(organs=volume.annotated, distances=plan.recipe.scoring)
-    spacing_mm, label = volume.spacing_mm, volume.label
-    found = score_case(case_id, predicted, label, spacing_mm, native, rules)
-    kept = PackedLabels.of(predicted), PackedLabels.of(native.prediction)
-    return _TestedCase(found, features, *kept)
-
-
-def _native_pair(scores: Float32[Tensor, "k d h w"], reference: NativeReference) -> NativePair:
-    """Bring a prediction to the scan's own grid, as `voxsiam predict` does."""
-    predicted = restore_classes(scores, placement_of(reference))
-    return NativePair(predicted, reference.label, reference.spacing_mm)
+    found = score_case(case_id, predicted, volume.label, volume.spacing_mm, native, rules)
+    return _TestedCase(found, features, PackedLabels.of(predicted), PackedLabels.of(restored))
 
 
 def _write_results(

@@ -8,13 +8,13 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
-from voxsiam.orchestration.cluster.memory import memory_limit
+from voxsiam.orchestration.cluster.capacity import memory_limit
 from voxsiam.small_files import read_json_bytes
 from voxsiam.types import Frozen
 
@@ -25,8 +25,7 @@ class Heartbeat(Frozen):
     """A rank's last words.
 
     Attributes:
-        epoch: In progress, from 1; 0 before the first step.
-        step: In progress, from 1.
+        epoch: In progress, from 1, as the step; 0 before the first step.
         resident: Bytes of memory that the process holds.
         limit: Bytes that all processes of its machine or container may hold.
         at: When it was written, by the clock of the file system: those of the nodes may differ.
@@ -57,11 +56,7 @@ class Heartbeat(Frozen):
         return self.host == socket.gethostname() and not psutil.pid_exists(self.pid)
 
     def is_silent(self, now: float) -> bool:
-        """Tell whether the process has missed several heartbeats.
-
-        Args:
-            now: By the clock of the file system.
-        """
+        """Tell whether it has missed several heartbeats, by the clock of the file system."""
         return now - self.at > 5 * INTERVAL_S
 
 
@@ -71,6 +66,7 @@ class HeartbeatSender:
     def __init__(self, folder: Path, rank: int) -> None:
         self._file, self._rank = folder / f"{rank}.json", rank
         self._moment = (0, 0)
+        self._process, self._limit = psutil.Process(), memory_limit()
 
     def begin_step(self, epoch: int, step: int) -> None:
         """Hear where this rank stands, counted from 0."""
@@ -79,34 +75,48 @@ class HeartbeatSender:
     @contextmanager
     def beating(self) -> Iterator[None]:
         """Send heartbeats from a thread of its own."""
-        over = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(over,), name="heartbeat", daemon=True)
-        thread.start()
         try:
-            yield
+            with repeating(self._send, INTERVAL_S, "heartbeat"):
+                yield
         finally:
-            over.set()
-            thread.join()
             self._file.unlink(missing_ok=True)
 
-    def _beat(self, over: threading.Event) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        process, limit = psutil.Process(), memory_limit()
-        while True:
-            epoch, step = self._moment
-            heartbeat = Heartbeat(
-                rank=self._rank,
-                pid=process.pid,
-                host=socket.gethostname(),
-                epoch=epoch,
-                step=step,
-                resident=process.memory_info().rss,
-                limit=limit,
-            )
-            with suppress(OSError):  # a full disk is told by the checkpoint
-                _send(self._file, heartbeat)
-            if over.wait(INTERVAL_S):
-                return
+    def _send(self) -> None:
+        epoch, step = self._moment
+        heartbeat = Heartbeat(
+            rank=self._rank,
+            pid=self._process.pid,
+            host=socket.gethostname(),
+            epoch=epoch,
+            step=step,
+            resident=self._process.memory_info().rss,
+            limit=self._limit,
+        )
+        temporary = self._file.with_name(f".{self._file.name}-{os.getpid()}")
+        with suppress(OSError):  # a full disk is told by the checkpoint
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            # Without waiting for the disk: only the living read it.
+            temporary.write_text(heartbeat.model_dump_json())
+            temporary.replace(self._file)
+
+
+@contextmanager
+def repeating(call: Callable[[], None], every_s: float, name: str) -> Iterator[None]:
+    """Call a function in a thread of its own, at once and then again and again."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        call()
+        while not over.wait(every_s):
+            call()
+
+    thread = threading.Thread(target=repeat, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def read_heartbeats(folder: Path) -> dict[int, Heartbeat]:
@@ -126,10 +136,3 @@ def file_system_time(folder: Path) -> float:
             return os.fstat(probe.fileno()).st_mtime
     except OSError:  # no such folder, no room
         return time.time()
-
-
-def _send(file: Path, heartbeat: Heartbeat) -> None:
-    # Without waiting for the disk: only the living read it.
-    temporary = file.with_name(f".{file.name}-{os.getpid()}")
-    temporary.write_text(heartbeat.model_dump_json())
-    temporary.replace(file)

@@ -1,5 +1,6 @@
 """What went wrong in a run and was survived: a line each, in the run's folder."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from voxsiam.regular_files import open_regular, open_to_append
@@ -7,19 +8,12 @@ from voxsiam.regular_files import open_regular, open_to_append
 
 def note_incident(file: Path, text: str) -> None:
     """Add a line; on a full disk the run goes on without it."""
-    try:
-        with open_to_append(file) as stream:
-            stream.write(f"{' '.join(text.split())}\n".encode(errors="backslashreplace"))
-    except OSError:
-        return
+    with suppress(OSError), open_to_append(file) as stream:
+        stream.write(f"{' '.join(text.split())}\n".encode(errors="backslashreplace"))
 
 
 class IncidentReader:
-    """Reads what is added to a run's incidents from now on.
-
-    Args:
-        file: It need not be there yet.
-    """
+    """Reads what is added to a run's incidents from now on; the file need not be there yet."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

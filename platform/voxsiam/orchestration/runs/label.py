@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from voxsiam.orchestration.runs.planned_run import PlannedRun
 from voxsiam.training.context import Record
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -21,11 +20,6 @@ class RunLabel:
     study: str
     row: str
     seed: int
-
-    @classmethod
-    def of_trial(cls, study: str, planned: PlannedRun) -> "RunLabel":
-        """Label the run of a study's trial."""
-        return cls(study, planned.row, planned.run.seed)
 
     def __str__(self) -> str:
         return f"{self.study} | {self.row} | seed {self.seed}"

@@ -3,8 +3,11 @@
 It is plain data. What it names is looked up, never executed, and none of it is a path.
 """
 
+import importlib.metadata
 import math
+import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +16,6 @@ from pydantic import Field, ValidationError, model_validator
 
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.environment import Environment, this_environment
 from voxsiam.orchestration.runs.plan import RunData, RunPlan, run_identity
 from voxsiam.orchestration.runs.source_commit import source_commit
 from voxsiam.small_files import Limits, read_json_bytes
@@ -26,10 +28,51 @@ CASES_FILE, EPOCHS_FILE = "cases.csv", "epochs.csv"
 RESULTS = ("*.csv", "*.npz", "model/model.*")
 """The files of a run's folder that are its results."""
 
+LIBRARIES = ("torch", "ray", "mlflow", "optuna", "numpy", "nibabel", "scipy")
+
+TOLERANCE = 1e-6
+"""Of float32 on the loss: what two orders of adding up may differ by. Relative; absolute below 1.
+"""
+
+LOSS = "train/loss"
+_COMPARED = ("test, ", "last epoch, train/", "last epoch, validation/", "last epoch, learning_rate")
+"""The other figures tell of the machine: its speed, its memory."""
+
+Verdict = Literal["same", "within tolerance", "different"]
+
 _LIMITS = Limits(4 * 2**20, 100_000)
 
 ResultName = Annotated[str, Field(pattern=r"^(model/)?[a-z0-9_]+\.[a-z]+$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Environment(Frozen):
+    """Everything beside the plan that could change a run's figures.
+
+    Attributes:
+        system: Operating system and machine type.
+        cpu_capability: The vector instructions that PyTorch uses.
+        threads: Of one worker.
+        device: Name of the GPU, or `cpu`.
+    """
+
+    python: str
+    system: str
+    libraries: dict[str, str]
+    cpu_capability: str
+    threads: int
+    device: str
+
+    def differences(self, other: "Environment") -> list[str]:
+        """Say what is otherwise in another environment, one line each."""
+        ours, theirs = (
+            each.model_dump(exclude={"libraries"}) | each.libraries for each in (self, other)
+        )
+        return [
+            f"{name}: {theirs.get(name, 'absent')}, was {ours.get(name, 'absent')}"
+            for name in dict.fromkeys((*ours, *theirs))
+            if ours.get(name) != theirs.get(name)
+        ]
 
 
 class RunManifest(Frozen):
@@ -37,8 +80,6 @@ class RunManifest(Frozen):
 
     Attributes:
         run_id: Follows from method_version, recipe, seed, split and data.
-        taught: Organs that some training case shows.
-        workers: DDP workers.
         files: SHA-256 of each result by its path in the run's folder.
         summary: Test scores by the keys of `case_scores.summarise`; empty without test cases.
         last_record: Figures of the last epoch.
@@ -75,14 +116,8 @@ class RunManifest(Frozen):
 
     def plan(self, directory: Path) -> RunPlan:
         """Plan the same run in a folder of its own."""
-        return RunPlan(
-            recipe=self.recipe,
-            seed=self.seed,
-            split=self.split,
-            data=self.data,
-            directory=directory,
-            taught=self.taught,
-        )
+        same = {name: value for name, value in self if name in RunPlan.model_fields}
+        return RunPlan(directory=directory, **same)
 
 
 def describe_run(
@@ -95,14 +130,11 @@ def describe_run(
     seconds: float,
 ) -> RunManifest:
     """Describe a run whose result files are written; what is no number is left out."""
+    same = {name: value for name, value in plan if name in RunManifest.model_fields}
     return RunManifest(
+        **same,
         run_id=plan.run_id,
         method_version=METHOD_VERSION,
-        recipe=plan.recipe,
-        seed=plan.seed,
-        split=plan.split,
-        data=plan.data,
-        taught=plan.taught,
         workers=workers,
         environment=this_environment(device),
         files=hash_results(plan.directory),
@@ -111,6 +143,23 @@ def describe_run(
         seconds=seconds,
         commit=source_commit() or "",
     )
+
+
+def this_environment(device: torch.device) -> Environment:
+    """Describe this process."""
+    return Environment(
+        python=platform.python_version(),
+        system=platform.platform(),
+        libraries=library_versions(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        threads=torch.get_num_threads(),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Look up the versions of what figures depend on."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def hash_results(directory: Path) -> dict[str, str]:
@@ -136,6 +185,70 @@ def read_manifest(path: Path) -> RunManifest:
         raise _refuse(path, why.replace("Value error, ", "")[:200]) from None
     except ValueError as error:
         raise _refuse(path, str(error)) from None
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """Two runs of one plan side by side.
+
+    Attributes:
+        largest: The largest difference of a test score or a figure of the last epoch.
+        largest_of: Which one; None where no figure differs.
+        reasons: What was otherwise, and what came out otherwise.
+    """
+
+    verdict: Verdict
+    largest: float
+    largest_of: str | None
+    reasons: tuple[str, ...]
+
+
+def compare_runs(first: RunManifest, again: RunManifest) -> Repetition:
+    """Compare a run with its repetition, by their manifests alone.
+
+    Same: equal bytes of cases.csv and an equal last loss. Within tolerance: every test score and
+    every figure of the last epoch differs by no more than TOLERANCE.
+    """
+    differences = _differences(first, again)
+    largest_of = max(differences, key=differences.__getitem__, default=None)
+    largest = differences[largest_of] if largest_of else 0.0
+    # The epochs' file tells the seconds of each, which are never the same.
+    names = sorted((first.files.keys() | again.files.keys()) - {EPOCHS_FILE})
+    files = [name for name in names if first.files.get(name) != again.files.get(name)]
+    verdict: Verdict = "different"
+    if CASES_FILE not in files and first.last_record.get(LOSS) == again.last_record.get(LOSS):
+        verdict = "same"
+    elif largest <= TOLERANCE:
+        verdict = "within tolerance"
+    return Repetition(
+        verdict=verdict,
+        largest=largest,
+        largest_of=largest_of if largest else None,
+        reasons=(
+            *first.environment.differences(again.environment),
+            *(f"{name} has other bytes" for name in files),
+        ),
+    )
+
+
+def _differences(first: RunManifest, again: RunManifest) -> dict[str, float]:
+    """Compare the figures that do not tell of the machine."""
+    sides = (
+        ("test", first.summary, again.summary),
+        ("last epoch", first.last_record, again.last_record),
+    )
+    return {
+        f"{side}, {name}": _difference(ours.get(name), theirs.get(name))
+        for side, ours, theirs in sides
+        for name in ours.keys() | theirs.keys()
+        if f"{side}, {name}".startswith(_COMPARED)
+    }
+
+
+def _difference(ours: float | None, theirs: float | None) -> float:
+    if ours is None or theirs is None:
+        return float("inf")
+    return abs(ours - theirs) / max(1.0, abs(ours))
 
 
 def _finite(figures: Mapping[str, float]) -> dict[str, float]:

@@ -1,6 +1,7 @@
-"""What a run is, exactly, and how it is named."""
+"""What a run is, exactly, how it is named, and where it stands in a study or a sweep."""
 
 from pathlib import Path
+from typing import Literal
 
 from voxsiam.fingerprint import fingerprint
 from voxsiam.small_files import read_text
@@ -8,13 +9,16 @@ from voxsiam.training.recipe import METHOD_VERSION, Recipe
 from voxsiam.types import ORGANS, Frozen, Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 
+RunState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted", "lost"]
+"""Where a trial stands; `stopped` is the end of one that fell behind the others of a sweep, `lost`
+of one that had finished and whose result is not there any more."""
+
 
 class RunData(Frozen):
     """The prepared volumes that a run sees.
 
     Attributes:
         fingerprint: Of the prepared set; it names the volumes and their preparation.
-        name: How people call them.
         kind: phantom, semi-synthetic or real.
         preparation: How a scan became a volume; a model needs it to be applied.
     """
@@ -88,6 +92,23 @@ class RunPlan(Frozen):
     def failure(self) -> str | None:
         """Read why the last attempt failed; None where it did not, or died without a word."""
         return read_text(self.error_file) if self.error_file.exists() else None
+
+
+class PlannedRun(Frozen):
+    """One cell of a table: a row trained from one seed."""
+
+    row: str
+    run: RunPlan
+
+    @property
+    def name(self) -> str:
+        """How people see the trial."""
+        return f"{self.row}, seed {self.run.seed}"
+
+    def in_folder(self, directory: Path) -> "PlannedRun":
+        """Return the same with the run's files elsewhere."""
+        run = self.run.model_copy(update={"directory": directory})
+        return self.model_copy(update={"run": run})
 
 
 def run_identity(

@@ -9,17 +9,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from voxsiam.orchestration.runs.execute import CaseSource
+from voxsiam.orchestration.runs.heartbeat import repeating
 from voxsiam.training.batch import OrderedLoader
 from voxsiam.types import NativeReference, Volume
 
 SLOW_S = 10.0
 LOOK_EVERY_S = 1.0
-
-Clock = Callable[[], float]
 
 
 def end_this_process() -> None:
@@ -48,7 +47,7 @@ class ReadWatch:
         tell: Callable[[str], None],
         longest_s: float,
         end: Callable[[], None] = end_this_process,
-        now: Clock = time.monotonic,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cases, self._tell, self._longest_s = cases, tell, longest_s
         self._end, self._now = end, now
@@ -74,22 +73,9 @@ class ReadWatch:
         with self._reading(case_id):
             return self._cases.native(case_id)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> AbstractContextManager[None]:
         """Look once a second, in a thread of its own."""
-        over = threading.Event()
-
-        def look() -> None:
-            while not over.wait(LOOK_EVERY_S):
-                self.look()
-
-        thread = threading.Thread(target=look, name="read-watch", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+        return repeating(self.look, LOOK_EVERY_S, "read-watch")
 
     def look(self) -> None:
         """Tell of reads that take long, once each; end the process for one that lasts too long."""

@@ -72,10 +72,7 @@ def write_overlay(folder: Path, volume: Volume, predicted: UInt8[np.ndarray, "d 
 
 
 def write_predictions(file: Path, by_case: Mapping[str, PackedLabels]) -> None:
-    """Write what was predicted for every test case as an .npz, one array after the other.
-
-    Each can be read without the others.
-    """
+    """Write what was predicted as an .npz: of each case an array, read without the others."""
     with ZipFile(file, "w", ZIP_DEFLATED) as target:
         _add(target, "case_ids", np.asarray(list(by_case)))
         for number, labels in enumerate(by_case.values()):

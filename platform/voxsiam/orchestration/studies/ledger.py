@@ -1,8 +1,8 @@
 """The study's own record of what is to be done and what is done: what a resume goes by."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,10 @@ from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.orchestration.choice import Choice, choose
-from voxsiam.orchestration.lock import held_alone
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.lock import held_by_driver
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.runs.source_commit import source_commit
-from voxsiam.orchestration.workspace import Workspace
-from voxsiam.orchestration.workspace_paths import found_path, kept_path
+from voxsiam.orchestration.workspace import Workspace, found_path, kept_path
 from voxsiam.small_files import LARGE, read_json
 from voxsiam.types import Frozen, Shape
 
@@ -33,7 +32,6 @@ class StudyPlan(Frozen):
     Attributes:
         study: Name of the table on the command line.
         study_id: Folder name: equal requests have equal ids.
-        prepared: The prepared set.
         data_kind: phantom, semi-synthetic or real.
         workers: DDP workers of a trial; 1 trains in the trial's own process where there is no GPU.
         gpu_share: Part of a GPU that a worker holds, where there are GPUs.
@@ -71,11 +69,7 @@ class StudyPlan(Frozen):
         return self._with_paths(lambda path: found_path(path, root, earlier))
 
     def _with_paths(self, change: Callable[[Path], Path]) -> "StudyPlan":
-        def changed(planned: PlannedRun) -> PlannedRun:
-            run = planned.run.model_copy(update={"directory": change(planned.run.directory)})
-            return planned.model_copy(update={"run": run})
-
-        trials = tuple(changed(planned) for planned in self.trials)
+        trials = tuple(each.in_folder(change(each.run.directory)) for each in self.trials)
         return self.model_copy(update={"prepared": change(self.prepared), "trials": trials})
 
 
@@ -84,7 +78,7 @@ class Seal(Frozen):
 
     Attributes:
         plan: `StudyPlan.seal` of it.
-        at: When, as ISO 8601 in UTC.
+        at: As ISO 8601 in UTC.
         what: Why it was sealed: `planned`, or what was added.
         commit: Of the code, where that is known.
     """
@@ -96,19 +90,10 @@ class Seal(Frozen):
 
 
 class Ledger:
-    """A study's plan and the state of each trial, in one JSON file replaced atomically.
-
-    Args:
-        path: `ledger.json` in the study's folder.
-        seals: Of the plan, the first from when it was made.
-    """
+    """A study's plan, its seals and the state of each trial: a JSON file replaced atomically."""
 
     def __init__(
-        self,
-        path: Path,
-        plan: StudyPlan,
-        states: dict[str, RunState],
-        seals: Sequence[Seal] = (),
+        self, path: Path, plan: StudyPlan, states: dict[str, RunState], seals: Sequence[Seal] = ()
     ) -> None:
         self.path, self.plan, self._states = path, plan, states
         self.seals = tuple(seals)
@@ -116,7 +101,7 @@ class Ledger:
     @classmethod
     def create(cls, workspace: Workspace, plan: StudyPlan) -> "Ledger":
         """Start a study's ledger, or open it where it is already there."""
-        path = _ledger_file(workspace, plan.study_id)
+        path = workspace.study(plan.study_id) / "ledger.json"
         if path.exists():
             return cls.read(path)
         ledger = cls(path, plan, {})
@@ -125,11 +110,7 @@ class Ledger:
 
     @classmethod
     def read(cls, path: Path) -> "Ledger":
-        """Open a ledger.
-
-        Raises:
-            UserError: It is not a ledger of this version.
-        """
+        """Open a ledger; one that is damaged, or of another version, is refused."""
         try:
             content: dict[str, Any] = read_json(path, LARGE)
             if content["version"] != LEDGER_VERSION:
@@ -147,20 +128,15 @@ class Ledger:
     @property
     def commit(self) -> str:
         """Commit of the code that planned it; empty where that is not known."""
-        planned = [seal.commit for seal in self.seals if seal.what == PLANNED]
-        return planned[0] if planned else ""
+        return next((seal.commit for seal in self.seals if seal.what == PLANNED), "")
 
     def seal(self, what: str) -> None:
-        """Seal the plan as it stands now.
-
-        Args:
-            what: Why: everything after `planned` is an amendment, which `study verify` names.
-        """
+        """Seal the plan; what comes after `planned` is an amendment, which `study verify` names."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
         commit = source_commit() or ""
         seal = Seal(plan=self.plan.seal(), at=at, what=what, commit=commit)
         self.seals = (*self.seals, seal)
-        self._write()
+        self.rewrite()
 
     def state(self, planned: PlannedRun) -> RunState:
         """Tell where a trial stands; its result on disk outweighs what was written here."""
@@ -172,7 +148,7 @@ class Ledger:
     def mark(self, planned: PlannedRun, state: RunState) -> None:
         """Write down a trial's new state."""
         self._states[planned.run.run_id] = state
-        self._write()
+        self.rewrite()
 
     def unfinished(self) -> list[PlannedRun]:
         """List the trials still to be done, in the table's order."""
@@ -182,38 +158,25 @@ class Ledger:
         """List the trials that have a result, those included that share another row's run."""
         return [planned for planned in self.plan.trials if self.state(planned) == "finished"]
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other drivers away from this study; the lock dies with the process.
-
-        Raises:
-            UserError: Another driver runs this study now.
-        """
-        refusal = UserError(
-            "another process is running this study now",
-            where=str(self.path.parent),
-            fix=f"watch it with: voxsiam study status {self.plan.study_id}",
-        )
-        with held_alone(self.path.parent / "lock", refusal):
-            yield
+    def held(self) -> AbstractContextManager[None]:
+        """Keep other drivers away, as `held_by_driver` does."""
+        return held_by_driver(self.path.parent, "study", self.plan.study_id)
 
     def keeps_whole_paths(self) -> bool:
         """Tell whether it was written when paths were kept whole."""
-        kept = self.plan.kept_in(_workspace_of(self.path))
-        content = read_json(self.path, LARGE)
-        return content["plan"] != kept.model_dump(mode="json")
+        return read_json(self.path, LARGE)["plan"] != self._kept_plan
 
-    def rewrite(self) -> None:
-        """Write it as this version does."""
-        self._write()
+    @property
+    def _kept_plan(self) -> dict[str, Any]:
+        return self.plan.kept_in(_workspace_of(self.path)).model_dump(mode="json")
 
     @cached_property
     def _plan_text(self) -> str:
         """The plan, written out once: with a thousand trials that takes longer than all else."""
-        kept = self.plan.kept_in(_workspace_of(self.path))
-        return json.dumps(kept.model_dump(mode="json"), indent=1)
+        return json.dumps(self._kept_plan, indent=1)
 
-    def _write(self) -> None:
+    def rewrite(self) -> None:
+        """Write it as this version does."""
         states = json.dumps(self._states, indent=1)
         seals = json.dumps([seal.model_dump() for seal in self.seals])
         text = (
@@ -233,22 +196,19 @@ def find_ledgers(workspace: Workspace, study: str | None = None) -> list[Ledger]
     return [ledger for ledger in ledgers if study in (None, ledger.plan.study)]
 
 
-def choose_ledger(workspace: Workspace, text: str) -> Ledger:
-    """Return the study that a text means: its id, or the name of its table if it is alone.
+def choose_ledger(
+    workspace: Workspace, text: str, ledgers: Sequence[Ledger] | None = None
+) -> Ledger:
+    """Return the study that a text means: its id, or the name of its table; see `choose`.
 
-    Raises:
-        UserError: None is meant, or several are; it lists them.
+    Args:
+        ledgers: Those of the workspace, where they have been read.
     """
-    return choose_among(find_ledgers(workspace), text, str(workspace.root))
-
-
-def choose_among(ledgers: Sequence[Ledger], text: str, where: str) -> Ledger:
-    """Return the one of some studies that a text means, as `choose_ledger` does."""
     choices = [
         Choice(ledger.plan.study, ledger.plan.study_id, _about(ledger), ledger)
-        for ledger in ledgers
+        for ledger in (find_ledgers(workspace) if ledgers is None else ledgers)
     ]
-    return choose(text, choices, "study", where)
+    return choose(text, choices, "study", str(workspace.root))
 
 
 def _about(ledger: Ledger) -> str:
@@ -261,7 +221,3 @@ def _about(ledger: Ledger) -> str:
 def _workspace_of(ledger: Path) -> Path:
     """Return the folder of the workspace that a ledger lies in: <workspace>/studies/<id>/."""
     return ledger.absolute().parents[2]
-
-
-def _ledger_file(workspace: Workspace, study_id: str) -> Path:
-    return workspace.study(study_id) / "ledger.json"

@@ -58,7 +58,6 @@ class Job:
         owner: Who has sent it; empty in jobs that `voxsiam submit` did not send.
         message: Ray's words about the state.
         exit_code: Of the command, once it has ended by itself.
-        python: The interpreter that runs it.
     """
 
     job_id: str
@@ -111,10 +110,7 @@ class JobRequest:
 
 
 class JobCluster:
-    """A cluster that takes jobs.
-
-    Args:
-        address: Of its dashboard, such as http://127.0.0.1:8265.
+    """A cluster that takes jobs, at the address of its dashboard.
 
     Raises:
         UserError: Nothing answers there, or it does not know our token.
@@ -146,9 +142,10 @@ class JobCluster:
             return before[-1]
         job_id = f"{request.name}-again{len(before) + 1}" if before else request.name
         owner = this_owner()
-        own = {OWNER_SETTING: owner, SESSION_SETTING: self._session()}
         words = shlex.join([request.python, "-m", "voxsiam_cli", *request.words])
         with self._in_our_words():
+            session = self._ask("/api/version")["session_name"]
+            own = {OWNER_SETTING: owner, SESSION_SETTING: session}
             try:
                 self._client.submit_job(
                     entrypoint=f"{_EXEC}{words}",
@@ -182,14 +179,14 @@ class JobCluster:
         Raises:
             UserError: There is none of this name.
         """
-        found = [job for job in self.jobs() if job.job_id == job_id]
-        if not found:
-            raise UserError(
-                f"there is no job '{job_id}'",
-                where=self.address,
-                fix=f"see: voxsiam jobs list --address {self.address}",
-            )
-        return found[0]
+        for job in self.jobs():
+            if job.job_id == job_id:
+                return job
+        raise UserError(
+            f"there is no job '{job_id}'",
+            where=self.address,
+            fix=f"see: voxsiam jobs list --address {self.address}",
+        )
 
     def log(self, job_id: str) -> str:
         """Return everything that a job has printed."""
@@ -226,10 +223,6 @@ class JobCluster:
             if group["state"] != "REMOVED" and not group["is_detached"]
         )
 
-    def _session(self) -> str:
-        with self._in_our_words():
-            return self._ask("/api/version")["session_name"]
-
     def _ask(self, endpoint: str) -> dict[str, Any]:
         return self._client._do_request("GET", endpoint).json()  # pyright: ignore[reportPrivateUsage]
 
@@ -253,7 +246,8 @@ class JobCluster:
                     fix="once it answers again (voxsiam jobs list), the same submit attaches to "
                     "the job, or goes on where that ended",
                 ) from None
-            if not _is_agent_missing(error):
+            no_agent = ("Agent info not found", "No available agent")
+            if not any(words in str(error) for words in no_agent):
                 raise
             raise UserError(
                 "the cluster takes no jobs: the agent of its head could not start, often because "
@@ -262,10 +256,6 @@ class JobCluster:
                 fix="on the head: end what holds the port and start Ray again, or give it another "
                 "with ray start --dashboard-agent-listen-port",
             ) from None
-
-
-def _is_agent_missing(error: RuntimeError) -> bool:
-    return any(words in str(error) for words in ("Agent info not found", "No available agent"))
 
 
 class _ImpatientClient(JobSubmissionClient):

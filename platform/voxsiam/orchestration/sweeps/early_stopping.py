@@ -17,18 +17,10 @@ REDUCTION = 3
 """Of the trials that reach a rung, one in so many goes on."""
 
 
-def _grace(epochs: int) -> int:
-    return max(1, epochs // REDUCTION**2)
-
-
 def early_stopping(
     ledger: SweepLedger, turns: Turns, ask: Callable[[Trial], None] | None
 ) -> TrialScheduler:
-    """Build ASHA, or what stops no trial where the plan wants that.
-
-    Args:
-        ask: Asks a trial on workers to end; None lets Tune end it.
-    """
+    """Build ASHA, or what stops no trial where the plan wants that; without `ask` Tune ends it."""
     return _Asha(ledger, turns, ask) if ledger.plan.stop_early else FairOrder(turns)
 
 
@@ -51,7 +43,7 @@ class _Asha(ASHAScheduler):
             metric=SCORE,
             mode="max",
             max_t=self._epochs,
-            grace_period=_grace(self._epochs),
+            grace_period=max(1, self._epochs // REDUCTION**2),
             reduction_factor=REDUCTION,
             stop_last_trials=False,
         )

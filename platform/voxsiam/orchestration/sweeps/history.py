@@ -6,34 +6,27 @@ is PRUNED with its curve, so that the sampler does not take a short training for
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
-from voxsiam.orchestration.sweeps.plan import DIRECTIONS, SETTLED, SweepTrial
+from voxsiam.orchestration.sweeps.plan import DIRECTIONS, SETTLED, Objective, SweepTrial
 from voxsiam.orchestration.sweeps.space import Value
+from voxsiam.orchestration.workspace import sqlite_address
 
 DATABASE = "optuna.db"
 STARTUP_TRIALS = 5
 """Drawn at random before TPE has anything to go by; Optuna's 10 are more than a small sweep has."""
 
-_STATES = {
-    "finished": TrialState.COMPLETE,
-    "stopped": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
+_WITH_CURVES: tuple[Objective, ...] = ("dsc",)
+"""With several objectives Optuna has no place for them; it would take them for times."""
 
 
 class SearchHistory:
-    """Suggests points and remembers what came of them.
-
-    Args:
-        ledger: Of the sweep; what it holds is known from the start.
-    """
+    """Suggests points and remembers what came of them, and what the ledger holds."""
 
     def __init__(self, ledger: SweepLedger) -> None:
         self._plan, self._open = ledger.plan, dict[int, Trial]()
@@ -41,7 +34,8 @@ class SearchHistory:
         self._study = _new_study(ledger)
         for trial in ledger.trials:
             if trial.state in SETTLED:
-                self._study.add_trial(self._settled(trial))
+                told = settled_trial(trial, self._distributions, self._plan.objectives)
+                self._study.add_trial(told)
         for trial in ledger.unfinished():
             self._study.enqueue_trial(trial.values)
             self._open[trial.number] = self._ask(trial.number)
@@ -61,7 +55,7 @@ class SearchHistory:
 
     def report(self, number: int, epoch: int, dsc: float) -> None:
         """Tell Optuna an epoch's score."""
-        if self._tells_curves:
+        if self._plan.objectives == _WITH_CURVES:
             self._open[number].report(dsc, epoch)
 
     def end(self, trial: SweepTrial) -> None:
@@ -70,72 +64,53 @@ class SearchHistory:
         asked.set_user_attr("state", trial.state)
         if trial.error:
             asked.set_user_attr("error", trial.error)
-        state = _optuna_state(trial, len(self._plan.objectives))
-        self._study.tell(asked, self._values(trial), state)
-
-    @property
-    def _tells_curves(self) -> bool:
-        """With several objectives Optuna has no place for them; it would take them for times."""
-        return self._plan.objectives == ("dsc",)
+        state, values = _outcome(trial, self._plan.objectives)
+        self._study.tell(asked, values, state)
 
     def _ask(self, number: int) -> Trial:
-        self._study.sampler = _sampler(self._plan.sampler, number)
+        if self._plan.sampler == "random":
+            self._study.sampler = RandomSampler(seed=number)
+        else:
+            self._study.sampler = TPESampler(seed=number, n_startup_trials=STARTUP_TRIALS)
         trial = self._study.ask(self._distributions)
         trial.set_user_attr("trial", number)
         return trial
-
-    def _values(self, trial: SweepTrial) -> list[float] | None:
-        if trial.state != "finished":
-            return None
-        return [trial.objectives[name] for name in self._plan.objectives]
-
-    def _settled(self, trial: SweepTrial) -> FrozenTrial:
-        values, objectives = self._values(trial), len(self._plan.objectives)
-        told = trial if self._tells_curves else trial.model_copy(update={"curve": {}})
-        return settled_trial(told, self._distributions, values, objectives)
 
 
 def settled_trial(
     trial: SweepTrial,
     distributions: Mapping[str, BaseDistribution],
-    values: list[float] | None,
-    objectives: int = 1,
+    objectives: tuple[Objective, ...] = ("dsc",),
 ) -> FrozenTrial:
-    """Describe to Optuna a trial that has ended.
-
-    Args:
-        values: Its objectives; None unless it was trained to the end.
-        objectives: How many the search has.
-    """
+    """Describe to Optuna a trial that has ended, in a search with these objectives."""
+    state, values = _outcome(trial, objectives)
     return create_trial(
-        state=_optuna_state(trial, objectives),
+        state=state,
         values=values,
         params=dict(trial.values),
         distributions=dict(distributions),
-        intermediate_values=dict(trial.curve),
+        intermediate_values=dict(trial.curve) if objectives == _WITH_CURVES else {},
         user_attrs={"trial": trial.number, "state": trial.state},
     )
 
 
-def _optuna_state(trial: SweepTrial, objectives: int) -> TrialState:
-    """Name a trial's end in Optuna's words; with several objectives it knows no PRUNED."""
-    state = _STATES[trial.state]
-    return TrialState.FAIL if state == TrialState.PRUNED and objectives > 1 else state
+def _outcome(
+    trial: SweepTrial, objectives: tuple[Objective, ...]
+) -> tuple[TrialState, list[float] | None]:
+    """Tell a trial's end in Optuna's words; with several objectives it knows no PRUNED."""
+    if trial.state == "finished":
+        return TrialState.COMPLETE, [trial.objectives[name] for name in objectives]
+    is_pruned = trial.state == "stopped" and len(objectives) == 1
+    return TrialState.PRUNED if is_pruned else TrialState.FAIL, None
 
 
 def _new_study(ledger: SweepLedger) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    database: Path = ledger.folder / DATABASE
+    database = ledger.folder / DATABASE
     database.unlink(missing_ok=True)
     return optuna.create_study(
-        storage=f"sqlite:///{database}",
+        storage=sqlite_address(database),
         study_name=ledger.plan.sweep_id,
         directions=[DIRECTIONS[name] for name in ledger.plan.objectives],
     )
-
-
-def _sampler(name: str, number: int) -> BaseSampler:
-    if name == "random":
-        return RandomSampler(seed=number)
-    return TPESampler(seed=number, n_startup_trials=STARTUP_TRIALS)

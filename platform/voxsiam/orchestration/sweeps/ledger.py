@@ -10,9 +10,8 @@ from pydantic import BaseModel
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError
 from voxsiam.orchestration.choice import Choice, choose
-from voxsiam.orchestration.lock import held_alone
-from voxsiam.orchestration.runs.plan import RunPlan, run_identity
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.lock import held_by_driver
+from voxsiam.orchestration.runs.plan import PlannedRun, RunPlan, run_identity
 from voxsiam.orchestration.sweeps.plan import (
     DIRECTIONS,
     SETTLED,
@@ -22,8 +21,7 @@ from voxsiam.orchestration.sweeps.plan import (
     SweepTrial,
 )
 from voxsiam.orchestration.sweeps.space import Value
-from voxsiam.orchestration.workspace import CACHE, Workspace
-from voxsiam.orchestration.workspace_paths import found_path, kept_path
+from voxsiam.orchestration.workspace import CACHE, Workspace, found_path, kept_path
 from voxsiam.small_files import read_json_bytes
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -43,16 +41,12 @@ class SweepLedger:
         write_json(folder / "budget.json", budget.model_dump(mode="json"))
         # Last: where it is, the others are.
         if not (folder / "plan.json").exists():
-            write_json(folder / "plan.json", _kept(plan, workspace).model_dump(mode="json"))
+            cls(folder, workspace, plan, budget).rewrite()
         return cls.read(workspace, folder)
 
     @classmethod
     def read(cls, workspace: Workspace, folder: Path) -> "SweepLedger":
-        """Open a ledger.
-
-        Raises:
-            UserError: One of its files is damaged.
-        """
+        """Open a ledger; one of which a file is damaged is refused."""
         plan = _read(folder / "plan.json", SweepPlan)
         plan = plan.model_copy(update={"prepared": _found(plan.prepared, workspace)})
         return cls(folder, workspace, plan, _read(folder / "budget.json", Budget))
@@ -64,11 +58,16 @@ class SweepLedger:
 
     def keeps_whole_paths(self) -> bool:
         """Tell whether it was written when paths were kept whole."""
-        return _read(self.path, SweepPlan).prepared != _kept(self.plan, self._workspace).prepared
+        return _read(self.path, SweepPlan).prepared != self._kept_plan.prepared
 
     def rewrite(self) -> None:
         """Write its plan as this version does."""
-        write_json(self.path, _kept(self.plan, self._workspace).model_dump(mode="json"))
+        write_json(self.path, self._kept_plan.model_dump(mode="json"))
+
+    @property
+    def _kept_plan(self) -> SweepPlan:
+        kept = kept_path(self.plan.prepared, self._workspace.root)
+        return self.plan.model_copy(update={"prepared": kept})
 
     def add(self, values: Mapping[str, Value]) -> SweepTrial:
         """Write down a trial before it starts.
@@ -116,24 +115,20 @@ class SweepLedger:
     def runs_of(self, trial: SweepTrial) -> list[PlannedRun]:
         """List a trial's runs, one for each seed."""
         plan, recipe = self.plan, self.plan.space.recipe(trial.values)
-        identities = {
-            seed: run_identity(recipe, seed, plan.split, plan.data.fingerprint)
-            for seed in trial.seeds
-        }
-        return [
-            PlannedRun(
-                row=trial.label,
-                run=RunPlan(
-                    recipe=recipe,
-                    seed=seed,
-                    split=plan.split,
-                    data=plan.data,
-                    directory=self._workspace.run(identity),
-                    taught=plan.taught,
-                ),
+
+        def planned(seed: int) -> PlannedRun:
+            identity = run_identity(recipe, seed, plan.split, plan.data.fingerprint)
+            run = RunPlan(
+                recipe=recipe,
+                seed=seed,
+                split=plan.split,
+                data=plan.data,
+                directory=self._workspace.run(identity),
+                taught=plan.taught,
             )
-            for seed, identity in identities.items()
-        ]
+            return PlannedRun(row=trial.label, run=run)
+
+        return [planned(seed) for seed in trial.seeds]
 
     def unfinished(self) -> list[SweepTrial]:
         """List the trials that were begun and are still to be ended."""
@@ -148,17 +143,8 @@ class SweepLedger:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other drivers away from this sweep; the lock dies with the process.
-
-        Raises:
-            UserError: Another driver runs it now.
-        """
-        refusal = UserError(
-            "another process is running this sweep now",
-            where=str(self.folder),
-            fix=f"watch it with: voxsiam sweep status {self.plan.sweep_id}",
-        )
-        with held_alone(self.folder / "lock", refusal):
+        """Keep other drivers away, as `held_by_driver` does."""
+        with held_by_driver(self.folder, "sweep", self.plan.sweep_id):
             # Another driver may have gone on with it since this was read.
             self._look()
             yield
@@ -185,11 +171,7 @@ def find_sweeps(workspace: Workspace, sweep: str | None = None) -> list[SweepLed
 
 
 def choose_sweep(workspace: Workspace, text: str) -> SweepLedger:
-    """Return the sweep that a text means: its id, or its name if it is the only one of that.
-
-    Raises:
-        UserError: None is meant, or several are; it lists them.
-    """
+    """Return the sweep that a text means: its id, or its name; see `choose`."""
     choices = [
         Choice(ledger.plan.sweep, ledger.plan.sweep_id, _about(ledger), ledger)
         for ledger in find_sweeps(workspace)
@@ -200,10 +182,6 @@ def choose_sweep(workspace: Workspace, text: str) -> SweepLedger:
 def _about(ledger: SweepLedger) -> str:
     ended = sum(trial.state in SETTLED for trial in ledger.trials)
     return f"{ledger.plan.preset}, {ledger.plan.data.name}, {ended} trials ended"
-
-
-def _kept(plan: SweepPlan, workspace: Workspace) -> SweepPlan:
-    return plan.model_copy(update={"prepared": kept_path(plan.prepared, workspace.root)})
 
 
 def _found(prepared: Path, workspace: Workspace) -> Path:

@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.plan import RunData
-from voxsiam.orchestration.runs.planned_run import RunState
+from voxsiam.orchestration.runs.plan import RunData, RunState
 from voxsiam.orchestration.sweeps.space import SearchSpace, Value
 from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam.types import Frozen, Shape, Split
@@ -47,7 +46,6 @@ class SweepPlan(Frozen):
     Attributes:
         sweep: Its name on the command line.
         sweep_id: Folder name: equal requests have equal ids, whatever their budgets.
-        prepared: The prepared set.
         split: Training and inner validation cases; no test case can reach an objective.
         held_out: Test cases, for the winner; no run of the search holds them.
         gpu_share: Part of a GPU that a worker holds, where there are GPUs.
@@ -80,11 +78,7 @@ class SweepPlan(Frozen):
     method_version: int = 2
 
     def require_this_method(self) -> None:
-        """Refuse to go on with what another version of the method began: scores would mix.
-
-        Raises:
-            UserError: Another version began it.
-        """
+        """Refuse to go on with what another version of the method began: scores would mix."""
         if self.method_version != METHOD_VERSION:
             raise UserError(
                 "this sweep was begun by another version of the method",
@@ -100,10 +94,8 @@ class SweepTrial(Frozen):
     Attributes:
         number: From 0, in the order of suggestion.
         values: By the settings' names.
-        seeds: Of its trainings.
         curve: Validation DSC by epoch, of the first seed.
         objectives: Means over the seeds; empty unless finished.
-        error: Why it failed.
     """
 
     number: int

@@ -25,10 +25,8 @@ class Setting(Frozen):
     """One setting of a recipe with the values that it may take.
 
     Attributes:
-        name: How people see it.
         path: Dotted name of the recipe's field.
         low: Least value; where there are choices, none.
-        high: Greatest value.
         choices: The only values, where it has no range.
         log: Whether values are drawn evenly on a logarithmic scale.
         share_of: Name of the field of which the value is a share, between 0 and 1; the recipe's
@@ -72,7 +70,6 @@ class SearchSpace(Frozen):
     """The settings of a sweep, all others standing as in its recipe.
 
     Attributes:
-        base: What is varied.
         settings: In the order in which they are set: a share after what it is a share of.
     """
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from voxsiam.orchestration.runs.planned_run import RunState
+from voxsiam.orchestration.runs.plan import RunState
 
 EXPERIMENT = "voxsiam"
 MODEL_FOLDER, MODEL_FILES = "model", ("model.json", "model.safetensors")

@@ -1,6 +1,7 @@
 """What MLflow has not been told yet, kept in order on disk until it has."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from voxsiam.durable_files import write_text_atomically
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.regular_files import open_to_append, read_regular
@@ -18,6 +19,11 @@ from voxsiam.types import Frozen
 _MOST_BYTES = 2**30  # of a week without a tracking server
 
 
+def now_ms() -> int:
+    """Return the time as MLflow counts it."""
+    return int(time.time() * 1000)
+
+
 class Event(Frozen):
     """Something that happened to a trial, or to the study as a whole.
 
@@ -25,16 +31,12 @@ class Event(Frozen):
         kind: A start, the figures of an epoch or of a study, or an end.
         time_ms: When it happened. It is kept so that what is written twice counts once.
         trial: None for the study itself.
-        figures: By name.
-        step: To which the figures belong.
-        state: How it ended.
-        error: Why it failed.
         artifacts: JSON contents by path.
         may_link: Another study may have trained it.
     """
 
     kind: Literal["start", "figures", "end"]
-    time_ms: int
+    time_ms: int = Field(default_factory=now_ms)
     trial: PlannedRun | None = None
     figures: Mapping[str, float] = Field(default_factory=dict)
     step: int = 0
@@ -48,7 +50,7 @@ class Event(Frozen):
 
     @property
     def subject(self) -> tuple[str, str]:
-        """Whose event it is."""
+        """Whose event it is: a trial's, or that of the study itself."""
         return (self.trial.row, self.trial.run.run_id) if self.trial else ("", "")
 
 
@@ -86,18 +88,15 @@ class Outbox:
         events: list[Event] = []
         for line in read_text(self.path, _MOST_BYTES).split("\n"):
             try:
-                events.append(self._found(Event.model_validate_json(line)))
+                event = Event.model_validate_json(line)
             except ValidationError:
                 continue
+            if event.trial is not None and self._runs is not None:
+                # The workspace may have been moved since.
+                trial = event.trial.in_folder(self._runs / event.trial.run.directory.name)
+                event = event.model_copy(update={"trial": trial})
+            events.append(event)
         return events
-
-    def _found(self, event: Event) -> Event:
-        """Return an event as the workspace lies now: it may have been moved since."""
-        if event.trial is None or self._runs is None:
-            return event
-        run = event.trial.run
-        run = run.model_copy(update={"directory": self._runs / run.directory.name})
-        return event.model_copy(update={"trial": event.trial.model_copy(update={"run": run})})
 
     def keep_only(self, events: Sequence[Event]) -> None:
         """Forget all events but these."""

@@ -1,13 +1,19 @@
-"""What MLflow is told about a study or a sweep as a whole."""
+"""What MLflow is told of a study or a sweep, and of its runs, before anything has come out.
+
+It follows from the plan alone, so that whoever checks a store can compute it again.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from voxsiam.orchestration.runs.plan import RunData
+from voxsiam.fingerprint import flatten
+from voxsiam.orchestration.runs.plan import PlannedRun, RunData, split_fingerprint
 from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.sweeps.plan import SweepPlan
-from voxsiam.types import Shape, Split
+from voxsiam.orchestration.tracking.names import PLAN_TAG
+from voxsiam.training.recipe import METHOD_VERSION
+from voxsiam.types import Split
 
 
 @dataclass(frozen=True)
@@ -15,11 +21,9 @@ class ParentRun:
     """The parent run of a study or a sweep.
 
     Attributes:
-        kind: What it is.
         name: On the command line.
         request_id: Equal requests have equal ids.
-        preset: Its size.
-        data: What it sees.
+        preset: tiny, mini or paper.
         split: Who stands on which side; of its first row, where rows differ.
         workers: Of a trial.
         trials: Trainings that were asked for; None where a budget decides.
@@ -42,13 +46,63 @@ class ParentRun:
     seal: str | None = None
     commit: str | None = None
 
+    def tags(self) -> dict[str, str]:
+        """Return the tags of the parent run, but for the commit."""
+        tags = {
+            "voxsiam.kind": self.kind,
+            "voxsiam.study_id": self.request_id,
+            "voxsiam.study": self.name,
+            "voxsiam.preset": self.preset,
+            "voxsiam.data": self.data.fingerprint,
+            "voxsiam.data_name": self.data.name,
+            "voxsiam.split": split_fingerprint(self.split),
+            "mlflow.note.content": self.note,
+        }
+        if self.trials is not None:
+            tags["voxsiam.trials"] = str(self.trials)
+        if self.seal is not None:
+            tags[PLAN_TAG] = self.seal
+        return tags
+
+    def tags_of(self, planned: PlannedRun) -> dict[str, str]:
+        """Return the tags of one of its runs, but for the commit and for what becomes of it."""
+        run, recipe = planned.run, planned.run.recipe
+        loss, train_cases = recipe.feature_loss, str(len(run.split.train))
+        trained = f"{recipe.network.name} without a feature loss"
+        if loss is not None:
+            relation = f"{loss.relation.name} on {loss.layers} layers, weight {loss.weight:g}"
+            trained = f"{recipe.network.name} with {relation}"
+        return {
+            "voxsiam.kind": "trial",
+            "voxsiam.row": planned.row,
+            "voxsiam.run": run.run_id,
+            "voxsiam.study": self.name,
+            "voxsiam.preset": self.preset,
+            "voxsiam.seed": str(run.seed),
+            "voxsiam.recipe": recipe.fingerprint(),
+            "voxsiam.method": loss.relation.name if loss is not None else "none",
+            "voxsiam.method_version": str(METHOD_VERSION),
+            "voxsiam.data": run.data.fingerprint,
+            "voxsiam.data_name": run.data.name,
+            "voxsiam.data_kind": run.data.kind,
+            "voxsiam.split": split_fingerprint(run.split),
+            "voxsiam.train_cases": train_cases,
+            "mlflow.note.content": (
+                f"**{planned.row}**, seed {run.seed} of **{self.name}** ({self.preset}): "
+                f"{trained}, {recipe.epochs} epochs on {train_cases} training cases of "
+                f"{run.data.name} ({run.data.kind}), tested on {len(run.split.test)}."
+            ),
+        }
+
+    def params_of(self, planned: PlannedRun) -> dict[str, str]:
+        """Return the parameters of one of its runs: the whole recipe, flat, with seed and row."""
+        told = {"seed": planned.run.seed, "row": planned.row, "workers": self.workers}
+        recipe = planned.run.recipe.model_dump(mode="json")
+        return {name: str(value) for name, value in (flatten(recipe) | told).items()}
+
 
 def parent_of_study(plan: StudyPlan, commit: str | None = None) -> ParentRun:
-    """Describe a study.
-
-    Args:
-        commit: Of the code that planned it, where its ledger knows.
-    """
+    """Describe a study that code of this commit has planned, where its ledger knows it."""
     first = plan.trials[0].run
     rows = list(dict.fromkeys(planned.row for planned in plan.trials))
     seeds = sorted({planned.run.seed for planned in plan.trials})
@@ -67,7 +121,7 @@ def parent_of_study(plan: StudyPlan, commit: str | None = None) -> ParentRun:
             f"Report: `voxsiam study report {plan.study_id}`."
         ),
         plan={
-            **_common(plan.preset, plan.workers, plan.grid_dhw, first.split, first.data),
+            **_common(plan, first.split, first.data),
             "study": plan.study,
             "rows": rows,
             "seeds": seeds,
@@ -98,7 +152,7 @@ def parent_of_sweep(plan: SweepPlan) -> ParentRun:
             f"Report: `voxsiam sweep report {plan.sweep_id}`."
         ),
         plan={
-            **_common(plan.preset, plan.workers, plan.grid_dhw, plan.split, plan.data),
+            **_common(plan, plan.split, plan.data),
             "sweep": plan.sweep,
             "objectives": list(plan.objectives),
             "seeds": plan.seeds,
@@ -111,13 +165,11 @@ def parent_of_sweep(plan: SweepPlan) -> ParentRun:
     )
 
 
-def _common(
-    preset: str, workers: int, grid_dhw: Shape, split: Split, data: RunData
-) -> dict[str, Any]:
-    d, h, w = grid_dhw
+def _common(plan: StudyPlan | SweepPlan, split: Split, data: RunData) -> dict[str, Any]:
+    d, h, w = plan.grid_dhw
     return {
-        "preset": preset,
-        "workers": workers,
+        "preset": plan.preset,
+        "workers": plan.workers,
         "grid_hwd": [h, w, d],
         "cases": {side: len(ids) for side, ids in split.model_dump().items()},
         "data": {"name": data.name, "kind": data.kind},

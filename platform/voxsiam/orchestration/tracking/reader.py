@@ -1,8 +1,7 @@
 """Find studies, runs and models in MLflow; nothing that is loaded from it can execute code."""
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,10 +10,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sqlite_address import sqlite_file
-from voxsiam.orchestration.tracking.artifact_place import own_folder
-from voxsiam.orchestration.tracking.run_files import check_source, fetched
+from voxsiam.orchestration.tracking.artifact_place import check_source, fetched, own_folder
 from voxsiam.orchestration.tracking.store import active_experiment, asking, open_client
+from voxsiam.orchestration.workspace import sqlite_file
 
 T = TypeVar("T")
 
@@ -25,15 +23,30 @@ _NONE = (400, 404)
 """How MLflow says that there is no such run, or that this is no name of one."""
 
 
-def find_run(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> Run | None:
-    """Return the newest run that carries all of these tags."""
-    return next(reversed(find_runs(client, experiment_id, tags)), None)
-
-
-def find_runs(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> list[Run]:
-    """Return all runs that carry all of these tags, the oldest first."""
-    condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    return list(client.search_runs([experiment_id], condition, order_by=["start_time ASC"]))
+def search_runs(
+    client: MlflowClient, experiment_id: str, condition: str, *, in_order: bool = False
+) -> Iterator[Run]:
+    """Walk through the runs that match a condition, page by page; in order: the newest first."""
+    token: str | None = None
+    while True:
+        # The collector would walk through a hundred thousand new objects: that takes as long.
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            page = client.search_runs(
+                [experiment_id],
+                condition,
+                max_results=PAGE,
+                order_by=["attributes.start_time DESC"] if in_order else None,
+                page_token=token,
+            )
+        finally:
+            if was_on:
+                gc.enable()
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 class RunReader:
@@ -58,33 +71,17 @@ class RunReader:
             self._client = open_client(tracking_uri)
 
     def search(self, *conditions: str, in_order: bool = True) -> Iterator[Run]:
-        """Walk through the runs of the experiment that match a condition, one after the other.
+        """Walk through the runs of the experiment that match one condition after the other.
 
-        Args:
-            in_order: Those of a condition newest first; else in any order: quicker, for who sorts
-                them himself.
+        In order: those of a condition newest first. Else it is quicker, for who sorts them himself.
         """
         with asking(self.tracking_uri):
             experiment = active_experiment(self._client, self.tracking_uri)
-        if experiment is not None:
-            for condition in conditions:
-                yield from self._pages(experiment.experiment_id, condition, in_order=in_order)
-
-    def _pages(self, experiment_id: str, condition: str, *, in_order: bool) -> Iterator[Run]:
-        token: str | None = None
-        while True:
-            with asking(self.tracking_uri), uncollected():
-                page = self._client.search_runs(
-                    [experiment_id],
-                    condition,
-                    max_results=PAGE,
-                    order_by=["attributes.start_time DESC"] if in_order else None,
-                    page_token=token,
-                )
-            yield from page
-            token = page.token
-            if not token:
+            if experiment is None:
                 return
+            number = experiment.experiment_id
+            for condition in conditions:
+                yield from search_runs(self._client, number, condition, in_order=in_order)
 
     def find(self, run_id: str) -> Run | None:
         """Return a run; None where there is none of this name."""
@@ -104,8 +101,8 @@ class RunReader:
     def files(self, run: Run, folder: str) -> set[str]:
         """Name the artifacts in a folder of a run; none where it cannot be looked into."""
         try:
-            check_source(self._client.tracking_uri, run, [folder])
-            own = own_folder(self.tracking_uri, run)
+            check_source(self._client, run, folder)
+            own = own_folder(self._client, run)
             if own is not None:
                 return {str(path.relative_to(own)) for path in (own / folder).iterdir()}
             return {file.path for file in self._client.list_artifacts(run.info.run_id, folder)}
@@ -118,28 +115,13 @@ class RunReader:
         """Read one artifact of a run; None and a note where that cannot be."""
         noted = notes if notes is not None else []
         try:
-            with fetched(self._client, self.tracking_uri, run, name) as path:
+            with fetched(self._client, run, name) as path:
                 return read(path)
         except UserError as error:
             noted.append(f"Run {run.info.run_id}: {error.what.rstrip('.')}.")
         except (MlflowException, OSError) as error:
             noted.append(f"Run {run.info.run_id}: {name} cannot be fetched ({error}).")
         return None
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the garbage collector from walking through a hundred thousand new objects as they come.
-
-    Without it a thousand runs take half the time.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def tags_of(run: Run, names: tuple[str, ...]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Single runs by MLflow's names of them, and their files."""
 
+import logging
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,14 +13,21 @@ from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from voxsiam.durable_files import temporary_beside
+from voxsiam.durable_files import sha256_of, temporary_beside
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sqlite_address import sqlite_file
-from voxsiam.orchestration.tracking.artifact_place import own_folder
-from voxsiam.orchestration.tracking.names import EXPERIMENT, MODEL_FILES, MODEL_FOLDER
-from voxsiam.orchestration.tracking.reader import PAGE, uncollected
-from voxsiam.orchestration.tracking.run_files import check_source, fetched
+from voxsiam.orchestration.tracking.artifact_place import claim_artifacts, fetched, own_folder
+from voxsiam.orchestration.tracking.names import (
+    EXPERIMENT,
+    MODEL_FILES,
+    MODEL_FOLDER,
+    REPORT_FOLDER,
+    REPORT_TAG,
+)
+from voxsiam.orchestration.tracking.reader import search_runs
 from voxsiam.orchestration.tracking.store import open_client
+from voxsiam.orchestration.workspace import sqlite_file
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -26,10 +35,7 @@ _MAX_LISTED = 5
 
 
 def download_model(tracking_uri: str, run_id: str, into: Path) -> Path:
-    """Copy a run's model folder, two files and no others.
-
-    Args:
-        into: Folder to write; one that is there is replaced.
+    """Copy a run's model folder, two files and no others, in the place of one that is there.
 
     Raises:
         UserError: There is no such run, it has no model, or its files do not lie in the run.
@@ -39,15 +45,9 @@ def download_model(tracking_uri: str, run_id: str, into: Path) -> Path:
     temporary.mkdir(parents=True)
     try:
         run = client.get_run(run_id)
-        check_source(tracking_uri, run, [f"{MODEL_FOLDER}/{name}" for name in MODEL_FILES])
-        own = own_folder(tracking_uri, run)
         for name in MODEL_FILES:
-            file = f"{MODEL_FOLDER}/{name}"
-            if own is not None:
-                shutil.copyfile(own / file, temporary / name)
-            else:
-                copied = client.download_artifacts(run_id, file, str(temporary))
-                Path(copied).rename(temporary / name)
+            with fetched(client, run, f"{MODEL_FOLDER}/{name}") as file:
+                shutil.copyfile(file, temporary / name)
         shutil.rmtree(into, ignore_errors=True)
         temporary.rename(into)
     except (MlflowException, OSError) as error:
@@ -61,12 +61,27 @@ def download_model(tracking_uri: str, run_id: str, into: Path) -> Path:
     return into
 
 
-def open_store(tracking_uri: str) -> MlflowClient:
-    """Open an MLflow store that is there.
+def keep_report(
+    tracking_uri: str, parent_run_id: str, folder: Path, seal: Path | None = None
+) -> None:
+    """Copy a written report into its study's run; the report stands whether or not that works.
 
-    Raises:
-        UserError: It is a file, and there is none.
+    Args:
+        parent_run_id: MLflow's name of the study's own run.
+        seal: The file that holds the report's sums; its own is told to MLflow.
     """
+    try:
+        claim_artifacts(tracking_uri)
+        client = open_client(tracking_uri)
+        client.log_artifacts(parent_run_id, str(folder), REPORT_FOLDER)
+        if seal is not None:
+            client.set_tag(parent_run_id, REPORT_TAG, sha256_of(seal))
+    except (MlflowException, OSError, sqlite3.Error) as error:
+        log.warning("the report is not kept in MLflow, writing it again will try anew: %s", error)
+
+
+def open_store(tracking_uri: str) -> MlflowClient:
+    """Open an MLflow store; a file that is not there is refused."""
     path = sqlite_file(tracking_uri)
     if path is not None and not path.is_file():
         # MLflow would make an empty one.
@@ -104,15 +119,10 @@ class StoredRun:
     metrics: dict[str, float]
     params: dict[str, str]
     data_sets: tuple[tuple[str, str, str], ...]
-    status: str
 
 
 class RunStore:
-    """Reads runs by MLflow's names of them; MLflow is asked for each once.
-
-    Raises:
-        UserError: It names a file that does not exist.
-    """
+    """Reads runs by MLflow's names of them; MLflow is asked for each once."""
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri, self._client = tracking_uri, open_store(tracking_uri)
@@ -121,17 +131,10 @@ class RunStore:
     def ask_for_trials(self, parent_run_id: str) -> None:
         """Ask for all trials of a study at once: one by one they take five times as long."""
         parent = self.find(parent_run_id)
-        token: str | None = None
-        while parent is not None:
+        if parent is not None:
             condition = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
-            with uncollected():
-                page = self._client.search_runs(
-                    [parent.experiment_id], condition, max_results=PAGE, page_token=token
-                )
-            self._runs |= {run.info.run_id: run for run in page}
-            token = page.token
-            if not token:
-                return
+            trials = search_runs(self._client, parent.experiment_id, condition)
+            self._runs |= {run.info.run_id: run for run in trials}
 
     def find(self, run_id: str) -> StoredRun | None:
         """Return a run; None where there is none, or it was deleted."""
@@ -152,7 +155,6 @@ class RunStore:
                 (each.dataset.name, each.dataset.digest, each.dataset.profile or "")
                 for each in inputs
             ),
-            status=run.info.status,
         )
 
     def history(self, run_id: str, metric: str) -> list[Metric]:
@@ -162,7 +164,7 @@ class RunStore:
     def files(self, run_id: str) -> set[str]:
         """Name all artifacts of a run, whatever their folder."""
         run = self._run(run_id)
-        own = own_folder(self._uri, run)
+        own = own_folder(self._client, run)
         if own is not None:
             return {str(path.relative_to(own)) for path in own.rglob("*") if not path.is_dir()}
         folders, found = [""], set[str]()
@@ -193,8 +195,7 @@ class RunStore:
         """
         with ExitStack() as held:
             try:
-                run = self._run(run_id)
-                path = held.enter_context(fetched(self._client, self._uri, run, name))
+                path = held.enter_context(fetched(self._client, self._run(run_id), name))
             except (MlflowException, OSError) as error:
                 raise self._unreadable(run_id, name, error) from None
             yield path

@@ -11,10 +11,10 @@ from mlflow.tracking import MlflowClient
 
 from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
+from voxsiam.orchestration.lock import has_driver
 from voxsiam.orchestration.owner import this_owner
-from voxsiam.orchestration.runs.environment import library_versions
-from voxsiam.orchestration.runs.plan import RunData
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.runs.manifest import library_versions
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.runs.result_files import TEST_FILES
 from voxsiam.orchestration.runs.source_commit import source_commit
 from voxsiam.orchestration.tracking.names import (
@@ -33,9 +33,10 @@ from voxsiam.orchestration.tracking.names import (
     USER_TAG,
     WORKSPACE_TAG,
 )
+from voxsiam.orchestration.tracking.outbox import now_ms
 from voxsiam.orchestration.tracking.parent_run import ParentRun
-from voxsiam.orchestration.tracking.reader import find_run, find_runs
-from voxsiam.orchestration.tracking.run_description import parent_tags, run_params, run_tags
+from voxsiam.orchestration.tracking.reader import search_runs
+from voxsiam.orchestration.workspace import Workspace
 from voxsiam.regular_files import read_regular
 from voxsiam.small_files import LARGE, SMALL, read_json
 
@@ -51,15 +52,13 @@ class RunWriter:
 
     Args:
         experiment: MLflow's number of ours.
-        parent_run: The study or sweep.
-        workspace: Identity of the one that runs it.
     """
 
     def __init__(
-        self, client: MlflowClient, experiment: str, parent_run: ParentRun, workspace: str
+        self, client: MlflowClient, experiment: str, parent_run: ParentRun, workspace: Workspace
     ) -> None:
         self._client, self._experiment, self._parent_run = client, experiment, parent_run
-        self._workspace = workspace
+        self._workspace, self._identity = workspace, workspace.identity
         self.parent = ""
         self._runs: dict[tuple[str, str], str] = {}
         self._epochs: dict[str, set[int]] = {}
@@ -71,7 +70,7 @@ class RunWriter:
 
         Args:
             at_ms: When it started, if it is made now.
-            reopen: Mark it as running.
+            reopen: One that is there is marked as running.
             may_link: Another study may have trained it.
         """
         # Two rows may share a run: small shares of the labels can be the same cases.
@@ -80,12 +79,11 @@ class RunWriter:
             return self._runs[key]
         tags = {"voxsiam.row": planned.row, "voxsiam.run": planned.run.run_id}
         tags["mlflow.parentRunId"] = self.parent
-        found = find_run(self._client, self._experiment, tags)
+        found = self._newest(tags)
         if found is None:
-            source = self._source_of(planned) if may_link else {}
-            found = self._create(
-                f"{planned.row} s{planned.run.seed}", tags, self._new_tags(planned) | source, at_ms
-            )
+            more = self._parent_run.tags_of(planned) | _owner_tags() | _source_tags()
+            more |= self._source_of(planned) if may_link else {}
+            found = self._create(f"{planned.row} s{planned.run.seed}", tags, more, at_ms)
         elif reopen:
             self._reopen(found)
         self._describe(found, planned)
@@ -153,21 +151,17 @@ class RunWriter:
         self._client.set_terminated(run_id, STATUS[state], end_time=at_ms)
 
     def open_parent(self, at_ms: int, *, reopen: bool = True) -> None:
-        """Find the run of the study itself, or make it.
-
-        Args:
-            at_ms: When it started, if it is made now.
-            reopen: Mark it as running.
+        """Find the run of the study itself, or make it, as `run_of` does a trial's.
 
         Raises:
             UserError: It runs now, from another workspace.
         """
         parent_run = self._parent_run
         tags = {"voxsiam.kind": parent_run.kind, "voxsiam.study_id": parent_run.request_id}
-        found = find_run(self._client, self._experiment, tags)
+        found = self._newest(tags)
         if found is None:
-            more = parent_tags(parent_run) | _owner_tags() | _source_tags(parent_run.commit)
-            more |= {WORKSPACE_TAG: self._workspace}
+            more = parent_run.tags() | _owner_tags() | _source_tags(parent_run.commit)
+            more |= {WORKSPACE_TAG: self._identity}
             found = self._create(parent_run.request_id, tags, more, at_ms)
         elif reopen:
             self._join(found)
@@ -176,6 +170,40 @@ class RunWriter:
         if not self._client.list_artifacts(self.parent, parent_run.kind):
             self.log_json(self.parent, {f"{parent_run.kind}/plan.json": parent_run.plan})
 
+    def end_left_runs(self) -> list[str]:
+        """Mark as interrupted what says that it goes on while nobody trains it; return its ids.
+
+        Its driver was killed, or its node died. Whoever runs a study holds its lock, which can be
+        seen in this workspace alone.
+        """
+        ended = []
+        of_kinds = [f"tags.`voxsiam.kind` = '{kind}'" for kind in ("study", "sweep")]
+        for parent in [run for of_kind in of_kinds for run in self._running(of_kind)]:
+            request_id = parent.data.tags.get("voxsiam.study_id", "")
+            folders = (self._workspace.study(request_id), self._workspace.sweep(request_id))
+            ours = [folder for folder in folders if request_id and folder.is_dir()]
+            is_this = request_id == self._parent_run.request_id
+            if is_this or not ours or any(map(has_driver, ours)):
+                continue
+            trials = self._running(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+            for run in (*trials, parent):
+                self.end(run.info.run_id, "interrupted", now_ms())
+            ended.append(request_id)
+        return ended
+
+    def _running(self, condition: str) -> list[Run]:
+        running = f"attributes.status = 'RUNNING' and {condition}"
+        return list(search_runs(self._client, self._experiment, running))
+
+    def _find(self, tags: Mapping[str, str]) -> list[Run]:
+        """Return all runs that carry all of these tags, the oldest first."""
+        condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        order = ["start_time ASC"]
+        return list(self._client.search_runs([self._experiment], condition, order_by=order))
+
+    def _newest(self, tags: Mapping[str, str]) -> Run | None:
+        return next(reversed(self._find(tags)), None)
+
     def _create(
         self, name: str, identity: Mapping[str, str], tags: Mapping[str, str], at_ms: int
     ) -> Run:
@@ -183,7 +211,7 @@ class RunWriter:
         self._client.create_run(
             self._experiment, start_time=at_ms, run_name=name, tags={**tags, **identity}
         )
-        first, *twins = find_runs(self._client, self._experiment, identity)
+        first, *twins = self._find(identity)
         for twin in twins:
             self._client.delete_run(twin.info.run_id)
         return first
@@ -191,8 +219,7 @@ class RunWriter:
     def _join(self, parent: Run) -> None:
         """Go on with what another workspace has run, unless it runs it now."""
         tags = parent.data.tags
-        before = tags.get(WORKSPACE_TAG, self._workspace)
-        if before == self._workspace:
+        if tags.get(WORKSPACE_TAG, self._identity) == self._identity:
             return
         whose = tags.get(OWNER_TAG, "somebody")
         if parent.info.status == "RUNNING":
@@ -203,7 +230,7 @@ class RunWriter:
                 "--set); if nobody runs it any more, end that run in MLflow's page",
             )
         log.warning("%s goes on in MLflow where %s ended", self._parent_run.request_id, whose)
-        self._client.set_tag(parent.info.run_id, WORKSPACE_TAG, self._workspace)
+        self._client.set_tag(parent.info.run_id, WORKSPACE_TAG, self._identity)
 
     def _reopen(self, run: Run) -> None:
         """Let a run go on: what an earlier attempt came to is no longer said of it."""
@@ -216,25 +243,32 @@ class RunWriter:
         if run.inputs is not None and run.inputs.dataset_inputs:
             return
         run_id, plan = run.info.run_id, planned.run
-        params = run_params(planned, self._parent_run.workers)
-        self._client.log_batch(run_id, params=[Param(k, v) for k, v in params.items()])
+        params = [Param(*pair) for pair in self._parent_run.params_of(planned).items()]
+        self._client.log_batch(run_id, params=params)
         self.log_json(
             run_id,
             {
                 RECIPE_FILE: plan.recipe.model_dump(mode="json"),
-                ENVIRONMENT_FILE: _environment(),
+                ENVIRONMENT_FILE: library_versions()
+                | {"python": platform.python_version(), "system": platform.platform()},
                 SPLIT_FILE: plan.split.model_dump(mode="json"),
             },
         )
-        self._client.log_inputs(run_id, _dataset_inputs(self._parent_run.data))
-
-    def _new_tags(self, planned: PlannedRun) -> dict[str, str]:
-        return run_tags(planned, self._parent_run) | _owner_tags() | _source_tags()
+        data = self._parent_run.data
+        dataset = Dataset(
+            name=data.name,
+            digest=data.fingerprint,
+            source_type="local",
+            source='{"kind": "prepared set"}',
+            profile=f'{{"kind": "{data.kind}"}}',
+        )
+        use = InputTag("mlflow.data.context", "training")
+        self._client.log_inputs(run_id, [DatasetInput(dataset, [use])])
 
     def _source_of(self, planned: PlannedRun) -> dict[str, str]:
         """Name the run in which another study has trained this trial."""
         tags = {"voxsiam.kind": "trial", "voxsiam.run": planned.run.run_id}
-        found = find_run(self._client, self._experiment, tags)
+        found = self._newest(tags)
         if found is None:
             return {}
         source = found.data.tags.get(SOURCE_TAG, found.info.run_id)
@@ -245,21 +279,6 @@ class RunWriter:
 def metrics(figures: Mapping[str, float], step: int, at_ms: int) -> list[Metric]:
     """Turn figures into MLflow's metrics."""
     return [Metric(name, float(value), at_ms, step) for name, value in figures.items()]
-
-
-def _dataset_inputs(data: RunData) -> list[DatasetInput]:
-    dataset = Dataset(
-        name=data.name,
-        digest=data.fingerprint,
-        source_type="local",
-        source='{"kind": "prepared set"}',
-        profile=f'{{"kind": "{data.kind}"}}',
-    )
-    return [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-
-
-def _environment() -> dict[str, str]:
-    return library_versions() | {"python": platform.python_version(), "system": platform.platform()}
 
 
 def _owner_tags() -> dict[str, str]:

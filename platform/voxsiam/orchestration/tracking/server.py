@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,10 +13,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sqlite_address import without_stray_folder
-from voxsiam.orchestration.tracking.login import Login
-from voxsiam.orchestration.tracking.store import without_password
+from voxsiam.orchestration.tracking.store import without_password, without_stray_folder
+from voxsiam.orchestration.workspace import sqlite_address
 from voxsiam.page_token import PageToken
+from voxsiam.small_files import read_text
 
 LOOPBACK = "127.0.0.1"
 APP = "voxsiam"
@@ -27,9 +28,58 @@ ROOT_SETTING = "VOXSIAM_ARTIFACTS"
 TOKEN_SETTING, PORT_SETTING = "VOXSIAM_PAGE_TOKEN", "VOXSIAM_PAGE_PORT"
 LOGIN_SETTING = "VOXSIAM_LOGIN"
 
-# What a browser or a client on the same host, or at the near end of a tunnel, may call it.
-_LOCAL_HOSTS = ("localhost", LOOPBACK)
 _STOP_WITHIN_S = 10.0
+
+ADMIN = "admin"
+_ADMIN_PASSWORD = "MLFLOW_AUTH_ADMIN_PASSWORD"  # noqa: S105
+# Whoever has a login may read and write runs; what others made only its maker or an admin deletes.
+# A login is asked for with every call and costs a slow hash each time, hence the minute's memory.
+_SETTINGS = """[mlflow]
+default_permission = EDIT
+database_uri = {users}
+admin_username = {admin}
+auth_cache_ttl_seconds = 60
+"""
+
+
+@dataclass(frozen=True)
+class Login:
+    """MLflow's basic login, in a folder that only its owner can read."""
+
+    folder: Path
+
+    @property
+    def password_file(self) -> Path:
+        """Where the admin's first password lies, unless it was given."""
+        return self.folder / "admin-password"
+
+    @property
+    def users(self) -> Path:
+        """The database of logins."""
+        return self.folder / "users.db"
+
+    def prepare(self) -> dict[str, str]:
+        """Write the settings, and at the first start a password; return MLflow's environment."""
+        _require("flask_wtf", "server", "MLflow's login needs Flask-WTF", "--login")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        settings = self.folder / "login.ini"
+        # MLflow reads the file with names to fill in, which begin with a percent sign.
+        users = sqlite_address(self.users.resolve()).replace("%", "%%")
+        settings.write_text(_SETTINGS.format(users=users, admin=ADMIN))
+        password = os.environ.get(_ADMIN_PASSWORD) or self._first_password()
+        return {
+            "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+            # Of the forms of its pages; open ones must be loaded again after a restart.
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
+        } | ({_ADMIN_PASSWORD: password} if password else {})
+
+    def _first_password(self) -> str:
+        if not self.password_file.exists() and not self.users.exists():
+            descriptor = os.open(self.password_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(secrets.token_urlsafe(24) + "\n")
+        return read_text(self.password_file).strip() if self.password_file.exists() else ""
 
 
 @dataclass(frozen=True)
@@ -40,8 +90,6 @@ class TrackingServer:
         store: Where runs are kept: sqlite:///FILE or postgresql://... It may hold a password; it
             is handed on in the environment only, which other users cannot read.
         artifacts: A folder or s3://BUCKET/PREFIX; clients reach it through the server.
-        host: Address to listen on.
-        port: Port to listen on.
         workers: Processes that answer.
         allowed_hosts: Names under which clients call it, beside localhost.
         login: Who may; None lets everybody in who shows the token, if there is one.
@@ -71,15 +119,11 @@ class TrackingServer:
             return self.host == "localhost"
 
     def check(self) -> None:
-        """Refuse what would be open to everybody, or could not start.
-
-        Raises:
-            UserError: It says which.
-        """
+        """Refuse what would be open to everybody, or could not start."""
         self._check_doors()
         self._check_store()
         if urlsplit(self.artifacts).scheme == "s3":
-            _require("boto3", "s3", "artifacts in object storage", self.artifacts)
+            _require("boto3", "s3", "artifacts in object storage needs boto3", self.artifacts)
         self._check_port()
 
     def command(self) -> list[str]:
@@ -89,7 +133,8 @@ class TrackingServer:
         words += ["--artifacts-destination", self.artifacts]
         # Else modules are imported from the current folder first; where they are is known without.
         words += ["--uvicorn-opts", "--app-dir=/"]
-        hosts = (*_LOCAL_HOSTS, *self.allowed_hosts)
+        # The first two are for whoever is on this host, or at the near end of a tunnel.
+        hosts = ("localhost", LOOPBACK, *self.allowed_hosts)
         words += ["--allowed-hosts", ",".join(f"{host},{host}:*" for host in hosts)]
         if self.allowed_hosts:
             # Browsers name the page's own address as the origin of what it sends.
@@ -98,11 +143,7 @@ class TrackingServer:
         return [*words, "--app-name", APP]
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of the server's process.
-
-        Raises:
-            UserError: MLflow's login is not installed.
-        """
+        """Return the environment of the server's process; a login is prepared for it."""
         local = urlsplit(self.artifacts).scheme in ("", "file")
         doors = {
             ROOT_SETTING: str(Path(self.artifacts).absolute()) if local else None,
@@ -163,7 +204,8 @@ class TrackingServer:
                 fix="give sqlite:////FILE or postgresql://USER@HOST/DATABASE",
             )
         if kind.startswith("postgresql"):
-            _require("psycopg", "server", "PostgreSQL", without_password(self.store))
+            where = without_password(self.store)
+            _require("psycopg", "server", "PostgreSQL needs psycopg", where)
             _ask_postgres(self.store)
 
     def _check_port(self) -> None:
@@ -210,6 +252,4 @@ def _ask_postgres(store: str) -> None:
 
 def _require(module: str, extra: str, what: str, where: str) -> None:
     if find_spec(module) is None:
-        raise UserError(
-            f"{what} needs {module}", where=where, fix=f"pip install 'voxsiam[{extra}]'"
-        )
+        raise UserError(what, where=where, fix=f"pip install 'voxsiam[{extra}]'")

@@ -89,11 +89,9 @@ class OwnArtifacts(LocalArtifactRepository):
 
 
 def is_own(root: Path, path: Path) -> bool:
-    """Tell whether a file, or one that is to be made, lies below a folder, by no link.
+    """Tell whether an absolute path without `..` lies below a folder, by no link.
 
-    Args:
-        root: The folder; links on the way to it are its owner's.
-        path: Absolute, without `..`.
+    The file may be still to be made. Links on the way to the folder are its owner's.
     """
     if not path.is_relative_to(root):
         return False

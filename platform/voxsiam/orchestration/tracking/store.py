@@ -2,8 +2,10 @@
 
 import fcntl
 import logging
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow.entities import Experiment, LifecycleStage
@@ -13,14 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.waiting import waited_for
-from voxsiam.orchestration.sqlite_address import without_stray_folder
 from voxsiam.orchestration.tracking.artifact_place import claim_artifacts
 from voxsiam.orchestration.tracking.names import EXPERIMENT
-from voxsiam.orchestration.tracking.store_address import check_address
-from voxsiam.orchestration.workspace import Workspace
+from voxsiam.orchestration.workspace import Workspace, sqlite_file
 from voxsiam.regular_files import open_lock
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+
+_KINDS = ("http", "https", "postgresql", "postgresql+psycopg")
+_MEND = (
+    "unset it (a workspace has a store of its own), or name http://HOST:5000, "
+    "postgresql://USER@HOST/DATABASE or sqlite:////FOLDER/mlflow.db"
+)
 
 
 class StoreAwayError(UserError):
@@ -37,22 +43,47 @@ class StoreAwayError(UserError):
 
 @contextmanager
 def asking(tracking_uri: str) -> Iterator[None]:
-    """Tell a store that cannot be asked from everything else that may go wrong.
-
-    Raises:
-        StoreAwayError: It does not answer.
-    """
+    """Raise a StoreAwayError where the store does not answer, to tell it from all else."""
     try:
         yield
     except MlflowException as error:
         raise StoreAwayError(tracking_uri, str(error)) from error
 
 
-def check_store(tracking_uri: str, nodes: int) -> None:
-    """Refuse a store that a study on so many nodes cannot rely on.
+def check_address(tracking_uri: str) -> None:
+    """Refuse an address that can lead to no store: later it would look like a server that is away.
 
-    Args:
-        nodes: Of the cluster, those alive.
+    A server that does not answer is no reason: trainings wait for none.
+
+    Raises:
+        UserError: It is a folder, or of no kind that is known, or its host has no address.
+    """
+    parts = urlsplit(tracking_uri)
+    if parts.scheme == "sqlite":
+        return
+    scheme, found, rest = tracking_uri.partition("://")
+    shown = f"{scheme}://{rest.rpartition('@')[2]}" if found else tracking_uri
+    where = f"MLFLOW_TRACKING_URI={shown}"
+    if parts.scheme in ("", "file"):
+        what = "the tracking address is a folder, which MLflow no longer takes for a store"
+        raise UserError(what, where=where, fix=_MEND)
+    if parts.scheme not in _KINDS or not parts.hostname:
+        what = "the tracking address is none of a store that is known"
+        raise UserError(what, where=where, fix=_MEND)
+    try:
+        socket.getaddrinfo(parts.hostname, None)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no name"
+        raise UserError(
+            f"the host '{parts.hostname}' of the tracking address is not known ({why})",
+            where=where,
+            fix="look for a typing error, or at this machine's network; unset it to use the "
+            "workspace's own store",
+        ) from None
+
+
+def check_store(tracking_uri: str, nodes: int) -> None:
+    """Refuse a store that a study on so many living nodes cannot rely on.
 
     Raises:
         UserError: It is an sqlite file and there are several nodes: a driver may start on any of
@@ -82,6 +113,22 @@ def open_client(tracking_uri: str) -> MlflowClient:
             where=without_password(tracking_uri),
             fix="is it running, does it know this user, and is it MLflow's? Else name another",
         ) from None
+
+
+@contextmanager
+def without_stray_folder(address: str) -> Iterator[None]:
+    """Remove the folder that MLflow makes of an address with encoded characters, as it is spelt.
+
+    Nothing is done where the store is no such file, or the folder was there before.
+    """
+    file, spelt = sqlite_file(address), Path(address.partition(":///")[2]).parent
+    is_stray = file is not None and spelt != file.parent and not spelt.exists()
+    try:
+        yield
+    finally:
+        if is_stray:
+            with suppress(OSError):  # there is none, or somebody has put something into it
+                spelt.rmdir()
 
 
 def open_for_writing(workspace: Workspace) -> MlflowClient:
@@ -142,29 +189,13 @@ def active_experiment(client: MlflowClient, tracking_uri: str) -> Experiment | N
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None or found.lifecycle_stage == LifecycleStage.ACTIVE:
         return found
-    number = found.experiment_id
+    shown = without_password(tracking_uri)
     raise UserError(
         f"the experiment '{EXPERIMENT}' was deleted in MLflow",
-        where=without_password(tracking_uri),
-        fix=f"restore it: MLFLOW_TRACKING_URI='{without_password(tracking_uri)}' "
-        f"mlflow experiments restore --experiment-id {number}",
+        where=shown,
+        fix=f"restore it: MLFLOW_TRACKING_URI='{shown}' "
+        f"mlflow experiments restore --experiment-id {found.experiment_id}",
     )
-
-
-def raise_if_mendable(error: Exception, tracking_uri: str) -> None:
-    """Raise what the user can mend before anything is trained.
-
-    Raises:
-        UserError: It is one already, or the server refuses the login.
-    """
-    if isinstance(error, UserError):
-        raise error
-    if isinstance(error, MlflowException) and error.get_http_status_code() in {401, 403}:
-        raise UserError(
-            "the tracking server refuses this login",
-            where=tracking_uri,
-            fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (docs/tracking.md)",
-        ) from None
 
 
 def has_password(uri: str) -> bool:

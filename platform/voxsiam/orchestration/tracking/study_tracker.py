@@ -13,17 +13,12 @@ from typing import Any
 from mlflow.exceptions import MlflowException, RestException
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
-from voxsiam.orchestration.tracking.left_runs import end_left_runs
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.tracking.names import PROGRESS, WORKER_HOURS
-from voxsiam.orchestration.tracking.outbox import Event, outbox_of
+from voxsiam.orchestration.tracking.outbox import Event, now_ms, outbox_of
 from voxsiam.orchestration.tracking.parent_run import ParentRun
 from voxsiam.orchestration.tracking.run_writer import RunWriter, metrics
-from voxsiam.orchestration.tracking.store import (
-    experiment_of,
-    open_for_writing,
-    raise_if_mendable,
-)
+from voxsiam.orchestration.tracking.store import experiment_of, open_for_writing
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.small_files import LARGE, read_json
 from voxsiam.training.context import Record
@@ -33,7 +28,6 @@ LEAST_PAUSE_S, PAUSE_FACTOR = 5.0, 10.0
 """After a try that failed, the next one waits this long, or this many times as long as it took:
 a server that swallows calls costs a tenth of the time at most."""
 
-
 log = logging.getLogger(__name__)
 
 
@@ -42,7 +36,6 @@ class StudyTracker:
 
     Args:
         workspace: Holds the store unless MLFLOW_TRACKING_URI names a server.
-        parent_run: The study or sweep.
         reopen: It goes on: its own run is marked as running.
 
     Raises:
@@ -71,18 +64,16 @@ class StudyTracker:
     def run_started(self, planned: PlannedRun) -> None:
         """Open the trial's run, or its run of an earlier attempt."""
         may_link = planned.run.result_file.exists()
-        self._tell(Event(kind="start", time_ms=_now_ms(), trial=planned, may_link=may_link))
+        self._tell(Event(kind="start", trial=planned, may_link=may_link))
 
     def epoch_done(self, planned: PlannedRun, record: Record) -> None:
         """Write one epoch's figures in one batch."""
         step = int(record["epoch"])
-        self._tell(
-            Event(kind="figures", time_ms=_now_ms(), trial=planned, figures=record, step=step)
-        )
+        self._tell(Event(kind="figures", trial=planned, figures=record, step=step))
 
     def run_ended(self, planned: PlannedRun, state: RunState, error: str | None) -> None:
         """Complete the run from the trial's files and end it."""
-        self._tell(Event(kind="end", time_ms=_now_ms(), trial=planned, state=state, error=error))
+        self._tell(Event(kind="end", trial=planned, state=state, error=error))
         self.count([planned], state)
 
     def complete_finished(self, finished: list[PlannedRun]) -> None:
@@ -101,21 +92,12 @@ class StudyTracker:
     def log_parent(
         self, figures: Record, step: int, artifacts: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        """Write figures and JSON artifacts of the parent run.
-
-        Args:
-            step: To which they belong.
-            artifacts: Contents by path.
-        """
-        self._tell(
-            Event(
-                kind="figures", time_ms=_now_ms(), figures=figures, step=step, artifacts=artifacts
-            )
-        )
+        """Write figures and, by path, JSON artifacts of the parent run."""
+        self._tell(Event(kind="figures", figures=figures, step=step, artifacts=artifacts))
 
     def ended(self, state: RunState) -> None:
         """End the parent run."""
-        self._tell(Event(kind="end", time_ms=_now_ms(), state=state))
+        self._tell(Event(kind="end", state=state))
         # Whoever has stopped it does not want to wait for a server.
         waiting = self.waiting if state == "interrupted" else self.catch_up()
         if waiting:
@@ -138,7 +120,11 @@ class StudyTracker:
                 break
             done += len(group)
         if done:
-            self._forget(events, done)
+            try:
+                self._outbox.keep_only(events[done:])
+            except OSError as error:
+                # They are told once more, and count once: their times are kept.
+                log.warning("events that MLflow has been told of are not forgotten: %s", error)
         return self.waiting
 
     def count(self, trials: Sequence[PlannedRun], state: RunState) -> None:
@@ -156,13 +142,6 @@ class StudyTracker:
         figures[WORKER_HOURS] = sum(seconds.values()) * self._parent_run.workers / 3600
         # MLflow shows the value of the greatest step: what is finished stays so.
         self.log_parent(figures, states.count("finished"), {})
-
-    def _forget(self, events: Sequence[Event], told: int) -> None:
-        try:
-            self._outbox.keep_only(events[told:])
-        except OSError as error:
-            # They are told once more, and count once: their times are kept.
-            log.warning("events that MLflow has been told of are not forgotten: %s", error)
 
     def _tell(self, event: Event) -> None:
         try:
@@ -187,7 +166,7 @@ class StudyTracker:
         except (MlflowException, OSError, UserError) as error:
             if at_start:
                 # Now it costs nothing; in the middle of a training it would.
-                raise_if_mendable(error, self._workspace.tracking_uri)
+                _raise_if_mendable(error, self._workspace.tracking_uri)
             if self._writer is not None and events and _is_final(error):
                 self._set_aside(events, error)
                 return True
@@ -213,12 +192,10 @@ class StudyTracker:
         if self._writer is None:
             client = open_for_writing(self._workspace)
             experiment = experiment_of(client, self._workspace)
-            writer = RunWriter(client, experiment, self._parent_run, self._workspace.identity)
-            writer.open_parent(at_ms or _now_ms(), reopen=self._reopen)
+            writer = RunWriter(client, experiment, self._parent_run, self._workspace)
+            writer.open_parent(at_ms or now_ms(), reopen=self._reopen)
             self._writer = writer
-            for left in end_left_runs(
-                client, experiment, self._workspace, but=self._parent_run.request_id
-            ):
+            for left in writer.end_left_runs():
                 log.warning("%s was cut off and is marked as interrupted in MLflow", left)
         return self._writer
 
@@ -245,7 +222,7 @@ class StudyTracker:
             writer.end(run_id, first.state, first.time_ms, first.error)
 
     def _complete(self, planned: PlannedRun) -> None:
-        if not self._open().is_finished(planned, _now_ms()):
+        if not self._open().is_finished(planned, now_ms()):
             self.run_ended(planned, "finished", None)
 
 
@@ -256,6 +233,18 @@ def _together(events: Sequence[Event]) -> Iterator[list[Event]]:
         numbered, lambda item: (item[1].subject, -1 if item[1].kind == "figures" else item[0])
     ):
         yield [event for _, event in group]
+
+
+def _raise_if_mendable(error: Exception, tracking_uri: str) -> None:
+    """Raise what the user can mend: it is a UserError already, or the login is refused."""
+    if isinstance(error, UserError):
+        raise error
+    if isinstance(error, MlflowException) and error.get_http_status_code() in {401, 403}:
+        raise UserError(
+            "the tracking server refuses this login",
+            where=tracking_uri,
+            fix="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (docs/tracking.md)",
+        ) from None
 
 
 def _is_final(error: Exception) -> bool:
@@ -275,7 +264,3 @@ def _seconds(planned: PlannedRun) -> float:
         return 0.0
     records = read_json(file, LARGE)["records"]
     return sum(float(record.get(SECONDS, 0.0)) for record in records)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

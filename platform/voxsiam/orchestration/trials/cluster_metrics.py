@@ -5,8 +5,7 @@ from collections.abc import Callable
 from ray.util.metrics import Gauge
 
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
-from voxsiam.orchestration.runs.label import RunLabel
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.training.batch import epoch_plan
 from voxsiam.training.context import Record
 from voxsiam.training.usage import DEVICE_MB, SECONDS
@@ -38,9 +37,6 @@ class ClusterMetrics:
 
     Ray calls them `ray_voxsiam_...` and keeps the last value of a run until its driver ends;
     `voxsiam_running` tells which runs are under way.
-
-    Args:
-        study: Id of the study or sweep.
     """
 
     def __init__(self, study: str) -> None:
@@ -63,8 +59,7 @@ class ClusterMetrics:
         self._running.set(0, self._tags(planned))
 
     def _tags(self, planned: PlannedRun) -> dict[str, str]:
-        label = RunLabel.of_trial(self._study, planned)
-        return {"study": label.study, "row": label.row, "seed": str(label.seed)}
+        return {"study": self._study, "row": planned.row, "seed": str(planned.run.seed)}
 
 
 def cluster_listeners(study: str) -> list[ClusterMetrics]:

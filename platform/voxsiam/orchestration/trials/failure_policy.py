@@ -22,11 +22,8 @@ class RetryWithProgress(FailurePolicy):
     """Tries a run again until it has failed too often since its last new checkpoint.
 
     Ray Train's own policy counts over a run's whole life: a week on machines that come and go uses
-    that up. Waiting for room is no failure. It lives in Ray Train's controller.
-
-    Args:
-        checkpoints: Folder of the run's checkpoints.
-        incidents: The run's incidents; workers that could not begin are noted there.
+    that up. Waiting for room is no failure; that workers could not begin is noted in the run's
+    incidents. It lives in Ray Train's controller.
     """
 
     def __init__(self, checkpoints: Path, incidents: Path) -> None:

@@ -17,7 +17,7 @@ class Turns:
     """Whether a job may begin its next trial, and what its ended trials give back."""
 
     def __init__(self, share: FairShare) -> None:
-        self._share = share
+        self.share = share
         self._controller: Any = None
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
@@ -29,21 +29,14 @@ class Turns:
 
         Where it may not, no process is kept for it, nor the places of that process.
         """
-        allowed = self._share.allows_another(ours)
-        if not allowed and self._controller is not None:
-            self._clear(self._controller, ours)
+        allowed, controller = self.share.allows_another(ours), self._controller
+        if not allowed and controller is not None:
+            if not controller._pending_trials:
+                controller._cleanup_cached_actors(force_all=True)
+            if not ours:
+                # Tune without a trial asks for one on end, and does nothing else meanwhile.
+                controller._actor_manager.next(timeout=0.1)
         return allowed
-
-    def _clear(self, controller: Any, ours: int) -> None:
-        if not controller._pending_trials:
-            controller._cleanup_cached_actors(force_all=True)
-        if not ours:
-            # Tune without a trial asks for one again and again, and does nothing else meanwhile.
-            controller._actor_manager.next(timeout=0.1)
-
-    def are_over(self) -> None:
-        """Hear that there is no trial left to begin."""
-        self._share.needs_no_more()
 
     def end_one(self, controller: Any) -> None:
         """Let a trial that ends give its places back where others wait.
@@ -51,7 +44,7 @@ class Turns:
         Tune keeps the process of a trial that has ended, and its places with it, for the next one.
         """
         self._controller = controller
-        controller._reuse_actors = not self._share.gives_way()
+        controller._reuse_actors = not self.share.gives_way()
 
 
 class FairVariants(BasicVariantGenerator):
@@ -62,12 +55,11 @@ class FairVariants(BasicVariantGenerator):
         self._turns = turns
 
     def next_trial(self) -> Trial | None:
-        """Return the next trial, or that there is none now."""
         if not self._turns.allow_another(len(self._live_trials)):
             return None
         trial = super().next_trial()
         if trial is None:
-            self._turns.are_over()
+            self._turns.share.needs_no_more()
         return trial
 
 
@@ -79,11 +71,10 @@ class FairSearch(ConcurrencyLimiter):
         self._turns = turns
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial, or that there is none now."""
         allowed = self._turns.allow_another(len(self.live_trials))
         given = super().suggest(trial_id) if allowed else None
         if given == Searcher.FINISHED:
-            self._turns.are_over()
+            self._turns.share.needs_no_more()
         return given
 
 
@@ -95,9 +86,7 @@ class FairOrder(FIFOScheduler):
         self._turns = turns
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Make room for others who wait."""
         self._turns.end_one(tune_controller)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Make room for others who wait."""
         self._turns.end_one(tune_controller)

@@ -17,7 +17,6 @@ class RankFaults(UserCallback):
     """Notes in the run's incidents which rank failed; it lives in Ray Train's controller.
 
     Args:
-        heartbeats: Folder of the run's heartbeats.
         silence_s: After which a rank that does not answer is ended.
     """
 
@@ -45,14 +44,14 @@ def describe_faults(
     Args:
         heartbeats: The last one of every rank.
         errors: Of the ranks for which Ray Train has one.
-        silence_s: After which a rank that does not answer is ended.
         now: By the clock of the file system that holds the heartbeats.
     """
     dead = {rank for rank, error in errors.items() if _is_dead(error)}
     dead |= {rank for rank, heartbeat in heartbeats.items() if heartbeat.is_gone()}
     if dead:
         return [_death(heartbeats.get(rank), rank) for rank in sorted(dead)]
-    frozen = {rank for rank, error in errors.items() if _is_unanswered(error)}
+    unanswered = "WorkerHealthCheckTimeoutError"
+    frozen = {rank for rank, error in errors.items() if type(error).__name__ == unanswered}
     if not frozen and any("timed out" in str(error).lower() for error in errors.values()):
         frozen = {rank for rank, heartbeat in heartbeats.items() if heartbeat.is_silent(now)}
         frozen = frozen or _last(heartbeats, errors)
@@ -71,10 +70,6 @@ def _is_dead(error: Exception) -> bool:
     return isinstance(getattr(error, "health_check_failure", error), RayActorError)
 
 
-def _is_unanswered(error: Exception) -> bool:
-    return type(error).__name__ == "WorkerHealthCheckTimeoutError"
-
-
 def _last(heartbeats: Mapping[int, Heartbeat], errors: Mapping[int, Exception]) -> set[int]:
     """Return the ranks that stand furthest behind; one that waited in vain is not among them."""
     suspects = set(heartbeats) - set(errors) or set(heartbeats)
@@ -83,12 +78,9 @@ def _last(heartbeats: Mapping[int, Heartbeat], errors: Mapping[int, Exception]) 
 
 
 def _who(heartbeat: Heartbeat | None, rank: int) -> str:
-    where = (
-        ""
-        if heartbeat is None
-        else f" (process {heartbeat.pid} on {heartbeat.host}, {heartbeat.place})"
-    )
-    return f"rank {rank}{where}"
+    if heartbeat is None:
+        return f"rank {rank}"
+    return f"rank {rank} (process {heartbeat.pid} on {heartbeat.host}, {heartbeat.place})"
 
 
 def _death(heartbeat: Heartbeat | None, rank: int) -> str:

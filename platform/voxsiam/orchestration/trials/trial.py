@@ -7,7 +7,7 @@ import functools
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,18 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.capacity import DRIVER, Capacity
 from voxsiam.orchestration.cluster.cause import cause_of
 from voxsiam.orchestration.cluster.fair_share import TrialSize
-from voxsiam.orchestration.cluster.node_view import Versions
+from voxsiam.orchestration.cluster.node_checks import Versions, require_like_the_others
 from voxsiam.orchestration.cluster.ray_instance import joins_cluster
 from voxsiam.orchestration.runs.execute import CaseSource, RunPlan, execute_run
 from voxsiam.orchestration.runs.heartbeat import HeartbeatSender
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import RunLabel, epoch_line, labelled_log
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.plan import PlannedRun
 from voxsiam.orchestration.runs.read_watch import ReadWatch
 from voxsiam.orchestration.trials.failure_policy import MOST_FAILURES
-from voxsiam.orchestration.trials.joined_node import require_like_the_others
 from voxsiam.orchestration.trials.tune_bridge import TuneBridge
 from voxsiam.orchestration.trials.worker import REFUSAL, Stamp
-from voxsiam.orchestration.trials.worker_group import (
-    Attempt,
-    Workers,
-    silence_s,
-    train_on_workers,
-)
+from voxsiam.orchestration.trials.worker_group import Workers, silence_s, train_on_workers
 from voxsiam.orchestration.trials.worker_places import TrialPlaces
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import Record, SingleProcess
@@ -60,9 +54,6 @@ class TrialSetup:
 
     Attributes:
         study: Id of the study or sweep.
-        load: Reads the cases.
-        workspace: Holds what Ray writes for itself.
-        capacity: Of the cluster.
         workers: DDP workers of a trial.
         slots: Trials at a time, where nobody else uses the cluster.
         gpu_share: Part of a GPU that a worker holds, where there are GPUs.
@@ -99,14 +90,13 @@ class TrialSetup:
 
     def trainable(self) -> Callable[..., Any]:
         """Return Tune's function of a trial with what it needs bound to it."""
-        threads = self._threads
         self.workspace.runs.mkdir(parents=True, exist_ok=True)
         # Tune would write them into the settings of each trial, which Ray logs.
         ENV_VARS_TO_PROPAGATE.difference_update(CLOUD_KEYS)
         bound = functools.partial(
             _run_trial,
             workers=None if self.in_process else self._workers(),
-            threads=threads,
+            threads=self._threads,
             longest_s=silence_s(),
             release=Versions.here().release,
         )
@@ -121,9 +111,8 @@ class TrialSetup:
         return tune.with_resources(tune.with_parameters(bound, load=self.load), placed)
 
     def _workers(self) -> Workers:
-        return Workers(
-            self.workers, self._gpus, silence_s(), self.workspace.ray, watched=joins_cluster()
-        )
+        storage = self.workspace.ray
+        return Workers(self.workers, self._gpus, silence_s(), storage, watched=joins_cluster())
 
 
 def run_trials(
@@ -138,7 +127,6 @@ def run_trials(
     """Let Tune run trials until there are no more, or it is interrupted.
 
     Args:
-        scheduler: Decides which one goes on.
         configs: The trials, where they are known; else the search makes them.
     """
     known = {} if configs is None else {"trial": tune.grid_search(configs)}
@@ -168,17 +156,8 @@ def run_trials(
 
 
 def trial_config(index: int, study: str, runs: Sequence[PlannedRun]) -> dict[str, Any]:
-    """Say what a trial runs, as Tune carries it.
-
-    Args:
-        index: Number of the trial in its study or sweep.
-        study: Id of that study or sweep.
-    """
-    return {
-        "index": index,
-        "runs": [each.run.model_dump_json() for each in runs],
-        "labels": [asdict(RunLabel.of_trial(study, each)) for each in runs],
-    }
+    """Say what a trial runs, as Tune carries it: the trial of this index in a study or sweep."""
+    return {"index": index, "study": study, "runs": [each.model_dump_json() for each in runs]}
 
 
 def _run_trial(
@@ -191,9 +170,10 @@ def _run_trial(
     release: str,
 ) -> None:
     """Tune's function: the runs of one trial, here (no workers) or on Ray Train workers."""
-    runs = zip(config["trial"]["runs"], config["trial"]["labels"], strict=True)
-    for index, (run, names) in enumerate(runs):
-        plan, label = RunPlan.model_validate_json(run), RunLabel(**names)
+    for index, run in enumerate(config["trial"]["runs"]):
+        planned = PlannedRun.model_validate_json(run)
+        plan = planned.run
+        label = RunLabel(config["trial"]["study"], planned.row, plan.seed)
         stamp = Stamp(index=index, epochs=plan.recipe.epochs)
         _require_node(plan, release)
         plan.directory.mkdir(exist_ok=True)
@@ -203,7 +183,7 @@ def _run_trial(
         with labelled_log(str(label)):
             try:
                 if workers is not None:
-                    train_on_workers(Attempt(plan, load, stamp, label, release), workers)
+                    train_on_workers(plan, load, stamp, label, release, workers)
                 else:
                     torch.set_num_threads(threads)
                     _train_here(plan, load, stamp, longest_s)
@@ -225,13 +205,14 @@ def _require_node(plan: RunPlan, release: str) -> None:
 
 
 def _train_here(plan: RunPlan, load: CaseSource, stamp: Stamp, longest_s: float) -> None:
+    def report(record: Record) -> None:
+        log.info(epoch_line(record))
+        tune.report(stamp.on(record))
+
+    note = functools.partial(note_incident, plan.incidents_file)
     heartbeat = HeartbeatSender(plan.heartbeats, 0)
-    context = SingleProcess(
-        _reporter(stamp),
-        on_note=functools.partial(note_incident, plan.incidents_file),
-        on_step=heartbeat.begin_step,
-    )
-    reads = ReadWatch(load, functools.partial(note_incident, plan.incidents_file), longest_s)
+    context = SingleProcess(report, on_note=note, on_step=heartbeat.begin_step)
+    reads = ReadWatch(load, note, longest_s)
     with heartbeat.beating(), reads.watching():
         execute_run(plan, reads, context)
 
@@ -241,11 +222,3 @@ def _leave_cause(file: Path, error: Exception) -> None:
         file.write_text(cause_of(error))
     except OSError:
         file.unlink(missing_ok=True)  # on a full disk it would be empty
-
-
-def _reporter(stamp: Stamp) -> Callable[[Record], None]:
-    def report(record: Record) -> None:
-        log.info(epoch_line(record))
-        tune.report(stamp.on(record))
-
-    return report

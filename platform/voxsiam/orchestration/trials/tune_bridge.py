@@ -8,7 +8,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from voxsiam.orchestration.runs.incidents import IncidentReader, note_incident
-from voxsiam.orchestration.runs.planned_run import PlannedRun, RunState
+from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.trials.rank_faults import describe_death
 from voxsiam.orchestration.trials.worker import REFUSAL, RUN_INDEX
 from voxsiam.training.context import Record
@@ -113,8 +113,7 @@ class TuneBridge(tune.Callback):
         # Its process died, and Tune starts it again.
         index = _index(trial)
         if index in self._open:
-            plan = self._open[index]
-            note_incident(plan.run.incidents_file, self._death(index))
+            note_incident(self._open[index].run.incidents_file, self._death(index))
             self._tell_incidents(index)
 
     def on_trial_error(
@@ -122,8 +121,7 @@ class TuneBridge(tune.Callback):
     ) -> None:  # fmt: skip
         index = _index(trial)
         self._move_on(index)
-        plan = self._open[index]
-        self._end(index, "failed", plan.run.failure() or self._death(index))
+        self._end(index, "failed", self._open[index].run.failure() or self._death(index))
 
     def end_open_trials(self) -> None:
         """Mark what an interrupt cut off."""

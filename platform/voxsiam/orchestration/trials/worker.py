@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from voxsiam.collective import DDP_SETTINGS, gather_objects
+from voxsiam.orchestration.cluster.node_checks import require_like_the_others
 from voxsiam.orchestration.runs.execute import RunPlan, execute_run
 from voxsiam.orchestration.runs.heartbeat import HeartbeatSender
 from voxsiam.orchestration.runs.incidents import note_incident
 from voxsiam.orchestration.runs.label import epoch_line, labelled_log
 from voxsiam.orchestration.runs.read_watch import ReadWatch
-from voxsiam.orchestration.trials.joined_node import require_like_the_others
 from voxsiam.training.context import Record, TrainingEndedError
 
 RUN_INDEX, FIDELITY = "run_index", "fidelity"
@@ -28,12 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Stamp:
-    """Tells in every record which of a trial's runs it is about.
-
-    Attributes:
-        index: Number of the run in its trial.
-        epochs: Of each run.
-    """
+    """Tells in every record which run of its trial it is about; each has so many epochs."""
 
     index: int
     epochs: int
@@ -53,8 +48,7 @@ class RunStoppedError(Exception):
 class RayTrainWorker:
     """The training's surroundings inside a Ray Train worker.
 
-    Args:
-        plan: The run; where its stop file exists, it ends with the epoch in progress.
+    Where the plan's stop file exists, the run ends with the epoch in progress.
     """
 
     def __init__(self, stamp: Stamp, plan: RunPlan) -> None:

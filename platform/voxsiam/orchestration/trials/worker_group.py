@@ -27,7 +27,6 @@ from voxsiam.training.context import TrainingEndedError
 SILENCE_SETTING, SILENCE_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", 600.0
 """Ray Train's own setting, given here to the collectives too; and its default."""
 
-
 IDLE_HELPERS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
 """Parts of Ray Train that start a process each and have nothing to do here: volumes travel by
 reference, and we free placement groups ourselves. They cost three of fourteen seconds."""
@@ -57,15 +56,6 @@ class Workers:
         kind = "nccl" if self.gpu_share else "gloo"
         return TorchConfig(backend=kind, timeout_s=max(1, round(self.silence_s)))
 
-    @property
-    def scaling(self) -> ScalingConfig:
-        """What they hold."""
-        return ScalingConfig(
-            num_workers=self.number,
-            use_gpu=self.gpu_share > 0,
-            resources_per_worker=worker_resources(self.gpu_share),
-        )
-
 
 class _LeanTrainer(TorchTrainer):
     """Ray Train's trainer without the idle helpers, with places that come back and our retries.
@@ -85,59 +75,25 @@ class _LeanTrainer(TorchTrainer):
         return super()._initialize_and_run_controller(**retries)
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """An attempt at a run.
-
-    Attributes:
-        plan: The run.
-        load: Reads its cases.
-        stamp: Put on every record.
-        label: How people see the run.
-        release: Versions of the study's driver.
-    """
-
-    plan: RunPlan
-    load: CaseSource
-    stamp: Stamp
-    label: RunLabel
-    release: str
-
-    def worker_config(self, longest_s: float) -> dict[str, Any]:
-        """Return what its workers are given.
-
-        Args:
-            longest_s: After which a read of a case ends its worker.
-        """
-        return {
-            "plan": self.plan.model_dump_json(),
-            "load": self.load,
-            "stamp": asdict(self.stamp),
-            "label": str(self.label),
-            "longest_s": longest_s,
-            "release": self.release,
-        }
-
-
 def silence_s() -> float:
-    """Return how long a rank may keep silent, as this process's settings have it.
-
-    Raises:
-        UserError: The setting is no number of seconds.
-    """
+    """Return how long a rank may keep silent, as this process's settings have it."""
     return seconds_set(SILENCE_SETTING, "a time that workers may keep silent", SILENCE_S)
 
 
-def train_on_workers(attempt: Attempt, workers: Workers) -> None:
+def train_on_workers(
+    plan: RunPlan, load: CaseSource, stamp: Stamp, label: RunLabel, release: str, workers: Workers
+) -> None:
     """Execute a run on Ray Train workers, inside a Tune trial.
 
     A worker that dies or freezes is replaced, and the run continues from its own newest checkpoint.
+
+    Args:
+        release: Versions of the study's driver; workers of others refuse to train.
 
     Raises:
         WorkersFailedError: The workers failed more often than that is worth.
         TrainingEndedError: The loss is no longer a number, or a checkpoint cannot be written.
     """
-    plan = attempt.plan
     plan.end_file.unlink(missing_ok=True)
     incidents = IncidentReader(plan.incidents_file)
     # Ray Train hands it on to its controller, which looks after the workers.
@@ -146,12 +102,23 @@ def train_on_workers(attempt: Attempt, workers: Workers) -> None:
     os.environ["RAY_TRAIN_ENABLE_STATE_TRACKING"] = str(int(workers.watched))
     trainer = _LeanTrainer(
         run_in_worker,
-        train_loop_config=attempt.worker_config(workers.silence_s),
-        scaling_config=workers.scaling,
+        train_loop_config={
+            "plan": plan.model_dump_json(),
+            "load": load,
+            "stamp": asdict(stamp),
+            "label": str(label),
+            "longest_s": workers.silence_s,
+            "release": release,
+        },
+        scaling_config=ScalingConfig(
+            num_workers=workers.number,
+            use_gpu=workers.gpu_share > 0,
+            resources_per_worker=worker_resources(workers.gpu_share),
+        ),
         torch_config=workers.backend,
         run_config=RunConfig(
             # The name is new for each attempt: Ray would otherwise restore its own records.
-            name=attempt.label.attempt_name(),
+            name=label.attempt_name(),
             storage_path=str(workers.storage),
             callbacks=[
                 TuneReportCallback(),

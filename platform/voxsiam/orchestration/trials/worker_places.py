@@ -7,11 +7,7 @@ from ray import tune
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 
 from voxsiam.orchestration.cluster.autoscaler import is_demand
-from voxsiam.orchestration.cluster.held_places import (
-    free_places_of_the_dead,
-    in_words,
-    who_holds,
-)
+from voxsiam.orchestration.cluster.held_places import free_places_of_the_dead, in_words, who_holds
 from voxsiam.orchestration.cluster.waiting import Wait
 
 if TYPE_CHECKING:

@@ -1,9 +1,8 @@
 """What an autoscaler is asked for; with a real one: tests/integration/test_autoscaler.py."""
 
-import time
-
 import pytest
 
+from tests.polling import wait_until
 from voxsiam.orchestration.cluster.autoscaler import (
     Demand,
     autoscales,
@@ -25,13 +24,6 @@ def nothing_stays():
 
 def demands():
     return [places for places in held_places() if is_demand(places)]
-
-
-def wait_until(holds, within_s=60):
-    end = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_an_autoscaler_that_only_watches_is_none_and_nothing_is_waited_for():

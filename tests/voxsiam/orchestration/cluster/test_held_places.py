@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
 
+from tests.polling import wait_until
 from voxsiam.orchestration.cluster import held_places
 from voxsiam.orchestration.cluster.held_places import (
     free_places_of_ended_jobs,
@@ -58,13 +58,6 @@ class Maker:
 
 def state_of(group):
     return placement_group_table()[group]["state"]
-
-
-def wait_until(holds, within_s=60):
-    end = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def groups_of(job):

@@ -1,14 +1,24 @@
+import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 
+from tests.integration.nodes import extra_node, head_is_full
+from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_plan
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster import node_checks
-from voxsiam.orchestration.cluster.capacity import Node
-from voxsiam.orchestration.cluster.node_checks import require_versions
-from voxsiam.orchestration.cluster.node_view import NodeView, Versions
+from voxsiam.orchestration.cluster.capacity import Capacity, Node
+from voxsiam.orchestration.cluster.node_checks import (
+    NodeView,
+    Versions,
+    require_like_the_others,
+    require_versions,
+)
+from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.workspace import Workspace
 
 
@@ -102,3 +112,40 @@ def test_whoever_waits_for_nodes_says_which_have_not_answered(ray_instance):
         assert node_checks._silent({first: node("a"), second: node("b")}) == ["b"]
     finally:
         ray.cancel(second)
+
+
+def test_a_node_like_the_others_is_taken(tmp_path):
+    require_like_the_others(tmp_path, Versions.here().release)
+
+
+def test_a_node_of_other_versions_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match=r"differs in versions .* from the others") as caught:
+        require_like_the_others(tmp_path, "Python 3.9.1, torch 2.0.0, method 1")
+    assert caught.value.where == socket.gethostname()
+
+
+def test_a_node_without_the_folder_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match="does not see") as caught:
+        require_like_the_others(tmp_path / "not mounted", Versions.here().release)
+    assert caught.value.where == socket.gethostname()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_to_train_on_such_a_node_says_why_it_did_not(
+    ray_instance, tmp_path, monkeypatch, workers
+):
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace(tmp_path / "workspace")
+    # Processes have folders of their own there, as machines have their own disks.
+    workspace.root = Path("/proc/self/cwd/workspace")
+    plan = make_plan(workspace, workers=workers, rows=1)
+    ledger, heard = Ledger.create(workspace, plan), Recorder()
+    (tmp_path / "elsewhere").mkdir()
+    with extra_node(cpus=workers, cwd=tmp_path / "elsewhere"), head_is_full():
+        capacity = Capacity.of_cluster()
+        (failed,) = run_study(ledger, ToyCases(), workspace, capacity, [heard], threads=1)
+    assert failed == plan.trials[0]
+    assert not list((tmp_path / "elsewhere").rglob("*.safetensors"))
+    assert heard.events[-1] == (failed.row, "failed")
+    assert "does not see" in str(heard.errors[-1])

@@ -10,8 +10,7 @@ from mlflow.tracking import MlflowClient
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
 from tests.voxsiam.training.toy import make_volume
 from voxsiam.metrics.case_scores import NativePair, score_case
-from voxsiam.metrics.distance_config import DistanceConfig
-from voxsiam.metrics.scoring_rules import ScoringRules
+from voxsiam.metrics.scoring_rules import DistanceConfig, ScoringRules
 from voxsiam.orchestration.runs.execute import execute_run
 from voxsiam.orchestration.runs.result_files import TEST_FILES
 from voxsiam.orchestration.tracking.parent_run import parent_of_study

@@ -8,9 +8,8 @@ from safetensors.torch import load_file
 
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_run
 from voxsiam.errors import UserError
-from voxsiam.orchestration.runs.environment import this_environment
 from voxsiam.orchestration.runs.execute import execute_run
-from voxsiam.orchestration.runs.manifest import hash_results, read_manifest
+from voxsiam.orchestration.runs.manifest import hash_results, read_manifest, this_environment
 from voxsiam.orchestration.runs.result_files import EPOCHS_FILE
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess

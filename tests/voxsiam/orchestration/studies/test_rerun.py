@@ -3,9 +3,8 @@ import pytest
 from tests.voxsiam.orchestration.toy_study import Recorder, ToyCases, make_run
 from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.runs.execute import execute_run
-from voxsiam.orchestration.runs.manifest import hash_results, read_manifest
-from voxsiam.orchestration.runs.repetition import TOLERANCE, compare_runs
-from voxsiam.orchestration.studies.rerun import open_rerun, rerun
+from voxsiam.orchestration.runs.manifest import TOLERANCE, compare_runs, hash_results, read_manifest
+from voxsiam.orchestration.studies.tune_run import open_rerun, rerun_threads, run_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
 
@@ -35,7 +34,8 @@ def test_a_run_trained_again_is_the_same_and_the_first_is_left_alone(
     before = hash_results(run.directory)
     home, ledger = open_rerun(manifest, tmp_path, workspace)
     recorder, capacity = Recorder(), Capacity.of_cluster()
-    assert rerun(ledger, manifest, ToyCases(), home, capacity, [recorder])
+    threads = rerun_threads(manifest, capacity)
+    assert not run_study(ledger, ToyCases(), home, capacity, [recorder], threads)
     (trial,) = ledger.plan.trials
     again = read_manifest(trial.run.manifest_file)
     assert trial.run.directory.is_relative_to(workspace.root / "reruns")

@@ -2,9 +2,7 @@ import pytest
 
 from tests.voxsiam.orchestration.toy_sweep import make_ledger
 from voxsiam.durable_files import write_json
-from voxsiam.orchestration.sweeps.history import SearchHistory
-from voxsiam.orchestration.sweeps.keeper import SweepKeeper
-from voxsiam.orchestration.sweeps.search import SweepSearch
+from voxsiam.orchestration.sweeps.tune_run import SweepKeeper, SweepSearch
 
 
 @pytest.fixture
@@ -20,7 +18,15 @@ def runs(ledger):
 
 
 def keeper_of(ledger):
-    return SweepKeeper(ledger, SweepSearch(ledger, SearchHistory(ledger)), 0, [])
+    return SweepKeeper(SweepSearch(ledger), 0, [])
+
+
+@pytest.mark.parametrize("name", ["a%41", "what?", "a b#c"])
+def test_the_search_is_written_beside_the_ledger_whatever_its_folder_is_called(tmp_path, name):
+    ledger = make_ledger(tmp_path / name)
+    SweepSearch(ledger)
+    assert (ledger.folder / "optuna.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def finish(run, *scores):

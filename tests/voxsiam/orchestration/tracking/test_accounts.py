@@ -8,8 +8,8 @@ from mlflow.tracking import MlflowClient
 from tests.tracking_server import serving
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.orchestration.studies.ledger import Ledger
-from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
+from voxsiam.orchestration.tracking.server import Login
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 

@@ -5,11 +5,11 @@ import stat
 
 import psutil
 import pytest
+from mlflow.server.auth.config import read_auth_config
 
 from tests.tracking_server import free_port, serving
 from voxsiam.errors import UserError
-from voxsiam.orchestration.tracking.login import Login
-from voxsiam.orchestration.tracking.server import TrackingServer
+from voxsiam.orchestration.tracking.server import Login, TrackingServer
 from voxsiam.orchestration.tracking.store import (
     check_store,
     experiment_of,
@@ -17,7 +17,7 @@ from voxsiam.orchestration.tracking.store import (
     open_for_writing,
     without_password,
 )
-from voxsiam.orchestration.workspace import Workspace
+from voxsiam.orchestration.workspace import Workspace, sqlite_file
 
 SECRET = "k3y-of-the-database"
 ADMIN_SECRET = "k3y-of-the-admin-account"
@@ -109,6 +109,13 @@ def test_the_first_password_is_made_once_and_only_its_owner_reads_it(tmp_path, m
     login.users.touch()
     assert login.prepare()["MLFLOW_AUTH_ADMIN_PASSWORD"] == ADMIN_SECRET
     assert not login.password_file.exists()
+
+
+@pytest.mark.parametrize("name", ["a%41", "100% mine?", "%(admin_username)s"])
+def test_mlflow_finds_the_logins_whatever_their_folder_is_called(tmp_path, monkeypatch, name):
+    login = Login(tmp_path / name)
+    monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", login.prepare()["MLFLOW_AUTH_CONFIG_PATH"])
+    assert sqlite_file(read_auth_config().database_uri) == login.users
 
 
 def test_a_store_that_was_begun_without_its_server_is_not_shared(tmp_path, monkeypatch):

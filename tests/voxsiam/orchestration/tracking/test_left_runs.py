@@ -6,6 +6,7 @@ from mlflow.tracking import MlflowClient
 from tests.voxsiam.orchestration.toy_study import make_plan
 from voxsiam.errors import UserError
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.tracking import reader
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
@@ -46,6 +47,14 @@ def test_what_a_killed_driver_left_running_is_marked_by_the_next(workspace, capl
     assert states(workspace, "cut-off") == [("KILLED", "interrupted")] * 2
     assert states(workspace, "next") == [("RUNNING", None)] * 2
     assert any("cut-off was cut off" in text for text in caplog.messages)
+
+
+def test_what_was_left_running_is_marked_however_much_it_is(workspace, monkeypatch):
+    monkeypatch.setattr(reader, "PAGE", 1)
+    ledger, tracker = begin(workspace, "cut-off")
+    tracker.run_started(ledger.plan.trials[1])
+    begin(workspace, "next")
+    assert states(workspace, "cut-off") == [("KILLED", "interrupted")] * 3
 
 
 def test_what_another_driver_runs_now_is_left_alone(workspace):

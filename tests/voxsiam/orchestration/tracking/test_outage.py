@@ -16,7 +16,7 @@ from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
-from voxsiam_cli.tracking.replay import replay_all
+from voxsiam_cli.tracking import replay_all
 
 
 @pytest.fixture(scope="module")

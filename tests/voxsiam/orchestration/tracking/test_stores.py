@@ -16,10 +16,9 @@ from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan
 from tests.voxsiam.orchestration.tracking.test_doors import ADMIN_SECRET, assert_nowhere
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.execute import execute_run
-from voxsiam.orchestration.tracking.login import Login
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.run_store import download_model
-from voxsiam.orchestration.tracking.server import TrackingServer
+from voxsiam.orchestration.tracking.server import Login, TrackingServer
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess

@@ -1,13 +1,14 @@
 from tests.voxsiam.orchestration.toy_study import make_plan
-from voxsiam.orchestration.tracking.run_description import trial_tags
+from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam_experiments.recipes import unet3d, voxel_simsiam
 
 
 def tags_of(tmp_path, recipe):
-    trial = make_plan(Workspace(tmp_path)).trials[0]
+    plan = make_plan(Workspace(tmp_path))
+    trial = plan.trials[0]
     run = trial.run.model_copy(update={"recipe": recipe})
-    return trial, trial_tags(trial.model_copy(update={"run": run}), "table3", "tiny")
+    return trial, parent_of_study(plan).tags_of(trial.model_copy(update={"run": run}))
 
 
 def test_a_run_can_be_found_by_what_a_reader_looks_for(tmp_path):

@@ -10,7 +10,7 @@ from ray.train.v2._internal.exceptions import (
     WorkerHealthCheckTimeoutError,
 )
 
-from voxsiam.orchestration.cluster.memory import memory_limit
+from voxsiam.orchestration.cluster.capacity import memory_limit
 from voxsiam.orchestration.runs.heartbeat import (
     Heartbeat,
     HeartbeatSender,

@@ -2,7 +2,7 @@ import pytest
 from ray.tune.experiment import Trial
 
 from tests.voxsiam.orchestration.toy_study import make_run
-from voxsiam.orchestration.runs.planned_run import PlannedRun
+from voxsiam.orchestration.runs.plan import PlannedRun
 from voxsiam.orchestration.trials.tune_bridge import TuneBridge
 from voxsiam.orchestration.workspace import Workspace
 

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 
 import pytest
 import ray
 
+from tests.polling import wait_until
 from voxsiam.orchestration.cluster.ray_access import OUTSIDE
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
@@ -42,11 +42,6 @@ def both(child_environment, tmp_path):
         return log.read_text().splitlines()
 
     return run
-
-
-def wait_until(holds):
-    while not holds():  # ended by the time limit of every test
-        time.sleep(0.1)
 
 
 def begun_before(lines, what, name):

@@ -14,8 +14,8 @@ from tests.source_miniatures import (
     write_tcia_labels,
 )
 from voxsiam.errors import UserError
-from voxsiam.volumes.image_files import image_files
 from voxsiam.volumes.label_files import LabelMap
+from voxsiam.volumes.volume_file import image_files
 from voxsiam_data.labels.protocols import protocol
 from voxsiam_data.sources.detect import find_source
 from voxsiam_data.sources.layouts.pancreas_ct import read

@@ -13,7 +13,7 @@ from tests.source_miniatures import (
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.preparation_config import PreparationConfig
-from voxsiam_data.prepared.paper_record import write_paper_record
+from voxsiam_data.prepared.output import write_paper_record
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.prepared.record import LeftOut
 from voxsiam_data.sources.layouts import zenodo_labels
@@ -183,7 +183,10 @@ def test_the_record_beside_the_prepared_set(folders, tmp_path):
     out.mkdir()
     config = PreparationConfig()
     left_out = (LeftOut(case_id="BTCV_0002", why="damaged"),)
-    write_paper_record(PreparedSet(out, "x", "real", "0", config, (), left_out), found)
+    made = PreparedSet(
+        root=out, name="x", kind="real", fingerprint="0", config=config, cases=(), left_out=left_out
+    )
+    write_paper_record(made, found)
     record = json.loads((out / "paper.json").read_text())
     assert record == {
         "paper_cases": 90,

@@ -1,1 +1,0 @@
-"""voxsiam tracking and ui: MLflow, served."""

@@ -1,1 +1,0 @@
-"""voxsiam workspace: the folder that holds everything a run writes."""
