@@ -28,6 +28,8 @@ class OrganScore:
 
     Attributes:
         organ: One of ORGANS.
+        hd95_grid, assd_grid: In voxels of the training grid; `*_mm_grid` in mm, with its spacing.
+        dsc_native: On the scan's own grid, as all that ends so; distances there are in mm.
         missed: On the grid, the reference has the organ, the prediction has none of it.
     """
 

@@ -57,7 +57,11 @@ def look_into(folder: Path) -> DicomFolder:
     contents = {path: content_of(path) for path in files}
     dicom = tuple(path for path, content in contents.items() if content == "DICOM")
     patterns = {_pattern(path) for path in dicom}
-    rest = [path for path in files if path not in dicom and not path.name.startswith(".")]
+    rest = [
+        path
+        for path, content in contents.items()
+        if content != "DICOM" and not path.name.startswith(".")
+    ]
     broken = {
         path: contents[path]
         for path in rest

@@ -1,10 +1,8 @@
 """What `voxsiam evaluate` shows and writes: tables, CSV and JSON."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -20,12 +18,10 @@ from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import empty_mask_policy
 from voxsiam.types import ORGANS, Shape
 from voxsiam_cli.console import console, say
+from voxsiam_dashboards.tables.text_table import csv_text as table_text
 
 if TYPE_CHECKING:
     from voxsiam_data.evaluation.scoring import Comparison, Scored
-
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _NATIVE = {"dsc_native": "DSC", "hd95_mm_native": "HD95 mm", "assd_mm_native": "ASSD mm"}
 
@@ -111,14 +107,7 @@ def _left_out(comparison: "Comparison") -> str:
 
 def csv_text(scores: Sequence[OrganScore]) -> str:
     """Write every organ of every case, one a line."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [f.name for f in fields(OrganScore)], lineterminator="\n")
-    writer.writeheader()
-    for score in scores:
-        # A spreadsheet must not read a file's name as a formula.
-        defused = "'" * score.case_id.startswith(_FORMULA_STARTS) + score.case_id
-        writer.writerow(asdict(score) | {"case_id": defused})
-    return text.getvalue()
+    return table_text([[f.name for f in fields(OrganScore)], *map(astuple, scores)])
 
 
 def without_nan(value: object) -> object:

@@ -1,11 +1,10 @@
-"""Small random masks for tests that count and measure by hand, and the two figures of a pair."""
+"""Small random masks for tests that count and measure by hand."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from voxsiam.metrics.surface import GRID, surface_distances
 from voxsiam.types import Spacing
 
 
@@ -21,11 +20,3 @@ def random_mask_pairs(count: int) -> Iterator[tuple[np.ndarray, np.ndarray, Spac
             mask[tuple(int(rng.integers(side)) for side in shape)] = True
         d, h, w = (float(step) for step in rng.uniform(0.4, 5.0, size=3))
         yield first, second, (d, h, w)
-
-
-def hd95(prediction, reference, spacing_mm: Spacing = GRID) -> float:
-    return surface_distances(prediction, reference, [spacing_mm])[0].hd95
-
-
-def assd(prediction, reference, spacing_mm: Spacing = GRID) -> float:
-    return surface_distances(prediction, reference, [spacing_mm])[0].assd

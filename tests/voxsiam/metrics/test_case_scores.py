@@ -4,12 +4,12 @@ import math
 import numpy as np
 import pytest
 
-from tests.voxsiam.metrics.masks import assd, hd95
 from voxsiam.errors import UserError
 from voxsiam.metrics.agreement import dice
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native, summarise
 from voxsiam.metrics.organ_score import MEASURES, OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
+from voxsiam.metrics.surface import assd, hd95
 from voxsiam.types import ORGANS
 
 SPACING_MM = (4.0, 2.0, 2.0)

@@ -13,8 +13,8 @@ from tests.voxsiam.metrics.definitions import (
     literal_hd95,
     literal_surface,
 )
-from tests.voxsiam.metrics.masks import assd, hd95, random_mask_pairs
-from voxsiam.metrics.surface import surface, surface_distances
+from tests.voxsiam.metrics.masks import random_mask_pairs
+from voxsiam.metrics.surface import assd, hd95, surface, surface_distances
 
 FLOAT32 = 2e-7
 

@@ -89,7 +89,7 @@ def rerun_threads(manifest: RunManifest, capacity: Capacity) -> int | None:
     A trial in its own process takes as many threads as there are processors. The last digits of a
     sum depend on them, so it gets as many as the original had.
     """
-    in_process = manifest.workers == 1 and not capacity.gpus
+    in_process = capacity.trains_in_process(manifest.workers)
     return manifest.environment.threads if in_process else None
 
 
