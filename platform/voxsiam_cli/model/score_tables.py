@@ -107,7 +107,7 @@ def _left_out(comparison: "Comparison") -> str:
 
 def csv_text(scores: Sequence[OrganScore]) -> str:
     """Write every organ of every case, one a line."""
-    return table_text([[f.name for f in fields(OrganScore)], *map(astuple, scores)])
+    return table_text([[f.name for f in fields(OrganScore)], *(astuple(score) for score in scores)])
 
 
 def without_nan(value: object) -> object:
