@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from voxsiam.types import NUM_CLASSES
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.label_files import LabelMap
 
 PIXDIM, DIM, OFFSET, SLOPE, QFORM, SFORM, SFORM_ROWS = 76, 40, 108, 112, 252, 254, 280
@@ -21,7 +21,7 @@ ALL_AXES = [
 
 def label_map(path: Path) -> LabelMap:
     """A label map that holds our own values."""
-    return LabelMap(path=path, values={value: value for value in range(NUM_CLASSES)})
+    return LabelMap(path=path, values={value: value for value in range(len(PAPER_ORGANS) + 1)})
 
 
 def ras_affine(spacing_xyz=(1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0)):

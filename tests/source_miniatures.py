@@ -11,7 +11,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from tests.nifti_files import ras_affine, write_scan
 from tests.small_data_sets import write_case_folders, write_nnunet
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.volume_file import read_image
 from voxsiam_data.labels.protocols import PROTOCOLS
 from voxsiam_data.manifest import Case
@@ -47,8 +47,8 @@ def abdomen(seed: int):
 
 def as_published(label, protocol: str):
     """Write our organs with the values of a protocol; one that it lacks becomes background."""
-    table = np.zeros(len(ORGANS) + 1, dtype=np.uint8)
-    for value, organ in PROTOCOLS[protocol].values.items():
+    table = np.zeros(len(PAPER_ORGANS) + 1, dtype=np.uint8)
+    for value, organ in PROTOCOLS[protocol].values_for().items():
         if organ:
             table[organ] = value
     return table[label]

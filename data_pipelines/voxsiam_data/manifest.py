@@ -52,6 +52,11 @@ class Manifest:
     name: str = ""
 
     @property
+    def organs(self) -> tuple[str, ...]:
+        """The classes, in the order of their label values."""
+        return self.cases[0].label.organs
+
+    @property
     def title(self) -> str:
         """What people call it."""
         return self.name or self.root.resolve().name

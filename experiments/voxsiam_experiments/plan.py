@@ -17,7 +17,7 @@ from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
-from voxsiam.types import NUM_CLASSES, ORGANS, Shape, Split
+from voxsiam.types import PAPER_ORGANS, Shape, Split, organ_words
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.splits.absent_organs import absent_organs
 from voxsiam_data.splits.holdout import split_cases
@@ -29,6 +29,8 @@ from voxsiam_experiments.table import Row, Table
 
 SPLIT_SEED = 0
 """All rows and seeds of a study share one split: seeds vary the training, not the test cases."""
+
+_LISTED = 6
 
 SMALLEST_SHARE = 0.05
 """Of a GPU, for a worker."""
@@ -58,7 +60,7 @@ def check_gpu_share(preset: Preset, choices: Choices) -> None:
 
 def request_id(table: Table, preset: Preset, prepared: PreparedSet, choices: Choices) -> str:
     """Name a request before anything is measured: equal requests are one study."""
-    recipes = sized_recipes(table, preset, prepared.config.grid_dhw, choices)
+    recipes = sized_recipes(table, preset, prepared.config.grid_dhw, choices, prepared.organs)
     request = {
         "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
         "data": prepared.fingerprint,
@@ -79,10 +81,10 @@ def plan_study(
     split, grid = split_of(preset, prepared, choices), prepared.config.grid_dhw
     where = "--split" if choices.split else str(prepared.root)
     unchecked = check_split(split, prepared, where)
-    absent = absent_organs(split, prepared.cases)
+    absent = absent_organs(split, prepared)
     splits = [_row_split(row, split, prepared) for row in table.rows]
     require_cases(splits, workers)
-    unsettled = sized_recipes(table, preset, grid, choices)
+    unsettled = sized_recipes(table, preset, grid, choices, prepared.organs)
     recipes = settle_numerics(unsettled, grid, workers, workspace)
     trials = [
         PlannedRun(row=row.label, run=run_plan(recipe, seed, of_row, prepared, workspace))
@@ -132,20 +134,53 @@ def _budget_notes(table: Table, recipes: Sequence[Recipe], grid_dhw: Shape) -> l
     return notes
 
 
-def sized_recipes(table: Table, preset: Preset, grid_dhw: Shape, choices: Choices) -> list[Recipe]:
-    """Bring each row to size; what the user sets is final, except for what an object leaves out."""
+def sized_recipes(
+    table: Table,
+    preset: Preset,
+    grid_dhw: Shape,
+    choices: Choices,
+    organs: tuple[str, ...] = PAPER_ORGANS,
+) -> list[Recipe]:
+    """Bring each row to size; what the user sets is final, except for what an object leaves out.
+
+    Args:
+        organs: The classes of the data.
+    """
+    _require_organs(table, organs)
     objects = [s for s in choices.overrides if s.partition("=")[2].lstrip().startswith("{")]
     values = [s for s in choices.overrides if s not in objects]
     unsized = [override(row.recipe(), objects) for row in table.rows]
-    recipes = [override(preset.apply(recipe, grid_dhw), values) for recipe in unsized]
+    classes = len(organs) + 1
+    sized = [preset.apply(recipe, grid_dhw, classes) for recipe in unsized]
+    recipes = [override(recipe, values) for recipe in sized]
     for recipe in recipes:
-        if recipe.network.num_classes != NUM_CLASSES:
+        if recipe.network.num_classes != classes:
             raise UserError(
-                f"prepared volumes hold {NUM_CLASSES} classes, not {recipe.network.num_classes}",
+                f"prepared volumes hold {classes} classes, not {recipe.network.num_classes}",
                 where="--set network.num_classes",
-                fix=f"leave it at {NUM_CLASSES}",
+                fix=f"leave it at {classes}",
             )
     return recipes
+
+
+def _require_organs(table: Table, organs: tuple[str, ...]) -> None:
+    if not table.organs or table.organs == organs:
+        return
+    absent = [organ for organ in table.organs if organ not in organs]
+    more = [organ for organ in organs if organ not in table.organs]
+    parts = [("it lacks", absent), ("it has beside them", more)]
+    told = [f"{what} {_listed(names)}" for what, names in parts if names]
+    raise UserError(
+        f"{table.name} is about {len(table.organs)} organs in the paper's order, the data set "
+        f"has {len(organs)}: {'; '.join(told) or 'it has them in another order'}",
+        where="--data",
+        fix="prepare the source with --organs paper, or declare a study of your own",
+    )
+
+
+def _listed(organs: Sequence[str]) -> str:
+    more = f" and {len(organs) - _LISTED} more" if len(organs) > _LISTED else ""
+    return ", ".join(map(organ_words, organs[:_LISTED])) + more
 
 
 def run_plan(
@@ -170,6 +205,7 @@ def run_data(prepared: PreparedSet) -> RunData:
         name=prepared.name,
         kind=prepared.kind,
         preparation=prepared.config,
+        organs=prepared.organs,
     )
 
 
@@ -182,7 +218,7 @@ def patients_of(split: Split, prepared: PreparedSet) -> dict[str, str]:
 def taught_organs(split: Split, prepared: PreparedSet) -> tuple[str, ...]:
     """List the organs that some training case shows."""
     shown = {organ for case_id in split.train for organ in prepared.case(case_id).annotated}
-    return tuple(organ for organ in ORGANS if organ in shown)
+    return tuple(organ for organ in prepared.organs if organ in shown)
 
 
 def split_of(preset: Preset, prepared: PreparedSet, choices: Choices) -> Split:

@@ -8,7 +8,7 @@ from voxsiam.errors import UserError
 from voxsiam.losses.config import FeatureLossConfig
 from voxsiam.models.network_config import PAPER_WIDTH
 from voxsiam.training.recipe import NumericsConfig, Recipe
-from voxsiam.types import Shape, Split
+from voxsiam.types import PAPER_ORGANS, Shape, Split
 
 PAPER_GRID_DHW: Shape = (64, 128, 128)
 MEASURED = NumericsConfig()
@@ -42,14 +42,20 @@ class Preset:
     numerics: NumericsConfig = MEASURED
     scales_budgets: bool = True
 
-    def apply(self, recipe: Recipe, grid_dhw: Shape) -> Recipe:
-        """Bring a recipe of the paper to this size, for data on the given grid."""
+    def apply(
+        self, recipe: Recipe, grid_dhw: Shape, num_classes: int = len(PAPER_ORGANS) + 1
+    ) -> Recipe:
+        """Bring a recipe of the paper to this size, for data on the given grid.
+
+        Args:
+            num_classes: Of the data, background included.
+        """
         feature_loss = recipe.feature_loss
         if feature_loss is not None and self.scales_budgets:
-            feature_loss = _with_scaled_budgets(feature_loss, grid_dhw)
+            feature_loss = _with_scaled_budgets(feature_loss, grid_dhw, num_classes)
         width = max(1, recipe.network.width * self.width // PAPER_WIDTH["unet3d"])
         return recipe.with_changes(
-            network=recipe.network.model_copy(update={"width": width}),
+            network=recipe.network.model_copy(update={"width": width, "num_classes": num_classes}),
             feature_loss=feature_loss,
             numerics=self.numerics,
             epochs=self.epochs,
@@ -86,12 +92,18 @@ class Choices:
     split: Split | None = None
 
 
-def _with_scaled_budgets(config: FeatureLossConfig, grid_dhw: Shape) -> FeatureLossConfig:
-    """Scale 1700 and 1000 with the number of grid voxels: the same share of each layer."""
+def _with_scaled_budgets(
+    config: FeatureLossConfig, grid_dhw: Shape, num_classes: int
+) -> FeatureLossConfig:
+    """Scale 1700 and 1000 with the number of grid voxels: the same share of each layer.
+
+    A draw that is balanced over classes keeps a voxel for each.
+    """
     share = math.prod(grid_dhw) / math.prod(PAPER_GRID_DHW)
     sampling, relation = config.sampling, config.relation
+    fewest = num_classes if sampling.plan == "class_balanced" else 1
     budgets = {
-        "max_voxels": max(1, round(sampling.max_voxels * share)),
+        "max_voxels": max(fewest, round(sampling.max_voxels * share)),
         "max_false_negatives": round(sampling.max_false_negatives * share),
     }
     if relation.name == "contrastive":

@@ -1,6 +1,6 @@
 """The six methods of Tables I and II with every figure that the paper prints for them."""
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.recipes import RECIPES
 from voxsiam_experiments.table import Printed, Row
 
@@ -15,7 +15,7 @@ def _row(label: str, recipe: str, distances: tuple[float, float], *dsc: float) -
     average, *organs = dsc
     hd95, assd = distances
     printed = Printed(
-        dsc=average, hd95=hd95, assd=assd, organs=dict(zip(ORGANS, organs, strict=True))
+        dsc=average, hd95=hd95, assd=assd, organs=dict(zip(PAPER_ORGANS, organs, strict=True))
     )
     return Row(label=label, recipe=RECIPES[recipe], printed=printed)
 

@@ -11,7 +11,7 @@ from voxsiam.orchestration.sweeps.plan import SweepPlan, SweepTrial
 from voxsiam.orchestration.sweeps.space import SearchSpace
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
-from voxsiam.types import Shape, Split
+from voxsiam.types import PAPER_ORGANS, Shape, Split
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.splits.absent_organs import absent_organs
 from voxsiam_data.splits.holdout import with_validation
@@ -54,9 +54,15 @@ def check_search(sweep: Sweep, preset: Preset, choices: Choices) -> None:
     search_space(sweep, preset, preset.grid_dhw, choices).check()
 
 
-def search_space(sweep: Sweep, preset: Preset, grid_dhw: Shape, choices: Choices) -> SearchSpace:
+def search_space(
+    sweep: Sweep,
+    preset: Preset,
+    grid_dhw: Shape,
+    choices: Choices,
+    organs: tuple[str, ...] = PAPER_ORGANS,
+) -> SearchSpace:
     """Bring a sweep's recipe and its ranges to size."""
-    (base,) = sized_recipes(final_table(sweep, [AS_PRINTED]), preset, grid_dhw, choices)
+    (base,) = sized_recipes(final_table(sweep, [AS_PRINTED]), preset, grid_dhw, choices, organs)
     share = prod(grid_dhw) / prod(PAPER_GRID_DHW) if preset.scales_budgets else 1.0
     settings = tuple(setting.scaled(share) for setting in sweep.settings)
     return SearchSpace(base=base, settings=settings)
@@ -76,7 +82,7 @@ def plan_sweep(
     # What a search cannot see it cannot fit.
     split = whole.model_copy(update={"test": ()})
     require_cases([split], workers)
-    space = search_space(sweep, preset, grid, choices)
+    space = search_space(sweep, preset, grid, choices, prepared.organs)
     request = {
         "space": space.model_dump(mode="json"),
         "data": prepared.fingerprint,
@@ -100,7 +106,7 @@ def plan_sweep(
         gpu_share=choices.gpu_share,
         space=space.model_copy(update={"base": base}),
         taught=taught_organs(split, prepared),
-        notes=(*absent_organs(whole, prepared.cases), *unchecked),
+        notes=(*absent_organs(whole, prepared), *unchecked),
         method_version=METHOD_VERSION,
         **vars(search),
     )

@@ -50,6 +50,7 @@ class Table:
     Attributes:
         name: Its name on the command line.
         number: Its number in the paper, "III" or "Figure 7"; empty for what the paper has not.
+        organs: Those that the data must have, neither more nor fewer; empty takes any.
         footnotes: What a reader must know before comparing with the printed numbers.
     """
 
@@ -58,6 +59,7 @@ class Table:
     title: str
     rows: tuple[Row, ...]
     footnotes: tuple[str, ...] = ()
+    organs: tuple[str, ...] = ()
 
     def partner(self, row: Row) -> str | None:
         """Name the row that a row is tested against; None where that would be itself."""

@@ -5,6 +5,7 @@ Try:     voxsiam study run table1 --preset mini                     (phantoms)
 Printed: averages 0.786 / 0.784 / 0.773 / 0.787 / 0.787 / 0.806; per organ in `six_methods`
 """
 
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.six_methods import MISPRINT, NOT_IN_ALL, ROWS, TWO_PERCENT, UNTOLD
 from voxsiam_experiments.table import Table
 
@@ -14,4 +15,5 @@ TABLE = Table(
     title="Six methods in terms of the Dice score, organ by organ",
     rows=ROWS,
     footnotes=(MISPRINT, TWO_PERCENT, NOT_IN_ALL, UNTOLD),
+    organs=PAPER_ORGANS,
 )

@@ -5,6 +5,7 @@ Try:     voxsiam study run table3 --preset mini                     (phantoms, 2
 Printed: DSC 0.793 / 0.797 / 0.806, HD95 3.210 / 2.895 / 2.461, ASSD 0.86 / 0.761 / 0.681
 """
 
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.recipes import voxel_simsiam
 from voxsiam_experiments.table import Printed, Row, Table
 
@@ -33,4 +34,5 @@ TABLE = Table(
         "The paper prints no lambda for two layers; 10 is used, as for three.",
         "The paper prints one figure a row, without repeats or spread.",
     ),
+    organs=PAPER_ORGANS,
 )

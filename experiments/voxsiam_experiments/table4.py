@@ -6,6 +6,7 @@ Printed: DSC 0.800 / 0.806, HD95 2.918 / 2.461, ASSD 0.825 / 0.681
 """
 
 from voxsiam.losses.config import SimSiamConfig
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.recipes import voxel_simsiam
 from voxsiam_experiments.table import Printed, Row, Table
 
@@ -32,4 +33,5 @@ TABLE = Table(
         "Without weights each class present counts 1 / classes, so that the loss keeps its scale; "
         "the paper does not say whether it did.",
     ),
+    organs=PAPER_ORGANS,
 )

@@ -6,6 +6,7 @@ Printed: DSC 0.793 / 0.793 / 0.796, HD95 3.210 / 3.263 / 3.089, ASSD 0.86 / 0.82
 """
 
 from voxsiam.losses.config import SimSiamConfig
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.recipes import voxel_simsiam
 from voxsiam_experiments.table import Printed, Row, Table
 
@@ -36,4 +37,5 @@ TABLE = Table(
         '"Not reducing the original feature dimension" is said of 256; the deepest layer, which '
         "is varied here, has 512 channels.",
     ),
+    organs=PAPER_ORGANS,
 )

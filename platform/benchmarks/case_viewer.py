@@ -30,7 +30,7 @@ from voxsiam.orchestration.runs.result_files import (
     write_predictions,
     write_scores,
 )
-from voxsiam.types import ORGANS, Shape
+from voxsiam.types import PAPER_ORGANS, Shape
 from voxsiam.volumes.orientation import axis_order
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PreparedVolume
@@ -163,6 +163,7 @@ def _write_case(root: Path, shape: Shape) -> PreparedSet:
     image = (0.4 + 0.05 * label + rng.normal(0, 0.03, shape)).clip(0, 1).astype(np.float16)
     volume = PreparedVolume(
         image=image, label=label, native_label=label[:8], annotated=tuple(range(1, 9)),
+        organs=PAPER_ORGANS,
         placement=Placement(axis_order(np.eye(4)), shape, SPACING_MM, whole_box(shape)),
         spacing_mm=SPACING_MM,
     )  # fmt: skip
@@ -180,7 +181,7 @@ def _organs(shape: Shape, shift: int) -> np.ndarray:
     rng = np.random.default_rng(shift)
     d, h, w = np.ogrid[tuple(slice(n) for n in shape)]
     label = np.zeros(shape, np.uint8)
-    for value in range(1, len(ORGANS) + 1):
+    for value in range(1, len(PAPER_ORGANS) + 1):
         centre = [
             n * (0.3 + 0.4 * part) + shift for n, part in zip(shape, place_of(value), strict=True)
         ]
@@ -202,7 +203,7 @@ def _write_study(store: Path, prepared: PreparedSet) -> tuple[str, str]:
     experiment = client.create_experiment("voxsiam", artifact_location=f"{store}/artifacts")
     tags = {"kind": "study", "study": "made-up", "study_id": "made-up", "data": DATA}
     parent = client.create_run(experiment, tags=_prefixed(tags)).info.run_id
-    scores = [OrganScore(CASE, organ, 0.5, 2, 1, 3, 2, 1, 1, False) for organ in ORGANS]
+    scores = [OrganScore(CASE, organ, 0.5, 2, 1, 3, 2, 1, 1, False) for organ in PAPER_ORGANS]
     for number, row in enumerate(ROWS):
         folder = store / row
         folder.mkdir()

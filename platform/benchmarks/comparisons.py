@@ -14,7 +14,7 @@ import pandas as pd
 from pairs import show, time_in_turn
 from scipy import stats
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_experiments.studies import TABLES
@@ -27,14 +27,16 @@ def make_study(rows: int, seeds: int, patients: int) -> tuple[Table, StudyResult
     """Make up the scores of a study."""
     table = dataclasses.replace(TABLES["readings"], rows=TABLES["readings"].rows[:rows])
     rng = np.random.default_rng(0)
-    count = patients * len(ORGANS)
+    count = patients * len(PAPER_ORGANS)
     trials = []
     for row in table.rows:
         for seed in range(seeds):
             cases = pd.DataFrame(
                 {
-                    "case_id": np.repeat([f"case{n:03}" for n in range(patients)], len(ORGANS)),
-                    "organ": list(ORGANS) * patients,
+                    "case_id": np.repeat(
+                        [f"case{n:03}" for n in range(patients)], len(PAPER_ORGANS)
+                    ),
+                    "organ": list(PAPER_ORGANS) * patients,
                     "dsc": rng.uniform(0.5, 0.9, count),
                     "hd95_grid": rng.uniform(1, 9, count),
                     "assd_grid": rng.uniform(1, 4, count),

@@ -28,7 +28,7 @@ from stream import Volumes, plan_of, write_set
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.batch import epoch_plan, read_batches
-from voxsiam.types import NUM_CLASSES
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.nifti import write_nifti
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.prepare import prepare
@@ -44,7 +44,7 @@ READERS, READ_EACH = 8, 400
 
 def write_cases(root: Path, cases: int) -> None:
     """Write small cases with every organ."""
-    label = np.arange(20 * 18 * 16, dtype=np.int64).reshape(20, 18, 16) % NUM_CLASSES
+    label = np.arange(20 * 18 * 16, dtype=np.int64).reshape(20, 18, 16) % (len(PAPER_ORGANS) + 1)
     for number in range(cases):
         rng = np.random.default_rng(number)
         image = rng.integers(-200, 250, label.shape).astype(np.int16)

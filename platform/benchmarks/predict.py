@@ -38,7 +38,7 @@ from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.models.bfloat16 import has_bfloat16
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network_config import NetworkConfig
-from voxsiam.types import ORGANS, Shape
+from voxsiam.types import PAPER_ORGANS, Shape
 from voxsiam.volumes.nifti import Scan, read_nifti, write_nifti
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam.volumes.resampling import resample, resample_nearest
@@ -90,7 +90,9 @@ def train(network: nn.Module, image: np.ndarray, label: np.ndarray, grid_dhw: Sh
             continue  # too coarse for four halvings
         inputs = torch.from_numpy(resample(unit, grid))
         target = torch.from_numpy(resample_nearest(label.T, grid).astype(np.int64))
-        rarity = 1 / torch.bincount(target.flatten(), minlength=len(ORGANS) + 1).float().sqrt()
+        rarity = (
+            1 / torch.bincount(target.flatten(), minlength=len(PAPER_ORGANS) + 1).float().sqrt()
+        )
         for _ in range(MOST_STEPS):
             logits = network(inputs[None, None]).logits
             if min(dice(logits[0].argmax(0), target)) > ENOUGH:
@@ -140,7 +142,7 @@ def monai_pipeline(model: LoadedModel, source: Path, folder: Path) -> Path:
 
 def dice(a: np.ndarray | Tensor, b: np.ndarray | Tensor) -> list[float]:
     """Return the Dice coefficient of each organ; 1 where neither side has it."""
-    organs = ((a == value, b == value) for value in range(1, len(ORGANS) + 1))
+    organs = ((a == value, b == value) for value in range(1, len(PAPER_ORGANS) + 1))
     return [2 * int((p & q).sum()) / n if (n := int(p.sum() + q.sum())) else 1.0 for p, q in organs]
 
 

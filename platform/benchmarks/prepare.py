@@ -25,7 +25,7 @@ from monai.transforms.spatial.dictionary import Orientationd, Resized
 from monai.transforms.utility.dictionary import EnsureChannelFirstd
 from pairs import show
 
-from voxsiam.types import NUM_CLASSES, Shape
+from voxsiam.types import PAPER_ORGANS, Shape
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.nifti import write_nifti
 from voxsiam.volumes.preparation import prepare_volume
@@ -67,7 +67,7 @@ def by_monai(folder: Path) -> None:
 
 def by_us(folder: Path) -> None:
     """Prepare as `voxsiam data prepare` does."""
-    values = {value: value for value in range(NUM_CLASSES)}
+    values = {value: value for value in range(len(PAPER_ORGANS) + 1)}
     label = LabelMap(path=folder / "label.nii.gz", values=values)
     prepare_volume(folder / "image.nii.gz", label, PreparationConfig())
 

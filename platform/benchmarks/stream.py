@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.batch import epoch_plan, read_batches
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
@@ -55,7 +56,9 @@ def write_set(root: Path, cases: int) -> PreparedSet:
         image = rng.random(grid, dtype=np.float32).astype(np.float16)
         label = rng.integers(0, 9, grid, dtype=np.uint8)
         small = np.ones((8, 8, 8), np.uint8)
-        volume = PreparedVolume(image, label, small, tuple(range(1, 9)), placement, (3.0, 2.0, 2.0))
+        volume = PreparedVolume(
+            image, label, small, tuple(range(1, 9)), PAPER_ORGANS, placement, (3.0, 2.0, 2.0)
+        )
         facts = write_entry(root / VOLUMES, f"{number:016x}", volume)
         described.append(
             PreparedCase(

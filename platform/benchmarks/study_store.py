@@ -37,7 +37,7 @@ from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.recipe import METHOD_VERSION
 from voxsiam.training.usage import USAGE_NAMES
-from voxsiam.types import ORGANS, Split
+from voxsiam.types import PAPER_ORGANS, Split
 from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
@@ -73,7 +73,7 @@ def label_of(number: int) -> UInt8[np.ndarray, "d h w"]:
     grid, rng = PRESET.grid_dhw, np.random.default_rng(number)
     axes = np.meshgrid(*(np.arange(n) for n in grid), indexing="ij")
     label = np.zeros(grid, np.uint8)
-    for value in range(1, len(ORGANS) + 1):
+    for value in range(1, len(PAPER_ORGANS) + 1):
         bits = ((value - 1) >> np.arange(3)) & 1
         centre = (0.25 + 0.5 * bits) * grid
         radius = rng.uniform(2.5, 0.2 * grid[0], 3)
@@ -90,9 +90,9 @@ def write_prepared(root: Path, cases: int) -> PreparedSet:
     placement = Placement(order, config.grid_dhw, SPACING_MM, whole_box(config.grid_dhw))
     described: list[PreparedCase] = []
     for number in range(cases + TRAINING_CASES):
-        label, organs = label_of(number), tuple(range(1, len(ORGANS) + 1))
+        label, organs = label_of(number), tuple(range(1, len(PAPER_ORGANS) + 1))
         image = (0.1 * label).astype(np.float16)
-        volume = PreparedVolume(image, label, label, organs, placement, SPACING_MM)
+        volume = PreparedVolume(image, label, label, organs, PAPER_ORGANS, placement, SPACING_MM)
         facts = write_entry(root / VOLUMES, f"{number:016x}", volume)
         named = {"case_id": f"case{number:04}", "patient_id": f"case{number:04}"}
         more = {"source": "made up", "key": f"{number:016x}"}

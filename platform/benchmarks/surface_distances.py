@@ -25,7 +25,7 @@ from voxsiam.metrics.agreement import Agreement, agreements, organ_boxes
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.scoring_rules import DEFAULT_RULES
 from voxsiam.metrics.surface import SurfaceDistances, surface_distances
-from voxsiam.types import ORGANS, Shape, Spacing
+from voxsiam.types import PAPER_ORGANS, Shape, Spacing
 from voxsiam.volumes.resampling import resample, resample_nearest
 from voxsiam_data.phantom.case import make_phantom
 
@@ -58,7 +58,7 @@ def wrong_by(labels: Labels, spacing_mm: Spacing) -> Labels:
 
 def one_hot(labels: Labels) -> Tensor:
     """Return the tensor that MONAI wants: 1 x organs x d x h x w."""
-    masks = np.stack([labels == value for value in range(1, len(ORGANS) + 1)])
+    masks = np.stack([labels == value for value in range(1, len(PAPER_ORGANS) + 1)])
     return torch.from_numpy(masks)[None].float()
 
 
@@ -87,7 +87,7 @@ def monai_sets(prediction: Tensor, reference: Tensor, spacing: Spacing) -> list[
 
 def our_sets(prediction: Labels, reference: Labels, spacing: Spacing) -> list[SurfaceDistances]:
     """Return our directed distance sets."""
-    boxes = organ_boxes(prediction, reference)
+    boxes = organ_boxes(prediction, reference, len(PAPER_ORGANS))
     return [
         surface_distances(prediction[box] == v, reference[box] == v, [spacing])[0]
         for v, box in boxes.items()
@@ -107,7 +107,7 @@ def differences(prediction: Labels, reference: Labels, spacing: Spacing) -> None
     pooled = [np.concatenate([one.to_reference, one.to_prediction]).mean() for one in ours]
     scores = agreements(prediction, reference, (spacing,), DEFAULT_RULES).values()
     print("  organ          DSC   HD95 mm  ASSD mm   MONAI: HD95 mm  mean mm")
-    for organ, score, row in zip(ORGANS, scores, zip(hd95, mean, strict=True), strict=True):
+    for organ, score, row in zip(PAPER_ORGANS, scores, zip(hd95, mean, strict=True), strict=True):
         (own,) = score.distances
         print(f"  {organ:12s} {score.dsc:5.3f} {own.hd95:9.3f} {own.assd:8.3f} ", end="")
         print(f"{row[0]:16.3f} {row[1]:8.3f}")

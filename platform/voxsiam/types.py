@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict
 
-ORGANS = (
+PAPER_ORGANS = (
     "spleen",
     "left_kidney",
     "gallbladder",
@@ -23,9 +23,12 @@ ORGANS = (
     "pancreas",
     "duodenum",
 )
-"""The eight organs in the paper's order; organ i has label value i + 1, background is 0."""
+"""The paper's eight organs in its order: the classes of a data set that names no others.
 
-NUM_CLASSES = len(ORGANS) + 1
+Whatever the classes are, organ i of them has label value i + 1, and the background is 0."""
+
+MOST_ORGANS = 254
+"""Labels are bytes, and 255 means no class."""
 
 Shape = tuple[int, int, int]
 Spacing = tuple[float, float, float]
@@ -50,16 +53,18 @@ class Volume:
 
     Attributes:
         image: Intensities as prepared: in [0, 1], or standard scores where that was asked for.
-        label: 0 background, 1..8 organs.
+        label: 0 background, 1.. organs.
         spacing_mm: Size of a grid voxel along d, h, w; it differs from case to case.
         annotated: Organs that the annotator looked for; the others may lie in the background.
+        organs: All classes of its data set, in the order of their values.
     """
 
     case_id: str
     image: Float[np.ndarray, "d h w"]
     label: UInt8[np.ndarray, "d h w"]
     spacing_mm: Spacing
-    annotated: tuple[str, ...] = ORGANS
+    annotated: tuple[str, ...]
+    organs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class NativeReference:
     """What a prediction is compared with at the scan's own resolution.
 
     Attributes:
-        label: 0 background, 1..8 organs, on the whole scan.
+        label: 0 background, 1.. organs, on the whole scan.
         spacing_mm: Voxel size of the scan along d, h, w.
         placement_box: The part of the scan that was stretched to the training grid.
     """

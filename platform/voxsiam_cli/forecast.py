@@ -5,7 +5,7 @@ from rich.table import Table as Grid
 
 from voxsiam.orchestration.cluster.ray_instance import local_cpus
 from voxsiam.orchestration.sweeps.plan import Budget
-from voxsiam.types import Shape
+from voxsiam.types import PAPER_ORGANS, Shape
 from voxsiam_cli.console import clock, console, say
 from voxsiam_cli.data.prepared import list_data
 from voxsiam_experiments.forecast import Forecast, Trainings, forecast
@@ -18,9 +18,9 @@ from voxsiam_experiments.table import Table
 
 def forecast_study(table: Table, preset: Preset, data: str | None, choices: Choices) -> Forecast:
     """Say what a study will cost; nothing is made or started."""
-    grid, train, scored = _sizes(preset, data, choices)
+    grid, train, scored, organs = _sizes(preset, data, choices)
     seeds, workers = choices.seeds or preset.seeds, choices.workers or preset.workers
-    recipes = sized_recipes(table, preset, grid, choices)
+    recipes = sized_recipes(table, preset, grid, choices, organs)
     trainings = [
         Trainings(row.label, recipe, seeds, max(1, round(train * row.label_fraction)), scored)
         for row, recipe in zip(table.rows, recipes, strict=True)
@@ -32,12 +32,12 @@ def forecast_sweep(
     sweep: Sweep, preset: Preset, data: str | None, choices: Choices, search: Search, budget: Budget
 ) -> Forecast:
     """Say what a sweep will cost at most; nothing is made or started."""
-    grid, train, scored = _sizes(preset, data, choices)
+    grid, train, scored, organs = _sizes(preset, data, choices)
     if not scored:
         scored = max(1, round(train * VALIDATION_FRACTION))
         train -= scored
     workers = choices.workers or preset.workers
-    base = search_space(sweep, preset, grid, choices).base
+    base = search_space(sweep, preset, grid, choices, organs).base
     # Hours do not say how many trials they will hold.
     label = "search" if budget.trials else "search, a single trial"
     searched = Trainings(label, base, (budget.trials or 1) * search.seeds, train, scored)
@@ -75,15 +75,18 @@ def show_forecast(found: Forecast) -> None:
     say("testing and the report are not counted; other work on the machine adds to it.", "dim")
 
 
-def _sizes(preset: Preset, data: str | None, choices: Choices) -> tuple[Shape, int, int]:
-    """Return grid, training cases and validation cases."""
+def _sizes(
+    preset: Preset, data: str | None, choices: Choices
+) -> tuple[Shape, int, int, tuple[str, ...]]:
+    """Return grid, training cases, validation cases and the classes."""
     if data is not None:
         prepared = list_data(data)
         split = split_of(preset, prepared, choices)
-        return prepared.config.grid_dhw, len(split.train), len(split.validation)
+        sides = len(split.train), len(split.validation)
+        return prepared.config.grid_dhw, *sides, prepared.organs
     rest = preset.phantoms() - round(preset.phantoms() * preset.test_fraction)
     scored = round(rest * preset.validation_fraction)
-    return preset.grid_dhw, rest - scored, scored
+    return preset.grid_dhw, rest - scored, scored, PAPER_ORGANS
 
 
 def _slots(workers: int) -> int:

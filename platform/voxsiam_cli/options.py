@@ -90,6 +90,21 @@ Ignored = Annotated[
     list[str] | None,
     typer.Option("--ignore", help="Leave these files out on purpose, e.g. '*.nrrd'; repeatable."),
 ]
+Protocol = Annotated[
+    str | None,
+    typer.Option(help="What the label values mean, where SOURCE leaves it open, e.g. flare22."),
+]
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option("--labels", help="A dataset.json that says what the label values mean."),
+]
+Organs = Annotated[
+    str | None,
+    typer.Option(
+        help="Which become classes: paper (its eight), all, or NAME,NAME,...; else all that a "
+        "dataset.json names, and the paper's in a known data set."
+    ),
+]
 ReportFolder = Annotated[
     Path | None, output_option("Folder to write, of its own; that of the workspace by default.")
 ]

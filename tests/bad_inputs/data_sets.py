@@ -83,7 +83,7 @@ ROWS = (
         words=r"has shape \(1024, 1024, 1000\), its image"),
     Row("B11", "no cases", emptied, words="The folder is empty"),
     Row("B11", "one case", alone, "accepted", "1 cases on"),
-    Row("B14", "empty label map", label(np.zeros_like(LABEL)), words="none of the eight organs"),
+    Row("B14", "empty label map", label(np.zeros_like(LABEL)), words="none of the organs"),
     Row("B15", "label map one slice short", label(LABEL[:, :, :-1]), words="has shape"),
     Row("B15", "origin of the label off by a voxel", label(LABEL, moved(1, 0, 0)),
         words="lies up to 1 voxels away"),

@@ -13,6 +13,7 @@ import numpy as np
 import ray
 
 from tests.conftest import PYTHON_PATH
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
@@ -38,7 +39,10 @@ def write_set(root: Path) -> PreparedSet:
         image = draw.random(GRID, dtype=np.float32).astype(np.float16)
         label = draw.integers(0, 9, GRID, dtype=np.uint8)
         small = np.ones((8, 8, 8), np.uint8)
-        volume = PreparedVolume(image, label, small, tuple(range(1, 9)), placement, (3.0, 2.0, 2.0))
+        every = tuple(range(1, 9))
+        volume = PreparedVolume(
+            image, label, small, every, PAPER_ORGANS, placement, (3.0, 2.0, 2.0)
+        )
         key, name = f"{number:016x}", f"case{number:04}"
         facts = write_entry(root / VOLUMES, key, volume)
         cases.append(

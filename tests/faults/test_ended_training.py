@@ -3,13 +3,14 @@
 Run: pytest tests/faults/test_ended_training.py [--full-counts]
 """
 
+from dataclasses import replace
+
 import pytest
 
 from tests.faults.faulty_cases import FaultyCases, have_no_room
 from tests.faults.trained import Trained
 from tests.voxsiam.orchestration.toy_study import ToyCases
 from voxsiam.training.checkpoint import CheckpointFolder
-from voxsiam.types import Volume
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_instance")]
 
@@ -25,7 +26,7 @@ class SpoiledLater(FaultyCases):
         volume = super().__call__(case_id)
         if case_id != self.case_id or not self.seen_before():
             return volume
-        return Volume(case_id, volume.image * float("nan"), volume.label, volume.spacing_mm)
+        return replace(volume, image=volume.image * float("nan"))
 
     def seen_before(self):
         """Tell whether any rank has read the case in an epoch before."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.voxsiam_dashboards.study_store import SHAPE, SPACING_MM, body_image, ellipsoids
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.orientation import axis_order
 from voxsiam.volumes.placement import Placement, whole_box
 from voxsiam.volumes.preparation import PREPARATION_VERSION, PreparedVolume
@@ -44,7 +44,8 @@ def _volume(number: int) -> PreparedVolume:
         image=body_image(label, np.random.default_rng(number)),
         label=label,
         native_label=label,
-        annotated=tuple(range(1, len(ORGANS) + 1)),
+        annotated=tuple(range(1, len(PAPER_ORGANS) + 1)),
+        organs=PAPER_ORGANS,
         placement=Placement(axis_order(np.eye(4)), SHAPE, SPACING_MM, whole_box(SHAPE)),
         spacing_mm=SPACING_MM,
     )

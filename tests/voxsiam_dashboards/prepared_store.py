@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.voxsiam_dashboards.study_store import SHAPE, SPACING_MM, body_image, ellipsoids
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.entries import ARRAYS
 from voxsiam_data.prepared.prepared_set import PreparedSet
@@ -32,8 +32,8 @@ def make_case(name: str, number: int) -> PreparedCase:
     return PreparedCase(
         case_id=name, patient_id=f"p-{name}", source="toy", key=f"{number:016x}",
         shape=SHAPE, spacing_mm=SPACING_MM, native_shape=SHAPE, native_spacing_mm=SPACING_MM,
-        organ_voxels={organ: 0 if (name, organ) == ("c0", "liver") else 5 for organ in ORGANS},
-        annotated=tuple(o for o in ORGANS if (name, o) != ("c1", "duodenum")),
+        organ_voxels={o: 0 if (name, o) == ("c0", "liver") else 5 for o in PAPER_ORGANS},
+        annotated=tuple(o for o in PAPER_ORGANS if (name, o) != ("c1", "duodenum")),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.runs.plan import split_fingerprint
 from voxsiam.orchestration.runs.result_files import PackedLabels, write_features, write_predictions
 from voxsiam.training.recipe import Recipe
-from voxsiam.types import ORGANS, Split
+from voxsiam.types import PAPER_ORGANS, Split
 from voxsiam_experiments.table import Printed, Row, Table
 
 EVIL = "=cmd|' /C'!A0 <script>alert(1)</script> 50% $x_1$ & {b}"
@@ -107,7 +107,7 @@ def ellipsoids(shape, growth=1.0, shift=0.0, leave_out=()) -> np.ndarray:
         terms = zip(axes, centre, radius, strict=True)
         inside = sum(((x - c - shift) / (growth * r)) ** 2 for x, c, r in terms) < 1
         if organ not in leave_out:
-            label[inside] = ORGANS.index(organ) + 1
+            label[inside] = PAPER_ORGANS.index(organ) + 1
     return label
 
 

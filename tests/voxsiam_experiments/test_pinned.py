@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from voxsiam.losses.config import ContrastiveConfig
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.presets import PRESETS
 from voxsiam_experiments.recipes import supervised_contrastive, voxel_simsiam
 from voxsiam_experiments.studies import TABLES
@@ -25,7 +25,7 @@ def test_every_printed_figure_is_the_papers(study):
     assert [line["row"] for line in pinned] == [row.label for row in rows]
     for line, row in zip(pinned, rows, strict=True):
         figures = {"dsc": row.printed.dsc, "hd95": row.printed.hd95, "assd": row.printed.assd}
-        figures |= {organ: row.printed.organs.get(organ) for organ in ORGANS}
+        figures |= {organ: row.printed.organs.get(organ) for organ in PAPER_ORGANS}
         assert figures == {name: float(line[name]) if line[name] else None for name in figures}
 
 

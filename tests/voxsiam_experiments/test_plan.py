@@ -5,16 +5,18 @@ import pytest
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.types import ORGANS, Split
+from voxsiam.types import PAPER_ORGANS, Split
 from voxsiam.volumes.preparation import PreparationConfig
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.prepared.record import PreparedCase
+from voxsiam_experiments.backbones import TABLE as BACKBONES
 from voxsiam_experiments.plan import plan_study, request_id
 from voxsiam_experiments.presets import PRESETS, Choices
 from voxsiam_experiments.studies import TABLES
 from voxsiam_experiments.table3 import TABLE
 
 TINY = PRESETS["tiny"]
+OF_THE_PAPER = [table for table in TABLES.values() if table.number]
 
 
 def prepared_set(cases):
@@ -24,8 +26,8 @@ def prepared_set(cases):
         PreparedCase(
             case_id=f"case{i}", patient_id=f"patient{i // 2}", source="toy", key=f"{i:016x}",
             shape=grid, spacing_mm=(3.0, 2.0, 2.0), native_shape=grid,
-            native_spacing_mm=(3.0, 2.0, 2.0), organ_voxels=dict.fromkeys(ORGANS, 9),
-            annotated=ORGANS,
+            native_spacing_mm=(3.0, 2.0, 2.0), organ_voxels=dict.fromkeys(PAPER_ORGANS, 9),
+            annotated=PAPER_ORGANS,
         )
         for i in range(cases)
     )  # fmt: skip
@@ -109,12 +111,65 @@ def test_a_row_with_a_share_of_the_labels_trains_on_it_and_is_tested_alike(tmp_p
 def test_a_run_knows_the_organs_that_its_training_cases_show(tmp_path):
     prepared = prepared_set(8)
     known = plan_study(TABLE, TINY, prepared, Choices(), Workspace(tmp_path)).trials[0].run
-    assert known.taught == ORGANS
+    assert known.taught == PAPER_ORGANS
     trains = set(known.split.train)
     partly = [
-        case.model_copy(update={"annotated": ORGANS[:-1] if case.case_id in trains else ORGANS})
+        case.model_copy(
+            update={"annotated": PAPER_ORGANS[:-1] if case.case_id in trains else PAPER_ORGANS}
+        )
         for case in prepared.cases
     ]
     fewer = PreparedSet.model_validate(dict(prepared) | {"cases": tuple(partly)})
     run = plan_study(TABLE, TINY, fewer, Choices(), Workspace(tmp_path)).trials[0].run
-    assert run.taught == ORGANS[:-1]
+    assert run.taught == PAPER_ORGANS[:-1]
+
+
+def with_organs(prepared, *organs):
+    """The same cases, of other classes."""
+    cases = tuple(
+        case.model_copy(update={"organ_voxels": dict.fromkeys(organs, 9), "annotated": organs})
+        for case in prepared.cases
+    )
+    return prepared.model_copy(update={"cases": cases, "organs": organs, "fingerprint": "f" * 16})
+
+
+def test_classes_follow_the_data(tmp_path):
+    prepared = with_organs(prepared_set(8), "aorta", "lung", "trachea")
+    study = plan_study(BACKBONES, TINY, prepared, Choices(), Workspace(tmp_path))
+    for planned in study.trials:
+        assert planned.run.recipe.network.num_classes == 4
+        assert planned.run.data.organs == planned.run.taught == ("aorta", "lung", "trachea")
+    choices = Choices(overrides=["network.num_classes=9"])
+    with pytest.raises(UserError, match="hold 4 classes, not 9"):
+        plan_study(BACKBONES, TINY, prepared, choices, Workspace(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("organs", "words"),
+    [
+        (("aorta",), "it lacks spleen, left kidney, .* and 2 more; it has beside them aorta"),
+        ((*PAPER_ORGANS, "aorta"), "has 9: it has beside them aorta"),
+        (PAPER_ORGANS[:-1], "has 7: it lacks duodenum"),
+        (PAPER_ORGANS[::-1], "it has them in another order"),
+    ],
+)
+@pytest.mark.parametrize("table", OF_THE_PAPER, ids=lambda table: table.name)
+def test_the_papers_tables_say_what_they_need(tmp_path, table, organs, words):
+    prepared = with_organs(prepared_set(8), *organs)
+    with pytest.raises(UserError, match=f"{table.name} is about 8 organs.*{words}") as caught:
+        plan_study(table, TINY, prepared, Choices(), Workspace(tmp_path))
+    assert "--organs paper" in caught.value.fix
+
+
+def test_a_draw_that_is_balanced_over_many_classes_keeps_a_voxel_of_each(tmp_path):
+    organs = tuple(f"organ_{n}" for n in range(104))
+    overrides = ['feature_loss={"layers": 2, "weight": 1, "sampling": {"plan": "class_balanced"}}']
+    prepared = with_organs(prepared_set(8), *organs)
+    choices = Choices(overrides=overrides)
+    study = plan_study(BACKBONES, TINY, prepared, choices, Workspace(tmp_path))
+    for planned in study.trials:
+        assert planned.run.recipe.feature_loss is not None
+        assert planned.run.recipe.feature_loss.sampling.max_voxels == 105
+    choices = Choices(overrides=[*overrides, "feature_loss.sampling.max_voxels=104"])
+    with pytest.raises(UserError, match="at least 105"):
+        plan_study(BACKBONES, TINY, prepared, choices, Workspace(tmp_path))

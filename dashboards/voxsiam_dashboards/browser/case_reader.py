@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -66,7 +67,7 @@ class CaseReader:
         self._store, self.run_id = store, run_id
         self.rows = tuple(row.label for row in store.table(run_id).rows)
         self.trials = tuple(t for t in store.study(run_id).trials if t.finished)
-        self.prepared = store.prepared_set(run_id)
+        self.prepared, self.organs = store.prepared_set(run_id), store.study(run_id).organs
         self.cases = tuple(sorted({name for t in self.trials for name in t.cases["case_id"]}))
 
     @property
@@ -122,7 +123,10 @@ class CaseReader:
             return overlay and overlay.prediction
         reader = RunReader(self._store.tracking_uri)
         run = reader.find(trial.run_id)
-        return run and reader.read(run, PREDICTIONS, lambda path: read_prediction(path, case_id))
+        return run and reader.read(run, PREDICTIONS, self._in_file(case_id))
+
+    def _in_file(self, case_id: str) -> Callable[[Path], UInt8[np.ndarray, "d h w"]]:
+        return lambda path: read_prediction(path, case_id, organs=len(self.organs))
 
     def _volumes(self, case_id: str) -> CaseVolumes | None:
         if self.prepared is not None and any(c.case_id == case_id for c in self.prepared.cases):

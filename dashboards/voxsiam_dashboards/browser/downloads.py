@@ -10,11 +10,11 @@ from isal import igzip
 from jaxtyping import UInt8
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS, organ_title
+from voxsiam.types import organ_title
 from voxsiam_dashboards.browser.address import Address, read_address
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.case_reader import CaseReader, GreyScale
-from voxsiam_dashboards.figures.look import ERROR_COLOURS, ORGAN_COLOURS, row_colour
+from voxsiam_dashboards.figures.look import ERROR_COLOURS, organ_colours, row_colour
 from voxsiam_dashboards.figures.overlays import AXES, LETTERS
 from voxsiam_dashboards.tables.text_table import TextTable, csv_text, latex_lines
 
@@ -146,8 +146,8 @@ def _facts(reader: CaseReader, case_id: str) -> dict[str, Any]:
         ],
         "organs": [
             {"value": value, "name": organ, "title": organ_title(organ),
-             "colour": ORGAN_COLOURS[organ], "scored": organ in scored}
-            for value, organ in enumerate(ORGANS, start=1)
+             "colour": colour, "scored": organ in scored}
+            for value, (organ, colour) in enumerate(organ_colours(reader.organs).items(), start=1)
         ],
         "errors": [{"title": title, "colour": colour} for title, colour in ERROR_COLOURS.items()],
         "image": f"{base}/image?{named}",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.metrics.case_scores import summarise
+from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.runs.manifest import CASES_FILE, RunManifest, read_manifest
 from voxsiam.orchestration.runs.plan import PlannedRun, split_fingerprint
 from voxsiam.orchestration.tracking.names import (
@@ -77,6 +79,11 @@ class CheckedRun:
             check.unreadable(self.named(name), str(error.strerror))
         return None
 
+    def scores(self, check: Check) -> list[OrganScore] | None:
+        """Read the scores of its test cases; None, and a mismatch, where that cannot be."""
+        organs = self.planned.run.data.organs
+        return self.read(CASES, partial(read_scores, organs=organs), check)
+
 
 def check_run(
     run: CheckedRun, parent_run: ParentRun, checks: Mapping[str, Check], *, quick: bool = False
@@ -96,10 +103,10 @@ def check_run(
         _check_files(run, manifest, checks["files"])
         _check_curves(run, manifest, checks["curves"], quick=quick)
     if manifest is None or CASES_FILE in manifest.files:
-        scores = run.read(CASES, read_scores, checks["metrics"])
+        scores = run.scores(checks["metrics"])
     if scores is None:
         return None
-    computed = numbers(summarise(scores))
+    computed = numbers(summarise(scores, run.planned.run.data.organs))
     checks["metrics"].compare(run.named("metrics test/"), computed, numbers(run.trial.final))
     if manifest is not None:
         checks["metrics"].compare(run.named(MANIFEST), computed, manifest.summary)

@@ -1,11 +1,13 @@
 """The files of a tracked run, read so that each number is exactly what was written."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_type_hints
 
 from voxsiam.errors import UserError
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.small_files import read_table
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.store.trial_files import read_cases
 
 MANIFEST, INCIDENTS = "manifest.json", "incidents.txt"
@@ -13,13 +15,13 @@ CASES, EPOCHS, OVERLAY = "test/cases.csv", "test/epochs.csv", "test/overlay.npz"
 NATIVE_PREDICTIONS = "test/native_predictions.npz"
 
 
-def read_scores(path: Path) -> list[OrganScore]:
-    """Read the lines of a cases.csv.
+def read_scores(path: Path, organs: Sequence[str] = PAPER_ORGANS) -> list[OrganScore]:
+    """Read the lines of a cases.csv, which are of these organs.
 
     Raises:
         UserError: It is missing, or holds what is no score.
     """
-    cases = read_cases(path)
+    cases = read_cases(path, organs)
     try:
         # Column by column: line by line takes five times as long.
         columns = [

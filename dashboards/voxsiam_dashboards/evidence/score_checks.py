@@ -16,7 +16,7 @@ from voxsiam.metrics.scoring_rules import DistanceConfig, ScoringRules
 from voxsiam.orchestration.runs.manifest import CASES_FILE
 from voxsiam_dashboards.evidence.check import Check
 from voxsiam_dashboards.evidence.run_checks import CheckedRun
-from voxsiam_dashboards.evidence.run_files import CASES, NATIVE_PREDICTIONS, OVERLAY, read_scores
+from voxsiam_dashboards.evidence.run_files import NATIVE_PREDICTIONS, OVERLAY
 from voxsiam_dashboards.store.results import PREDICTIONS
 from voxsiam_dashboards.store.trial_files import read_overlay, read_prediction
 from voxsiam_data.prepared.prepared_set import PreparedSet
@@ -91,7 +91,7 @@ def _tasks(
 ) -> Iterator[_Task]:
     where = f"{run.named(CASES_FILE)} against its voxels"
     store, run_id = run.store, run.trial.run_id
-    scores = run.read(CASES, read_scores, check) or []
+    scores = run.scores(check) or []
     try:
         on_grid = held.enter_context(store.fetched(run_id, PREDICTIONS))
         on_scan = None
@@ -130,14 +130,17 @@ def _score(task: _Task) -> list[OrganScore] | str:
     """Score one case from its voxels; say why where that cannot be."""
     try:
         volume = task.prepared.load(task.case_id)
-        predicted = read_prediction(task.on_grid, task.case_id)
+        organs = len(volume.organs)
+        predicted = read_prediction(task.on_grid, task.case_id, organs=organs)
         native = None
         if task.on_scan is not None:
             reference = task.prepared.load_native(task.case_id)
             most = reference.label.size + _HEADER_BYTES
-            on_scan = read_prediction(task.on_scan, task.case_id, most)
+            on_scan = read_prediction(task.on_scan, task.case_id, most, organs=organs)
             native = NativePair(on_scan, reference.label, reference.spacing_mm)
-        rules = ScoringRules(organs=volume.annotated, distances=task.distances)
+        rules = ScoringRules(
+            classes=volume.organs, organs=volume.annotated, distances=task.distances
+        )
         return score_case(
             task.case_id, predicted, volume.label, volume.spacing_mm, native, rules=rules
         )
@@ -150,11 +153,13 @@ def _check_overlay(run: CheckedRun, check: Check) -> None:
     overlay = run.read(OVERLAY, read_overlay, check)
     if overlay is None:
         return
-    scores = run.read(CASES, read_scores, check) or []
+    scores = run.scores(check) or []
     written = tuple(score for score in scores if score.case_id == overlay.case_id)
-    organs, distances = tuple(score.organ for score in written), run.planned.run.recipe.scoring
+    organs, planned = tuple(score.organ for score in written), run.planned.run
     try:
-        rules = ScoringRules(organs=organs, distances=distances)
+        rules = ScoringRules(
+            classes=planned.data.organs, organs=organs, distances=planned.recipe.scoring
+        )
         computed = score_case(
             overlay.case_id, overlay.prediction, overlay.label, overlay.spacing_mm, rules=rules
         )

@@ -21,12 +21,12 @@ from plotly.subplots import make_subplots
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.small_files import LARGE, read_json
 from voxsiam.types import organ_title
-from voxsiam_dashboards.figures.look import ORGAN_COLOURS, plain_text, styled
+from voxsiam_dashboards.figures.look import organ_colours, plain_text, styled
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.text_table import TextTable
 
-CLASSES = {"background": "#b3bac3"} | ORGAN_COLOURS
-"""Colours of the classes, in the order of their values."""
+_BACKGROUND = "#b3bac3"
+_MOST_NAMED = 32
 
 Vectors = Float32[np.ndarray, "n c"]
 Points = Float32[np.ndarray, "n 2"]
@@ -44,6 +44,7 @@ class Panel:
 
     Attributes:
         level: 1 is the deepest, as the paper counts.
+        organs: What the classes behind the background are.
         planes: Place of each voxel by the name of the method; None where it cannot be drawn.
         silhouette: Of the features; None where it is not defined.
     """
@@ -52,8 +53,14 @@ class Panel:
     level: int
     classes: UInt8[np.ndarray, " n"]
     case_ids: tuple[str, ...]
+    organs: tuple[str, ...]
     planes: dict[str, Points | None]
     silhouette: float | None
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """Colours of the classes, in the order of their values."""
+        return {"background": _BACKGROUND} | organ_colours(self.organs)
 
     @property
     def title(self) -> str:
@@ -77,6 +84,7 @@ def feature_panels(table: ReportTable, cache: Path) -> list[Panel]:
                     level=number,
                     classes=level.classes,
                     case_ids=tuple(features.case_ids[case] for case in level.cases),
+                    organs=table.results.organs,
                     planes={method: embed(method, vectors, cache) for method in METHODS},
                     silhouette=silhouette(vectors, level.classes),
                 )
@@ -141,11 +149,12 @@ def draw_feature_space(panels: Sequence[Panel]) -> Figure | None:
         axes.set_title(plain_text(panel.title), fontsize=8)
         points = panel.planes[next(iter(METHODS))]
         if points is not None:
-            colours = [list(CLASSES.values())[value] for value in panel.classes]
+            known = list(panel.colours.values())
+            colours = [known[value] for value in panel.classes]
             axes.scatter(points[:, 0], points[:, 1], c=colours, s=5, linewidths=0)
     handles = [
         grid[0, 0].scatter([], [], c=colour, s=24, label=organ_title(name))
-        for name, colour in CLASSES.items()
+        for name, colour in list(panels[0].colours.items())[:_MOST_NAMED]
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     return figure
@@ -168,7 +177,7 @@ def _grid(panels: Sequence[Panel]) -> tuple[list[str], range]:
 
 
 def _points(panel: Panel, value: int, *, named: bool) -> go.Scatter:
-    name, colour = list(CLASSES.items())[value]
+    name, colour = list(panel.colours.items())[value]
     x, y = _coordinates(panel, value, next(iter(METHODS)))
     return go.Scatter(
         x=x,

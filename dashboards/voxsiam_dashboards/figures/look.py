@@ -1,17 +1,23 @@
 """The look of every picture and chart: a colour for each organ and each row, fonts, lines."""
 
+import colorsys
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
-ORGAN_COLOURS: dict[str, str] = dict(
+_PAPER_COLOURS: dict[str, str] = dict(
     zip(
-        ORGANS,
+        PAPER_ORGANS,
         ("#E69F00", "#0072B2", "#F0E442", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#7A3FF2"),
         strict=True,
     )
 )
 """Okabe and Ito's colours, safe for colour-blind eyes, with a violet in place of their black."""
+
+_GOLDEN_TURN = 0.618
+_LIGHTNESS = (0.45, 0.68, 0.56)
 
 ROW_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
 """For the rows of a table in their order; a longer table starts again."""
@@ -27,6 +33,19 @@ They differ in lightness, too, and are drawn on grey alone, without the organs' 
 
 GRID = "#e3e6ea"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+
+
+def organ_colours(organs: Sequence[str]) -> dict[str, str]:
+    """Give each class a colour: the paper's organs keep theirs, the others go round the hues."""
+    others = [organ for organ in organs if organ not in _PAPER_COLOURS]
+    return {organ: _PAPER_COLOURS.get(organ) or _around(others.index(organ)) for organ in organs}
+
+
+def _around(index: int) -> str:
+    """Return a colour far from those of the neighbours in a list of any length."""
+    lightness = _LIGHTNESS[index % len(_LIGHTNESS)]
+    parts = colorsys.hls_to_rgb(index * _GOLDEN_TURN % 1, lightness, 0.6)
+    return "#" + "".join(f"{round(255 * part):02X}" for part in parts)
 
 
 def row_colour(index: int) -> str:

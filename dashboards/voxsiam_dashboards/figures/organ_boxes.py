@@ -7,10 +7,10 @@ from html import escape
 import pandas as pd
 import plotly.graph_objects as go
 
-from voxsiam.types import ORGANS, organ_title
+from voxsiam.types import organ_title
 from voxsiam_dashboards.figures.look import row_colour, styled
 from voxsiam_dashboards.tables.group_means import group_means
-from voxsiam_dashboards.tables.report_table import ReportTable
+from voxsiam_dashboards.tables.report_table import MANY_ORGANS, ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES, Measure, ReportRow
 
 Scores = dict[tuple[str, str], float]
@@ -34,8 +34,11 @@ def organ_boxes(table: ReportTable) -> go.Figure | None:
     if not figure.data:
         return None
     figure.update_layout(boxmode="group", boxgroupgap=0.25, boxgap=0.2)
-    names = [organ_title(organ) for organ in ORGANS]
+    names = [organ_title(organ) for organ in table.organs]
     figure.update_xaxes(categoryorder="array", categoryarray=names)
+    if table.has_many_organs:
+        # The worst are in view; the slider below the chart leads to the others.
+        figure.update_xaxes(range=[-0.5, MANY_ORGANS - 0.5], rangeslider={"thickness": 0.06})
     figure.update_yaxes(title_text=MEASURES[0].title, range=[-0.03, 1.03])
     return styled(figure, height=460).update_layout(updatemenus=[_menu(measures)])
 
@@ -58,10 +61,12 @@ def missed_by_row(table: ReportTable) -> list[str]:
     lines = []
     for row in table.rows:
         done = [trial.cases for trial in row.trials if trial.finished]
-        missed = Counter(o for cases in done for o in cases["organ"][cases["missed"].astype(bool)])
-        found = [f"{organ_title(o).lower()} {missed[o]}" for o in ORGANS if missed[o]]
+        counts = Counter(o for cases in done for o in cases["organ"][cases["missed"].astype(bool)])
+        missed = sorted((o for o in table.results.organs if counts[o]), key=lambda o: -counts[o])
+        found = [f"{organ_title(organ).lower()} {counts[organ]}" for organ in missed[:MANY_ORGANS]]
+        more = f" and {len(missed) - len(found)} more organs" if len(missed) > len(found) else ""
         if found:
-            lines.append(f"{row.label}: {', '.join(found)}")
+            lines.append(f"{row.label}: {', '.join(found)}{more}")
     return lines
 
 

@@ -23,8 +23,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
-from voxsiam.types import ORGANS, Spacing, organ_title
-from voxsiam_dashboards.figures.look import ORGAN_COLOURS, plain_text
+from voxsiam.types import PAPER_ORGANS, Spacing, organ_title
+from voxsiam_dashboards.figures.look import organ_colours, plain_text
 from voxsiam_dashboards.store.trial_files import Overlay
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import ReportRow
@@ -46,6 +46,7 @@ AXES: dict[Plane, tuple[int, int, int]] = {
 
 _OPACITY, _OUTLINE_OPACITY = 0.45, 0.95
 _TRUTH = "white"
+_MOST_NAMED = 24
 _OUTLINED = [Stroke(linewidth=2, foreground="black"), Normal()]
 
 
@@ -75,7 +76,7 @@ def draw_overlays(table: ReportTable, path: Path) -> str | None:
     if case is None:
         return None
     panels = [Panel("Image"), Panel("Ground truth", case.label), *predictions]
-    _figure(case, panels).savefig(path, dpi=110, metadata={"Software": None})
+    _figure(case, panels, table.results.organs).savefig(path, dpi=110, metadata={"Software": None})
     return case.case_id
 
 
@@ -110,12 +111,14 @@ def pixel_aspect(spacing_mm: Spacing, plane: Plane) -> float:
 
 
 def coloured(
-    grey: Float[np.ndarray, "y x"], labels: UInt8[np.ndarray, "y x"]
+    grey: Float[np.ndarray, "y x"],
+    labels: UInt8[np.ndarray, "y x"],
+    organs: Sequence[str] = PAPER_ORGANS,
 ) -> Float[np.ndarray, "y x 3"]:
     """Lay the organs' colours over a grey picture: see-through inside, almost solid outlines."""
-    colours = np.array([to_rgb(ORGAN_COLOURS[organ]) for organ in ORGANS])
+    colours = np.array([to_rgb(colour) for colour in organ_colours(organs).values()])
     picture = np.repeat(np.clip(grey, 0, 1)[..., None], 3, axis=-1).astype(float)
-    inside = (labels > 0) & (labels <= len(ORGANS))
+    inside = (labels > 0) & (labels <= len(organs))
     opacity = np.where(_outline(labels), _OUTLINE_OPACITY, _OPACITY)[inside][:, None]
     picture[inside] = (1 - opacity) * picture[inside] + opacity * colours[labels[inside] - 1]
     return picture
@@ -125,6 +128,7 @@ def slice_address(
     grey: Float[np.ndarray, "y x"],
     labels: UInt8[np.ndarray, "y x"],
     pixel_mm: tuple[float, float],
+    organs: Sequence[str],
     width: int,
     least_height: float,
 ) -> tuple[str, int]:
@@ -133,9 +137,10 @@ def slice_address(
     Args:
         grey: From 0 to 1; as the volume has it, not turned yet.
         pixel_mm: Height and width of a pixel.
+        organs: What the labels stand for, from 1.
         width: On the screen; the height there, which is returned, too, is three times it at most.
     """
-    picture = coloured(grey[::-1, ::-1], labels[::-1, ::-1])
+    picture = coloured(grey[::-1, ::-1], labels[::-1, ::-1], organs)
     stream = io.BytesIO()
     # imsave writes what is between 0 and 1 as it is.
     imsave(stream, picture.clip(0, 1), format="png")
@@ -164,7 +169,7 @@ def _prediction_panel(row: ReportRow, case: Overlay) -> Panel:
     return Panel(row.label, overlay.prediction, dsc=trial.case_dsc(case.case_id))
 
 
-def _figure(case: Overlay, panels: Sequence[Panel]) -> Figure:
+def _figure(case: Overlay, panels: Sequence[Panel], organs: Sequence[str]) -> Figure:
     planes: tuple[Plane, ...] = ("axial", "coronal")
     heights = [_relative_height(case, plane) for plane in planes]
     width = 2.1
@@ -177,16 +182,19 @@ def _figure(case: Overlay, panels: Sequence[Panel]) -> Figure:
     for axes, plane in zip(grid, planes, strict=True):
         index = busiest_slice(case.label, plane)
         for place, (one, panel) in enumerate(zip(axes, panels, strict=True)):
-            _draw_panel(one, case, panel, (plane, index))
+            _draw_panel(one, case, panel, (plane, index), organs)
             if plane == "axial":
                 one.set_title(panel.heading, fontsize=10)
             if place == 0:
                 one.set_ylabel(f"{plane.capitalize()}, slice {index}", fontsize=9)
-    figure.legend(handles=_legend(case), loc="outside lower center", ncols=5, frameon=False)
+    legend = _legend(case, organs)
+    figure.legend(handles=legend, loc="outside lower center", ncols=5, frameon=False)
     return figure
 
 
-def _draw_panel(axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int]) -> None:
+def _draw_panel(
+    axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int], organs: Sequence[str]
+) -> None:
     plane, index = cut
     axes.set(xticks=[], yticks=[])
     axes.set_facecolor("black")
@@ -196,7 +204,8 @@ def _draw_panel(axes: Axes, case: Overlay, panel: Panel, cut: tuple[Plane, int])
     labels = np.zeros(grey.shape, np.uint8)
     if panel.labels is not None:
         labels = to_picture(panel.labels, plane, index)
-    axes.imshow(coloured(grey, labels), aspect=pixel_aspect(case.spacing_mm, plane))
+    picture = coloured(grey, labels, organs)
+    axes.imshow(picture, aspect=pixel_aspect(case.spacing_mm, plane))
     if panel.dsc is not None:
         _draw_truth(axes, to_picture(case.label, plane, index))
     if panel.missing:
@@ -232,9 +241,13 @@ def _relative_height(case: Overlay, plane: Plane) -> float:
     return float(np.clip(rows * pixel_aspect(case.spacing_mm, plane) / columns, 0.2, 5))
 
 
-def _legend(case: Overlay) -> list[Patch | Line2D]:
-    present = [organ for value, organ in enumerate(ORGANS, start=1) if (case.label == value).any()]
+def _legend(case: Overlay, organs: Sequence[str]) -> list[Patch | Line2D]:
+    """Name the organs of the case, of many the largest."""
+    voxels = np.bincount(case.label.ravel(), minlength=len(organs) + 1)[1 : len(organs) + 1]
+    shown = [organs[i] for i in np.argsort(-voxels, kind="stable")[:_MOST_NAMED] if voxels[i]]
+    colours = organ_colours(organs)
+    present = [organ for organ in organs if organ in shown]
     truth = Line2D([], [], color=_TRUTH, label="Ground truth on predictions",
                    path_effects=[Stroke(linewidth=3, foreground="black"), Normal()])  # fmt: skip
-    patches = [Patch(color=ORGAN_COLOURS[organ], label=organ_title(organ)) for organ in present]
+    patches = [Patch(color=colours[organ], label=organ_title(organ)) for organ in present]
     return [*patches, truth]

@@ -19,8 +19,8 @@ from mpl_toolkits.mplot3d.axes3d import Axes3D
 from plotly.subplots import make_subplots
 from scipy import ndimage, sparse
 
-from voxsiam.types import ORGANS, Spacing, organ_title
-from voxsiam_dashboards.figures.look import GRID, ORGAN_COLOURS, plain_text, styled
+from voxsiam.types import PAPER_ORGANS, Spacing, organ_title
+from voxsiam_dashboards.figures.look import GRID, organ_colours, plain_text, styled
 from voxsiam_dashboards.figures.overlays import kept_case
 from voxsiam_dashboards.tables.report_table import ReportTable
 
@@ -29,6 +29,9 @@ ENDS = {"x": ("L", "R"), "y": ("P", "A"), "z": ("I", "S")}
 
 MOST_VIEWS = 8
 """Each is a WebGL context, and browsers end the oldest of more than sixteen."""
+
+MOST_DRAWN = 24
+"""Organs of a case, the largest first."""
 
 MOST_FACES = 120_000
 """Of all views together: about 3 MB of the page."""
@@ -43,6 +46,7 @@ class Surface:
     """The surface of one organ: vertices in mm along x, y, z, and three of them a face."""
 
     organ: str
+    colour: str
     vertices: Float32[np.ndarray, "v 3"]
     faces: Int32[np.ndarray, "f 3"]
 
@@ -74,38 +78,61 @@ def case_surfaces(table: ReportTable) -> Bodies | None:
         return None
     labels = [("Ground truth", case.label)]
     labels += [(panel.title, panel.labels) for panel in predictions if panel.labels is not None]
-    return bodies_of(labels, case.spacing_mm)
+    return bodies_of(labels, case.spacing_mm, table.results.organs)
 
 
 def bodies_of(
-    labels: Sequence[tuple[str, UInt8[np.ndarray, "d h w"]]], spacing_mm: Spacing
+    labels: Sequence[tuple[str, UInt8[np.ndarray, "d h w"]]],
+    spacing_mm: Spacing,
+    organs: Sequence[str] = PAPER_ORGANS,
 ) -> Bodies:
     """Find the surfaces of a case in several label maps of one grid, of MOST_VIEWS at most.
 
     Args:
         labels: With their titles, the ground truth first.
         spacing_mm: Along d, h, w.
+        organs: What the labels stand for, from 1; of many those that are largest in the truth.
     """
-    shown = labels[:MOST_VIEWS]
-    step = _step([label for _, label in shown], spacing_mm)
+    shown, drawn = labels[:MOST_VIEWS], _largest(labels[0][1], organs)
+    step = _step([label for _, label in shown], spacing_mm, drawn)
     d, h, w = (n * mm for n, mm in zip(labels[0][1].shape, spacing_mm, strict=True))
-    views = tuple(View(name, _surfaces(label, spacing_mm, step)) for name, label in shown)
+    views = tuple(View(name, _surfaces(label, spacing_mm, drawn, step)) for name, label in shown)
     return Bodies(views, extent_mm=(w, h, d))
 
 
+@dataclass(frozen=True)
+class DrawnOrgan:
+    """An organ with its label value and its colour."""
+
+    name: str
+    value: int
+    colour: str
+
+
+def _largest(truth: UInt8[np.ndarray, "d h w"], organs: Sequence[str]) -> list[DrawnOrgan]:
+    """Choose what is drawn: all organs of a few, of many those with most voxels."""
+    voxels = np.bincount(truth.ravel(), minlength=len(organs) + 1)
+    every = [
+        DrawnOrgan(name, value, colour)
+        for value, (name, colour) in enumerate(organ_colours(organs).items(), start=1)
+    ]
+    chosen = sorted(every, key=lambda organ: -voxels[organ.value])[:MOST_DRAWN]
+    return sorted(chosen, key=lambda organ: organ.value)
+
+
 def organ_surface(
-    label: UInt8[np.ndarray, "d h w"], organ: str, spacing_mm: Spacing, step: int = 1
+    label: UInt8[np.ndarray, "d h w"], organ: DrawnOrgan, spacing_mm: Spacing, step: int = 1
 ) -> Surface | None:
     """Return the surface of one organ, smoothed for the eye; None where it is absent.
 
     Args:
-        label: 0 background, 1..8 organs.
+        label: 0 background, 1.. organs.
         spacing_mm: Along d, h, w.
         step: Voxels an edge of the surface may span; larger ones give fewer faces.
     """
     from skimage.measure import marching_cubes
 
-    whole = label == ORGANS.index(organ) + 1
+    whole = label == organ.value
     if not whole.any():
         return None
     start, mask = _cut_out(whole, step)
@@ -119,7 +146,8 @@ def organ_surface(
     voxels = _smoothed(places.astype(np.float32), faces) - margin + 0.5 + start
     # x y z is d h w reversed, a right-handed frame: nothing is mirrored.
     vertices = (voxels * np.asarray(spacing_mm, np.float32))[:, ::-1]
-    return Surface(organ, np.ascontiguousarray(vertices), faces.astype(np.int32))
+    corners = np.ascontiguousarray(vertices)
+    return Surface(organ.name, organ.colour, corners, faces.astype(np.int32))
 
 
 def surfaces(bodies: Bodies | None) -> go.Figure | None:
@@ -171,15 +199,22 @@ def _cut_out(
 
 
 def _surfaces(
-    label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing, step: int
+    label: UInt8[np.ndarray, "d h w"],
+    spacing_mm: Spacing,
+    organs: Sequence[DrawnOrgan],
+    step: int,
 ) -> tuple[Surface, ...]:
-    found = (organ_surface(label, organ, spacing_mm, step) for organ in ORGANS)
+    found = (organ_surface(label, organ, spacing_mm, step) for organ in organs)
     return tuple(surface for surface in found if surface is not None)
 
 
-def _step(labels: Sequence[UInt8[np.ndarray, "d h w"]], spacing_mm: Spacing) -> int:
+def _step(
+    labels: Sequence[UInt8[np.ndarray, "d h w"]],
+    spacing_mm: Spacing,
+    organs: Sequence[DrawnOrgan],
+) -> int:
     """Return the smallest step with which all bodies stay within the number of faces."""
-    faces = sum(len(s.faces) for label in labels for s in _surfaces(label, spacing_mm, 1))
+    faces = sum(len(s.faces) for label in labels for s in _surfaces(label, spacing_mm, organs, 1))
     # Faces go down with the square of the step.
     return max(1, int(np.ceil(np.sqrt(faces / MOST_FACES))))
 
@@ -212,7 +247,7 @@ def _mesh(surface: Surface, *, named: bool) -> go.Mesh3d:
         i=surface.faces[:, 0],
         j=surface.faces[:, 1],
         k=surface.faces[:, 2],
-        color=ORGAN_COLOURS[surface.organ],
+        color=surface.colour,
         name=organ_title(surface.organ),
         legendgroup=surface.organ,
         showlegend=named,
@@ -277,4 +312,4 @@ def _shaded(surface: Surface) -> Float32[np.ndarray, "f 3"]:
     normal = np.cross(b - a, c - a)
     length = np.maximum(np.linalg.norm(normal, axis=1), np.finfo(np.float32).tiny)
     light = 0.6 + 0.4 * np.abs(normal @ _LIGHT) / length
-    return (light[:, None] * np.array(to_rgb(ORGAN_COLOURS[surface.organ]))).astype(np.float32)
+    return (light[:, None] * np.array(to_rgb(surface.colour))).astype(np.float32)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS, organ_title
-from voxsiam_dashboards.figures.look import ORGAN_COLOURS
+from voxsiam.types import organ_title
+from voxsiam_dashboards.figures.look import organ_colours
 from voxsiam_dashboards.figures.overlays import LETTERS, Plane, slice_address
 from voxsiam_dashboards.reports.folder_swap import foreign_file, write_folder
 from voxsiam_dashboards.reports.page import PAGE, render_page
@@ -78,20 +78,22 @@ def _page(report: CheckReport, command: str) -> str:
         findings=findings[:MAX_ROWS],
         left_out=len(findings) - len(findings[:MAX_ROWS]),
         anchors={case.case_id: f"case-{n}" for n, case in enumerate(report.cases)},
-        cards=[_card(case) for case in report.cases if case.picture or case.findings],
+        cards=[
+            _card(case, report.organs) for case in report.cases if case.picture or case.findings
+        ],
         sound=sum(not case.findings for case in report.cases),
-        organs=[(organ_title(organ), ORGAN_COLOURS[organ]) for organ in ORGANS],
+        organs=[(organ_title(o), colour) for o, colour in organ_colours(report.organs).items()],
         record=RECORD,
         command=command,
     )
 
 
-def _card(case: CaseReport) -> dict[str, Any]:
+def _card(case: CaseReport, organs: Sequence[str]) -> dict[str, Any]:
     """Put one case into the words and pictures of the page."""
     pictures = []
     if case.picture is not None:
         axial, coronal = case.picture.axial, case.picture.coronal
-        pictures = [_picture(axial, "axial"), _picture(coronal, "coronal")]
+        pictures = [_picture(axial, "axial", organs), _picture(coronal, "coronal", organs)]
     volumes = [f"{organ_title(one.organ)} {_figure(one.volume_ml)}" for one in case.organs]
     return {"case": case, "pictures": pictures, "grid": _grid(case), "volumes": ", ".join(volumes)}
 
@@ -110,9 +112,9 @@ def _times(values: Sequence[float]) -> str:
     return " x ".join(f"{value:.3g}" for value in values)
 
 
-def _picture(cut: Cut, plane: Plane) -> dict[str, Any]:
+def _picture(cut: Cut, plane: Plane, organs: Sequence[str]) -> dict[str, Any]:
     grey = cut.grey.astype(np.float32) / 255
-    address, height = slice_address(grey, cut.labels, cut.spacing_mm, _WIDTH, _WIDTH / 5)
+    address, height = slice_address(grey, cut.labels, cut.spacing_mm, organs, _WIDTH, _WIDTH / 5)
     return {
         "data": address,
         "title": f"{plane.capitalize()}, slice {cut.index}",

@@ -11,7 +11,7 @@ import plotly.offline
 
 from voxsiam.errors import UserError
 from voxsiam.regular_files import read_regular
-from voxsiam.types import ORGANS, organ_title
+from voxsiam.types import organ_title
 from voxsiam_dashboards.figures.captions import CAPTIONS
 from voxsiam_dashboards.figures.feature_space import (
     draw_feature_space,
@@ -25,7 +25,7 @@ from voxsiam_dashboards.figures.overlays import draw_overlays
 from voxsiam_dashboards.figures.patient_scatter import partner_panels, patient_scatter
 from voxsiam_dashboards.figures.surfaces import MOST_VIEWS, case_surfaces, draw_surfaces, surfaces
 from voxsiam_dashboards.reports.folder_swap import foreign_file, write_folder
-from voxsiam_dashboards.reports.page import PAGE, chart_fragments, render_page
+from voxsiam_dashboards.reports.page import PAGE, chart_fragments, page_part, render_page
 from voxsiam_dashboards.reports.seal import SEAL, seal_report
 from voxsiam_dashboards.tables.files import to_csv, to_json, to_latex, to_markdown
 from voxsiam_dashboards.tables.footnotes import data_kind, warnings
@@ -128,7 +128,7 @@ def _page(
         facts=study_facts(report),
         warnings=warnings(report.results),
         measures=MEASURES,
-        organs={organ: organ_title(organ) for organ in ORGANS},
+        organs={organ: organ_title(organ) for organ in report.organs},
         tables=report_tables(report),
         missed=missed_by_row(report),
         environment=environment_table(report),
@@ -136,6 +136,7 @@ def _page(
         captions=CAPTIONS,
         most_views=MOST_VIEWS,
         charts=charts,
+        filter_js=page_part("filter.js"),
         plotly_js=plotly.offline.get_plotlyjs() if charts else "",
         run_address=lambda run_id: f"{runs}/{quote(run_id, safe='')}",
         files=tuple(FILES),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from voxsiam.types import MOST_ORGANS, PAPER_ORGANS
 from voxsiam_dashboards.store.trial_files import Overlay, VoxelFeatures
 
 CURVE_COLUMNS = ("step", "metric", "value")
@@ -61,6 +62,14 @@ class TrialResult:
         return float(dsc.mean()) if len(dsc) else None
 
 
+def planned_organs(plan: dict[str, Any]) -> tuple[str, ...]:
+    """Read the classes from a plan, which may hold anything."""
+    organs = plan.get("organs")
+    if not isinstance(organs, list) or not 1 <= len(organs) <= MOST_ORGANS:
+        return PAPER_ORGANS
+    return tuple(dict.fromkeys(str(organ) for organ in organs))
+
+
 @dataclass(frozen=True, eq=False)
 class StudyResults:
     """A study and its trials, one for each row and seed.
@@ -86,3 +95,8 @@ class StudyResults:
     fingerprints: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+
+    @property
+    def organs(self) -> tuple[str, ...]:
+        """The classes of its data, as its plan says; the paper's where it says none."""
+        return planned_organs(self.plan)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
@@ -11,7 +12,13 @@ from mlflow.entities import Run
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.orchestration.tracking.reader import RunReader, tags_of
 from voxsiam.training.usage import USAGE_NAMES
-from voxsiam_dashboards.store.results import CURVE_COLUMNS, PREDICTIONS, StudyResults, TrialResult
+from voxsiam_dashboards.store.results import (
+    CURVE_COLUMNS,
+    PREDICTIONS,
+    StudyResults,
+    TrialResult,
+    planned_organs,
+)
 from voxsiam_dashboards.store.trial_files import (
     SCORE_COLUMNS,
     read_cases,
@@ -86,7 +93,8 @@ def load_study(
     if files == "none":
         trials, noted = [_told(chosen[key]) for key in sorted(chosen)], dict[str, list[str]]()
     else:
-        trials, noted = _read_trials(reader, chosen, kept, whole=files == "all")
+        organs = planned_organs(plan)
+        trials, noted = _read_trials(reader, chosen, organs, kept, whole=files == "all")
     unread += [note for run in chosen.values() for note in noted.get(run.info.run_id, ())]
     if not trials:
         notes.append("No trial of this study has started yet.")
@@ -144,6 +152,7 @@ def one_per_seed(runs: Iterable[Run], notes: list[str]) -> dict[tuple[str, int],
 def _read_trials(
     reader: RunReader,
     chosen: Mapping[tuple[str, int], Run],
+    organs: tuple[str, ...],
     kept: MutableMapping[str, TrialResult] | None,
     *,
     whole: bool,
@@ -156,7 +165,7 @@ def _read_trials(
         notes: list[str] = []
         if kept is not None and run.info.run_id in kept:
             return kept[run.info.run_id], notes
-        trial = _trial(reader, run, notes)
+        trial = _trial(reader, run, organs, notes)
         if kept is not None and trial.finished and not notes:
             kept[run.info.run_id] = trial
         return trial, notes
@@ -185,13 +194,14 @@ def _as_reported(trial: TrialResult, shown: set[tuple[str, str]]) -> TrialResult
     return replace(trial, **kept)
 
 
-def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
+def _trial(reader: RunReader, run: Run, organs: tuple[str, ...], notes: list[str]) -> TrialResult:
     told = _told(run)
     # Only what a finished run owes is worth a note when it is missing.
     noted = notes if run.info.status == "FINISHED" else []
     if not told.final:
         noted.append(f"Run {run.info.run_id} is marked as finished but has no test scores.")
-    cases = reader.read(run, "test/cases.csv", read_cases, noted)
+    cases = reader.read(run, "test/cases.csv", partial(read_cases, organs=organs), noted)
+    of_voxels = partial(read_features, organs=organs)
     trained = _trained(reader, run, noted)
     # Runs that have not finished have no manifest.
     there = _MANIFEST in reader.files(run, "")
@@ -205,7 +215,7 @@ def _trial(reader: RunReader, run: Run, notes: list[str]) -> TrialResult:
         cases=told.cases if cases is None else cases,
         overlay=reader.read(run, "test/overlay.npz", read_overlay, noted),
         # Runs without test cases owe none.
-        features=reader.read(run, _FEATURES, read_features, noted) if _FEATURES in left else None,
+        features=reader.read(run, _FEATURES, of_voxels, noted) if _FEATURES in left else None,
         keeps_predictions=PREDICTIONS in left,
         environment=environment_of(manifest, recorded),
         workers=workers_of(manifest, trained.data.params),

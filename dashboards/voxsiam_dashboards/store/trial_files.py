@@ -3,7 +3,7 @@
 import io
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,7 +19,7 @@ from voxsiam.inference.voxel_features import LevelFeatures
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.regular_files import require_regular
 from voxsiam.small_files import LARGE, read_json, read_text, require_few_cells
-from voxsiam.types import NUM_CLASSES, ORGANS, Spacing
+from voxsiam.types import PAPER_ORGANS, Spacing
 
 SCORE_COLUMNS = tuple(field.name for field in fields(OrganScore))
 _TEXT_COLUMNS = ("case_id", "organ")
@@ -37,7 +37,7 @@ class Overlay:
     """One test case on the training grid, as prepared, with its prediction.
 
     Attributes:
-        label: 0 background, 1..8 organs; `prediction` has the same values.
+        label: 0 background, 1.. organs; `prediction` has the same values.
     """
 
     case_id: str
@@ -68,8 +68,8 @@ def read_object(path: Path) -> dict:
     return value
 
 
-def read_cases(path: Path) -> pd.DataFrame:
-    """Read the scores of the test cases, one line for each OrganScore.
+def read_cases(path: Path, organs: Sequence[str] = PAPER_ORGANS) -> pd.DataFrame:
+    """Read the scores of the test cases, one line for each OrganScore, of these organs alone.
 
     A case called `0012` or `nan` keeps its name; an empty number is NaN.
     """
@@ -85,7 +85,7 @@ def read_cases(path: Path) -> pd.DataFrame:
     absent = [name for name in SCORE_COLUMNS if name not in cases.columns]
     if absent:
         raise _unreadable(path, f"the columns {', '.join(absent)} are missing")
-    unknown = sorted(set(cases["organ"]) - set(ORGANS))
+    unknown = sorted(set(cases["organ"]) - set(organs))
     if unknown:
         raise _unreadable(path, f"'{unknown[0]:.40}' is none of the organs")
     words = [name for name in numbers if name in cases and not is_numeric_dtype(cases[name])]
@@ -114,7 +114,11 @@ def read_overlay(path: Path) -> Overlay:
 
 
 def read_prediction(
-    path: Path, case_id: str, most_bytes: int = _MAX_ARRAYS_BYTES
+    path: Path,
+    case_id: str,
+    most_bytes: int = _MAX_ARRAYS_BYTES,
+    *,
+    organs: int = len(PAPER_ORGANS),
 ) -> UInt8[np.ndarray, "d h w"]:
     """Read what a run predicted for one test case; the other cases are not unpacked.
 
@@ -122,6 +126,7 @@ def read_prediction(
         path: Of a file of `result_files.write_predictions`; a UserError where it is another file
             or does not hold the case.
         most_bytes: It may unpack to; that of a whole scan may be large.
+        organs: How many there are: no label lies above.
     """
     with _reading(path, "it holds no readable prediction of this case"):
         with _open_arrays(path, "case_ids", _MAX_NAMES_BYTES) as arrays:
@@ -130,18 +135,18 @@ def read_prediction(
             prediction = arrays[f"prediction_{number}"]
     if prediction.ndim != 3 or prediction.dtype != np.uint8 or prediction.size == 0:
         raise _unreadable(path, "a prediction in it is no volume")
-    if prediction.max() >= NUM_CLASSES:
+    if prediction.max() > organs:
         raise _unreadable(path, "a prediction in it has labels of no organ")
     return prediction
 
 
-def read_features(path: Path) -> VoxelFeatures:
-    """Read the features of test voxels; nothing in the file can run code."""
+def read_features(path: Path, organs: Sequence[str] = PAPER_ORGANS) -> VoxelFeatures:
+    """Read the features of test voxels of these organs; nothing in the file can run code."""
     with _reading(path, "it holds no readable features"), _open_arrays(path) as arrays:
         case_ids = tuple(str(name) for name in arrays["case_ids"])
         count = sum(name.endswith("_features") for name in arrays.files)
         levels = tuple(_level(arrays, number) for number in range(1, count + 1))
-    if not levels or not all(_fits(level, len(case_ids)) for level in levels):
+    if not levels or not all(_fits(level, len(case_ids), len(organs)) for level in levels):
         raise _unreadable(path, "its arrays do not fit together")
     return VoxelFeatures(case_ids, levels)
 
@@ -185,9 +190,9 @@ def _level(arrays: Mapping[str, np.ndarray], number: int) -> LevelFeatures:
     )
 
 
-def _fits(level: LevelFeatures, num_cases: int) -> bool:
+def _fits(level: LevelFeatures, num_cases: int, organs: int) -> bool:
     counts = {len(level.features), len(level.classes), len(level.cases)}
-    known = (level.classes < NUM_CLASSES).all() and (level.cases < num_cases).all()
+    known = (level.classes <= organs).all() and (level.cases < num_cases).all()
     numbers = np.isfinite(level.features).all() and (level.cases >= 0).all()
     return len(counts) == 1 and bool(known and numbers)
 

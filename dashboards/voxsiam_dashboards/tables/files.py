@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
-from voxsiam.types import ORGANS
 from voxsiam_dashboards.tables.cost import row_costs
 from voxsiam_dashboards.tables.footnotes import data_kind
 from voxsiam_dashboards.tables.report_table import ReportTable
@@ -28,18 +27,19 @@ _PARTS = ("mean", "sd", "paper", "minus_paper")
 
 def to_csv(report: ReportTable) -> str:
     """Write one line a row; distances are in grid voxels, spreads over seeds."""
+    organs = report.results.organs
     measures = [(f"{m.key}{'_voxels' if m.key != 'dsc' else ''}", m.key) for m in MEASURES]
     header = ["row", "seeds_finished", "seeds_planned"]
     header += [f"{name}_{part}" for name, _ in measures for part in _PARTS]
     header += ["missed_organs", "scored_organs"]
-    header += [f"dsc_{organ}_{part}" for organ in ORGANS for part in _PARTS]
+    header += [f"dsc_{organ}_{part}" for organ in organs for part in _PARTS]
     lines: list[list[object]] = [[*header]]
     for row in report.rows:
         line: list[object] = [row.label, row.finished, row.planned]
         for _, key in measures:
             line += _csv_cell(row.cells[key])
         line += [sum(cell.values) if cell.values else None for cell in (row.missed, row.scored)]
-        for organ in ORGANS:
+        for organ in organs:
             line += _csv_cell(row.organs[organ])
         lines.append(line)
     return csv_text(lines)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS, organ_words
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_experiments.table import Table
 
@@ -26,6 +26,7 @@ FEWER_ORGANS_NOTE = (
     "Of the eight organs only {scored} were scored: {names}. Do not set these means beside the "
     "paper's, which are over eight (docs/metrics.md#means)."
 )
+FEWER_CLASSES_NOTE = "Of the {count} organs only {scored} were scored; not: {names}."
 _LEVEL = "The level of these figures cannot be compared with the paper's, only the way of measuring"
 _SAME, _KNOWN = "is the same (docs/data.md).", "is known (docs/data.md)."
 DATA_NOTES = {
@@ -58,7 +59,7 @@ def footnotes(
     plan_notes = results.plan.get("notes")
     notes = (
         MEAN_NOTE,
-        *_fewer_organs(trials),
+        *_fewer_organs(trials, results.organs),
         DISTANCE_NOTE,
         MISSED_NOTE,
         *warnings(results),
@@ -71,14 +72,17 @@ def footnotes(
     return tuple(dict.fromkeys(notes))
 
 
-def _fewer_organs(trials: Sequence[TrialResult]) -> list[str]:
+def _fewer_organs(trials: Sequence[TrialResult], organs: Sequence[str]) -> list[str]:
     """Say over which organs the means are, where it is not all of them."""
     done = [trial for trial in trials if trial.finished]
-    scored = [o for o in ORGANS if any(f"dsc/{o}" in trial.final for trial in done)]
-    if not done or len(scored) == len(ORGANS):
+    scored = [organ for organ in organs if any(f"dsc/{organ}" in trial.final for trial in done)]
+    if not done or len(scored) == len(organs):
         return []
-    names = ", ".join(organ.replace("_", " ") for organ in scored)
-    return [FEWER_ORGANS_NOTE.format(scored=len(scored), names=names)]
+    if organs == PAPER_ORGANS:
+        names = ", ".join(map(organ_words, scored))
+        return [FEWER_ORGANS_NOTE.format(scored=len(scored), names=names)]
+    names = ", ".join(organ_words(organ) for organ in organs if organ not in scored)
+    return [FEWER_CLASSES_NOTE.format(count=len(organs), scored=len(scored), names=names)]
 
 
 def _uses_other_splits(table: Table, done: Sequence[TrialResult]) -> bool:

@@ -2,12 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from math import inf
+from statistics import fmean
 
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.tables.footnotes import footnotes
 from voxsiam_dashboards.tables.row_comparisons import Comparisons, compare_rows
 from voxsiam_dashboards.tables.rows import ReportRow, build_row
 from voxsiam_experiments.table import Table
+
+MANY_ORGANS = 12
+"""Above it a table has a line an organ, the worst first, and lists of organs are folded."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,24 @@ class ReportTable:
     comparisons: Comparisons
     footnotes: tuple[str, ...]
     results: StudyResults
+
+    @property
+    def has_many_organs(self) -> bool:
+        """Tell whether there are too many for a column each."""
+        return len(self.results.organs) > MANY_ORGANS
+
+    @property
+    def organs(self) -> list[str]:
+        """The classes in their order; of many the worst first, by their mean DSC over the rows."""
+        if not self.has_many_organs:
+            return list(self.results.organs)
+
+        def rank(organ: str) -> float:
+            means = [row.organs[organ].mean for row in self.rows]
+            known = [mean for mean in means if mean is not None]
+            return fmean(known) if known else inf
+
+        return sorted(self.results.organs, key=rank)
 
 
 def build_table(table: Table, results: StudyResults) -> ReportTable:

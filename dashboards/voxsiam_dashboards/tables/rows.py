@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.tables.group_means import group_means
-from voxsiam_experiments.table import Row
+from voxsiam_experiments.table import Printed, Row
 
 
 @dataclass(frozen=True)
@@ -177,12 +177,14 @@ def build_row(row: Row, partner: str | None, planned: int, results: StudyResults
     """Gather a row's figures from the trials of a study that carry its label."""
     own = sorted((t for t in results.trials if t.row == row.label), key=lambda t: t.seed)
     done = [trial for trial in own if trial.finished]
+    # Of other organs nothing is printed.
+    printed = row.printed if results.organs == PAPER_ORGANS else Printed()
     return ReportRow(
         label=row.label,
         planned=planned,
         trials=tuple(own),
-        cells={m.key: _cell(done, m.key, getattr(row.printed, m.printed)) for m in MEASURES},
-        organs={o: _cell(done, f"dsc/{o}", row.printed.organs.get(o)) for o in ORGANS},
+        cells={m.key: _cell(done, m.key, getattr(printed, m.printed)) for m in MEASURES},
+        organs={o: _cell(done, f"dsc/{o}", printed.organs.get(o)) for o in results.organs},
         distances_mm={key: _cell(done, key) for key in MM_DISTANCES},
         at_diagonal=_at_diagonal(done, results),
         missed=_cell(done, "missed_organs"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS, Split, organ_title
+from voxsiam.types import Split, organ_title
 from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
 from voxsiam_dashboards.tables.group_means import patients_of
 from voxsiam_dashboards.tables.report_table import ReportTable
@@ -41,7 +41,7 @@ def case_table(report: ReportTable, splits: StudySplits, prepared: PreparedSet |
     body = tuple(
         (case_id, str(patients.get(case_id, "-")), SIDES[side],
          _seen_by(case_id, rows, splits) if side == "train" else "-",
-         *_organs(known.get(case_id), scored.get(case_id)))
+         *_organs(known.get(case_id), scored.get(case_id), report.results.organs))
         for case_id, side in side_of.items()
     )  # fmt: skip
     notes = () if prepared else (
@@ -98,7 +98,7 @@ def _leaks(split: Split, prepared: PreparedSet) -> str:
 
 def _absent(split: Split, prepared: PreparedSet) -> str:
     try:
-        return " ".join(absent_organs(split, prepared.cases)) or HOLDS
+        return " ".join(absent_organs(split, prepared)) or HOLDS
     except KeyError as error:
         return f"BROKEN: the case {error} is not in the set"
 
@@ -133,7 +133,9 @@ def _scored(report: ReportTable) -> dict[str, dict[str, bool]]:
     return found
 
 
-def _organs(case: PreparedCase | None, scored: Mapping[str, bool] | None) -> tuple[str, str]:
+def _organs(
+    case: PreparedCase | None, scored: Mapping[str, bool] | None, organs: Sequence[str]
+) -> tuple[str, str]:
     """Count the organs in view and name those that nobody annotated."""
     if case is None and not scored:
         return UNSEEN, UNSEEN
@@ -141,5 +143,5 @@ def _organs(case: PreparedCase | None, scored: Mapping[str, bool] | None) -> tup
         {organ: count > 0 for organ, count in case.organ_voxels.items()} if case else scored or {}
     )
     annotated = case.annotated if case else seen
-    absent = [organ_title(organ) for organ in ORGANS if organ not in annotated]
-    return f"{sum(seen.values())} of {len(ORGANS)}", ", ".join(absent) or "-"
+    absent = [organ_title(organ) for organ in organs if organ not in annotated]
+    return f"{sum(seen.values())} of {len(organs)}", ", ".join(absent) or "-"

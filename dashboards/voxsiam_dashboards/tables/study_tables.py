@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from voxsiam.types import ORGANS, organ_title
+from voxsiam.types import organ_title
 from voxsiam_dashboards.store.results import TrialResult
 from voxsiam_dashboards.tables.comparison_notes import (
     first_notes,
@@ -91,15 +91,23 @@ def seed_table(report: ReportTable) -> TextTable:
 
 
 def organ_table(report: ReportTable) -> TextTable:
-    """DSC by organ, with the paper's where it prints them."""
+    """DSC by organ, with the paper's where it prints them; of many organs a line each."""
+    organs = report.organs
+    if report.has_many_organs:
+        header = ("Organ", *(row.label for row in report.rows))
+        body = [
+            (organ_title(organ), *(row.organs[organ].text for row in report.rows))
+            for organ in organs
+        ]
+        return TextTable("DSC by organ (0 to 1), the worst first", header, tuple(body))
     lines: list[tuple[str, ...]] = []
     for row in report.rows:
-        cells = [row.organs[organ] for organ in ORGANS]
+        cells = [row.organs[organ] for organ in organs]
         lines.append((row.label, *(cell.text for cell in cells)))
         if row.has_printed_organs:
             lines.append((f"{row.label}, paper", *(cell.printed_text for cell in cells)))
             lines.append((f"{row.label}, ours - paper", *(c.difference_text for c in cells)))
-    header = ("DSC (0 to 1)", *(organ_title(organ) for organ in ORGANS))
+    header = ("DSC (0 to 1)", *(organ_title(organ) for organ in organs))
     return TextTable("DSC by organ (0 to 1)", header, tuple(lines))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS, organ_title
+from voxsiam.types import organ_title
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.tables.group_means import patients_of, seeds_by_patient
 from voxsiam_dashboards.tables.paired_cells import (
@@ -115,8 +115,9 @@ def _row_pair(
     patients = {**patients_of(first.results), **patients_of(second.results)}
     theirs, ours = _matched(first, second)
     cases = pair_cases(ours, theirs, ["dsc", *DISTANCES])
-    pairs = {title: pair_organs(cases, patients, key, ORGANS) for key, title in DISTANCES.items()}
-    pairs |= {organ_title(organ): pair_organs(cases, patients, "dsc", [organ]) for organ in ORGANS}
+    organs = first.results.organs
+    pairs = {title: pair_organs(cases, patients, key, organs) for key, title in DISTANCES.items()}
+    pairs |= {organ_title(organ): pair_organs(cases, patients, "dsc", [organ]) for organ in organs}
     effects = [Effect(what, test) for what, test in family_tests(pairs).items() if test]
     return RowPair(
         first=first.name,

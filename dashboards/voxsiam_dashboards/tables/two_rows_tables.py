@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from voxsiam.types import ORGANS, organ_title
+from voxsiam.types import organ_title
 from voxsiam_dashboards.tables.comparison_notes import (
     few_notes,
     main_notes,
@@ -90,7 +90,7 @@ def effects_table(pair: RowPair) -> TextTable:
 def missed_table(first: ComparedRow, second: ComparedRow) -> TextTable:
     """Write one line for each organ that either row missed: in the reference, never predicted."""
     body: list[tuple[str, ...]] = []
-    for organ in ORGANS:
+    for organ in first.results.organs:
         sides = [_misses(row, organ) for row in (first, second)]
         if any(missed for missed, _ in sides):
             texts = (text for side in sides for text in _missed_texts(*side))

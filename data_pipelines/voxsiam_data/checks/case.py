@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from voxsiam.errors import UserError
-from voxsiam.types import Shape, Spacing
+from voxsiam.types import PAPER_ORGANS, Shape, Spacing
 from voxsiam.volumes.label_files import LabelMap, Labels
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.volume_file import image_files, read_image, read_volume
@@ -51,9 +51,14 @@ class CaseReport:
         return (*sorted(one.rank for one in self.findings), (len(SEVERITIES), 0))
 
 
-def refusals_of(scan: Scan, label: Labels | None, annotated: tuple[int, ...] = ()) -> list[Finding]:
+def refusals_of(
+    scan: Scan,
+    label: Labels | None,
+    annotated: tuple[int, ...] = (),
+    organs: tuple[str, ...] = PAPER_ORGANS,
+) -> list[Finding]:
     """Run the checks that refuse on a scan in HU and its labels in d h w: below 0.1 s."""
-    found = [*check_geometry(scan), *_of_voxels(voxels_of(scan, label, annotated))]
+    found = [*check_geometry(scan), *_of_voxels(voxels_of(scan, label, annotated, organs))]
     return [finding for finding in found if finding.severity == "refuse"]
 
 
@@ -64,7 +69,7 @@ def check_case(case: Case, root: Path) -> CaseReport:
     grid, label = _read_label(case, image, found)
     if grid is None:
         return CaseReport(case.case_id, worst_first(found, root))
-    voxels = voxels_of(grid, label, case.label.annotated)
+    voxels = voxels_of(grid, label, case.label.annotated, case.label.organs)
     if image is None:
         voxels = replace(voxels, image=None)
     organs = organ_facts(voxels)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-from voxsiam.types import Shape, Spacing
+from voxsiam.types import PAPER_ORGANS, Shape, Spacing
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.orientation import axis_order, spacing_dhw, to_canonical
 
@@ -18,14 +18,16 @@ class CaseVoxels:
 
     Attributes:
         image: In HU.
-        label: 0 background, 1..8 organs, on the image's grid.
-        annotated: Organs that the annotator looked for, 1..8.
+        label: 0 background, 1.. organs, on the image's grid.
+        annotated: Values of the organs that the annotator looked for.
+        organs: What the values stand for, from 1.
     """
 
     spacing_mm: Spacing
     image: Shaped[np.ndarray, "d h w"] | None = None
     label: UInt8[np.ndarray, "d h w"] | None = None
     annotated: tuple[int, ...] = ()
+    organs: tuple[str, ...] = PAPER_ORGANS
 
     @property
     def shape(self) -> Shape:
@@ -52,8 +54,9 @@ def voxels_of(
     scan: Scan,
     label: UInt8[np.ndarray, "d h w"] | None,
     annotated: tuple[int, ...] = (),
+    organs: tuple[str, ...] = PAPER_ORGANS,
 ) -> CaseVoxels:
     """View a scan and its labels, which are in d h w already, as the checks look at them."""
     order = axis_order(scan.affine)
     image = to_canonical(scan.array, order)
-    return CaseVoxels(spacing_dhw(scan.affine, order), image, label, annotated)
+    return CaseVoxels(spacing_dhw(scan.affine, order), image, label, annotated, organs)

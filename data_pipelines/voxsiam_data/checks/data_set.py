@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.unused_file import UnusedFile
 from voxsiam_data.checks.case import CaseReport, check_case, worst_first
 from voxsiam_data.checks.duplicates import Pair, find_pairs
@@ -40,6 +41,7 @@ class CheckReport:
         notes: What its reader had to say.
         of_the_set: Findings that no single case shows.
         unused: Scans and label maps of the folder that no case uses.
+        organs: The classes of its labels, in the order of their values.
     """
 
     name: str
@@ -48,6 +50,7 @@ class CheckReport:
     notes: tuple[str, ...] = ()
     of_the_set: tuple[Finding, ...] = ()
     unused: tuple[UnusedFile, ...] = ()
+    organs: tuple[str, ...] = PAPER_ORGANS
 
     @property
     def findings(self) -> list[tuple[str, Finding]]:
@@ -119,13 +122,21 @@ def check_manifest(
     patients = {case.case_id: case.patient_id for case in manifest.cases}
     cases = [_with_pairs(reports[case_id], pairs, patients) for case_id in patients]
     of_the_set = check_whole_set(
-        [case.organs for case in cases], [case.label.annotated for case in manifest.cases]
+        [case.organs for case in cases],
+        [case.label.annotated for case in manifest.cases],
+        manifest.organs,
     )
     for case in refused:
         finding = refusal_of("files", case.error)
         cases.append(CaseReport(case.case_id, worst_first([finding], manifest.root)))
     cases.sort(key=lambda case: case.rank)
-    return CheckReport(manifest.root.name, tuple(cases), pairs, of_the_set=tuple(of_the_set))
+    return CheckReport(
+        manifest.root.name,
+        tuple(cases),
+        pairs,
+        of_the_set=tuple(of_the_set),
+        organs=manifest.organs,
+    )
 
 
 def _check_all(manifest: Manifest, workers: int) -> Iterator[CaseReport]:

@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from voxsiam.types import NUM_CLASSES
 from voxsiam_data.checks.likeness_marks import Fingerprint, OrganShape
 
 Likeness = Literal[
@@ -63,9 +62,9 @@ def overlap(a: Mapping[int, OrganShape], b: Mapping[int, OrganShape]) -> float:
     return float(np.median(overlaps))
 
 
-def centres_of(organs: Mapping[int, OrganShape]) -> Float64[np.ndarray, "k 3"]:
-    """Stack the centres of the eight organs, NaN for one that is not there."""
-    centres = np.full((NUM_CLASSES - 1, 3), np.nan)
+def centres_of(organs: Mapping[int, OrganShape], count: int) -> Float64[np.ndarray, "k 3"]:
+    """Stack the centres of all classes' organs, NaN for one that is not there."""
+    centres = np.full((count, 3), np.nan)
     for value, shape in organs.items():
         centres[value - 1] = shape.centre_mm
     return centres
@@ -131,7 +130,8 @@ def _alike(fingerprints: Mapping[str, Fingerprint]) -> Iterator[Pair]:
     names: Sequence[str] = list(organs)
     if not names:
         return
-    centres = np.stack([centres_of(shapes) for shapes in organs.values()])
+    count = max(max(shapes) for shapes in organs.values())
+    centres = np.stack([centres_of(shapes, count) for shapes in organs.values()])
     for index, name in enumerate(names[:-1]):
         shifts = shifts_mm(centres[index], centres[index + 1 :])
         for place in np.flatnonzero(shifts <= MAX_SHIFT_MM):

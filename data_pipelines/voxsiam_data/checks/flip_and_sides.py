@@ -28,7 +28,7 @@ def check_flip(voxels: CaseVoxels) -> Iterator[Finding]:
     """
     if voxels.image is None or voxels.label is None:
         return
-    compared = compare_flips(voxels.image, voxels.label, voxels.spacing_mm)
+    compared = compare_flips(voxels.image, voxels.label, voxels.spacing_mm, voxels.organs)
     if compared is None:
         return
     best, here = compared.best, compared.unchanged
@@ -66,7 +66,7 @@ def check_sides(voxels: CaseVoxels) -> Iterator[Finding]:
     """Refuse a label map whose spleen and left kidney lie on the right of the liver."""
     if voxels.label is None:
         return
-    distances = left_of_liver_mm(voxels.label, voxels.spacing_mm)
+    distances = left_of_liver_mm(voxels.label, voxels.spacing_mm, voxels.organs)
     listed = ", ".join(
         f"{organ_words(organ)} {-distance:.0f} mm"
         for organ, distance in distances.items()

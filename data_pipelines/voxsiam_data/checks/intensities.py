@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from voxsiam.types import ORGANS
 from voxsiam.volumes.label_flip import EVEN_ORGANS
 from voxsiam_data.checks.case_voxels import CaseVoxels
 from voxsiam_data.checks.finding import Finding
@@ -113,7 +112,8 @@ def _wrong_in_organs(
 ) -> tuple[str, str] | None:
     if voxels.label is None:
         return None
-    inside = hu[np.isin(voxels.sampled(voxels.label), _EVEN_VALUES)]
+    even = [n for n, organ in enumerate(voxels.organs, start=1) if organ in EVEN_ORGANS]
+    inside = hu[np.isin(voxels.sampled(voxels.label), even)]
     if inside.size < _MIN_ORGAN_VOXELS:
         return None
     median = float(np.median(inside))
@@ -126,9 +126,6 @@ def _wrong_in_organs(
             "check that it is a CT in Hounsfield units and that this is its label map",
         )
     return None
-
-
-_EVEN_VALUES = [ORGANS.index(organ) + 1 for organ in EVEN_ORGANS]
 
 
 def _offset(shift: float) -> tuple[str, str]:

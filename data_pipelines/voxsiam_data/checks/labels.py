@@ -1,5 +1,6 @@
 """Do the labels look like organs: which are there, how large, in how many pieces."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from scipy import ndimage
 
-from voxsiam.types import NUM_CLASSES, ORGANS, Box, organ_words
+from voxsiam.types import Box, organ_words
 from voxsiam.volumes.organ_volumes import IMPOSSIBLE_ML, PLAUSIBLE_ML
 from voxsiam_data.checks.case_voxels import CaseVoxels
 from voxsiam_data.checks.finding import Finding
@@ -42,11 +43,11 @@ def organ_facts(voxels: CaseVoxels) -> tuple[OrganFacts, ...]:
     """Measure every organ that a label map holds."""
     if voxels.label is None:
         return ()
-    boxes = ndimage.find_objects(voxels.label, NUM_CLASSES - 1)
+    boxes = ndimage.find_objects(voxels.label, len(voxels.organs))
     voxel_ml = float(np.prod(voxels.spacing_mm)) / 1000
     return tuple(
-        _measured(voxels.label, organ, box, voxel_ml)
-        for organ, box in zip(ORGANS, boxes, strict=True)
+        _measured(voxels.label, value, voxels.organs[value - 1], box, voxel_ml)
+        for value, box in enumerate(boxes, start=1)
         if box is not None
     )
 
@@ -56,7 +57,8 @@ def check_labels(voxels: CaseVoxels, facts: tuple[OrganFacts, ...]) -> Iterator[
     if voxels.label is None:
         return
     present = {one.organ for one in facts}
-    missing = [ORGANS[v - 1] for v in voxels.annotated if ORGANS[v - 1] not in present]
+    looked_for = [voxels.organs[value - 1] for value in voxels.annotated]
+    missing = [organ for organ in looked_for if organ not in present]
     if missing:
         yield Finding(
             "labels",
@@ -74,23 +76,26 @@ def check_labels(voxels: CaseVoxels, facts: tuple[OrganFacts, ...]) -> Iterator[
 
 
 def check_impossible_sizes(voxels: CaseVoxels) -> Iterator[Finding]:
-    """Refuse what no patient has; counted on a sample, so that preparation can afford it."""
+    """Refuse what no patient has; counted on a sample, so that preparation can afford it.
+
+    Only organs whose limit is known can be refused.
+    """
     if voxels.label is None:
         return
     sample = voxels.sampled(voxels.label)
-    counts = np.bincount(sample.ravel(), minlength=NUM_CLASSES)
+    counts = np.bincount(sample.ravel(), minlength=len(voxels.organs) + 1)
     sample_ml = float(np.prod(voxels.spacing_mm) * np.prod(voxels.sample_steps)) / 1000
-    for organ, count in zip(ORGANS, counts[1:].tolist(), strict=True):
-        if count * sample_ml > IMPOSSIBLE_ML[organ]:
+    for organ, count in zip(voxels.organs, counts[1:].tolist(), strict=True):
+        if count * sample_ml > IMPOSSIBLE_ML.get(organ, math.inf):
             what = f"The {organ_words(organ)} measures {count * sample_ml:.0f} ml."
             fix = "correct the spacing of the scan, or its label"
             yield Finding("labels", "refuse", what, fix)
 
 
 def _measured(
-    label: UInt8[np.ndarray, "d h w"], organ: str, box: Box, voxel_ml: float
+    label: UInt8[np.ndarray, "d h w"], value: int, organ: str, box: Box, voxel_ml: float
 ) -> OrganFacts:
-    inside = np.ascontiguousarray(label[box] == ORGANS.index(organ) + 1)
+    inside = np.ascontiguousarray(label[box] == value)
     pieces = np.zeros(inside.shape, np.int32)
     ndimage.label(inside, np.ones((3, 3, 3)), output=pieces)
     sizes = np.bincount(pieces.ravel())[1:]
@@ -109,6 +114,8 @@ def _measured(
 
 
 def _check_size(one: OrganFacts) -> Iterator[Finding]:
+    if one.organ not in PLAUSIBLE_ML:
+        return
     low, high = PLAUSIBLE_ML[one.organ]
     too_small = one.volume_ml < low and not one.is_cut
     if too_small or high < one.volume_ml <= IMPOSSIBLE_ML[one.organ]:

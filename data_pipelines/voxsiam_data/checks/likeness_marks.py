@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
 
 from voxsiam.durable_files import sha256_of
-from voxsiam.types import NUM_CLASSES, Spacing
+from voxsiam.types import Spacing
 from voxsiam_data.checks.case_voxels import CaseVoxels
 
 COARSE_GRID = (6, 12, 12)
@@ -81,7 +81,7 @@ def organ_shapes(label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing) -> dict
     at = np.argwhere(reduced)
     values = reduced[tuple(at.T)]
     shapes: dict[int, OrganShape] = {}
-    for value in range(1, NUM_CLASSES):
+    for value in np.unique(values).tolist():
         points = at[values == value]
         whole = (points > 0).all() and (points < np.array(reduced.shape) - 1).all()
         if len(points) >= _MIN_VOXELS and whole:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
-from voxsiam.types import NUM_CLASSES
 from voxsiam_data.checks.case_voxels import CaseVoxels
 
 MAX_PIXELS = 256
@@ -19,7 +18,7 @@ class Cut:
     Attributes:
         index: Which slice of the scan, counted along d (axial) or h (coronal).
         grey: 0..255 from -160 to 240 HU; 0 where there is no image.
-        labels: 0 background, 1..8 organs.
+        labels: 0 background, 1.. organs.
         spacing_mm: Distance of rows, then of columns.
     """
 
@@ -52,10 +51,10 @@ def _busiest(voxels: CaseVoxels) -> tuple[int, int]:
     reduced = voxels.sampled(voxels.label)
     if not reduced.any():
         return middle
-    best = []
+    best, classes = [], int(reduced.max()) + 1
     for axis in (0, 1):
         slices = np.ascontiguousarray(np.moveaxis(reduced, axis, 0))
-        counts = np.stack([np.bincount(one.ravel(), minlength=NUM_CLASSES) for one in slices])
+        counts = np.stack([np.bincount(one.ravel(), minlength=classes) for one in slices])
         organs, area = np.count_nonzero(counts[:, 1:], axis=1), counts[:, 1:].sum(axis=1)
         best.append(int(np.lexsort((area, organs))[-1]) * voxels.sample_steps[axis])
     return best[0], best[1]

@@ -7,7 +7,7 @@ could be true of one patient.
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from voxsiam.types import ORGANS, organ_words
+from voxsiam.types import organ_words
 from voxsiam.volumes.organ_volumes import LIVER_RATIO
 from voxsiam_data.checks.finding import Finding, Severity
 from voxsiam_data.checks.labels import OrganFacts
@@ -30,21 +30,25 @@ CaseOrgans = Mapping[str, OrganFacts]
 
 
 def check_whole_set(
-    cases: Sequence[Sequence[OrganFacts]], annotated: Sequence[tuple[int, ...]]
+    cases: Sequence[Sequence[OrganFacts]],
+    annotated: Sequence[tuple[int, ...]],
+    organs: Sequence[str],
 ) -> Iterator[Finding]:
     """Refuse a data set whose organs, taken together, are not where the protocol says.
 
     Args:
         cases: The organs of each case; those whose labels could not be read have none.
-        annotated: Organs 1..8 that each case's annotator looked for.
+        annotated: Values of the organs that each case's annotator looked for.
+        organs: What the values stand for, from 1.
     """
     pairs = [(facts, looked) for facts, looked in zip(cases, annotated, strict=True) if facts]
     if len(pairs) < MIN_CASES:
         return
     read: list[CaseOrgans] = [{one.organ: one for one in facts} for facts, _ in pairs]
-    looked_for = {ORGANS[value - 1] for _, looked in pairs for value in looked}
-    absent = [o for o in ORGANS if o in looked_for and not any(o in case for case in read)]
-    odd = [o for o in ORGANS if o in looked_for and _is_of_odd_size(o, read)]
+    values = {value for _, looked in pairs for value in looked}
+    looked_for = [organ for value, organ in enumerate(organs, start=1) if value in values]
+    absent = [organ for organ in looked_for if not any(organ in case for case in read)]
+    odd = [organ for organ in looked_for if _is_of_odd_size(organ, read)]
     severity: Severity = "refuse" if _is_wrong(absent, odd, looked_for, read) else "note"
     if absent:
         listed = ", ".join(map(organ_words, absent))
@@ -57,7 +61,7 @@ def check_whole_set(
 
 
 def _is_wrong(
-    absent: list[str], odd: list[str], looked_for: set[str], read: list[CaseOrgans]
+    absent: list[str], odd: list[str], looked_for: list[str], read: list[CaseOrgans]
 ) -> bool:
     large = [organ for organ in LARGE_ORGANS if organ in looked_for]
     if len(large) > 1 and 2 * len(set(large) & set(absent)) > len(large):
@@ -70,7 +74,7 @@ def _is_wrong(
 
 def _is_of_odd_size(organ: str, read: list[CaseOrgans]) -> bool:
     """Compare with whole livers; a part of an organ may be as small as it likes."""
-    if organ == "liver":
+    if organ == "liver" or organ not in LIVER_RATIO:
         return False
     low, high = LIVER_RATIO[organ]
     beside = [

@@ -5,17 +5,21 @@ case's masks. A case folder holds `label.nii.gz`, one other label map, or a mask
 (TotalSegmentator's output and its data set). Names of masks decide, whether there is one or many.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
-from voxsiam.volumes.label_files import OrganMasks
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.unused_file import UnusedFile, unused_below, visible_folders
 from voxsiam.volumes.volume_file import is_volume, stem_of
 from voxsiam_data.labels.dataset_json import read_protocol
-from voxsiam_data.labels.mask_files import are_masks, is_organ, is_structure, organ_masks
+from voxsiam_data.labels.mask_files import (
+    are_masks,
+    is_structure,
+    mask_protocol,
+    structure_masks,
+)
 from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
 
 DESCRIPTION = "dataset.json"
@@ -23,8 +27,11 @@ _IMAGES = {"image", "ct"}
 _CHANNEL, _PROBABILITIES = "_0000", "probabilities"
 _LISTED = 5
 
-CaseLabels = Path | OrganMasks
-"""A label map, or a mask for each organ."""
+CaseMasks = Mapping[str, Path]
+"""A mask for each structure, by its class."""
+
+CaseLabels = Path | CaseMasks
+"""A label map, or masks."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,12 @@ class FoundLabels:
 
     @property
     def masks(self) -> LabelProtocol | None:
-        """The organs of masks, the same in every case; None for label maps."""
-        each = {name: one for name, one in self.cases.items() if isinstance(one, OrganMasks)}
+        """The structures that every case has a mask of; None for label maps.
+
+        An organ of the paper may be missing in none where one case has it: it would drop out of a
+        mean.
+        """
+        each = {name: one for name, one in self.cases.items() if not isinstance(one, Path)}
         if not each:
             return None
         if len(each) < len(self.cases):
@@ -61,17 +72,16 @@ class FoundLabels:
                 where=str(self.root),
                 fix="give cases of one kind at a time",
             )
-        organs = {organ for one in each.values() for organ in one.annotated}
+        due = {organ for one in each.values() for organ in one if organ in PAPER_ORGANS}
         for name, one in each.items():
-            for organ in sorted(organs - set(one.annotated)):
+            for organ in sorted(due - one.keys()):
                 raise UserError(
-                    f"The case '{name}' has no mask of the {ORGANS[organ - 1]}, others have.",
+                    f"The case '{name}' has no mask of the {organ}, others have.",
                     where=str(self.root),
                     fix="write an empty mask for an organ that was not found",
                 )
-        return LabelProtocol(
-            "masks", "a file for each organ", {n: ORGANS[n - 1] for n in sorted(organs)}
-        )
+        common = set.intersection(*(set(one) for one in each.values()))
+        return mask_protocol([dict.fromkeys(common, self.root)])
 
 
 def find_labels(root: Path) -> FoundLabels:
@@ -84,7 +94,7 @@ def find_labels(root: Path) -> FoundLabels:
         raise UserError("It is not there.", where=str(root), fix="check the path")
     files = _volumes_in(root)
     if are_masks(files):
-        masks = OrganMasks(paths=organ_masks(files))
+        masks = structure_masks(files)
         return FoundLabels(root, {root.resolve().name: masks}, is_one_case=True)
     found: dict[str, CaseLabels] = {}
     places: dict[str, Path] = {}
@@ -118,7 +128,7 @@ def unused_labels(found: FoundLabels, ignored: Sequence[str] = ()) -> list[Unuse
 
 def files_of(labels: CaseLabels) -> tuple[Path, ...]:
     """List the files of one case."""
-    return (labels,) if isinstance(labels, Path) else labels.files
+    return (labels,) if isinstance(labels, Path) else tuple(labels.values())
 
 
 def _why_unused(inside: Path) -> UnusedFile:
@@ -223,7 +233,7 @@ def _labels_of_case(folder: Path) -> CaseLabels | None:
     if len(files) < 2:
         return _as_mask(files[0]) or files[0] if files else None
     if are_masks(files):
-        return OrganMasks(paths=organ_masks(files))
+        return structure_masks(files)
     raise UserError(
         f"The case folder holds several label maps: {listed(p.name for p in files)}.",
         where=str(folder),
@@ -231,14 +241,6 @@ def _labels_of_case(folder: Path) -> CaseLabels | None:
     )
 
 
-def _as_mask(path: Path) -> OrganMasks | None:
+def _as_mask(path: Path) -> CaseMasks | None:
     """Take a file that is named after a structure for its mask."""
-    if is_organ(stem_of(path)):
-        return OrganMasks(paths=organ_masks([path]))
-    if is_structure(stem_of(path)):
-        raise UserError(
-            f"It is a mask of the {stem_of(path)}, which is none of the eight organs.",
-            where=str(path),
-            fix="give masks of these organs; call a label map label.nii.gz",
-        )
-    return None
+    return structure_masks([path]) if is_structure(stem_of(path)) else None

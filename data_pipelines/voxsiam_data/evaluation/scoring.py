@@ -9,8 +9,8 @@ from voxsiam.errors import UserError, nearest_name
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
-from voxsiam.types import ORGANS, Shape
-from voxsiam.volumes.label_files import MAX_DRIFT_VOXELS, Labels
+from voxsiam.types import PAPER_ORGANS, Shape
+from voxsiam.volumes.label_files import MAX_DRIFT_VOXELS, Labels, OrganMasks
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.orientation import (
@@ -41,7 +41,7 @@ class Comparison:
 
     Attributes:
         prediction, reference: What their values mean.
-        rules: Organs that both can hold, and what a missed one costs.
+        rules: Classes that both can hold, and what a missed one costs.
         grid_dhw: Score on this grid too, both maps stretched to it; None for no such grid.
         geometry: The form of the headers to believe, where somebody has said so.
     """
@@ -64,21 +64,35 @@ class Scored:
 def comparable_organs(
     prediction: LabelProtocol, reference: LabelProtocol, wanted: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Choose the organs to score: those that are wanted, else all that both protocols can hold."""
+    """Choose the organs to score: those that are wanted, else all that both protocols can hold.
+
+    Those of the reference's own dataset.json, else the paper's, else whatever masks there are.
+    """
+    structures = (*reference.structures, *prediction.structures, *PAPER_ORGANS)
+    known = tuple(dict.fromkeys(structures))
     for organ in wanted:
-        if organ not in ORGANS:
+        if organ not in known:
             raise UserError(
-                f"there is no organ '{organ}'", where="--organ", fix=nearest_name(organ, ORGANS)
+                f"there is no organ '{organ}'", where="--organ", fix=nearest_name(organ, known)
             )
         for side in (prediction, reference):
-            if organ in side.lacks:
+            if side.lacking((organ,)):
                 raise UserError(
                     f"label maps of '{side.name}' cannot hold the organ '{organ}'",
                     where="--organ",
                     fix="leave the organ out, or name the right protocol",
                 )
-    lacking = {*prediction.lacks, *reference.lacks}
-    return tuple(wanted) or tuple(organ for organ in ORGANS if organ not in lacking)
+    if wanted:
+        return tuple(organ for organ in known if organ in wanted)
+    for organs in (reference.classes(), reference.structures):
+        lacking = {*prediction.lacking(organs), *reference.lacking(organs)}
+        if common := tuple(organ for organ in organs if organ not in lacking):
+            return common
+    raise UserError(
+        "the predictions and the references have no organ in common",
+        where=f"'{prediction.name}' and '{reference.name}'",
+        fix="name what the values mean: --protocol, --prediction-protocol or --labels",
+    )
 
 
 def find_pairs(predictions: FoundLabels, references: FoundLabels) -> list[LabelPair]:
@@ -129,8 +143,9 @@ def score_pairs(
 
 def score_pair(pair: LabelPair, comparison: Comparison) -> tuple[list[OrganScore], tuple[str, ...]]:
     """Read, check and score one case; say what was odd about its files."""
-    ours, prediction = _read(pair.prediction, comparison.prediction, comparison.geometry)
-    theirs, reference = _read(pair.reference, comparison.reference, comparison.geometry)
+    organs, geometry = comparison.rules.classes, comparison.geometry
+    ours, prediction = _read(pair.prediction, comparison.prediction, organs, geometry)
+    theirs, reference = _read(pair.reference, comparison.reference, organs, geometry)
     notes = _notes(prediction, reference)
     _check_same_place(prediction, reference)
     spacing_mm = spacing_dhw(reference.affine, axis_order(reference.affine))
@@ -141,13 +156,18 @@ def score_pair(pair: LabelPair, comparison: Comparison) -> tuple[list[OrganScore
     return scores, notes
 
 
-def _read(labels: CaseLabels, meaning: LabelProtocol, geometry: Form | None) -> tuple[Labels, Scan]:
+def _read(
+    labels: CaseLabels, meaning: LabelProtocol, organs: tuple[str, ...], geometry: Form | None
+) -> tuple[Labels, Scan]:
     """Read the labels of a case, and the grid that they lie on."""
     if isinstance(labels, Path):
         scan = read_volume(labels, geometry=geometry)
-        return organ_labels(scan, meaning), scan
-    grid = read_volume(labels.files[0], geometry=geometry)
-    joined, notes = labels.read_with_notes(grid, geometry, may_be_empty=True)
+        return organ_labels(scan, meaning, organs), scan
+    named = enumerate(organs, start=1)
+    paths = {value: labels[organ] for value, organ in named if organ in labels}
+    masks = OrganMasks(paths=paths, organs=organs)
+    grid = read_volume(masks.files[0], geometry=geometry)
+    joined, notes = masks.read_with_notes(grid, geometry, may_be_empty=True)
     return joined, replace(grid, notes=tuple(dict.fromkeys((*grid.notes, *notes))))
 
 

@@ -8,55 +8,53 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
-from voxsiam_data.labels.organ_names import is_tumour, organ_value, refuse_misspelt
+from voxsiam_data.labels.organ_names import (
+    class_name,
+    count_words,
+    is_tumour,
+    organ_value,
+    refuse_misspelt,
+)
 from voxsiam_data.labels.protocols import LabelProtocol
 from voxsiam_data.text_files import read_json_object
 
 _MAX_LABEL_VALUE = 65535
 _MOST_LABELS = 5000
+_MOST_LETTERS = 80
 _LISTED = 20
-
-
-def read_label_values(
-    path: Path, labels: object, organs: tuple[str, ...] = ORGANS
-) -> dict[int, int]:
-    """Translate the table into source value -> our value: 1.. for the organs, else 0."""
-    named = _named(path, labels)
-    for _, name in named:
-        refuse_misspelt(name, path, organs)
-    result = {value: organ_value(name, organs) or 0 for value, name in named}
-    if len(result) < len(named):
-        raise _refuse(path, "Two labels have the same value.", "give each label its own value")
-    if result.setdefault(0, 0):
-        raise _refuse(path, "Value 0 is an organ.", "keep 0 for the background")
-    found = {name: organ for _, name in named if (organ := organ_value(name, organs))}
-    if not found:
-        raise _refuse(
-            path,
-            "None of its labels is one of the organs that are looked for.",
-            f"name the labels: {', '.join(organs)}",
-        )
-    if len(set(found.values())) < len(found):
-        raise _refuse(path, "Two labels name the same organ.", "merge them, or rename one")
-    return result
 
 
 def read_protocol(path: Path) -> LabelProtocol:
     """Read what the values of a data set's label maps mean."""
-    labels = read_json_object(path).get("labels")
-    read_label_values(path, labels)
-    names = {value: name for value, name in _named(path, labels) if value}
-    return LabelProtocol(path.name, f"what {path.name} says", names)
+    named = _named(path, read_json_object(path).get("labels"))
+    for _, name in named:
+        refuse_misspelt(name, path)
+    names = dict(named)
+    if len(names) < len(named):
+        raise _refuse(path, "Two labels have the same value.", "give each label its own value")
+    if organ_value(names.pop(0, "background")):
+        raise _refuse(path, "Value 0 is an organ.", "keep 0 for the background")
+    if not names:
+        raise _refuse(path, "It names no organ.", 'add one to "labels": "liver": 1, for example')
+    if "" in map(class_name, names.values()):
+        raise _refuse(path, "A label has no name.", "give it one, of letters and numbers")
+    longest = max(names.values(), key=len)
+    if len(longest) > _MOST_LETTERS:
+        what = f"The label '{longest[:40]}...' has {len(longest)} letters."
+        raise _refuse(path, what, f"use at most {_MOST_LETTERS}")
+    if len(set(map(class_name, names.values()))) < len(set(names.values())):
+        raise _refuse(path, "Two labels name the same organ.", "merge them, or rename one")
+    return LabelProtocol(path.name, f"what {path.name} says", names, is_own=True)
 
 
-def label_notes(path: Path, labels: object) -> tuple[str, ...]:
+def label_notes(path: Path, protocol: LabelProtocol, organs: tuple[str, ...]) -> tuple[str, ...]:
     """Say which labels become background, and what that does to tumours inside of an organ."""
-    others = [(v, name) for v, name in sorted(_named(path, labels)) if v and not organ_value(name)]
+    values = protocol.values_for(organs)
+    others = [(value, name) for value, name in sorted(protocol.names.items()) if not values[value]]
     if not others:
         return ()
     noun = "labels {} are" if len(others) > 1 else "label {} is"
-    notes = [f"{noun.format(_listed(others))} none of the eight organs: background"]
+    notes = [f"{noun.format(_listed(others))} none of the {count_words(organs)}: background"]
     tumours = [(value, name) for value, name in others if is_tumour(name)]
     if tumours:
         value = tumours[0][0]

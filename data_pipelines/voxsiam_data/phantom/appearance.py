@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.phantom.patient import PHASES, Patient
 
 Range = tuple[float, float]
@@ -87,7 +87,8 @@ TISSUES: dict[str, Tissue] = {
 }
 CODES = {name: code for code, name in enumerate(TISSUES)}
 LABEL_OF: UInt8[np.ndarray, " t"] = np.array(
-    [ORGANS.index(row.organ) + 1 if row.organ else 0 for row in TISSUES.values()], dtype=np.uint8
+    [PAPER_ORGANS.index(row.organ) + 1 if row.organ else 0 for row in TISSUES.values()],
+    dtype=np.uint8,
 )
 """The label value of each tissue code: 0 background, 1..8 organs."""
 

@@ -17,7 +17,7 @@ import nibabel as nib
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError, refusal
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.phantom.acquisition import stored
 from voxsiam_data.phantom.case import make_phantom
 
@@ -171,7 +171,7 @@ def _description(cases: int, on_maps: bool) -> str:
         "name": f"VoxSiam phantoms, {kind}",
         "kind": "semi-synthetic" if on_maps else "phantom",
         "channel_names": {"0": "CT"},
-        "labels": {"background": 0} | {name: i for i, name in enumerate(ORGANS, start=1)},
+        "labels": {"background": 0} | {name: i for i, name in enumerate(PAPER_ORGANS, start=1)},
         "numTraining": cases,
         "file_ending": ".nii.gz",
     }

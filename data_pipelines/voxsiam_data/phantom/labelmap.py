@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter
 from scipy.ndimage import label as connected
 
 from voxsiam.errors import UserError, refusal
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.phantom.lattice import Field, Lattice, Point, Vector, between, box_around
 from voxsiam_data.phantom.space import Pose
 from voxsiam_data.phantom.trunk import Habitus
@@ -63,7 +63,7 @@ def read_organ_map(path: Path) -> OrganMap:
         raise _unfit(path, f"This label map has {values.ndim} axes instead of 3.")
     cut = _cut_to_organs(values.T)
     found = np.unique(cut)
-    if not np.array_equal(found[found != 0], np.arange(1, len(ORGANS) + 1)):
+    if not np.array_equal(found[found != 0], np.arange(1, len(PAPER_ORGANS) + 1)):
         raise _unfit(path, f"This label map holds the values {found[:12].tolist()}.")
     clean = _cut_to_organs(_without_specks(cut.astype(np.uint8)))
     x, y, z = (float(v) for v in image.header.get_zooms()[:3])
@@ -95,7 +95,7 @@ def _unfit(path: Path, what: str) -> UserError:
     return refusal(
         path,
         what,
-        "use 3D NIfTI label maps with background 0 and all organs 1..8: " + ", ".join(ORGANS),
+        "use 3D NIfTI label maps with background 0 and all organs 1..8: " + ", ".join(PAPER_ORGANS),
     )
 
 
@@ -104,8 +104,8 @@ def fitted_pose(organ_map: OrganMap, fat_mm: float) -> tuple[Pose, Habitus]:
 
     Equation: centroid = scale * textbook + shift along each axis, scale held in [0.85, 1.15].
     """
-    textbook = np.array([TEXTBOOK_MM[name] for name in ORGANS], dtype=float)
-    places = [np.argwhere(organ_map.label == k + 1).mean(0) for k in range(len(ORGANS))]
+    textbook = np.array([TEXTBOOK_MM[name] for name in PAPER_ORGANS], dtype=float)
+    places = [np.argwhere(organ_map.label == k + 1).mean(0) for k in range(len(PAPER_ORGANS))]
     centroids = np.array(places) * np.array(organ_map.spacing_mm)
     scale = np.array([np.polyfit(textbook[:, i], centroids[:, i], 1)[0] for i in range(3)])
     scale = scale.clip(0.85, 1.15)
@@ -123,7 +123,7 @@ def _fitted_habitus(organ_map: OrganMap, scale: Vector, shift: Vector, fat_mm: f
     centre, depth, width = (top + back) / 2, (top - back) / 2, np.quantile(side, 0.996)
     ratio = ((np.abs(front - centre) / depth) ** 2.4 + (side / width) ** 2.4) ** (1 / 2.4)
     more = max(1.0, float(np.quantile(ratio, 0.985)))
-    liver = organ_map.label == ORGANS.index("liver") + 1
+    liver = organ_map.label == PAPER_ORGANS.index("liver") + 1
     dome = np.flatnonzero(liver.any(axis=(1, 2)))[-1] * organ_map.spacing_mm[0]
     return Habitus(
         centre_mm=float(centre),
@@ -138,7 +138,7 @@ def map_fields(organ_map: OrganMap, lattice: Lattice) -> dict[str, Field]:
     """Return the organs of a map as shapes on a lattice."""
     return {
         name: _organ_field(organ_map.label == code, organ_map.spacing_mm, lattice)
-        for code, name in enumerate(ORGANS, start=1)
+        for code, name in enumerate(PAPER_ORGANS, start=1)
     }
 
 

@@ -137,7 +137,7 @@ def _prepared(request: CaseRequest) -> CaseReady:
 
 
 def _inspect(request: CaseRequest, scan: Scan, label: Labels | None) -> None:
-    if found := refusals_of(scan, label, request.label.annotated):
+    if found := refusals_of(scan, label, request.label.annotated, request.label.organs):
         where = found[0].where or str(request.image)
         raise UserError(found[0].what, where=where, fix=found[0].fix)
 

@@ -20,7 +20,7 @@ from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_synce
 from voxsiam.errors import UserError
 from voxsiam.regular_files import open_regular
 from voxsiam.small_files import read_json_bytes
-from voxsiam.types import NUM_CLASSES, ORGANS, CropBox, Frozen, Shape, Spacing
+from voxsiam.types import CropBox, Frozen, Shape, Spacing
 from voxsiam.volumes.claimed_size import MAX_VOXELS
 from voxsiam.volumes.placement import ranges_of
 from voxsiam.volumes.preparation import PreparedVolume
@@ -40,7 +40,7 @@ class EntryFacts(Frozen):
 
     Attributes:
         box_dhw: The part of the scan on the grid, (start, stop) along d, h, w; None is all of it.
-        organ_voxels: Grid voxels of each organ; 0 for one that is not in view.
+        organ_voxels: Grid voxels of each class, in their order; 0 for one that is not in view.
         annotated: Organs that the annotator looked for; the others may lie in the background.
         sketch: Mean intensities of 4 x 8 x 8 parts of the image, in its own standard deviations
             about its own mean: by these a scan is known again that was changed a little.
@@ -160,15 +160,16 @@ def _write_files(folder: Path, volume: PreparedVolume, checks_version: int | Non
     native = gzip.compress(_npy_bytes(volume.native_label), _DEFLATE_LEVEL, mtime=0)
     write_synced(folder / NATIVE_LABEL, native)
     placement = volume.placement
-    counts = np.bincount(volume.label.ravel(), minlength=NUM_CLASSES)
+    organs = volume.organs
+    counts = np.bincount(volume.label.ravel(), minlength=len(organs) + 1)
     facts = EntryFacts(
         shape=volume.image.shape,
         spacing_mm=volume.spacing_mm,
         native_shape=placement.native_shape,
         native_spacing_mm=placement.native_spacing_mm,
         box_dhw=ranges_of(placement.box) if placement.is_cropped else None,
-        organ_voxels=dict(zip(ORGANS, counts[1:NUM_CLASSES].tolist(), strict=True)),
-        annotated=tuple(ORGANS[organ - 1] for organ in volume.annotated),
+        organ_voxels=dict(zip(organs, counts[1:].tolist(), strict=True)),
+        annotated=tuple(organs[organ - 1] for organ in volume.annotated),
         sketch=_sketch(volume.image),
         sha256={name: sha256_of(folder / name) for name in (*ARRAYS, NATIVE_LABEL)},
         checks_version=checks_version,

@@ -64,9 +64,12 @@ class PreparedSet(PreparedRecord):
         if verify:
             require_sound(folder, case)
         image, label = read_arrays(folder, case)
-        return Volume(
-            case_id, image.astype(np.float32), np.array(label), case.spacing_mm, case.annotated
-        )
+        return self.volume(case_id, image.astype(np.float32), np.array(label))
+
+    def volume(self, case_id: str, image: np.ndarray, label: np.ndarray) -> Volume:
+        """Put the arrays of a case together with what the record says of it."""
+        case = self.case(case_id)
+        return Volume(case_id, image, label, case.spacing_mm, case.annotated, self.organs)
 
     @property
     def record_file(self) -> Path:

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from math import prod
 from typing import Annotated
 
-from pydantic import StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import fingerprint
 from voxsiam.small_files import LARGE, require_few_values
-from voxsiam.types import ORGANS, CropBox, Frozen, Shape, Spacing
+from voxsiam.types import MOST_ORGANS, PAPER_ORGANS, CropBox, Frozen, Shape, Spacing
 from voxsiam.volumes.claimed_size import MAX_VOXELS
 from voxsiam.volumes.nifti_geometry import Form
 from voxsiam.volumes.preparation import PREPARATION_VERSION
@@ -54,8 +54,6 @@ class PreparedCase(Frozen):
         extents = zip(self.box_dhw or (), self.native_shape, strict=False)
         if not all(0 <= start < stop <= length for (start, stop), length in extents):
             raise ValueError("the box is no part of the scan")
-        if not set(ORGANS) >= {*self.organ_voxels, *self.annotated}:
-            raise ValueError("it names what is none of the organs")
         counts = self.organ_voxels.values()
         if any(count < 0 for count in counts) or sum(counts) > prod(self.shape):
             raise ValueError("no organs have so many voxels")
@@ -82,6 +80,7 @@ class PreparedRecord(Frozen):
     Attributes:
         name: Folder name of the source.
         kind: Real, semi-synthetic or phantom.
+        organs: The classes of its volumes, in the order of their label values.
         fingerprint: Same fingerprint, same volumes.
         config: How they were prepared.
         cases: In the order of the source.
@@ -92,6 +91,7 @@ class PreparedRecord(Frozen):
     version: int
     name: str
     kind: DataKind
+    organs: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_ORGANS)] = PAPER_ORGANS
     fingerprint: str
     config: PreparationConfig
     cases: tuple[PreparedCase, ...]
@@ -104,13 +104,28 @@ class PreparedRecord(Frozen):
             raise ValueError("two cases have one name")
         if any(case.shape != self.config.grid_dhw for case in self.cases):
             raise ValueError("a case lies on another grid")
+        if len(set(self.organs)) < len(self.organs):
+            raise ValueError("two organs have one name")
+        if not all(set(self.organs) >= {*c.organ_voxels, *c.annotated} for c in self.cases):
+            raise ValueError("a case names what is none of the organs")
         return self
 
+    @property
+    def num_classes(self) -> int:
+        """Count the organs and the background."""
+        return len(self.organs) + 1
 
-def data_fingerprint(config: PreparationConfig, cases: Iterable[PreparedCase]) -> str:
-    """Name the volumes of a set: hash over the configuration and the sorted (case, key) pairs."""
+
+def data_fingerprint(
+    config: PreparationConfig,
+    cases: Iterable[PreparedCase],
+    organs: tuple[str, ...] = PAPER_ORGANS,
+) -> str:
+    """Name the volumes of a set: hash over configuration, sorted (case, key) pairs and classes."""
     pairs = sorted((case.case_id, case.key) for case in cases)
-    return fingerprint({"config": config.model_dump(mode="json"), "cases": pairs})
+    content = {"config": config.model_dump(mode="json"), "cases": pairs}
+    # Sets of the paper's organs keep the names of before there was a choice.
+    return fingerprint(content if organs == PAPER_ORGANS else content | {"organs": organs})
 
 
 def read_record(content: bytes, seal: RecordSeal | None, where: str) -> PreparedRecord:
@@ -131,7 +146,7 @@ def read_record(content: bytes, seal: RecordSeal | None, where: str) -> Prepared
         raise unusable(
             where, f"It was prepared by version {record.version}, this is {PREPARATION_VERSION}."
         )
-    if record.fingerprint != data_fingerprint(record.config, record.cases):
+    if record.fingerprint != data_fingerprint(record.config, record.cases, record.organs):
         raise unusable(where, "The record was altered: its fingerprint does not fit its cases.")
     return record
 

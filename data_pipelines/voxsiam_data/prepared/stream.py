@@ -55,7 +55,7 @@ class SharedVolumes:
     def __call__(self, case_id: str) -> Volume:
         """Return one case; its arrays are views of shared memory."""
         rows = BlockAccessor.for_block(ray.get(self.blocks[case_id])).to_numpy(["image", "label"])
-        return _volume(self.prepared.case(case_id), rows["image"][0], rows["label"][0])
+        return self.prepared.volume(case_id, rows["image"][0], rows["label"][0])
 
     def native(self, case_id: str) -> NativeReference:
         """Read a case's label map on the scan's own grid, from disk: only scoring needs it."""
@@ -97,7 +97,7 @@ class StreamedVolumes:
         for array in (image, label):
             # Looks at every page of it, and lets other threads run meanwhile; a stride would not.
             array.reshape(-1).view(np.uint8).max()
-        return _volume(case, image, label)
+        return self.prepared.volume(case_id, image, label)
 
 
 def open_volumes(prepared: PreparedSet) -> SharedVolumes | StreamedVolumes:
@@ -169,10 +169,6 @@ def _sound_case(folder: Path, described: str) -> PreparedCase:
     case = PreparedCase.model_validate_json(described)
     require_sound(folder, case)
     return case
-
-
-def _volume(case: PreparedCase, image: np.ndarray, label: np.ndarray) -> Volume:
-    return Volume(case.case_id, image, label, case.spacing_mm, case.annotated)
 
 
 def volume_bytes(prepared: PreparedSet) -> int:

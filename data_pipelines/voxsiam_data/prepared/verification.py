@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float16, UInt8
 
 from voxsiam.errors import UserError
-from voxsiam.types import NUM_CLASSES, ORGANS
 from voxsiam_data.prepared.entries import read_native_label
 from voxsiam_data.prepared.prepared_set import PreparedSet, read_arrays, require_sound
 from voxsiam_data.prepared.record import PreparedCase
@@ -34,8 +33,8 @@ def _faults(prepared: PreparedSet, case: PreparedCase) -> list[str]:
     except (OSError, ValueError, EOFError, zlib.error) as error:
         return [f"The native label map of '{case.case_id}' cannot be read ({error!s:.80})."]
     faults = [*_image_faults(image, unit=prepared.config.intensity == "unit")]
-    faults += _label_faults(label, case)
-    if native.max() >= NUM_CLASSES:
+    faults += _label_faults(label, case, prepared.organs)
+    if native.max() >= prepared.num_classes:
         faults.append("the native label map has labels of no organ")
     return [f"{fault[0].upper()}{fault[1:]} in '{case.case_id}'." for fault in faults]
 
@@ -48,11 +47,14 @@ def _image_faults(image: Float16[np.ndarray, "d h w"], *, unit: bool) -> Iterato
         yield "intensities lie outside of [0, 1]"
 
 
-def _label_faults(label: UInt8[np.ndarray, "d h w"], case: PreparedCase) -> Iterator[str]:
-    counts = np.bincount(label.ravel(), minlength=NUM_CLASSES)
-    if counts[NUM_CLASSES:].sum():
-        yield f"{counts[NUM_CLASSES:].sum()} voxels have labels of no organ"
-    for value, organ in enumerate(ORGANS, start=1):
+def _label_faults(
+    label: UInt8[np.ndarray, "d h w"], case: PreparedCase, organs: tuple[str, ...]
+) -> Iterator[str]:
+    counts = np.bincount(label.ravel(), minlength=len(organs) + 1)
+    beyond = counts[len(organs) + 1 :].sum()
+    if beyond:
+        yield f"{beyond} voxels have labels of no organ"
+    for value, organ in enumerate(organs, start=1):
         told = case.organ_voxels.get(organ, 0)
         if told != counts[value]:
             yield f"{counts[value]} voxels are {organ}, recorded are {told},"

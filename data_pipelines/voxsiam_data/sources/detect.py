@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from voxsiam.errors import UserError, refusal
-from voxsiam_data.labels.protocols import LabelProtocol
+from voxsiam_data.labels.protocols import LabelProtocol, OrganChoice
 from voxsiam_data.manifest import Manifest
 from voxsiam_data.sources.case_files import folders_below
 from voxsiam_data.sources.file_names import is_text, not_text, require_text
@@ -33,18 +33,24 @@ READERS = (*PUBLISHED, nnunet, image_label_folders, case_folders, label_maps)
 _DEPTH, _MOST_FOLDERS, _LISTED = 2, 500, 8
 
 
-def read_source(path: Path) -> Manifest:
+def read_source(path: Path, organs: OrganChoice | None = None) -> Manifest:
     """Find the cases of a data set, whichever known layout it has; all must be whole."""
-    return find_source(path).manifest
+    return find_source(path, organs=organs).manifest
 
 
 def find_source(
-    path: Path, protocol: LabelProtocol | None = None, *, keep_refused: bool = False
+    path: Path,
+    protocol: LabelProtocol | None = None,
+    organs: OrganChoice | None = None,
+    *,
+    keep_refused: bool = False,
 ) -> Found:
     """Find the cases of a data set and what is to be said of them.
 
     Args:
         protocol: Meaning of its label values, where its layout leaves that open.
+        organs: Which of its structures become classes: where it is not said, all that its own
+            dataset.json names, else the paper's organs.
         keep_refused: Go on without cases that lack a file: they are told in `Found.refused`.
 
     Raises:
@@ -60,7 +66,7 @@ def find_source(
         reader = choose_reader(root)
         if reader is None:
             raise _not_a_source(root)
-        found = replace(reader.read(root, protocol), is_published=reader in PUBLISHED)
+        found = replace(reader.read(root, protocol, organs), is_published=reader in PUBLISHED)
         require_text(found.manifest)
         if found.refused and not keep_refused:
             raise joined(found.refused, len(found.manifest.cases))

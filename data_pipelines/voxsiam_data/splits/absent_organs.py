@@ -1,19 +1,21 @@
 """An organ that no case of a side shows cannot be learnt, or not be scored, there."""
 
-from collections.abc import Iterable
-
-from voxsiam.types import ORGANS, Split, organ_words
-from voxsiam_data.prepared.record import PreparedCase
+from voxsiam.types import Split, organ_words
+from voxsiam_data.prepared.record import PreparedRecord
 
 _VERBS = {"train": "training", "validation": "validation", "test": "test"}
 
 
-def absent_organs(split: Split, cases: Iterable[PreparedCase]) -> tuple[str, ...]:
+def absent_organs(split: Split, prepared: PreparedRecord) -> tuple[str, ...]:
     """Say, in a sentence for each side, which organs none of its cases shows."""
-    by_id = {case.case_id: case for case in cases}
+    by_id = {case.case_id: case for case in prepared.cases}
     notes: list[str] = []
     for side, ids in split:
-        absent = [o for o in ORGANS if not any(by_id[i].organ_voxels.get(o, 0) for i in ids)]
+        absent = [
+            organ
+            for organ in prepared.organs
+            if not any(by_id[case_id].organ_voxels.get(organ, 0) for case_id in ids)
+        ]
         if ids and absent:
             listed = ", ".join(map(organ_words, absent))
             notes.append(f"No {_VERBS[side]} case shows: {listed}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from safetensors.torch import save_file
 from torch import nn
 
@@ -22,12 +22,11 @@ from voxsiam.models.catalogue import build_network
 from voxsiam.models.network_config import NetworkConfig
 from voxsiam.models.tensor_file import read_tensors, size_of
 from voxsiam.small_files import Limits, read_json
-from voxsiam.types import ORGANS, Frozen
+from voxsiam.types import PAPER_ORGANS, Frozen
 from voxsiam.volumes.grid_memory import free_memory, require_room
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 FORMAT_VERSION = 1
-CLASSES = ("background", *ORGANS)
 FILE_NAME, WEIGHTS = "model.json", "model.safetensors"
 COPY_AGAIN = "copy the whole model folder again from where it was trained"
 OTHER_MODEL = "put the weights and the description of the same model together"
@@ -50,7 +49,7 @@ class ModelDescription(Frozen):
 
     Attributes:
         autocast: Precision that the network was trained in.
-        classes: Meaning of the outputs, in order.
+        classes: Meaning of the outputs, in order, the background first.
         taught: Organs that it was trained on; it cannot tell the others from background.
         method_version: Of the training code.
     """
@@ -58,10 +57,26 @@ class ModelDescription(Frozen):
     network: NetworkConfig
     autocast: Literal["float32", "bfloat16"]
     preparation: PreparationConfig
-    classes: tuple[str, ...] = CLASSES
-    taught: tuple[str, ...] = ORGANS
+    classes: tuple[str, ...] = ("background", *PAPER_ORGANS)
+    taught: tuple[str, ...] = PAPER_ORGANS
     method_version: int
     trained: TrainedOn
+
+    @model_validator(mode="after")
+    def _named(self) -> "ModelDescription":
+        names = self.classes
+        if names[:1] != ("background",) or len(names) != self.network.num_classes:
+            raise ValueError(
+                f"classes: name the background and {self.network.num_classes - 1} organs"
+            )
+        if len(set(names)) < len(names) or not set(names) >= set(self.taught):
+            raise ValueError("classes: two have one name, or a taught organ is none of them")
+        return self
+
+    @property
+    def organs(self) -> tuple[str, ...]:
+        """The classes behind the background."""
+        return self.classes[1:]
 
 
 @dataclass(frozen=True)
@@ -158,23 +173,16 @@ def read_description(folder: Path) -> tuple[ModelDescription, str]:
 
 def _validated(path: Path, content: object) -> ModelDescription:
     try:
-        description = ModelDescription.model_validate(content)
+        return ModelDescription.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"])) or "description"
+        told = first["msg"].removeprefix("Value error, ")
         raise refusal(
             path,
-            f"This program does not know the model's {field:.80}: {first['msg']:.120}.",
+            f"This program does not know the model's {field:.80}: {told:.120}.",
             "use the VoxSiam version that wrote it",
         ) from None
-    if description.classes != CLASSES or description.network.num_classes != len(CLASSES):
-        count = description.network.num_classes
-        raise refusal(
-            path,
-            f"The model's {count} classes are not background and the eight organs.",
-            f"use a model with the classes {', '.join(CLASSES)}",
-        )
-    return description
 
 
 def _read_json(path: Path) -> dict[str, Any]:

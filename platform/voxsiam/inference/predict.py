@@ -1,7 +1,7 @@
 """One scan -> its label map, on the scan's own voxels."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from voxsiam.inference.plausibility import implausible
 from voxsiam.inference.predict_report import CaseReport, geometry_of
 from voxsiam.inference.scan_files import ResultFiles, ScanSource
 from voxsiam.inference.segment import network_output, probabilities
-from voxsiam.types import ORGANS
 from voxsiam.volumes.body_axes import body_axes
 from voxsiam.volumes.nifti import Scan, geometry_header, write_nifti, write_voxels
 from voxsiam.volumes.nifti_geometry import Form
@@ -36,7 +35,7 @@ class Prediction:
     """What a model says on one scan.
 
     Attributes:
-        label: 0 background, 1..8 organs, in the axes of the scan's file.
+        label: 0 background, 1.. organs, in the axes of the scan's file.
         probabilities: Of every class on the training grid.
         warnings: What to doubt about the result.
     """
@@ -122,7 +121,7 @@ def predict_scan(
         scores = _class_scores(model, image, scan)
     with _timed(seconds, "restore"):
         native = restore_classes(scores, placement)
-        organ_ml = _organ_ml(native, scan)
+        organ_ml = _organ_ml(native, scan, model.description.organs)
     with _timed(seconds, "check"):
         found = (*scan.notes, tilt, *_warnings(model, scan, placement))
         grid = scores.argmax(0).to(torch.uint8).cpu().numpy()
@@ -147,12 +146,14 @@ def write_probabilities(path: Path, scan: Scan, prediction: Prediction) -> None:
     write_voxels(path, header, parts)
 
 
-def _organ_ml(native: UInt8[np.ndarray, "d h w"], scan: Scan) -> dict[str, float]:
+def _organ_ml(
+    native: UInt8[np.ndarray, "d h w"], scan: Scan, organs: Sequence[str]
+) -> dict[str, float]:
     voxel_ml = abs(float(np.linalg.det(scan.affine[:3, :3]))) / 1000
-    counts = torch.bincount(torch.from_numpy(native).flatten(), minlength=len(ORGANS) + 1)
+    counts = torch.bincount(torch.from_numpy(native).flatten(), minlength=len(organs) + 1)
     return {
         organ: round(count * voxel_ml, 2)
-        for organ, count in zip(ORGANS, counts[1:].tolist(), strict=True)
+        for organ, count in zip(organs, counts[1:].tolist(), strict=True)
     }
 
 
@@ -165,7 +166,8 @@ def _warnings(model: LoadedModel, scan: Scan, placement: Placement) -> list[str]
         found.append("no value below 0: are these Hounsfield units?")
     if model.description.preparation.crop == "box":
         found.append("the model was trained on cropped scans, this one is used whole")
-    untaught = [organ for organ in ORGANS if organ not in model.description.taught]
+    described = model.description
+    untaught = [organ for organ in described.organs if organ not in described.taught]
     if untaught:
         found.append(f"the model was never shown {', '.join(untaught)}: background here")
     return found
@@ -179,7 +181,7 @@ def _class_scores(
         logits = network_output(
             model.network, image, autocast=model.autocast, device=model.device
         ).logits
-        scores = probabilities(logits, model.description.taught)
+        scores = probabilities(logits, model.description.taught, model.description.organs)
         if scores.is_cuda:
             torch.cuda.synchronize(scores.device)
     except torch.OutOfMemoryError:

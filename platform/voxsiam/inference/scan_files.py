@@ -9,7 +9,6 @@ from pathlib import Path
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError, refusal
-from voxsiam.types import ORGANS
 from voxsiam.volumes.dicom_file import is_dicom, series_of
 from voxsiam.volumes.dicom_folder import look_into
 from voxsiam.volumes.unused_file import (
@@ -187,12 +186,12 @@ def result_files(scans: Sequence[ScanSource], source: Path, output: Path) -> lis
     return results
 
 
-def describe_labels(folder: Path) -> None:
+def describe_labels(folder: Path, organs: Sequence[str]) -> None:
     """Write beside label maps what their values mean, as nnU-Net does; what is there stays."""
     path = folder / "dataset.json"
     if path.exists():
         return
-    labels = {"background": 0} | {organ: value for value, organ in enumerate(ORGANS, start=1)}
+    labels = {"background": 0} | {organ: value for value, organ in enumerate(organs, start=1)}
     write_json(path, {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"})
 
 

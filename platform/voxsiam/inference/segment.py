@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from voxsiam.losses.partial_labels import merge_unannotated
 from voxsiam.models.network import NetworkOutput, evaluating
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 
 def network_output(
@@ -34,16 +34,19 @@ def network_output(
 
 
 def probabilities(
-    logits: Float[Tensor, "1 k d h w"], taught: Sequence[str] = ORGANS
+    logits: Float[Tensor, "1 k d h w"],
+    taught: Sequence[str] = PAPER_ORGANS,
+    organs: Sequence[str] = PAPER_ORGANS,
 ) -> Float32[Tensor, "k d h w"]:
     """Return the softmax over k of one volume's logits of any precision, in float32.
 
     Args:
         taught: Organs that some training case showed. Nothing held the others apart from the
             background, so they count as background, as they did in training.
+        organs: All classes behind the background.
     """
     logits = logits.float()
-    if len(taught) < len(ORGANS):
-        shown = torch.tensor([[True, *(organ in taught for organ in ORGANS)]], device=logits.device)
+    if len(taught) < len(organs):
+        shown = torch.tensor([[True, *(organ in taught for organ in organs)]], device=logits.device)
         logits = merge_unannotated(logits, shown)
     return logits[0].softmax(0)

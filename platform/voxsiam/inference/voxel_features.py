@@ -14,7 +14,7 @@ from torch import Tensor
 
 from voxsiam.losses.coarse_labels import coarse_labels
 from voxsiam.losses.voxel_sampling import draw_evenly, stream_seed, voxel_keys
-from voxsiam.types import NUM_CLASSES, ORGANS, Volume
+from voxsiam.types import Volume
 
 LEVELS = 3
 """The deepest of the encoder: those that the feature loss may cover."""
@@ -30,7 +30,7 @@ class LevelFeatures:
     """Voxels of one encoder level.
 
     Attributes:
-        classes: Class of each voxel on the level's grid: 0 background, 1..8 organs.
+        classes: Class of each voxel on the level's grid: 0 background, 1.. organs.
         cases: Which case each voxel is of: its place in the list of cases.
     """
 
@@ -83,11 +83,11 @@ def _draw_level(
     level: int, feature: Float[Tensor, "1 c d h w"], stride: int, volume: Volume, budget: int
 ) -> LevelFeatures:
     d, h, w = feature.shape[2:]
-    labels = torch.from_numpy(volume.label)[None]
-    classes = coarse_labels(labels, stride, (d, h, w), "nearest", NUM_CLASSES).flatten()
+    labels, num_classes = torch.from_numpy(volume.label)[None], len(volume.organs) + 1
+    classes = coarse_labels(labels, stride, (d, h, w), "nearest", num_classes).flatten()
     keys = voxel_keys(stream_seed("feature space", level, volume.case_id), len(classes))
-    chosen = draw_evenly(keys, classes, NUM_CLASSES, NUM_CLASSES * budget)
-    if len(volume.annotated) < len(ORGANS):
+    chosen = draw_evenly(keys, classes, num_classes, num_classes * budget)
+    if len(volume.annotated) < len(volume.organs):
         # The background may be an organ that nobody annotated.
         chosen = chosen[classes[chosen] > 0]
     rows = feature[0].flatten(1)[:, chosen.to(feature.device)].T

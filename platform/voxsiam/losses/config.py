@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
-from voxsiam.types import NUM_CLASSES, Frozen
+from voxsiam.types import Frozen
 
 PairReduction = Literal["mean", "sum", "mean_per_anchor", "global_mean"]
 ClassWeights = Literal["inverse_frequency", "uniform", "one"]
@@ -53,12 +53,6 @@ class SamplingConfig(Frozen):
     max_voxels: PositiveInt = 1700
     max_false_negatives: int = Field(default=1000, ge=0, le=2**31 - 1)
     false_negatives_of: Literal["every_class", "organs"] = "every_class"
-
-    @model_validator(mode="after")
-    def _one_of_each_class(self) -> "SamplingConfig":
-        if self.plan == "class_balanced" and self.max_voxels < NUM_CLASSES:
-            raise ValueError(f"class_balanced needs max_voxels of at least {NUM_CLASSES}")
-        return self
 
 
 class SimSiamConfig(Frozen):

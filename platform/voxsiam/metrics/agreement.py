@@ -10,7 +10,7 @@ from jaxtyping import Bool, UInt8
 from voxsiam.errors import UserError
 from voxsiam.metrics.scoring_rules import DistanceConfig, MissedDistance, ScoringRules
 from voxsiam.metrics.surface import SurfaceDistances, surface_distances
-from voxsiam.types import ORGANS, Box, Shape, Spacing
+from voxsiam.types import Box, Shape, Spacing
 
 NAN = float("nan")
 
@@ -50,9 +50,9 @@ def agreements(
     rules: ScoringRules,
 ) -> dict[str, Agreement]:
     """Compare every organ that the rules name, each within the box around it."""
-    boxes = organ_boxes(prediction, reference)
+    boxes = organ_boxes(prediction, reference, len(rules.classes))
     found: dict[str, Agreement] = {}
-    for value, organ in enumerate(ORGANS, start=1):
+    for value, organ in enumerate(rules.classes, start=1):
         if organ not in rules.organs:
             continue
         if value not in boxes:
@@ -73,7 +73,10 @@ def nothing(spacings: int) -> Agreement:
 
 
 def check_labels(
-    case_id: str, prediction: UInt8[np.ndarray, "_ _ _"], reference: UInt8[np.ndarray, "_ _ _"]
+    case_id: str,
+    prediction: UInt8[np.ndarray, "_ _ _"],
+    reference: UInt8[np.ndarray, "_ _ _"],
+    classes: Sequence[str],
 ) -> None:
     """Refuse label maps of different shapes, or with values beyond the organs."""
     if prediction.shape != reference.shape:
@@ -84,39 +87,38 @@ def check_labels(
         )
     for side, labels in (("prediction", prediction), ("reference", reference)):
         largest = int(labels.max(initial=0))
-        if largest > len(ORGANS):
+        if largest > len(classes):
             raise UserError(
-                f"the {side} holds the label {largest}, but there are {len(ORGANS)} organs",
+                f"the {side} holds the label {largest}, but there are {len(classes)} organs",
                 where=f"case {case_id}",
-                fix="map the labels to 0 for background and 1..8 in the order of ORGANS",
+                fix="map the labels to 0 for background and 1, 2, ... in the order of the classes",
             )
 
 
 def organ_boxes(
-    prediction: UInt8[np.ndarray, "d h w"], reference: UInt8[np.ndarray, "d h w"]
+    prediction: UInt8[np.ndarray, "d h w"], reference: UInt8[np.ndarray, "d h w"], organs: int
 ) -> dict[int, Box]:
     """Find by label value the smallest box around each organ in both label maps together.
 
-    All organs are found in one pass; one that neither map holds has no box.
+    Eight organs are found in one pass; one that neither map holds has no box.
     """
-    profiles = [
-        ours | theirs
-        for ours, theirs in zip(_profiles(prediction), _profiles(reference), strict=True)
-    ]
     boxes: dict[int, Box] = {}
-    for value in range(1, len(ORGANS) + 1):
-        planes = [np.flatnonzero(profile & (1 << (value - 1))) for profile in profiles]
-        if len(planes[0]):
-            d, h, w = (slice(int(index[0]), int(index[-1]) + 1) for index in planes)
-            boxes[value] = (d, h, w)
+    for first in range(1, organs + 1, 8):
+        both = zip(_profiles(prediction, first), _profiles(reference, first), strict=True)
+        profiles = [ours | theirs for ours, theirs in both]
+        for value in range(first, min(first + 8, organs + 1)):
+            planes = [np.flatnonzero(profile & (1 << (value - first))) for profile in profiles]
+            if len(planes[0]):
+                d, h, w = (slice(int(index[0]), int(index[-1]) + 1) for index in planes)
+                boxes[value] = (d, h, w)
     return boxes
 
 
-def _profiles(labels: UInt8[np.ndarray, "d h w"]) -> list[UInt8[np.ndarray, " n"]]:
-    """Say which organs each plane across d, across h and across w holds, one bit each."""
+def _profiles(labels: UInt8[np.ndarray, "d h w"], first: int) -> list[UInt8[np.ndarray, " n"]]:
+    """Say which of eight organs each plane across d, across h and across w holds, one bit each."""
     # Eight organs are eight bits, and a union of bytes is many times faster than eight
-    # comparisons. Background becomes a shift by 255, which leaves no bit.
-    bits = np.left_shift(np.uint8(1), labels - np.uint8(1))
+    # comparisons. What lies below wraps round to a large shift, which leaves no bit.
+    bits = np.left_shift(np.uint8(1), labels - np.uint8(first))
     along_w, along_d = np.bitwise_or.reduce(bits, axis=2), np.bitwise_or.reduce(bits, axis=0)
     return [
         np.bitwise_or.reduce(along_w, axis=1),

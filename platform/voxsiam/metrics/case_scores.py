@@ -4,7 +4,7 @@ What an empty mask does stands in `scoring_rules.empty_mask_policy`; what is lef
 counted beside it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,12 @@ from voxsiam.metrics.organ_means import count_organs, organ_figures, overall_mea
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import DEFAULT_RULES, ScoringRules
 from voxsiam.metrics.surface import GRID
-from voxsiam.types import ORGANS, Spacing
+from voxsiam.types import PAPER_ORGANS, Spacing
 
 
 @dataclass(frozen=True)
 class NativePair:
-    """A prediction and its reference on the scan's own grid: 0 background, 1..8 organs."""
+    """A prediction and its reference on the scan's own grid: 0 background, 1.. organs."""
 
     prediction: UInt8[np.ndarray, "d h w"]
     reference: UInt8[np.ndarray, "d h w"]
@@ -35,14 +35,14 @@ def score_case(
     native: NativePair | None = None,
     rules: ScoringRules = DEFAULT_RULES,
 ) -> list[OrganScore]:
-    """Score each of the rules' organs of one case, in the order of ORGANS.
+    """Score each of the rules' organs of one case, in the order of their classes.
 
     Args:
-        prediction: On the training grid d h w, as the reference; 0 background, 1..8 organs.
+        prediction: On the training grid d h w, as the reference; 0 background, 1.. organs.
         spacing_mm: Size of a grid voxel along d, h, w.
         native: The same case on the scan's own grid; without it those measures are NaN.
     """
-    check_labels(case_id, prediction, reference)
+    check_labels(case_id, prediction, reference, rules.classes)
     on_grid = agreements(prediction, reference, (GRID, spacing_mm), rules)
     return _organ_scores(case_id, on_grid, _native(case_id, native, rules))
 
@@ -54,8 +54,13 @@ def score_native(
     return _organ_scores(case_id, {}, _native(case_id, native, rules))
 
 
-def summarise(scores: Iterable[OrganScore]) -> dict[str, float]:
+def summarise(
+    scores: Iterable[OrganScore], organs: Sequence[str] = PAPER_ORGANS
+) -> dict[str, float]:
     """Average scores as the paper does: over cases for each organ, then over organs.
+
+    Args:
+        organs: Are told whether they have a score or not.
 
     Returns:
         The means by the names in MEASURES, `dsc/<organ>`, and the counts `missed_organs`,
@@ -63,12 +68,13 @@ def summarise(scores: Iterable[OrganScore]) -> dict[str, float]:
         reference has none), each again as `..._native`. A mean of nothing is NaN.
     """
     scores = list(scores)
-    figures = organ_figures(scores)
-    organ_dsc = {figure.organ: figure.means["dsc"].value for figure in figures}
+    figures = organ_figures(scores, organs)
+    organ_dsc = dict.fromkeys(organs, float("nan"))
+    organ_dsc |= {figure.organ: figure.means["dsc"].value for figure in figures}
     grid, native = count_organs(scores, "grid"), count_organs(scores, "native")
     return {
         **{measure: mean.value for measure, mean in overall_means(figures).items()},
-        **{f"dsc/{organ}": organ_dsc.get(organ, float("nan")) for organ in ORGANS},
+        **{f"dsc/{organ}": dsc for organ, dsc in organ_dsc.items()},
         "missed_organs": float(grid.missed),
         "scored_organs": float(grid.scored),
         "invented_organs": float(grid.invented),
@@ -81,7 +87,7 @@ def summarise(scores: Iterable[OrganScore]) -> dict[str, float]:
 def _native(case_id: str, pair: NativePair | None, rules: ScoringRules) -> dict[str, Agreement]:
     if pair is None:
         return {organ: nothing(1) for organ in rules.organs}
-    check_labels(f"{case_id}, native grid", pair.prediction, pair.reference)
+    check_labels(f"{case_id}, native grid", pair.prediction, pair.reference, rules.classes)
     return agreements(pair.prediction, pair.reference, (pair.spacing_mm,), rules)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voxsiam.metrics.organ_score import MEASURES, OrganScore
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 Grid = Literal["grid", "native"]
 
@@ -41,10 +41,17 @@ class OrganFigures:
     native: Counts
 
 
-def organ_figures(scores: Iterable[OrganScore]) -> list[OrganFigures]:
-    """Average each organ over the cases; organs without a score are left out."""
-    scores = list(scores)
-    by_organ = {organ: [s for s in scores if s.organ == organ] for organ in ORGANS}
+def organ_figures(
+    scores: Iterable[OrganScore], organs: Sequence[str] = PAPER_ORGANS
+) -> list[OrganFigures]:
+    """Average each organ over the cases; organs without a score are left out.
+
+    Args:
+        organs: The order of the figures; organs that it does not name follow as they come.
+    """
+    by_organ: dict[str, list[OrganScore]] = {organ: [] for organ in organs}
+    for score in scores:
+        by_organ.setdefault(score.organ, []).append(score)
     return [
         OrganFigures(
             organ=organ,

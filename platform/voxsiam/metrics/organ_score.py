@@ -27,7 +27,7 @@ class OrganScore:
     surface distance. Each grid has its own counts: a small organ may vanish on the training grid.
 
     Attributes:
-        organ: One of ORGANS.
+        organ: One of the classes of its data.
         hd95_grid, assd_grid: In voxels of the training grid; `*_mm_grid` in mm, with its spacing.
         dsc_native: On the scan's own grid, as all that ends so; distances there are in mm.
         missed: On the grid, the reference has the organ, the prediction has none of it.

@@ -1,12 +1,12 @@
 """What is scored, what an empty mask costs, and which of two readings a distance has."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from voxsiam.errors import nearest_name
-from voxsiam.types import ORGANS, Frozen
+from voxsiam.types import PAPER_ORGANS, Frozen
 
 MissedDistance = Literal["left_out", "diagonal"]
 """What HD95 and ASSD of a missed organ are: left out of the mean and counted, or as long as the
@@ -31,23 +31,31 @@ class ScoringRules(Frozen):
     """Which organs are scored, how a missed one counts, and what a distance is (docs/metrics.md).
 
     Attributes:
-        organs: The others are left out: neither scored nor missed nor invented. For data sets
-            that lack an organ altogether.
+        classes: What the label values stand for, from 1.
+        organs: Those of them that are scored, all where it is not said. The others are left out:
+            neither scored nor missed nor invented. For data sets that lack an organ altogether.
     """
 
-    organs: tuple[str, ...] = ORGANS
+    classes: tuple[str, ...] = PAPER_ORGANS
+    organs: tuple[str, ...] = Field(default_factory=lambda data: data.get("classes", PAPER_ORGANS))
     missed_distance: MissedDistance = "left_out"
     distances: DistanceConfig = DistanceConfig()
 
     @field_validator("organs")
     @classmethod
-    def _known(cls, organs: tuple[str, ...]) -> tuple[str, ...]:
+    def _known(
+        cls,
+        organs: tuple[str, ...],
+        # Pydantic's ValidationInfo, a protocol that cannot be checked at run time.
+        info: Any,  # noqa: ANN401
+    ) -> tuple[str, ...]:
+        classes = info.data.get("classes", PAPER_ORGANS)
         for organ in organs:
-            if organ not in ORGANS:
-                raise ValueError(f"there is no organ '{organ}': {nearest_name(organ, ORGANS)}")
+            if organ not in classes:
+                raise ValueError(f"there is no organ '{organ}': {nearest_name(organ, classes)}")
         if not organs:
             raise ValueError("name at least one organ")
-        return tuple(organ for organ in ORGANS if organ in organs)
+        return tuple(organ for organ in classes if organ in organs)
 
 
 DEFAULT_RULES = ScoringRules()

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from voxsiam.types import NUM_CLASSES, Frozen
+from voxsiam.types import PAPER_ORGANS, Frozen
 
 NetworkName = Literal["unet3d", "residual_unet3d", "vnet", "attention_unet3d"]
 Normalisation = Literal["as_table_ii", "group_before_convolution", "batch_after_convolution"]
@@ -35,7 +35,7 @@ class NetworkConfig(Frozen):
 
     Attributes:
         width: Channels of the finest encoder level.
-        num_classes: Outputs, background included.
+        num_classes: Outputs, background included: those of the data, which a study fills in.
         normalisation: Kind and place of the normalisation in a unit. Table II's counts fit group
             normalisation before the convolution in `unet3d` and `residual_unet3d`, and batch
             normalisation after it in `attention_unet3d` and `vnet`; `vnet` has no other form.
@@ -43,7 +43,7 @@ class NetworkConfig(Frozen):
 
     name: NetworkName = "unet3d"
     width: int = Field(default=64, ge=1, le=MOST_WIDTH)
-    num_classes: int = Field(default=NUM_CLASSES, ge=2, le=65536)
+    num_classes: int = Field(default=len(PAPER_ORGANS) + 1, ge=2, le=65536)
     normalisation: Normalisation = "as_table_ii"
 
     @model_validator(mode="after")

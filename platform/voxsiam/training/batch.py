@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from voxsiam.types import ORGANS, Volume
+from voxsiam.types import Volume
 
 CaseLoader = Callable[[str], Volume]
 """Reads one prepared case by its name."""
@@ -133,9 +133,9 @@ def _batch(case_ids: tuple[str, ...], global_cases: int, volumes: Sequence[Volum
 
 def annotated_classes(volumes: Sequence[Volume]) -> Bool[Tensor, "b k"] | None:
     """Tell for each case the classes that its labels can show; None where that is all of them."""
-    if all(len(volume.annotated) == len(ORGANS) for volume in volumes):
+    if all(len(volume.annotated) == len(volume.organs) for volume in volumes):
         return None
-    shown = [[True, *(organ in volume.annotated for organ in ORGANS)] for volume in volumes]
+    shown = [[True, *(organ in volume.annotated for organ in volume.organs)] for volume in volumes]
     return torch.tensor(shown)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Bool
@@ -12,7 +12,7 @@ from voxsiam.collective import gather_objects, sum_over_ranks
 from voxsiam.training.batch import Batch, Moment
 from voxsiam.training.context import TrainingEndedError
 from voxsiam.training.objective import Outcome
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 
 class TrainingDivergedError(TrainingEndedError):
@@ -20,10 +20,14 @@ class TrainingDivergedError(TrainingEndedError):
 
 
 class EpochRecord:
-    """Adds up the figures of an epoch's steps."""
+    """Adds up the figures of an epoch's steps.
 
-    def __init__(self, world_size: int) -> None:
-        self._world_size = world_size
+    Args:
+        organs: Name the classes behind the background.
+    """
+
+    def __init__(self, world_size: int, organs: Sequence[str] = PAPER_ORGANS) -> None:
+        self._world_size, self._organs = world_size, tuple(organs)
         self._values: dict[str, list[float]] = defaultdict(list)
         self._dsc: list[list[float]] = []
 
@@ -33,9 +37,10 @@ class EpochRecord:
         shares = torch.stack([outcome.terms[name].double() for name in names])
         total = sum_over_ranks(shares) / self._world_size
         # One copy from the device, whatever there is to log.
-        logged = {**dict(zip(names, total, strict=True)), **outcome.figures}
-        floats = torch.stack([value.double() for value in logged.values()]).tolist()
-        return dict(zip(logged, floats, strict=True))
+        logged = [*zip(names, total, strict=True), *outcome.figures.items()]
+        floats = torch.cat([value.double().flatten() for _, value in logged]).tolist()
+        named = [one for name, value in logged for one in self._names(name, value)]
+        return dict(zip(named, floats, strict=True))
 
     def add(self, values: Mapping[str, float], outcome: Outcome) -> None:
         """Add one step; what is no number there (no two classes to compare) is left out."""
@@ -48,7 +53,12 @@ class EpochRecord:
         """Average over the steps, and the training cases' Dice over cases and organs."""
         rows = [row for part in gather_objects(self._dsc) for row in part]
         means = {f"train/{name}": sum(all_) / len(all_) for name, all_ in self._values.items()}
-        return means | {"train/dsc": organ_means("dsc", rows)["dsc"]}
+        return means | {"train/dsc": organ_means("dsc", rows, self._organs)["dsc"]}
+
+    def _names(self, name: str, value: Tensor) -> list[str]:
+        """Name a figure, or each of one for every class."""
+        by_class = ("background", *self._organs)
+        return [f"{name}/{of}" for of in by_class] if value.ndim else [name]
 
 
 def require_finite_loss(
@@ -100,15 +110,18 @@ def gradient_norms(module: nn.Module) -> dict[str, float]:
     return named | {"gradient_norm": math.hypot(*norms.values())}
 
 
-def organ_means(prefix: str, rows: Iterable[list[float]]) -> dict[str, float]:
+def organ_means(
+    prefix: str, rows: Iterable[list[float]], names: Sequence[str] = PAPER_ORGANS
+) -> dict[str, float]:
     """Average Dice over cases per organ, then over organs; absent organs are left out.
 
     Args:
         rows: For each case one value for background and each organ; NaN where it is in neither.
+        names: Of the organs.
     """
     table = torch.tensor(list(rows), dtype=torch.float64)
     organs = table[:, 1:].nanmean(0).tolist()
-    named = dict(zip(ORGANS, organs, strict=False))
+    named = dict(zip(names, organs, strict=False))
     present = {organ: value for organ, value in named.items() if math.isfinite(value)}
     mean = sum(present.values()) / max(len(present), 1)
     return {prefix: mean} | {f"{prefix}/{organ}": value for organ, value in present.items()}

@@ -10,7 +10,6 @@ from torch import Tensor
 from voxsiam.collective import sum_over_ranks
 from voxsiam.losses.voxel_sampling import Candidates
 from voxsiam.losses.voxel_simsiam import class_cosines, class_counts
-from voxsiam.types import ORGANS
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,12 @@ class FeatureTerms:
 
     Attributes:
         shares: This rank's share of each term of the global batch's loss, by name, w_f included.
-        figures: What to log beside it: equal on all ranks, not differentiable.
+        figures: What to log beside it, one value or one of each class: equal on all ranks, not
+            differentiable.
     """
 
     shares: Mapping[str, Float[Tensor, ""]]
-    figures: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    figures: Mapping[str, Float[Tensor, "*k"]] = field(default_factory=dict)
 
     def total(self) -> Float[Tensor, ""]:
         """Add up the shares: this rank's share of L_feature."""
@@ -63,18 +63,17 @@ class ClassTable:
     false_negatives: Float[Tensor, " k"]
 
 
-def figures_of(tables: Sequence[ClassTable]) -> dict[str, Float[Tensor, ""]]:
+def figures_of(tables: Sequence[ClassTable]) -> dict[str, Float[Tensor, "*k"]]:
     """Name what shows a collapse, and what the draw gave, level by level."""
     figures: dict[str, Tensor] = {}
     for layer, table in enumerate(tables):
         name = level_name(layer)
         within, between = class_cosines(table.vector_sums, table.drawn)
-        by_class = zip(("background", *ORGANS), table.drawn, strict=False)
         figures |= {
             f"cosine_within_class/{name}": within,
             f"cosine_between_classes/{name}": between,
             f"sampled_false_negatives/{name}": table.false_negatives.sum(),
-            **{f"sampled/{name}/{organ}": count for organ, count in by_class},
+            f"sampled/{name}": table.drawn,
         }
     return figures
 

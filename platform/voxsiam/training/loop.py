@@ -1,6 +1,6 @@
 """The training loop: plain PyTorch, the same on one process and on many."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from voxsiam.training.epoch_record import (
 from voxsiam.training.objective import Objective, run_network
 from voxsiam.training.recipe import OptimiserConfig, Recipe
 from voxsiam.training.usage import EpochUsage
-from voxsiam.types import Split
+from voxsiam.types import PAPER_ORGANS, Split
 
 Records = tuple[dict[str, float], ...]
 
@@ -49,6 +49,7 @@ class Training:
 
     Attributes:
         checkpoints: Folder that all ranks see.
+        organs: The classes of the cases.
     """
 
     run_id: str
@@ -56,6 +57,7 @@ class Training:
     seed: int
     split: Split
     checkpoints: Path
+    organs: tuple[str, ...] = PAPER_ORGANS
 
 
 def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Objective, Records]:
@@ -87,7 +89,8 @@ def fit(training: Training, load: CaseLoader, context: TrainContext) -> tuple[Ob
         context.report(record)
     for epoch in range(state.epochs_done, recipe.epochs):
         record = _train_epoch(training, module, optimiser, load, context, epoch)
-        record |= score_cases(objective, training.split.validation, load, context)
+        validation = training.split.validation
+        record |= score_cases(objective, validation, load, context, training.organs)
         state = TrainingState(epoch + 1, training.run_id, (*state.records, record))
         _save(folder, state, objective, optimiser, context)
         context.report(record)
@@ -149,7 +152,11 @@ def learning_rate(config: OptimiserConfig, done: float) -> float:
 
 
 def score_cases(
-    objective: Objective, case_ids: Iterable[str], load: CaseLoader, context: TrainContext
+    objective: Objective,
+    case_ids: Iterable[str],
+    load: CaseLoader,
+    context: TrainContext,
+    organs: Sequence[str] = PAPER_ORGANS,
 ) -> dict[str, float]:
     """Score the inner validation cases, shared out over ranks: mean Dice per organ and overall."""
     cases = tuple(case_ids)
@@ -169,7 +176,7 @@ def score_cases(
                 dsc = dice_per_class(logits.argmax(1), label, objective.num_classes)
             mine.append(dsc[0].tolist())
     rows = [row for part in gather_objects(mine) for row in part]
-    return organ_means("validation/dsc", rows)
+    return organ_means("validation/dsc", rows, organs)
 
 
 def _train_epoch(
@@ -189,7 +196,7 @@ def _train_epoch(
         batch_size=recipe.batch_size,
         drop_last=recipe.drop_last,
     )
-    record = EpochRecord(context.world_size)
+    record = EpochRecord(context.world_size, training.organs)
     pin = context.device.type == "cuda"
     batches = read_batches(plan, load, context.rank, context.world_size, pin=pin)
     for step, batch in enumerate(batches):

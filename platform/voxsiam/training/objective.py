@@ -36,14 +36,14 @@ class Outcome:
         loss: To differentiate: this rank's share of the total loss, times the number of ranks.
         terms: Each part of it in the same scale, detached; their mean over ranks is the global
             value.
-        figures: Global values already, to be logged.
+        figures: Global values already, to be logged; one, or one of each class.
         dsc: Dice score of the current prediction, per case and class.
         finite: Whether a case's logits and Dice loss are numbers.
     """
 
     loss: Float[Tensor, ""]
     terms: Mapping[str, Float[Tensor, ""]]
-    figures: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    figures: Mapping[str, Float[Tensor, "*k"]] = field(default_factory=dict)
     dsc: Float[Tensor, "b k"] = field(default_factory=lambda: torch.zeros(0, 0).double())
     finite: Bool[Tensor, " b"] = field(default_factory=lambda: torch.zeros(0).bool())
 

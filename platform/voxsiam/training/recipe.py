@@ -109,6 +109,16 @@ class Recipe(Frozen):
     drop_last: bool = False
 
     @model_validator(mode="after")
+    def _one_of_each_class(self) -> "Recipe":
+        classes, loss = self.network.num_classes, self.feature_loss
+        balanced = loss is not None and loss.sampling.plan == "class_balanced"
+        if loss is not None and balanced and loss.sampling.max_voxels < classes:
+            raise ValueError(
+                f"class_balanced needs feature_loss.sampling.max_voxels of at least {classes}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _levels_exist(self) -> "Recipe":
         levels = self.network.levels
         if self.feature_loss is not None and self.feature_loss.layers > levels:

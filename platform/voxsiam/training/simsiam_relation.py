@@ -26,7 +26,7 @@ from voxsiam.training.feature_terms import (
 )
 from voxsiam.training.voxel_draw import LayerVoxels
 
-Local = tuple[Float[Tensor, "k f"], Float[Tensor, " k"]]
+Local = tuple[Float[Tensor, "k _f"], Float[Tensor, " k"]]
 """A level's prediction sums and self pairs on this rank."""
 
 

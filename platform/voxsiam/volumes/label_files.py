@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import UInt8
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from voxsiam.errors import refusal
-from voxsiam.types import ORGANS, Frozen
+from voxsiam.types import MOST_ORGANS, PAPER_ORGANS, Frozen
 from voxsiam.volumes.claimed_size import check_lengths
 from voxsiam.volumes.label_flip import AS_IT_IS, MIN_LIVER_ML, compare_flips, flip_name
 from voxsiam.volumes.label_values import renamed_label
@@ -38,8 +38,9 @@ class LabelMap(Frozen):
     """One file that holds a value for each organ.
 
     Attributes:
-        values: Value in the file -> 0 background, 1..8 organs. An organ without a value was not
+        values: Value in the file -> 0 background, 1.. organs. An organ without a value was not
             annotated: where it lies the map says background, and it must not be trained as such.
+        organs: What our values stand for, from 1: the classes of the data set.
         place: How it lies on the image: as both headers say, or, where they are known not to
             agree (Pancreas-CT), with its axes as the image's and mirrored so that it fits what
             the image shows. That takes liver and pancreas: a map without is refused.
@@ -48,6 +49,7 @@ class LabelMap(Frozen):
     form: Literal["map"] = "map"
     path: Path
     values: Mapping[int, int]
+    organs: tuple[str, ...] = PAPER_ORGANS
     place: Literal["by_header", "by_hu"] = "by_header"
 
     @property
@@ -63,7 +65,10 @@ class LabelMap(Frozen):
     def meaning(self) -> object:
         """Plain values that, with the files' bytes, decide the labels."""
         values = sorted(self.values.items())
-        return values if self.place == "by_header" else {"values": values, "place": self.place}
+        # Where nobody chose, keys are those of before there was a choice.
+        chosen = {} if self.place == "by_header" else {"place": self.place}
+        chosen |= _chosen(self.organs)
+        return {"values": values} | chosen if chosen else values
 
     def read_with_notes(
         self, image: Scan, geometry: Form | None = None
@@ -79,7 +84,7 @@ class LabelMap(Frozen):
             return renamed_label(scan, self.values), scan.notes
         check_lengths(self.path, scan.array.shape, image.array.shape, in_order=True)
         label = renamed_label(replace(scan, affine=image.affine), self.values)
-        label, notes = _fitted(image, label, self.path)
+        label, notes = _fitted(image, label, self.path, self.organs)
         return label, (*scan.notes, *notes)
 
 
@@ -88,10 +93,18 @@ class OrganMasks(Frozen):
 
     Attributes:
         paths: Our value of the organ -> its mask. An organ without a mask was not annotated.
+        organs: What our values stand for, from 1: the classes of the data set.
     """
 
     form: Literal["masks"] = "masks"
-    paths: Mapping[Annotated[int, Field(ge=1, le=len(ORGANS))], Path] = Field(min_length=1)
+    paths: Mapping[Annotated[int, Field(ge=1, le=MOST_ORGANS)], Path] = Field(min_length=1)
+    organs: tuple[str, ...] = PAPER_ORGANS
+
+    @model_validator(mode="after")
+    def _known(self) -> "OrganMasks":
+        if max(self.paths) > len(self.organs):
+            raise ValueError(f"there are {len(self.organs)} organs")
+        return self
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -105,7 +118,7 @@ class OrganMasks(Frozen):
 
     def meaning(self) -> object:
         """Plain values that, with the files' bytes, decide the labels."""
-        return {"masks": self.annotated}
+        return {"masks": self.annotated} | _chosen(self.organs)
 
     def read_with_notes(
         self, image: Scan, geometry: Form | None = None, *, may_be_empty: bool = False
@@ -136,6 +149,10 @@ class OrganMasks(Frozen):
         return joined, notes
 
 
+def _chosen(organs: tuple[str, ...]) -> dict[str, object]:
+    return {} if organs == PAPER_ORGANS else {"organs": organs}
+
+
 LabelFiles = Annotated[LabelMap | OrganMasks, Field(discriminator="form")]
 """Either of the two."""
 
@@ -151,11 +168,13 @@ def _check_same_grid(image: Scan, label: Scan) -> None:
         raise refusal(label.path, what, fix)
 
 
-def _fitted(image: Scan, label: Labels, path: Path) -> tuple[Labels, tuple[str, ...]]:
+def _fitted(
+    image: Scan, label: Labels, path: Path, organs: tuple[str, ...]
+) -> tuple[Labels, tuple[str, ...]]:
     """Mirror a label map as the image shows that it lies."""
     order = axis_order(image.affine)
     hu, spacing_mm = to_canonical(image.array, order), spacing_dhw(image.affine, order)
-    compared = compare_flips(hu, label, spacing_mm)
+    compared = compare_flips(hu, label, spacing_mm, organs)
     if compared is None or not compared.shows_enough_to_mirror:
         raise refusal(
             path,

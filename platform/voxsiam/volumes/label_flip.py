@@ -5,7 +5,7 @@ scan itself tells: inside an organ of even tissue its intensities are alike, and
 mixes them with fat, gas and bone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from voxsiam.types import ORGANS, Spacing, organ_words
+from voxsiam.types import PAPER_ORGANS, Spacing, organ_words
 from voxsiam.volumes.orientation import flipped
 
 Flip = tuple[bool, bool, bool]
@@ -122,18 +122,25 @@ class FlipComparison:
 
 
 def compare_flips(
-    image: Shaped[np.ndarray, "d h w"], label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing
+    image: Shaped[np.ndarray, "d h w"],
+    label: UInt8[np.ndarray, "d h w"],
+    spacing_mm: Spacing,
+    organs: Sequence[str] = PAPER_ORGANS,
 ) -> FlipComparison | None:
     """Score the eight flips of a label map against its scan, in HU on the same grid.
 
     Every few millimetres one voxel is looked at: 20 to 80 ms a scan.
+
+    Args:
+        organs: The classes of the label map, in the order of their values.
 
     Returns:
         None where none of the even organs is large enough to tell.
     """
     steps = [max(1, round(_STEP_MM / size)) for size in spacing_mm]
     reduced = label[:: steps[0], :: steps[1], :: steps[2]]
-    found = {organ: np.nonzero(reduced == ORGANS.index(organ) + 1) for organ in EVEN_ORGANS}
+    known = [organ for organ in EVEN_ORGANS if organ in organs]
+    found = {organ: np.nonzero(reduced == organs.index(organ) + 1) for organ in known}
     voxels = {
         organ: tuple(axis * step for axis, step in zip(points, steps, strict=True))
         for organ, points in found.items()
@@ -154,8 +161,13 @@ def flip_name(flip: Flip) -> str:
     return f"mirrored along {' and '.join(axes)}" if axes else "as it is"
 
 
-def left_of_liver_mm(label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing) -> dict[str, float]:
+def left_of_liver_mm(
+    label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing, organs: Sequence[str] = PAPER_ORGANS
+) -> dict[str, float]:
     """Tell how far the spleen and the left kidney lie to the patient's left of the liver.
+
+    Args:
+        organs: The classes of the label map, in the order of their values.
 
     Returns:
         Distances of centres, negative where they lie to its right; empty where the liver or both
@@ -165,8 +177,8 @@ def left_of_liver_mm(label: UInt8[np.ndarray, "d h w"], spacing_mm: Spacing) -> 
     reduced = label[:: steps[0], :: steps[1], :: steps[2]]
     step_mm = steps[2] * spacing_mm[2]
     centres: dict[str, float] = {}
-    for organ in ("liver", "spleen", "left_kidney"):
-        across = np.count_nonzero(reduced == ORGANS.index(organ) + 1, axis=(0, 1))
+    for organ in (o for o in ("liver", "spleen", "left_kidney") if o in organs):
+        across = np.count_nonzero(reduced == organs.index(organ) + 1, axis=(0, 1))
         if across.sum() >= _MIN_POINTS:
             centres[organ] = float(np.average(np.arange(len(across)), weights=across)) * step_mm
     liver = centres.pop("liver", None)

@@ -1,4 +1,4 @@
-"""From the values of a label file to ours: 0 background, 1..8 organs."""
+"""From the values of a label file to ours: 0 background, 1.. organs."""
 
 import math
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ def renamed_label(
         what = f"Label values that '{called}' does not know" if called else "Unknown label values"
         raise _unknown_values(scan, label_values, what, advice)
     if not may_be_empty and not renamed.any():
-        what = "The label map holds none of the eight organs."
+        what = "The label map holds none of the organs."
         raise refusal(scan.path, what, "give the label map of this scan, or leave the case out")
     return renamed
 

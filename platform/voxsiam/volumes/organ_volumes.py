@@ -7,6 +7,8 @@ but for nothing (docs/checks.md lists their ranges). Impossible: beyond the larg
 reports describe (polycystic livers and kidneys, giant spleens).
 """
 
+from collections.abc import Mapping
+
 RANGE_SOURCE = "volumetric CT studies of adults, docs/checks.md"
 
 _RANGE_AND_LIMIT_ML = {
@@ -20,8 +22,10 @@ _RANGE_AND_LIMIT_ML = {
     "duodenum": (10.0, 250.0, 3000.0),
 }
 
-PLAUSIBLE_ML = {organ: ml[:2] for organ, ml in _RANGE_AND_LIMIT_ML.items()}
-"""Usual range of an organ that lies in the scan as a whole."""
+PLAUSIBLE_ML: Mapping[str, tuple[float, float]] = {
+    organ: ml[:2] for organ, ml in _RANGE_AND_LIMIT_ML.items()
+}
+"""Usual range of an organ that lies in the scan as a whole, for the organs whose range is known."""
 
 IMPOSSIBLE_ML = {organ: ml[2] for organ, ml in _RANGE_AND_LIMIT_ML.items()}
 """Above it the spacing or the label is wrong."""

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float16, Float32, Shaped, UInt8
 
 from voxsiam.errors import refusal
-from voxsiam.types import CropBox, Spacing
+from voxsiam.types import PAPER_ORGANS, CropBox, Spacing
 from voxsiam.volumes.label_files import LabelFiles, Labels
 from voxsiam.volumes.nifti import Scan
 from voxsiam.volumes.nifti_geometry import Form
@@ -38,10 +38,11 @@ class PreparedVolume:
 
     Attributes:
         image: Windowed intensities, scaled as the configuration says.
-        label: 0 background, 1..8 organs; None for a scan without label map.
+        label: 0 background, 1.. organs; None for a scan without label map.
         native_label: The same organs on the whole scan; None likewise.
-        annotated: Organs that the annotator looked for, 1..8; the others may lie in the
+        annotated: Values of the organs that the annotator looked for; the others may lie in the
             background.
+        organs: What the values stand for, from 1.
         spacing_mm: Size of a grid voxel: the extent of the placement's box / grid.
         notes: What was odd about the files, and what was made of it.
     """
@@ -50,6 +51,7 @@ class PreparedVolume:
     label: UInt8[np.ndarray, "d h w"] | None
     native_label: UInt8[np.ndarray, "d0 h0 w0"] | None
     annotated: tuple[int, ...]
+    organs: tuple[str, ...]
     placement: Placement
     spacing_mm: Spacing
     notes: tuple[str, ...] = ()
@@ -83,13 +85,13 @@ def prepare_volume(
     if inspect is not None:
         inspect(scan, native)
     placement = place(scan, config, crop)
-    label, annotated = None, ()
+    label, annotated, organs = None, (), PAPER_ORGANS
     if label_files is not None and native is not None:
         label = label_on_grid(native, config, placement, label_files.files[0])
-        annotated = label_files.annotated
+        annotated, organs = label_files.annotated, label_files.organs
     image = prepare_image(scan, config, placement)
     spacing_mm = placement.grid_spacing_mm(config.grid_dhw)
-    return PreparedVolume(image, label, native, annotated, placement, spacing_mm, notes)
+    return PreparedVolume(image, label, native, annotated, organs, placement, spacing_mm, notes)
 
 
 def prepare_image(
@@ -115,7 +117,7 @@ def label_on_grid(
     """Crop a label map and bring it to the grid, by the nearest voxel; refuse to lose them all."""
     part = native[placement.box]
     if not part.any():
-        what = "None of the eight organs lies in the part of the scan that is kept."
+        what = "None of the organs lies in the part of the scan that is kept."
         fix = "correct the crop box of this case: voxels along the axes of its image file"
         raise refusal(path, what, fix)
     on_grid = resample_nearest(part, config.grid_dhw)

@@ -9,7 +9,16 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from voxsiam_cli.console import SHORTEST_NAME, Steps, console, print_json, say, say_unused
-from voxsiam_cli.options import AsJson, GeometryForm, Ignored, find_geometry, output_option
+from voxsiam_cli.options import (
+    AsJson,
+    GeometryForm,
+    Ignored,
+    LabelsFile,
+    Organs,
+    Protocol,
+    find_geometry,
+    output_option,
+)
 
 if TYPE_CHECKING:
     from voxsiam_data.checks.data_set import CheckReport
@@ -18,11 +27,11 @@ MAX_ROWS = 60
 STYLES = {"refuse": "bold red", "repair": "yellow", "note": "cyan"}
 
 
-def check(
+def check(  # noqa: PLR0913
     source: Annotated[Path, typer.Argument(help="Data set in a layout of: voxsiam data sources.")],
-    protocol: Annotated[
-        str | None, typer.Option(help="What the label values mean, where the layout is silent.")
-    ] = None,
+    protocol: Protocol = None,
+    labels: LabelsFile = None,
+    organs: Organs = None,
     geometry: GeometryForm = None,
     ignore: Ignored = None,
     output: Annotated[Path | None, output_option("Folder for the page and checks.json.")] = None,
@@ -39,15 +48,16 @@ def check(
     """
     from dataclasses import replace
 
+    from voxsiam_cli.data.sources import LabelOptions
     from voxsiam_dashboards.reports.checks import check_page_folder, write_check_page
     from voxsiam_data.checks.data_set import check_manifest
-    from voxsiam_data.labels.protocols import protocol as named
     from voxsiam_data.sources.detect import find_source
     from voxsiam_data.sources.inventory import unused_files
 
     if output is not None:
         check_page_folder(output)
-    found = find_source(source, named(protocol) if protocol else None, keep_refused=True)
+    said = LabelOptions(protocol, labels, organs)
+    found = find_source(source, *said.chosen(), keep_refused=True)
     manifest = found.manifest.with_geometry(find_geometry(geometry))
     with Steps("check", quiet=as_json) as steps:
         report = check_manifest(manifest, steps, refused=found.refused)
@@ -60,7 +70,7 @@ def check(
     if output is not None:
         # Its name alone: folders above it may be called after a patient, and pages are passed on.
         words = ["voxsiam", "data", "check", source.name]
-        words += ["--protocol", protocol] if protocol else []
+        words += [word for name, v in vars(said).items() if v for word in (f"--{name}", str(v))]
         page = write_check_page(report, output, shlex.join([*words, "-o", output.name]))
         if not as_json:
             say(f"every case with its picture: {page}")

@@ -9,19 +9,12 @@ import typer
 from rich.table import Column, Table
 
 from voxsiam.errors import UserError
-from voxsiam_cli.console import Steps, console, print_json, say, say_unused
-from voxsiam_cli.data import check, split
+from voxsiam_cli.console import Steps, console, print_json, say
+from voxsiam_cli.data import check, prepare, split
 from voxsiam_cli.options import (
-    DEFAULT_WORKSPACE,
     AsJson,
-    GeometryForm,
-    Ignored,
-    Patience,
-    Workspace,
-    find_geometry,
     is_uri,
     output_option,
-    parse_grid,
 )
 from voxsiam_data.splits.split_file import read_one_split
 
@@ -184,88 +177,7 @@ def phantom(
     say(f"next: voxsiam data prepare {output} -o {output}-prepared")
 
 
-@app.command()
-def prepare(  # noqa: PLR0913
-    output: Annotated[Path, output_option("Prepared set to write.")],
-    source: Annotated[
-        Path | None, typer.Argument(help="Data set in a layout of: voxsiam data sources.")
-    ] = None,
-    grid: Annotated[
-        str, typer.Option(help="HxWxD that every volume is resampled to.")
-    ] = "128x128x64",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Override, e.g. interpolation=cubic.")
-    ] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="Meaning of the label values, where SOURCE leaves it open.")
-    ] = None,
-    paper: Annotated[bool, typer.Option("--paper", help="The paper's 90 cases.")] = False,
-    pancreas_ct: Annotated[
-        Path | None, typer.Option(help="--paper: Pancreas-CT of TCIA, if not in SOURCE.")
-    ] = None,
-    btcv: Annotated[
-        Path | None, typer.Option(help="--paper: RawData of BTCV, if not in SOURCE.")
-    ] = None,
-    zenodo: Annotated[
-        Path | None, typer.Option(help="--paper: references of Zenodo 1169361, if not in SOURCE.")
-    ] = None,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="--paper: go on with the cases that are there.")
-    ] = False,
-    leave_out_refused: Annotated[
-        bool, typer.Option("--leave-out-refused", help="Go on without cases that are unusable.")
-    ] = False,
-    checks: Annotated[
-        bool, typer.Option("--checks/--no-checks", help="Refuse what `data check` refuses.")
-    ] = True,
-    geometry: GeometryForm = None,
-    ignore: Ignored = None,
-    workspace: Workspace = DEFAULT_WORKSPACE,
-    _patience: Patience = None,
-) -> None:
-    """Read, orient, window and resample every case of SOURCE, as a Ray Data job.
-
-    A second call does nothing. The exit code is 1 where a scan or label map of SOURCE was not used.
-
-    Examples:
-    voxsiam data prepare phantoms -o prepared
-
-    voxsiam data prepare Task07 -o prepared-small --grid 64x64x32 --set crop=body
-
-    voxsiam data prepare FLARE22 -o prepared-flare --protocol flare22
-
-    voxsiam data prepare downloads --paper -o prepared-paper
-    """  # fmt: skip
-    from voxsiam_cli.data.prepared import choose_preparation, prepare_source
-    from voxsiam_cli.data.sources import SourceOptions, choose_source, record_source, unused_of
-    from voxsiam_data.prepared.case_task import CaseRefused
-    from voxsiam_data.prepared.prepare import BadCases
-
-    config = choose_preparation(parse_grid(grid), settings or ())
-    options = SourceOptions(
-        source, protocol, paper, pancreas_ct, btcv, zenodo, allow_missing, leave_out_refused
-    )
-    found = choose_source(options, boxes=config.crop == "box")
-    unused = unused_of(options, found, ignore or ())
-    for note in found.notes:
-        say(f"note: {note}")
-    say_unused(unused)
-    known = tuple(CaseRefused.of(one.case_id, one.error) for one in found.refused)
-    bad_cases = BadCases(checked=checks, leave_out=leave_out_refused, known=known)
-    manifest = found.manifest.with_geometry(find_geometry(geometry))
-    prepared = prepare_source(manifest, output, config, workspace, bad_cases)
-    record_source(prepared, found, is_paper=paper)
-    for case in prepared.cases:
-        for note in case.notes:
-            say(f"note: {case.case_id}: {note}")
-    d, h, w = config.grid_dhw
-    say(
-        f"{len(prepared.cases)} cases on {h}x{w}x{d} in {output} "
-        f"(fingerprint {prepared.fingerprint})"
-    )
-    say(f"next: voxsiam study run table3 --preset tiny --data {output}")
-    if any(one.is_lost for one in unused):
-        raise typer.Exit(1)
+app.command()(prepare.prepare)
 
 
 @app.command()

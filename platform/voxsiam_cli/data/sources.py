@@ -6,7 +6,8 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.unused_file import UnusedFile
-from voxsiam_data.labels.protocols import protocol
+from voxsiam_data.labels.dataset_json import read_protocol
+from voxsiam_data.labels.protocols import LabelProtocol, OrganChoice, protocol
 from voxsiam_data.prepared.output import PAPER_RECORD, write_paper_record
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.sources.detect import find_source
@@ -17,11 +18,52 @@ from voxsiam_data.sources.layouts.zenodo_boxes import with_zenodo_boxes
 
 
 @dataclass(frozen=True)
+class LabelOptions:
+    """What the user said about labels: what their values mean, and which become classes."""
+
+    protocol: str | None
+    labels: Path | None
+    organs: str | None
+
+    def chosen(self) -> tuple[LabelProtocol | None, OrganChoice | None]:
+        """Read what was said; None leaves it to the data set.
+
+        Raises:
+            UserError: Two options say what the values mean, or an option names nothing.
+        """
+        return find_protocol(self.protocol, self.labels), parse_organs(self.organs)
+
+
+def find_protocol(name: str | None, labels: Path | None) -> LabelProtocol | None:
+    """Return the meaning of label values that the user named, if any."""
+    if name and labels:
+        raise UserError(
+            "two options say what the label values mean",
+            where="--protocol and --labels",
+            fix="leave one of them out",
+        )
+    if labels:
+        return read_protocol(labels)
+    return protocol(name) if name else None
+
+
+def parse_organs(text: str | None) -> OrganChoice | None:
+    """Read --organs: paper, all, or names with commas between them."""
+    if text is None or text == "paper" or text == "all":
+        return text
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        fix = "write paper, all, or NAME,NAME,..."
+        raise UserError(f"'{text}' names no organs", where="--organs", fix=fix)
+    return names
+
+
+@dataclass(frozen=True)
 class SourceOptions:
     """What the user said about the source of a preparation."""
 
     source: Path | None
-    protocol: str | None
+    labels: LabelOptions
     paper: bool
     pancreas_ct: Path | None
     btcv: Path | None
@@ -66,14 +108,15 @@ def _source_cases(options: SourceOptions) -> Found:
     if options.source is None:
         fix = "give its folder, or --paper"
         raise UserError("no data set is named", where="SOURCE", fix=fix)
-    known = protocol(options.protocol) if options.protocol else None
-    return find_source(options.source, known, keep_refused=options.leave_out_refused)
+    known, organs = options.labels.chosen()
+    return find_source(options.source, known, organs, keep_refused=options.leave_out_refused)
 
 
 def _paper_cases(options: SourceOptions) -> Found:
-    if options.protocol:
-        fix = "leave it out"
-        raise UserError("the paper's labels are Zenodo's", where="--protocol", fix=fix)
+    for option, value in vars(options.labels).items():
+        if value:
+            fix = "leave it out"
+            raise UserError("the paper's labels are Zenodo's", where=f"--{option}", fix=fix)
     folders: dict[str, Path] = {}
     for option, value in _folders(options):
         folder = value or options.source

@@ -60,7 +60,7 @@ def split(  # noqa: PLR0913
     drawn = drawn if fold is None else _one_of(drawn, fold)
     notes = {note for each in drawn for note in check_split(each, opened, str(given or prepared))}
     splits = _adapted(drawn, opened, validation_fraction, fraction, seed)
-    notes |= {note for each in splits for note in absent_organs(each, opened.cases)}
+    notes |= {note for each in splits for note in absent_organs(each, opened)}
     if output is not None:
         write_splits(output, splits)
     if as_json:

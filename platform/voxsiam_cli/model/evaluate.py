@@ -24,7 +24,6 @@ from voxsiam_cli.options import (
 
 if TYPE_CHECKING:
     from voxsiam_data.evaluation.scoring import Comparison, Scored
-    from voxsiam_data.labels.protocols import LabelProtocol
 
 MISSED_DISTANCES = {"left-out": "left_out", "diagonal": "diagonal"}
 HD95 = {"pooled": "pooled", "larger-directed": "larger_directed"}
@@ -86,6 +85,7 @@ def evaluate(  # noqa: PLR0913
 
     voxsiam evaluate -p totalseg -r amos/labelsTr --protocol amos22 --prediction-protocol totalsegmentator-v2
     """  # noqa: E501
+    from voxsiam_cli.data.sources import find_protocol
     from voxsiam_data.evaluation.found_labels import find_labels, meanings, unused_labels
     from voxsiam_data.evaluation.scoring import (
         Comparison,
@@ -95,12 +95,12 @@ def evaluate(  # noqa: PLR0913
     )
 
     _check_output(output)
-    said = _said(prediction_protocol, None), _said(protocol, labels)
+    said = find_protocol(prediction_protocol, None), find_protocol(protocol, labels)
     sides = find_labels(predictions), find_labels(references)
     pairs = find_pairs(*sides)
     protocols = meanings(*sides, *said)
     rules = {
-        "organs": comparable_organs(*protocols, organ or ()),
+        "classes": comparable_organs(*protocols, organ or ()),
         "missed_distance": _chosen(missed_distance, MISSED_DISTANCES, "--missed-distance"),
         "distances": {
             "hd95": _chosen(hd95, HD95, "--hd95"),
@@ -139,22 +139,6 @@ def _say(comparison: "Comparison", scored: "Scored", output: Path | None) -> Non
     count = len({score.case_id for score in scored.scores})
     cases = "1 case" if count == 1 else f"{count} cases"
     say(cases + (f", every organ of each in {output}" if output else ""))
-
-
-def _said(name: str | None, labels: Path | None) -> "LabelProtocol | None":
-    """Return the meaning of label values that the user named."""
-    from voxsiam_data.labels.dataset_json import read_protocol
-    from voxsiam_data.labels.protocols import protocol
-
-    if name and labels:
-        raise UserError(
-            "two options say what the label values mean",
-            where="--protocol and --labels",
-            fix="leave one of them out",
-        )
-    if labels:
-        return read_protocol(labels)
-    return protocol(name) if name else None
 
 
 def _chosen(text: str, forms: Mapping[str, str], option: str) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from voxsiam.durable_files import write_json
 from voxsiam.errors import UserError, is_stop
-from voxsiam.types import ORGANS
+from voxsiam.types import organ_words
 from voxsiam_cli.console import SHORTEST_NAME, Steps, console, say, say_unused, show_error
 from voxsiam_cli.options import (
     DEFAULT_WORKSPACE,
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from voxsiam.inference.predict_report import CaseReport, FailedCase
     from voxsiam.inference.scan_files import ResultFiles, ScanSource
     from voxsiam.volumes.nifti_geometry import Form
+
+
+_MOST_COLUMNS = 12
+"""Of organs in the table of results."""
 
 
 def predict(  # noqa: PLR0913
@@ -47,7 +51,7 @@ def predict(  # noqa: PLR0913
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
-    """Segment CTs: labels 1 to 8 on the voxels of each input. Research use only.
+    """Segment CTs: the model's organs on the voxels of each input. Research use only.
 
     Scans of a folder may lie at any depth; the results keep their paths. What is not used is named,
     and where that looks like a scan the exit code is 1.
@@ -83,7 +87,7 @@ def predict(  # noqa: PLR0913
     form = find_geometry(geometry)
     done, failed = _predict_all(loaded, scans, results, probabilities=probabilities, geometry=form)
     if done and not output.name.endswith(ENDINGS):
-        describe_labels(output)
+        describe_labels(output, loaded.description.organs)
     if report is not None:
         write_json(report, run_report(loaded, done, failed, inputs.unused))
         say(f"report: {report}")
@@ -170,13 +174,21 @@ def _show(done: "list[CaseReport]") -> None:
     if not done:
         return
     # Long names go on in the next line: cut, many would look alike.
-    name = Column("mL", overflow="fold", min_width=SHORTEST_NAME)
-    table = Table(name, *(organ.replace("_", " ") for organ in ORGANS), "seconds")
+    organs = tuple(done[0].organ_ml)
+    many = len(organs) > _MOST_COLUMNS
+    name = Column("case" if many else "mL", overflow="fold", min_width=SHORTEST_NAME)
+    titles = ("organs found", "mL") if many else map(organ_words, organs)
+    table = Table(name, *titles, "seconds")
     for case in done:
-        volumes = (f"{case.organ_ml[organ]:.1f}" for organ in ORGANS)
+        volumes = [f"{case.organ_ml[organ]:.1f}" for organ in organs]
+        if many:
+            found = sum(ml > 0 for ml in case.organ_ml.values())
+            volumes = [f"{found} of {len(organs)}", f"{sum(case.organ_ml.values()):.1f}"]
         # As text: square brackets in a name are no markup.
         table.add_row(Text(case.name), *volumes, f"{sum(case.seconds.values()):.1f}")
     console.print(table)
+    if many:
+        say("the volume of each organ: --report FILE")
     folder = Path(done[0].output).parent
     say(
         f"label maps: {done[0].output}" if len(done) == 1 else f"{len(done)} label maps in {folder}"

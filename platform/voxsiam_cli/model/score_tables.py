@@ -16,7 +16,7 @@ from voxsiam.metrics.organ_means import (
 )
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.metrics.scoring_rules import empty_mask_policy
-from voxsiam.types import ORGANS, Shape
+from voxsiam.types import Shape
 from voxsiam_cli.console import console, say
 from voxsiam_dashboards.tables.text_table import csv_text as table_text
 
@@ -36,10 +36,11 @@ _GRID = {
 
 def show_scores(comparison: "Comparison", scores: Sequence[OrganScore]) -> None:
     """Print the means by organ, and how empty masks were counted."""
-    console.print(_table("On the scans' own grids", scores, _NATIVE, native=True))
+    organs = comparison.rules.classes
+    console.print(_table("On the scans' own grids", scores, _NATIVE, organs, native=True))
     if comparison.grid_dhw is not None:
         title = f"On the grid {'x'.join(map(str, _hwd(comparison.grid_dhw)))}"
-        console.print(_table(title, scores, _GRID, native=False))
+        console.print(_table(title, scores, _GRID, organs, native=False))
     if _left_out(comparison):
         say(f"left out (not asked for, or not in the protocols): {_left_out(comparison)}")
     policy = Table(
@@ -51,9 +52,14 @@ def show_scores(comparison: "Comparison", scores: Sequence[OrganScore]) -> None:
 
 
 def _table(
-    title: str, scores: Sequence[OrganScore], measures: dict[str, str], *, native: bool
+    title: str,
+    scores: Sequence[OrganScore],
+    measures: dict[str, str],
+    organs: Sequence[str],
+    *,
+    native: bool,
 ) -> Table:
-    figures = organ_figures(scores)
+    figures = organ_figures(scores, organs)
     table = Table("organ", title=title, caption="measured: organs behind the mean distances")
     for heading in (*measures.values(), "measured", "scored", "missed", "invented"):
         table.add_column(heading, justify="right")
@@ -95,14 +101,15 @@ def json_content(comparison: "Comparison", scored: "Scored") -> dict[str, Any]:
         "empty_masks": [
             asdict(rule) for rule in empty_mask_policy(comparison.rules.missed_distance)
         ],
-        "summary": summarise(scores),
-        "organ_means": [asdict(figures) for figures in organ_figures(scores)],
+        "summary": summarise(scores, comparison.rules.classes),
+        "organ_means": [asdict(one) for one in organ_figures(scores, comparison.rules.classes)],
         "scores": [asdict(score) for score in scores],
     }
 
 
 def _left_out(comparison: "Comparison") -> str:
-    return ", ".join(organ for organ in ORGANS if organ not in comparison.rules.organs)
+    known = (*comparison.reference.classes(), *comparison.prediction.classes())
+    return ", ".join(o for o in dict.fromkeys(known) if o not in comparison.rules.organs)
 
 
 def csv_text(scores: Sequence[OrganScore]) -> str:

@@ -11,7 +11,7 @@ from voxsiam.inference.model_folder import ModelDescription, TrainedOn, _seal, w
 from voxsiam.inference.segment import network_output, probabilities
 from voxsiam.models.catalogue import build_network
 from voxsiam.models.network_config import NetworkConfig, NetworkName
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 CPU = torch.device("cpu")
@@ -53,7 +53,7 @@ def random_network(config: NetworkConfig, *, seed=0):
     return network
 
 
-def class_scores(network, image, *, autocast=False, taught=ORGANS):
+def class_scores(network, image, *, autocast=False, taught=PAPER_ORGANS):
     logits = network_output(network, image, autocast=autocast, device=CPU).logits
     return probabilities(logits, taught)
 

@@ -153,11 +153,11 @@ BAD_MODELS = {
     "no description": (edited_and_sealed(lambda c: c.pop("description")), "model's description"),
     "other classes": (
         edited_and_sealed(put("description", "classes", value=["background", "liver"])),
-        "are not background and the",
+        "name the background and 8 organs",
     ),
     "fewer classes": (
         edited_and_sealed(put("description", "network", "num_classes", value=4)),
-        "4 classes are not",
+        "name the background and 3 organs",
     ),
     "width of a planet": (
         edited_and_sealed(put("description", "network", "width", value=10**9)),

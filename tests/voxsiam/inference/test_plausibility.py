@@ -3,15 +3,15 @@ import pytest
 
 from tests.voxsiam_data.checks.trunks import SPACING, trunk
 from voxsiam.inference.plausibility import MAX_PIECES, implausible
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 _, LABEL = trunk()
 VOXEL_ML = np.prod(SPACING) / 1000
 
 
 def said(label, **volumes):
-    counts = np.bincount(label.ravel(), minlength=len(ORGANS) + 1)[1:]
-    organ_ml = {o: float(n * VOXEL_ML) for o, n in zip(ORGANS, counts, strict=True)} | volumes
+    counts = np.bincount(label.ravel(), minlength=len(PAPER_ORGANS) + 1)[1:]
+    organ_ml = {o: float(n * VOXEL_ML) for o, n in zip(PAPER_ORGANS, counts, strict=True)} | volumes
     return list(implausible(label, SPACING, organ_ml))
 
 
@@ -38,7 +38,7 @@ def test_an_organ_that_the_scan_cuts_may_be_small():
 
 def test_an_organ_in_hundreds_of_pieces_is_counted():
     label = LABEL.copy()
-    inside = label == ORGANS.index("liver") + 1
+    inside = label == PAPER_ORGANS.index("liver") + 1
     grid = np.zeros(label.shape, bool)
     grid[::2, ::2, ::2] = True
     label[inside & ~grid] = 0
@@ -55,7 +55,7 @@ def test_no_organ_at_all():
 @pytest.mark.parametrize("organs", [("spleen",), ("spleen", "left_kidney")])
 def test_left_and_right_exchanged(organs):
     mirrored = LABEL[:, :, ::-1].copy()
-    keep = [ORGANS.index(o) + 1 for o in ("liver", *organs)]
+    keep = [PAPER_ORGANS.index(o) + 1 for o in ("liver", *organs)]
     mirrored[~np.isin(mirrored, keep)] = 0
     (line,) = said(mirrored)
     assert "left and right look exchanged" in line

@@ -27,7 +27,7 @@ from voxsiam.inference.model_folder import load_model
 from voxsiam.inference.predict import predict_case, predict_scan
 from voxsiam.inference.predict_report import run_report
 from voxsiam.inference.scan_files import ResultFiles, ScanSource
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.nifti import Scan, read_nifti
 from voxsiam.volumes.orientation import axis_order, from_canonical, to_canonical
 from voxsiam.volumes.preparation import place, prepare_image
@@ -135,7 +135,7 @@ def test_probabilities_are_one_4d_file_whose_best_class_is_the_label(model, case
 def test_volumes_are_voxels_times_their_size(model, case):
     report = run(model, case)
     labels = read_nifti(case[1].label).array
-    for value, organ in enumerate(ORGANS, start=1):
+    for value, organ in enumerate(PAPER_ORGANS, start=1):
         expected = np.count_nonzero(labels == value) * 1.5 * 1.2 * 3.0 / 1000
         assert report.organ_ml[organ] == pytest.approx(expected, abs=0.006)
     assert sum(report.organ_ml.values()) > 0

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.voxsiam.inference.small_models import class_scores, describe, random_network
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 IMAGE = np.random.default_rng(0).random((16, 24, 11)).astype(np.float16)
 
@@ -15,7 +15,7 @@ def network(request):
 
 def test_an_organ_that_was_never_taught_counts_as_background(network):
     scores = class_scores(network, IMAGE)
-    merged = class_scores(network, IMAGE, taught=ORGANS[:-1])
+    merged = class_scores(network, IMAGE, taught=PAPER_ORGANS[:-1])
     torch.testing.assert_close(merged[0], scores[0] + scores[8])
     torch.testing.assert_close(merged[1:8], scores[1:8])
     assert not merged[8].any()

@@ -8,7 +8,7 @@ from tests.voxsiam.inference.small_models import CPU, describe, random_network
 from tests.voxsiam.training.toy import make_volume
 from voxsiam.inference.segment import network_output
 from voxsiam.inference.voxel_features import VOXELS_PER_CLASS, draw_features, join_cases
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 STRIDES = (8, 4, 2, 1)
 VOLUME = make_volume("a")
@@ -63,7 +63,7 @@ def test_the_voxels_follow_from_case_and_level_alone():
 
 
 def test_background_that_may_hide_an_organ_is_left_out():
-    partly = dataclasses.replace(VOLUME, annotated=ORGANS[:-1])
+    partly = dataclasses.replace(VOLUME, annotated=PAPER_ORGANS[:-1])
     assert all(0 in level.classes for level in drawn()[1:])
     assert not any(0 in level.classes for level in drawn(partly))
 

@@ -7,7 +7,7 @@ from scipy.ndimage import find_objects
 from tests.voxsiam.metrics.definitions import literal_dice
 from tests.voxsiam.metrics.masks import random_mask_pairs
 from voxsiam.metrics.agreement import dice, organ_boxes
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 
 def test_equals_counting_the_voxels_of_both_sets():
@@ -48,12 +48,12 @@ def test_equal_scipy_on_the_union(seed):
     # Few voxels, so that some organs are absent and boxes are small.
     maps = [rng.integers(0, 9, shape) * (rng.random(shape) < 0.03) for _ in range(2)]
     prediction, reference = (one.astype(np.uint8) for one in maps)
-    found = organ_boxes(prediction, reference)
-    for value in range(1, len(ORGANS) + 1):
+    found = organ_boxes(prediction, reference, 8)
+    for value in range(1, len(PAPER_ORGANS) + 1):
         union = ((prediction == value) | (reference == value)).astype(int)
         assert found.get(value) == (find_objects(union) or [None])[0]
 
 
 def test_nothing_has_no_box():
     empty = np.zeros((3, 4, 5), np.uint8)
-    assert organ_boxes(empty, empty) == {}
+    assert organ_boxes(empty, empty, 8) == {}

@@ -10,7 +10,7 @@ from voxsiam.metrics.case_scores import NativePair, score_case, score_native, su
 from voxsiam.metrics.organ_score import MEASURES, OrganScore
 from voxsiam.metrics.scoring_rules import ScoringRules
 from voxsiam.metrics.surface import assd, hd95
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 SPACING_MM = (4.0, 2.0, 2.0)
 DISTANCES = ("hd95_grid", "assd_grid", "hd95_mm_grid", "assd_mm_grid")
@@ -21,7 +21,7 @@ LOW, HIGH, SHIFTED = np.s_[0:3, 1:4, 2:6], np.s_[5:8, 6:9, 7:10], np.s_[0:3, 1:4
 def labels(**boxes):
     volume = np.zeros((8, 10, 12), np.uint8)
     for organ, box in boxes.items():
-        volume[box] = ORGANS.index(organ) + 1
+        volume[box] = PAPER_ORGANS.index(organ) + 1
     return volume
 
 
@@ -57,7 +57,7 @@ def values(scores, measures=MEASURES):
 
 def test_one_score_an_organ_in_order():
     truth = labels(liver=LOW)
-    assert [s.organ for s in score_case("a", truth, truth, SPACING_MM)] == list(ORGANS)
+    assert [s.organ for s in score_case("a", truth, truth, SPACING_MM)] == list(PAPER_ORGANS)
 
 
 def test_every_measure_is_that_of_the_organs_masks():
@@ -187,10 +187,10 @@ def test_no_distance_exceeds_the_diagonal():
 
 
 def test_an_organ_that_a_data_set_lacks_is_neither_missed_nor_invented():
-    seven = ScoringRules(organs=tuple(organ for organ in ORGANS if organ != "duodenum"))
+    seven = ScoringRules(organs=tuple(organ for organ in PAPER_ORGANS if organ != "duodenum"))
     prediction, reference = labels(liver=LOW, duodenum=HIGH), labels(liver=LOW)
     scores = score_case("a", prediction, reference, SPACING_MM, rules=seven)
-    assert [one.organ for one in scores] == list(ORGANS[:-1])
+    assert [one.organ for one in scores] == list(PAPER_ORGANS[:-1])
     means = summarise(scores)
     assert means["invented_organs"] == 0
     assert means["dsc"] == 1.0
@@ -201,7 +201,7 @@ def test_an_organ_that_a_data_set_lacks_is_neither_missed_nor_invented():
 def test_keys_do_not_depend_on_what_was_found():
     full = summarise(score_case("a", labels(liver=LOW), labels(liver=LOW), SPACING_MM))
     assert full.keys() == summarise([]).keys()
-    assert {f"dsc/{organ}" for organ in ORGANS} | set(MEASURES) < full.keys()
+    assert {f"dsc/{organ}" for organ in PAPER_ORGANS} | set(MEASURES) < full.keys()
 
 
 def test_bad_label_maps_are_refused():

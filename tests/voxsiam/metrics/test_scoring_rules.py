@@ -12,7 +12,7 @@ from voxsiam.metrics.scoring_rules import (
     empty_mask_policy,
 )
 from voxsiam.metrics.surface import surface_distances
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
 SPACING_MM = (2.0, 1.0, 1.0)
 DIAGONAL_MM = math.hypot(2 * 3, 4, 5)
@@ -26,7 +26,7 @@ MEANINGS = {
 
 
 def test_defaults_are_the_papers():
-    assert DEFAULT_RULES.organs == ORGANS
+    assert DEFAULT_RULES.organs == PAPER_ORGANS
     assert DEFAULT_RULES.missed_distance == "left_out"
     assert DEFAULT_RULES.distances == DistanceConfig(hd95="pooled", assd="mean_of_directed")
 
@@ -54,7 +54,7 @@ def test_bad_rules_are_refused(fields, message):
 @pytest.mark.parametrize("hd95", ["pooled", "larger_directed"])
 @pytest.mark.parametrize("assd", ["mean_of_directed", "pooled"])
 def test_the_distances_are_those_that_were_chosen_on_every_grid(hd95, assd):
-    liver = ORGANS.index("liver") + 1
+    liver = PAPER_ORGANS.index("liver") + 1
     prediction, reference = np.zeros((8, 8, 8), np.uint8), np.zeros((8, 8, 8), np.uint8)
     prediction[:] = reference[3:6, 3:6, 3:8] = liver
     spacing_mm, native_mm = (5.0, 2.0, 1.0), (3.0, 1.0, 1.0)

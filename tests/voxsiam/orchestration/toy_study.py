@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from tests.voxsiam.training.toy import make_recipe, make_volume
@@ -94,7 +95,7 @@ class Spoiled(ToyCases):
         volume = make_volume(case_id)
         if case_id != "c":
             return volume
-        return Volume(case_id, volume.image * float("nan"), volume.label, volume.spacing_mm)
+        return replace(volume, image=volume.image * float("nan"))
 
 
 class Recorder:

@@ -8,7 +8,7 @@ from voxsiam.orchestration.sweeps.ledger import SweepLedger
 from voxsiam.orchestration.sweeps.plan import Budget, SweepPlan
 from voxsiam.orchestration.sweeps.space import SearchSpace, Setting
 from voxsiam.orchestration.workspace import Workspace
-from voxsiam.types import ORGANS, Split
+from voxsiam.types import PAPER_ORGANS, Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 SETTINGS = (
@@ -36,7 +36,7 @@ def make_sweep(**changes) -> SweepPlan:
         "grid_dhw": (16, 16, 16),
         "workers": 1,
         "space": SearchSpace(base=make_recipe(epochs=epochs), settings=settings),
-        "taught": ORGANS,
+        "taught": PAPER_ORGANS,
     }
     return SweepPlan(**values | changes)
 

@@ -15,7 +15,7 @@ from voxsiam.losses.config import (
 )
 from voxsiam.models.network_config import LEVELS, NetworkConfig
 from voxsiam.training.recipe import NumericsConfig, Recipe
-from voxsiam.types import ORGANS, Shape, Volume
+from voxsiam.types import PAPER_ORGANS, Shape, Volume
 
 WORLD_SIZES = (2, 3, 4)
 PARTLY_LABELLED = "acegi"
@@ -49,7 +49,7 @@ def make_volume(case_id: str, shape: Shape) -> Volume:
     absent = [c for c in range(9) if random.Random(f"{case_id}/{c}").random() < 1 / 3]
     label = np.where(np.isin(volume.label, absent), 0, volume.label).astype(np.uint8)
     unknown = absent if case_id in PARTLY_LABELLED else []
-    annotated = tuple(organ for value, organ in enumerate(ORGANS, 1) if value not in unknown)
+    annotated = tuple(organ for value, organ in enumerate(PAPER_ORGANS, 1) if value not in unknown)
     return replace(volume, label=label, annotated=annotated)
 
 

@@ -18,7 +18,7 @@ from voxsiam.training.epoch_record import (
     require_finite_gradient,
 )
 from voxsiam.training.loop import Training, fit
-from voxsiam.types import ORGANS, Split
+from voxsiam.types import PAPER_ORGANS, Split
 
 SPLIT = Split(train=tuple("abcdefgh"), test=("t",))
 SYSTEMS: list[tuple[NetworkName, str]] = [
@@ -31,7 +31,7 @@ SYSTEMS: list[tuple[NetworkName, str]] = [
 def literal_means(rows):
     """By loops: cases of an organ, then organs; the first column is background."""
     of_organ = {}
-    for place, organ in enumerate(ORGANS, start=1):
+    for place, organ in enumerate(PAPER_ORGANS, start=1):
         known = [row[place] for row in rows if not math.isnan(row[place])]
         if known:
             of_organ[organ] = sum(known) / len(known)
@@ -41,7 +41,7 @@ def literal_means(rows):
 @pytest.mark.parametrize("seed", range(3))
 def test_every_organ_counts_alike_and_background_not_at_all(seed):
     rng = np.random.default_rng(seed)
-    rows = rng.uniform(0, 1, (5, 1 + len(ORGANS)))
+    rows = rng.uniform(0, 1, (5, 1 + len(PAPER_ORGANS)))
     rows[rng.random(rows.shape) < 0.3] = np.nan
     rows[:, 0] = 100.0
     mean, of_organ = literal_means(rows.tolist())
@@ -52,19 +52,19 @@ def test_every_organ_counts_alike_and_background_not_at_all(seed):
     )
 
 
-@pytest.mark.parametrize("place", range(1, 1 + len(ORGANS)))
+@pytest.mark.parametrize("place", range(1, 1 + len(PAPER_ORGANS)))
 def test_no_organ_is_left_out(place):
-    rows = [[0.5] * (1 + len(ORGANS))]
+    rows = [[0.5] * (1 + len(PAPER_ORGANS))]
     rows[0][place] = 0.0
     assert organ_means("dsc", rows)["dsc"] == pytest.approx(0.5 * 7 / 8)
-    assert organ_means("dsc", rows)[f"dsc/{ORGANS[place - 1]}"] == 0
+    assert organ_means("dsc", rows)[f"dsc/{PAPER_ORGANS[place - 1]}"] == 0
 
 
 def test_organs_that_no_case_has_are_left_out():
-    rows = [[math.nan] * (1 + len(ORGANS))]
+    rows = [[math.nan] * (1 + len(PAPER_ORGANS))]
     assert organ_means("dsc", rows) == {"dsc": 0}
     rows[0][3] = 0.4
-    assert organ_means("dsc", rows) == {"dsc": 0.4, f"dsc/{ORGANS[2]}": 0.4}
+    assert organ_means("dsc", rows) == {"dsc": 0.4, f"dsc/{PAPER_ORGANS[2]}": 0.4}
 
 
 # A loss that is no number on one rank ends the training on all, in that step, by name.

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -12,7 +14,7 @@ from voxsiam.training.epoch_record import TrainingDivergedError
 from voxsiam.training.loop import Training, build_objective, fit
 from voxsiam.training.recipe import NumericsConfig, OptimiserConfig
 from voxsiam.training.usage import PROCESS_MB, USAGE_NAMES
-from voxsiam.types import ORGANS, Split, Volume
+from voxsiam.types import PAPER_ORGANS, Split
 
 SPLIT = Split(train=tuple("abcdef"), validation=("v",), test=("t",))
 
@@ -160,17 +162,19 @@ def test_the_loss_goes_down_and_records_are_complete(tmp_path):
     names = {"epoch", "learning_rate", "seconds/epoch", PROCESS_MB, "train/loss", "train/dice_loss"}
     names |= {"train/feature_loss", *(f"train/feature_loss/layer_{i}" for i in (1, 2, 3))}
     assert names | {"train/dsc", "validation/dsc"} <= records[0].keys()
-    assert f"validation/dsc/{ORGANS[0]}" in records[0]
+    assert f"validation/dsc/{PAPER_ORGANS[0]}" in records[0]
     layers = [f"layer_{i}" for i in (1, 2, 3)]
     names = {
         f"train/cosine_{kind}/{layer}"
         for layer in layers
         for kind in ("within_class", "between_classes")
     }
-    names |= {f"train/sampled/{layer}/{c}" for layer in layers for c in ("background", *ORGANS)}
+    names |= {
+        f"train/sampled/{layer}/{c}" for layer in layers for c in ("background", *PAPER_ORGANS)
+    }
     names |= {"train/gradient_norm", "train/gradient_norm/network", "train/gradient_norm/heads"}
     assert names <= records[0].keys()
-    drawn = sum(records[0][f"train/sampled/layer_3/{c}"] for c in ("background", *ORGANS))
+    drawn = sum(records[0][f"train/sampled/layer_3/{c}"] for c in ("background", *PAPER_ORGANS))
     assert 0 < drawn <= 60
     total = records[0]["train/dice_loss"] + 10 * records[0]["train/feature_loss"]
     assert records[0]["train/loss"] == pytest.approx(total, rel=1e-6)
@@ -196,7 +200,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_names_the_cases(tmp_path):
     def spoiled(case_id):
         volume = make_volume(case_id)
         image = volume.image * float("nan") if case_id == "c" else volume.image
-        return Volume(case_id, image, volume.label, volume.spacing_mm)
+        return replace(volume, image=image)
 
     with pytest.raises(TrainingDivergedError, match=r"epoch 1.*look at c \(batch: .*c"):
         train(tmp_path, make_recipe(), spoiled)

@@ -16,9 +16,9 @@ from voxsiam.training.context import SingleProcess
 from voxsiam.training.loop import build_objective, score_cases
 from voxsiam.training.objective import Objective
 from voxsiam.training.voxel_draw import VoxelDraw
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 
-ALL_BUT_DUODENUM = ORGANS[:-1]
+ALL_BUT_DUODENUM = PAPER_ORGANS[:-1]
 DUODENUM = 8
 MOMENT = Moment(0, 0, 0)
 

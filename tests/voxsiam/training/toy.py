@@ -12,7 +12,7 @@ from voxsiam.losses.config import (
 )
 from voxsiam.models.network_config import NetworkConfig, NetworkName
 from voxsiam.training.recipe import NumericsConfig, Recipe
-from voxsiam.types import Shape, Volume
+from voxsiam.types import PAPER_ORGANS, Shape, Volume
 
 SHAPE: Shape = (16, 16, 16)
 
@@ -31,7 +31,9 @@ def volume_of(case_id: str, shape: Shape) -> Volume:
         d, h, w = generator.integers(0, 10, 3)
         label[d : d + 6, h : h + 6, w : w + 6] = organ
     image = label / 9 + generator.normal(0, 0.05, shape)
-    return Volume(case_id, image.astype(np.float32), label, (3.0, 2.0, 2.0))
+    return Volume(
+        case_id, image.astype(np.float32), label, (3.0, 2.0, 2.0), PAPER_ORGANS, PAPER_ORGANS
+    )
 
 
 LOSSES = {

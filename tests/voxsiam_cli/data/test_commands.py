@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.preparation import PREPARATION_VERSION
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_cli.data.commands import app
@@ -55,7 +55,7 @@ def described(folder: Path, config: PreparationConfig, box, *, checked: bool = T
     case = PreparedCase(
         case_id="anna", patient_id="anna", source="clinic", key="0" * 16, shape=config.grid_dhw,
         spacing_mm=(1.0, 1.0, 1.0), native_shape=(40, 40, 40), native_spacing_mm=(1.0, 1.0, 1.0),
-        box_dhw=box, organ_voxels=dict.fromkeys(ORGANS, 1), annotated=ORGANS,
+        box_dhw=box, organ_voxels=dict.fromkeys(PAPER_ORGANS, 1), annotated=PAPER_ORGANS,
     )  # fmt: skip
     record = PreparedRecord(
         version=PREPARATION_VERSION,

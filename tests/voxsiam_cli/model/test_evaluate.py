@@ -11,7 +11,7 @@ from tests.nifti_files import ras_affine, write_scan
 from voxsiam.errors import UserError
 from voxsiam.metrics.organ_score import MEASURES, OrganScore
 from voxsiam.metrics.scoring_rules import empty_mask_policy
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_cli.model.evaluate import evaluate
 from voxsiam_data.labels.protocols import PROTOCOLS
 
@@ -89,9 +89,9 @@ def test_shows_means_counts_and_policy(folders, command, capsys):
 
 def test_json_holds_everything(folders, command, capsys):
     content = as_json(capsys, command, *sides(folders))
-    assert content["organs"] == list(ORGANS)
+    assert content["organs"] == list(PAPER_ORGANS)
     assert (content["grid"], content["missed_distance"]) == (None, "left_out")
-    assert len(content["scores"]) == 2 * len(ORGANS)
+    assert len(content["scores"]) == 2 * len(PAPER_ORGANS)
     liver = [row for row in content["scores"] if row["organ"] == "liver"]
     assert [row["case_id"] for row in liver] == ["a", "b"]
     assert liver[0]["hd95_mm_native"] == 1.0
@@ -171,7 +171,7 @@ def test_csv_has_a_line_for_each_case_and_organ(folders, command):
     with output.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0]) == list(OrganScore.__dataclass_fields__)
-    assert len(lines) == 3 * len(ORGANS)
+    assert len(lines) == 3 * len(PAPER_ORGANS)
     assert {line["case_id"] for line in lines} == {"a", "b", "'=cmd()"}
 
 

@@ -256,7 +256,7 @@ def test_a_folder_of_results_says_what_its_values_mean(here):
     write_ct(here / "inputs" / "a.nii.gz")
     assert run("-i", "inputs", "-o", "out").exit_code == 0
     found = read_protocol(here / "out" / "dataset.json")
-    assert found.values == PROTOCOLS["voxsiam"].values
+    assert found.values_for() == PROTOCOLS["voxsiam"].values_for()
     (here / "out" / "dataset.json").write_text("somebody else's")
     assert run("-i", "inputs", "-o", "out").exit_code == 0
     assert (here / "out" / "dataset.json").read_text() == "somebody else's"

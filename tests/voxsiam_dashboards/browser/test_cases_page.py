@@ -17,8 +17,8 @@ from tests.voxsiam_dashboards.study_store import (
     write_study,
 )
 from voxsiam.orchestration.tracking.reader import RunReader
-from voxsiam.types import ORGANS
-from voxsiam_dashboards.figures.look import ORGAN_COLOURS
+from voxsiam.types import PAPER_ORGANS
+from voxsiam_dashboards.figures.look import organ_colours
 from voxsiam_dashboards.store.study_reading import load_study
 from voxsiam_dashboards.store.trial_files import read_prediction
 
@@ -109,7 +109,7 @@ def test_organs_lie_at_the_letters_of_their_sides(address, page, plane, organ, s
     """The made-up patient has the liver on the right, w runs there (voxsiam.types)."""
     # A plane through the organ: the coronal one at h 17, the sagittal one at w 19.
     open_plain(page, address, w=19 if organ == "duodenum" else 22)
-    seen = close_to(picture(page, plane), ORGAN_COLOURS[organ])
+    seen = close_to(picture(page, plane), organ_colours(PAPER_ORGANS)[organ])
     assert seen.sum() > 4
     y, x = (np.nonzero(seen)[axis].mean() / seen.shape[axis] - 0.5 for axis in (0, 1))
     letter = page.locator(f".plane.{plane} .letter", has_text=side)
@@ -127,9 +127,11 @@ def test_every_voxel_of_the_prediction_is_where_it_was_predicted(address, store,
     cuts = {"axial": found[14], "coronal": found[:, 17], "sagittal": found[:, :, 20]}
     for plane, cut in cuts.items():
         seen = picture(page, plane)
-        for value, organ in enumerate(ORGANS, start=1):
+        for value, organ in enumerate(PAPER_ORGANS, start=1):
             expected = cut[::-1, ::-1] == value
-            np.testing.assert_array_equal(close_to(seen, ORGAN_COLOURS[organ], 20), expected)
+            np.testing.assert_array_equal(
+                close_to(seen, organ_colours(PAPER_ORGANS)[organ], 20), expected
+            )
 
 
 def test_three_overlays_switch_on_and_off_by_mouse_and_key(address, page):
@@ -220,7 +222,7 @@ def test_from_the_worst_case_to_the_slice_where_the_error_is(address, store, tri
     until(page, lambda: chosen(page)["case"] == "001" and "d" in chosen(page))
     page.locator(READY).wait_for()
     found = prediction_of(store, trials["feature (1)", 0], "001")
-    organ = ORGANS.index("gallbladder") + 1
+    organ = PAPER_ORGANS.index("gallbladder") + 1
     wrong = (truth_of(1) == organ) != (found == organ)
     place = tuple(int(chosen(page)[axis]) for axis in "dhw")
     assert place[0] == wrong.sum((1, 2)).argmax()
@@ -246,7 +248,7 @@ def test_another_case_is_chosen_and_its_file_of_worst_cases_saved(address, page)
         "Case,Row,Seed,Organ,DSC,HD95 (mm),Missed",
         "001,feature (1),0,Gallbladder,0.000,-,yes",
     ]
-    assert len(lines) == 1 + 3 * 3 * len(ORGANS)
+    assert len(lines) == 1 + 3 * 3 * len(PAPER_ORGANS)
 
 
 def test_surfaces_are_drawn_for_the_rows_that_are_shown(address, page):

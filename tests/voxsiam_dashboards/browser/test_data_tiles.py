@@ -8,6 +8,7 @@ from matplotlib.image import imread
 from tests.voxsiam_dashboards.prepared_store import prepared_set
 from tests.voxsiam_dashboards.study_store import SHAPE, SPACING_MM, body_image, ellipsoids
 from voxsiam.errors import UserError
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.browser.pages.data import WIDTH, draw_tile, tiles_of_runs, tiles_of_set
 
 
@@ -33,7 +34,7 @@ def case():
 
 def test_a_tile_is_the_slice_through_the_most_organs_turned_for_a_reader(case):
     image, label = case
-    tile = draw_tile("000", image, label, SPACING_MM)
+    tile = draw_tile("000", image, label, SPACING_MM, PAPER_ORGANS)
     organs = [len(np.unique(one)) for one in label]
     name, _, index = told(tile).partition(", slice ")
     assert name == "000"
@@ -49,7 +50,7 @@ def test_a_tile_is_the_slice_through_the_most_organs_turned_for_a_reader(case):
 def test_other_intensities_are_brought_to_grey(case):
     image, label = case
     first, second = (
-        picture_of(draw_tile("000", volume, label, SPACING_MM))
+        picture_of(draw_tile("000", volume, label, SPACING_MM, PAPER_ORGANS))
         for volume in (image * 2 - 1, image * 200 - 100)
     )
     np.testing.assert_allclose(first, second, atol=2 / 255)

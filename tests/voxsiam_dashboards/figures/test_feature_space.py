@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from tests.voxsiam_dashboards.study_store import EVIL
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.figures.feature_space import (
-    CLASSES,
     FEWEST_VECTORS,
     METHODS,
     draw_feature_space,
@@ -16,7 +15,7 @@ from voxsiam_dashboards.figures.feature_space import (
     silhouette,
     silhouette_table,
 )
-from voxsiam_dashboards.figures.look import ORGAN_COLOURS
+from voxsiam_dashboards.figures.look import organ_colours
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +41,10 @@ def test_points_have_their_organs_colour_and_case(panels):
     traces = figure.to_plotly_json()["data"]
     assert len(traces) == 9 * len(panels)
     liver = [trace for trace in traces if trace["legendgroup"] == "liver"]
-    assert {trace["marker"]["color"] for trace in liver} == {ORGAN_COLOURS["liver"]}
+    assert {trace["marker"]["color"] for trace in liver} == {organ_colours(PAPER_ORGANS)["liver"]}
     assert [trace["showlegend"] for trace in liver].count(True) == 1
     panel, trace = panels[0], liver[0]
-    value = ORGANS.index("liver") + 1
+    value = PAPER_ORGANS.index("liver") + 1
     places = next(iter(panel.planes.values()))[panel.classes == value]
     np.testing.assert_allclose(np.stack([trace["x"], trace["y"]], axis=1), places, atol=1e-3)
     assert list(trace["text"]) == [
@@ -91,9 +90,10 @@ def test_runs_without_features_have_no_figure(report_table, tmp_path):
     assert draw_feature_space([]) is None
 
 
-def test_every_class_has_a_colour_of_its_own():
-    assert list(CLASSES) == ["background", *ORGANS]
-    assert len(set(CLASSES.values())) == 9
+def test_every_class_has_a_colour_of_its_own(panels):
+    colours = panels[0].colours
+    assert list(colours) == ["background", *PAPER_ORGANS]
+    assert len(set(colours.values())) == 9
 
 
 def clouds(seed=0):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from voxsiam.types import ORGANS, organ_title
-from voxsiam_dashboards.figures.look import ERROR_COLOURS, ORGAN_COLOURS, row_colour
+from voxsiam.types import PAPER_ORGANS, organ_title
+from voxsiam_dashboards.figures.look import ERROR_COLOURS, organ_colours, row_colour
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 SIGHT = {
@@ -39,7 +39,7 @@ def seen(colours, sight):
 
 @pytest.mark.parametrize("sight", list(SIGHT.values()), ids=list(SIGHT))
 def test_every_eye_can_tell_the_organs_apart(sight):
-    gaps = gaps_between(ORGAN_COLOURS.values(), sight)
+    gaps = gaps_between(organ_colours(PAPER_ORGANS).values(), sight)
     # CIE 1976 difference; about 2.3 is just noticeable, 16 leaves room for being see-through.
     assert min(gaps) > 16
 
@@ -57,6 +57,9 @@ def gaps_between(colours, sight):
 
 
 def test_every_organ_has_a_colour_and_rows_start_again():
-    assert tuple(ORGAN_COLOURS) == ORGANS
+    assert tuple(organ_colours(PAPER_ORGANS)) == PAPER_ORGANS
+    many = organ_colours((*(f"organ_{n}" for n in range(246)), *PAPER_ORGANS))
+    assert len(set(many.values())) == 254
+    assert many["liver"] == organ_colours(PAPER_ORGANS)["liver"]
     assert organ_title("left_kidney") == "Left kidney"
     assert row_colour(0) == row_colour(7) != row_colour(1)

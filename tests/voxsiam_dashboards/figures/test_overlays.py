@@ -5,7 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from voxsiam_dashboards.figures.look import ORGAN_COLOURS
+from voxsiam.types import PAPER_ORGANS
+from voxsiam_dashboards.figures.look import organ_colours
 from voxsiam_dashboards.figures.overlays import (
     LETTERS,
     busiest_slice,
@@ -69,7 +70,7 @@ def test_organs_are_coloured_and_the_rest_stays_grey():
     labels[1:4, 1:4] = 5
     picture = coloured(grey, labels)
     assert np.allclose(picture[0, 0], 0.4)
-    liver = np.array(to_rgb(ORGAN_COLOURS["liver"]))
+    liver = np.array(to_rgb(organ_colours(PAPER_ORGANS)["liver"]))
     inside, outline = (np.abs(picture[place] - liver).sum() for place in ((2, 2), (1, 1)))
     assert 0 < outline < inside < np.abs(0.4 - liver).sum()
 
@@ -78,7 +79,7 @@ def test_draws_the_first_case_with_every_row(report_table, tmp_path):
     assert draw_overlays(report_table, tmp_path / "a.png") == "000"
     picture = imread(tmp_path / "a.png")[..., :3]
     assert picture.shape[1] > 4 * picture.shape[0] / 3
-    liver = np.array(to_rgb(ORGAN_COLOURS["liver"]))
+    liver = np.array(to_rgb(organ_colours(PAPER_ORGANS)["liver"]))
     columns = np.flatnonzero((np.abs(picture - liver).max(axis=-1) < 0.03).any(axis=0))
     # Ground truth and two predictions; the other two rows have no picture.
     assert columns.min() > picture.shape[1] / 6

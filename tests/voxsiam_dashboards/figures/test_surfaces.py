@@ -3,10 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.figures import surfaces as module
 from voxsiam_dashboards.figures.surfaces import (
     ENDS,
+    DrawnOrgan,
     case_surfaces,
     draw_surfaces,
     organ_surface,
@@ -16,15 +17,18 @@ from voxsiam_dashboards.figures.surfaces import (
 SPACING = (5.0, 2.0, 3.0)
 
 
+LIVER, SPLEEN = DrawnOrgan("liver", 5, "#D55E00"), DrawnOrgan("spleen", 1, "#E69F00")
+
+
 def block(d, h, w, shape=(20, 24, 28), organ="liver"):
     label = np.zeros(shape, np.uint8)
-    label[d, h, w] = ORGANS.index(organ) + 1
+    label[d, h, w] = PAPER_ORGANS.index(organ) + 1
     return label
 
 
 def test_a_block_lies_where_it_is_in_mm_and_keeps_its_size():
     label = block(slice(4, 10), slice(6, 18), slice(2, 12))
-    found = organ_surface(label, "liver", SPACING)
+    found = organ_surface(label, LIVER, SPACING)
     assert found is not None
     # x is w, y is h, z is d; a voxel reaches from its index to the next.
     low, high = found.vertices.min(axis=0), found.vertices.max(axis=0)
@@ -49,7 +53,7 @@ def volume_of(surface):
 )
 def test_letters_stand_where_the_patients_sides_are(side, where, axis):
     """w runs to the right, h to anterior, d to superior (voxsiam.types)."""
-    found = organ_surface(block(*where), "liver", SPACING)
+    found = organ_surface(block(*where), LIVER, SPACING)
     assert found is not None
     extent = (28 * 3.0, 24 * 2.0, 20 * 5.0)[axis]
     assert found.vertices[:, axis].mean() > extent / 2
@@ -90,7 +94,7 @@ def test_truth_first_then_every_row_that_has_the_case(report_table):
     meshes = figure.to_plotly_json()["data"]
     assert {mesh["scene"] for mesh in meshes} == {"scene", "scene2", "scene3"}
     legend = [mesh["legendgroup"] for mesh in meshes if mesh["showlegend"]]
-    assert sorted(legend) == sorted(ORGANS)
+    assert sorted(legend) == sorted(PAPER_ORGANS)
 
 
 def test_the_faces_stay_within_their_number(report_table, monkeypatch):
@@ -103,12 +107,12 @@ def test_the_faces_stay_within_their_number(report_table, monkeypatch):
 
 def test_organs_at_the_border_are_closed_and_absent_ones_have_no_surface():
     label = block(slice(0, 20), slice(0, 24), slice(0, 28))
-    found = organ_surface(label, "liver", SPACING)
+    found = organ_surface(label, LIVER, SPACING)
     assert found is not None
     assert volume_of(found) == pytest.approx(label.size * 30.0, rel=0.1)
-    assert organ_surface(label, "spleen", SPACING) is None
+    assert organ_surface(label, SPLEEN, SPACING) is None
     single = block(slice(3, 4), slice(3, 4), slice(3, 4))
-    assert organ_surface(single, "liver", SPACING) is not None
+    assert organ_surface(single, LIVER, SPACING) is not None
 
 
 def test_no_figure_without_a_case(report_table):

@@ -11,7 +11,8 @@ from matplotlib.image import imread
 
 from tests.voxsiam_data.checks.trunks import manifest_of, trunk, write_case
 from voxsiam.errors import UserError
-from voxsiam_dashboards.figures.look import ORGAN_COLOURS
+from voxsiam.types import PAPER_ORGANS
+from voxsiam_dashboards.figures.look import organ_colours
 from voxsiam_dashboards.reports.checks import write_check_page
 from voxsiam_data.checks.data_set import check_manifest
 
@@ -94,7 +95,7 @@ def pictures(page, case):
 def test_pictures_show_the_organs_where_a_reader_expects_them(written):
     _, page = written
     axial, coronal = pictures(page, "sound")
-    liver = np.array(to_rgb(ORGAN_COLOURS["liver"]))
+    liver = np.array(to_rgb(organ_colours(PAPER_ORGANS)["liver"]))
     for picture, *_ in (axial, coronal):
         columns = np.flatnonzero((np.abs(picture[..., :3] - liver).max(-1) < 0.06).any(0))
         assert columns.mean() < picture.shape[1] / 2

@@ -4,7 +4,7 @@ import statistics
 import pytest
 
 from tests.voxsiam_dashboards.study_store import EVIL, TABLE
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_dashboards.tables.rows import Cell, SeedValue
 
@@ -34,7 +34,7 @@ def test_mean_and_spread_come_from_the_runs(store, report_table):
         assert figure.mean == pytest.approx(sum(values) / 2)
         assert figure.sd == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
     assert row.cells["dsc"].mean == pytest.approx(
-        statistics.fmean(row.organs[organ].mean for organ in ORGANS)
+        statistics.fmean(row.organs[organ].mean for organ in PAPER_ORGANS)
     )
 
 
@@ -43,7 +43,7 @@ def test_every_row_says_how_far_it_is(report_table):
     assert report_table.rows[1].cells["dsc"].text.endswith("(1 seed)")
     for row in report_table.rows[2:]:
         assert row.cells["dsc"].text == row.missed_text == "not finished"
-        assert all(row.organs[organ].text == "not finished" for organ in ORGANS)
+        assert all(row.organs[organ].text == "not finished" for organ in PAPER_ORGANS)
 
 
 def test_missed_organs_are_counted_over_seeds(report_table):

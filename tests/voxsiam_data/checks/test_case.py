@@ -16,7 +16,7 @@ from tests.voxsiam_data.checks.trunks import (
     write_case,
     write_image,
 )
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.volume_file import read_image
 from voxsiam_data.checks.case import check_case, refusals_of
@@ -24,7 +24,7 @@ from voxsiam_data.checks.case_voxels import CaseVoxels
 from voxsiam_data.checks.intensities import check_intensities
 from voxsiam_data.checks.pictures import picture_of
 
-LIVER, SPLEEN = ORGANS.index("liver") + 1, ORGANS.index("spleen") + 1
+LIVER, SPLEEN = PAPER_ORGANS.index("liver") + 1, PAPER_ORGANS.index("spleen") + 1
 TILTED = np.radians(20)
 
 
@@ -125,7 +125,7 @@ DEFECTS = {
     "unknown value": (
         lambda i, x: (i, np.where(x == 8, 14, x).astype(np.uint8)), "refuse", "labels", r"14 \("
     ),
-    "empty": (lambda i, x: (i, x * 0), "refuse", "labels", "none of the eight organs"),
+    "empty": (lambda i, x: (i, x * 0), "refuse", "labels", "none of the organs"),
 }  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def test_a_sound_case_has_no_findings(tmp_path):
     assert report.findings == ()
     assert (report.shape, report.spacing_mm) == ((44, 60, 84), (5, 4, 4))
     assert report.severity is None
-    assert [one.organ for one in report.organs] == list(ORGANS)
+    assert [one.organ for one in report.organs] == list(PAPER_ORGANS)
     assert [one.organ for one in report.organs if one.is_cut] == ["esophagus"]
 
 

@@ -68,7 +68,7 @@ def test_equal_files_come_before_equal_voxels():
 
 
 def shift_mm(shapes, others):
-    return shifts_mm(centres_of(shapes), centres_of(others)[None])[0]
+    return shifts_mm(centres_of(shapes, 8), centres_of(others, 8)[None])[0]
 
 
 def test_the_place_in_the_scan_and_cut_organs_do_not_matter():

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.checks.data_set import CheckReport
 from voxsiam_data.checks.labels import OrganFacts
 from voxsiam_data.checks.whole_set import WHOLE_SET, check_whole_set
@@ -12,7 +12,7 @@ from voxsiam_data.labels.protocols import PROTOCOLS
 
 ALL = tuple(range(1, 9))
 # Medians of the 30 label maps of WORD, in ml; the oesophagus leaves the scan.
-USUAL_ML = dict(zip(ORGANS, (192, 145, 14, 11, 1229, 375, 82, 59), strict=True))
+USUAL_ML = dict(zip(PAPER_ORGANS, (192, 145, 14, 11, 1229, 375, 82, 59), strict=True))
 
 
 def facts(volumes, cut=("esophagus",)):
@@ -20,17 +20,17 @@ def facts(volumes, cut=("esophagus",)):
 
 
 def severities(cases, annotated=ALL):
-    return [one.severity for one in check_whole_set(cases, [annotated] * len(cases))]
+    return [one.severity for one in check_whole_set(cases, [annotated] * len(cases), PAPER_ORGANS)]
 
 
 def read_as(published, assumed):
     """Return the organs that another protocol shows; None where it does not know a value."""
-    seen = {}
-    for value, organ in published.values.items():
-        if organ and value not in assumed.values:
+    seen, theirs = {}, assumed.values_for()
+    for value, organ in published.values_for().items():
+        if organ and value not in theirs:
             return None
-        if organ and assumed.values[value]:
-            seen[ORGANS[assumed.values[value] - 1]] = USUAL_ML[ORGANS[organ - 1]]
+        if organ and theirs[value]:
+            seen[PAPER_ORGANS[theirs[value] - 1]] = USUAL_ML[PAPER_ORGANS[organ - 1]]
     return facts(seen)
 
 
@@ -39,7 +39,7 @@ def test_all_pairs_of_protocols(add_table):
     noted = set()
     for published, assumed in permutations(PROTOCOLS.values(), 2):
         case = read_as(published, assumed)
-        annotated = tuple(sorted(set(assumed.values.values()) - {0}))
+        annotated = tuple(sorted(set(assumed.values_for().values()) - {0}))
         if case is None:
             found["unknown values"] += 1
             continue
@@ -56,7 +56,7 @@ def test_all_pairs_of_protocols(add_table):
 @pytest.mark.parametrize("known", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_the_right_protocol(known):
     case = read_as(known, known)
-    annotated = tuple(sorted(set(known.values.values()) - {0}))
+    annotated = tuple(sorted(set(known.values_for().values()) - {0}))
     assert severities([case] * 3, annotated) == []
 
 
@@ -76,7 +76,7 @@ SETS = {
         facts(without("left_kidney", "pancreas", "duodenum"), cut=("liver", "spleen", "stomach")),
         ALL, ["note"],
     ),
-    "parts of organs": (facts({"liver": 1200, "spleen": 5}, cut=ORGANS), (1, 5), []),
+    "parts of organs": (facts({"liver": 1200, "spleen": 5}, cut=PAPER_ORGANS), (1, 5), []),
     "tips of livers": (facts(USUAL_ML | {"liver": 30}, cut=("liver",)), ALL, []),
     "no large organ": (facts({"pancreas": 80, "duodenum": 60}), ALL, ["refuse"]),
     "spleens larger than livers": (facts(USUAL_ML | {"spleen": 1900}), ALL, ["note"]),
@@ -100,7 +100,7 @@ def test_an_organ_of_one_case_is_not_absent():
 
 
 def test_findings_name_the_whole_set():
-    found = list(check_whole_set([facts(without("stomach", "liver"))] * 3, [ALL] * 3))
+    found = list(check_whole_set([facts(without("stomach", "liver"))] * 3, [ALL] * 3, PAPER_ORGANS))
     report = CheckReport("word", (), (), of_the_set=tuple(found))
     assert [case_id for case_id, _ in report.findings] == [WHOLE_SET] * len(found)
     assert found[0].what == "Not one voxel of liver, stomach in 3 cases."

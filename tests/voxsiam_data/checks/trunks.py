@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from tests.nifti_files import ras_affine, write_scan
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.label_files import LabelMap
 from voxsiam_data.manifest import Case, Manifest
 
@@ -58,14 +58,14 @@ def trunk(seed=0, stretch=1.0, shift=0.0):
         wander = generator.normal(0, shift, 3)
         inside = ellipsoid(np.array(centre) + wander, np.array(radii) * stretch)
         image[inside] = 110
-        label[inside] = ORGANS.index(organ) + 1
+        label[inside] = PAPER_ORGANS.index(organ) + 1
     image += generator.normal(0, 12, SHAPE)
     return image.round().astype(np.int16), label
 
 
 def only(label, *organs):
     """The label map of an annotator who looked for these organs alone."""
-    values = [ORGANS.index(organ) + 1 for organ in organs]
+    values = [PAPER_ORGANS.index(organ) + 1 for organ in organs]
     return np.where(np.isin(label, values), label, 0).astype(np.uint8)
 
 

@@ -9,7 +9,7 @@ from tests.nifti_files import ALL_AXES, QFORM, SFORM_ROWS, patch, ras_affine, re
 from voxsiam.errors import UserError
 from voxsiam.metrics.case_scores import NativePair, score_case, score_native
 from voxsiam.metrics.scoring_rules import ScoringRules
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.resampling import resample_nearest
 from voxsiam_data.evaluation.found_labels import find_labels
 from voxsiam_data.evaluation.scoring import (
@@ -166,7 +166,7 @@ def test_a_side_that_is_missing_or_of_another_kind_is_refused(folders):
 
 def test_scores_are_those_of_the_label_maps(folders):
     scores = score_pairs(paired(*folders), OURS).scores
-    assert len(scores) == 3 * len(ORGANS)
+    assert len(scores) == 3 * len(PAPER_ORGANS)
     for number in range(3):
         truth = label_xyz(number)
         d_h_w = (shifted(truth).transpose(2, 1, 0), truth.transpose(2, 1, 0))
@@ -216,11 +216,11 @@ def test_the_same_anatomy_in_other_values_scores_the_same(tmp_path, name):
     other = protocol(name)
     truth, guess = label_xyz(), shifted(label_xyz())
     renamed = np.zeros(guess.shape, np.int16)
-    for value, ours in other.values.items():
+    for value, ours in other.values_for().items():
         if ours:
             renamed[guess == ours] = value
     organs = comparable_organs(other, protocol("voxsiam"))
-    comparison = Comparison(other, protocol("voxsiam"), ScoringRules(organs=organs))
+    comparison = Comparison(other, protocol("voxsiam"), ScoringRules(classes=organs))
     found, _ = score_pair(one_pair(tmp_path, renamed, truth), comparison)
     plain = dataclasses.replace(comparison, prediction=protocol("voxsiam"))
     assert rows(found) == rows(score_pair(one_pair(tmp_path, guess, truth), plain)[0])
@@ -228,7 +228,7 @@ def test_the_same_anatomy_in_other_values_scores_the_same(tmp_path, name):
 
 def test_an_organ_that_a_protocol_lacks_is_left_out():
     btcv, ours = protocol("btcv"), protocol("voxsiam")
-    assert comparable_organs(btcv, ours) == comparable_organs(ours, btcv) == ORGANS[:-1]
+    assert comparable_organs(btcv, ours) == comparable_organs(ours, btcv) == PAPER_ORGANS[:-1]
     assert comparable_organs(btcv, ours, ("liver",)) == ("liver",)
     with pytest.raises(UserError, match="'btcv' cannot hold the organ 'duodenum'"):
         comparable_organs(ours, btcv, ("liver", "duodenum"))

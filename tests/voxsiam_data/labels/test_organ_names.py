@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.labels.organ_names import is_tumour, organ_value, refuse_misspelt
 from voxsiam_data.labels.protocols import PROTOCOLS
 
 
-@pytest.mark.parametrize(("value", "name"), list(enumerate(ORGANS, start=1)))
+@pytest.mark.parametrize(("value", "name"), list(enumerate(PAPER_ORGANS, start=1)))
 def test_our_own_names(value, name):
     assert organ_value(name) == organ_value(name.upper()) == value
 
@@ -28,7 +28,7 @@ def test_our_own_names(value, name):
     ],
 )
 def test_synonyms(name, organ):
-    assert organ_value(name) == ORGANS.index(organ) + 1
+    assert organ_value(name) == PAPER_ORGANS.index(organ) + 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,8 @@ def test_words_and_spelling_count_for_any_list():
     value = organ_value("Right Kidney", organs)
     assert value is not None
     assert "kidney" in organs[value - 1]
-    with pytest.raises(UserError, match=f"none of the {len(organs)} organs, but nearly") as caught:
+    words = f"none of the {len(organs)} chosen organs, but nearly"
+    with pytest.raises(UserError, match=words) as caught:
         refuse_misspelt("prostrate", Path("dataset.json"), ("prostate", *organs[1:]))
     assert "'prostate'" in caught.value.fix
 

@@ -3,7 +3,7 @@ import pytest
 
 from tests.nifti_files import ALL_AXES, ras_affine, reoriented
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.nifti import Scan
 from voxsiam_data.labels.protocols import PROTOCOLS, organ_labels, protocol
 
@@ -73,8 +73,8 @@ def test_each_organ_has_its_value(name):
     one = protocol(name)
     assert list(one.names) == list(range(1, SIZES[name] + 1))
     expected = {value: ours for ours, value in enumerate(VALUES[name], start=1) if value}
-    assert {value: ours for value, ours in one.values.items() if ours} == expected
-    assert one.values.keys() == {0, *one.names}
+    assert {value: ours for value, ours in one.values_for().items() if ours} == expected
+    assert one.values_for().keys() == {0, *one.names}
     assert len(set(one.names.values())) == len(one.names)
 
 
@@ -84,7 +84,7 @@ def test_the_others_stand_in_their_places(name):
 
 
 def test_only_the_original_btcv_lacks_an_organ():
-    assert {name: one.lacks for name, one in PROTOCOLS.items() if one.lacks} == {
+    assert {name: one.lacking() for name, one in PROTOCOLS.items() if one.lacking()} == {
         "btcv": ("duodenum",)
     }
 
@@ -166,5 +166,45 @@ def test_a_prediction_that_found_nothing_is_fine():
 
 
 def test_organs_are_ours():
-    found = {name for one in PROTOCOLS.values() for name in one.lacks}
-    assert found <= set(ORGANS)
+    found = {name for one in PROTOCOLS.values() for name in one.lacking()}
+    assert found <= set(PAPER_ORGANS)
+
+
+def test_all_that_a_protocol_labels_become_classes_in_the_order_of_its_values(tmp_path):
+    assert len(protocol("amos22").classes("all")) == 15
+    whole = protocol("totalsegmentator-v1").meaning("all", tmp_path)
+    assert len(whole.organs) == 104
+    # Our names for the organs that we know, the tool's for the others.
+    assert whole.organs[:3] == ("spleen", "kidney_right", "left_kidney")
+    assert "rib_left_1" in whole.organs
+    assert whole.values == {0: 0} | {value: value for value in range(1, 105)}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_structure_is_found_again_by_its_label(name):
+    one = protocol(name)
+    organs = one.classes("all")
+    assert len(set(organs)) == len(one.names)
+    if organs != PAPER_ORGANS:
+        assert one.values_for(organs) == {0: 0} | {value: value for value in one.names}
+
+
+def test_classes_can_be_chosen_in_any_order(tmp_path):
+    found = protocol("amos22").meaning(("Kidney right", "liver"), tmp_path)
+    assert found.organs == ("right_kidney", "liver")  # as the protocol calls them
+    assert {value: ours for value, ours in found.values.items() if ours} == {2: 1, 6: 2}
+
+
+@pytest.mark.parametrize(
+    ("choice", "words", "fix"),
+    [
+        (("liver", "livers"), "hold no 'livers'", "liver"),
+        (("spleen", "Spleen"), "'spleen' is named twice", "once"),
+        (("heart",), "'amos22' hold no 'heart'", "did you mean"),
+    ],
+)
+def test_organs_that_are_not_labelled_are_refused(choice, words, fix, tmp_path):
+    with pytest.raises(UserError, match=words) as caught:
+        protocol("amos22").meaning(choice, tmp_path)
+    assert caught.value.where == "--organs"
+    assert fix in caught.value.fix

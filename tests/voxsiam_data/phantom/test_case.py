@@ -6,7 +6,7 @@ import pytest
 from nibabel.affines import apply_affine
 from scipy.ndimage import binary_erosion
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.phantom.acquisition import stored
 from voxsiam_data.phantom.case import make_phantom
 
@@ -46,14 +46,14 @@ def world_centres(phantom):
     values = np.asarray(image.dataobj)
     return {
         name: apply_affine(image.affine, np.argwhere(values == code).mean(0))
-        for code, name in enumerate(ORGANS, start=1)
+        for code, name in enumerate(PAPER_ORGANS, start=1)
     }
 
 
 def test_every_organ_is_there_with_a_plausible_volume(phantoms):
     for phantom in phantoms:
         voxel_ml = np.prod(phantom.scan.spacing_mm) / 1000
-        for code, name in enumerate(ORGANS, start=1):
+        for code, name in enumerate(PAPER_ORGANS, start=1):
             low, high = VOLUME_ML[name]
             assert low <= (phantom.label == code).sum() * voxel_ml <= high, name
 
@@ -83,7 +83,7 @@ def test_neighbours_touch(phantoms):
     pairs = (("liver", "gallbladder"), ("pancreas", "duodenum"), ("stomach", "spleen"),
              ("esophagus", "stomach"), ("stomach", "duodenum"))  # fmt: skip
     for a, b in pairs:
-        first, second = ORGANS.index(a) + 1, ORGANS.index(b) + 1
+        first, second = PAPER_ORGANS.index(a) + 1, PAPER_ORGANS.index(b) + 1
         assert sum(touching(p.label, first, second) for p in phantoms) >= 2, (a, b)
 
 
@@ -99,7 +99,7 @@ def touching(label, first, second):
 def test_organs_have_the_hu_of_real_ones(phantoms):
     for phantom in phantoms:
         enhanced = phantom.patient.phase != "none"
-        for code, name in enumerate(ORGANS, start=1):
+        for code, name in enumerate(PAPER_ORGANS, start=1):
             low, high = MEDIAN_HU[name][enhanced]
             median = np.median(phantom.image[phantom.label == code])
             assert low <= median <= high, (name, phantom.patient.phase, median)

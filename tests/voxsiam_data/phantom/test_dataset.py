@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.phantom.dataset import write_phantoms
 
 SLICE_MM = (9.0, 10.0)
@@ -63,7 +63,7 @@ def test_layout_is_nnunet(phantoms):
         "background": 0, "spleen": 1, "left_kidney": 2, "gallbladder": 3, "esophagus": 4,
         "liver": 5, "stomach": 6, "pancreas": 7, "duodenum": 8,
     }  # fmt: skip
-    assert tuple(description["labels"])[1:] == ORGANS
+    assert tuple(description["labels"])[1:] == PAPER_ORGANS
     assert (description["numTraining"], description["file_ending"]) == (2, ".nii.gz")
     cases = [f"phantom_s5_{i:03d}" for i in range(2)]
     assert sorted(p.name for p in (phantoms / "imagesTr").iterdir()) == [

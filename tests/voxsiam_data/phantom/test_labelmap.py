@@ -7,7 +7,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.phantom.dataset import write_phantoms
 from voxsiam_data.phantom.labelmap import TEXTBOOK_MM, read_organ_map
 
@@ -24,10 +24,10 @@ def ball_map(path: Path, stretch: float = 1.0, specks: bool = False) -> None:
     shape, spacing = (170, 130, 62), np.array([2.0, 2.0, 4.0])
     label = np.zeros(shape, dtype=np.uint8)
     grid = np.moveaxis(np.indices(shape), 0, -1) * spacing - np.array([170.0, 80.0, 110.0])
-    for name in sorted(ORGANS, key=lambda n: -RADIUS_MM[n]):
+    for name in sorted(PAPER_ORGANS, key=lambda n: -RADIUS_MM[n]):
         s, a, r = TEXTBOOK_MM[name]
         gap = np.linalg.norm(grid - stretch * np.array([r, a, s]), axis=-1)
-        label[gap < RADIUS_MM[name]] = ORGANS.index(name) + 1
+        label[gap < RADIUS_MM[name]] = PAPER_ORGANS.index(name) + 1
     if specks:
         label[3, 3, 3] = 1
     image = nib.Nifti1Image(label, np.diag([*spacing, 1.0]))

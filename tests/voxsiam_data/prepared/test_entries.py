@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from voxsiam.errors import UserError
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.orientation import AxisOrder
 from voxsiam.volumes.placement import Placement, box_of
 from voxsiam.volumes.preparation import PreparedVolume
@@ -40,7 +41,7 @@ def volume(seed=0, box=WHOLE):
     native = label.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     order = AxisOrder((2, 1, 0), (False, False, False))
     placement = Placement(order, (32, 48, 64), (0.5, 1.0, 1.5), box_of(box))
-    return PreparedVolume(image, label, native, (1, 5), placement, (1.0, 2.0, 3.0))
+    return PreparedVolume(image, label, native, (1, 5), PAPER_ORGANS, placement, (1.0, 2.0, 3.0))
 
 
 def names(folder):

@@ -65,7 +65,7 @@ def test_a_protocol_says_what_the_values_mean(case_folders, nnunet_folder):
     (nnunet_folder / "dataset.json").write_text('{"labels": {"1": "1"}}')
     for root in (case_folders, nnunet_folder):
         case = find_source(root, word).manifest.cases[0]
-        assert case.label == LabelMap(path=case.label.files[0], values=word.values)
+        assert case.label == LabelMap(path=case.label.files[0], values=word.values_for())
 
 
 def refusal(path):

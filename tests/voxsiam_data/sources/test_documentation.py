@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from voxsiam.types import ORGANS
+from voxsiam.types import PAPER_ORGANS
 from voxsiam_data.labels.protocols import PROTOCOLS
 from voxsiam_data.sources.found import id_ranges
 from voxsiam_data.sources.layouts import zenodo_labels
@@ -15,12 +15,12 @@ def test_the_protocol_table():
     header = next(line for line in TEXT.splitlines() if line.startswith("| organ |"))
     names = [cell.strip() for cell in header.strip("|").split("|")][1:]
     assert set(names) == set(PROTOCOLS)
-    for organ, name in enumerate(ORGANS, start=1):
+    for organ, name in enumerate(PAPER_ORGANS, start=1):
         row = re.search(rf"^\| {name.replace('_', ' ')} \|(.*)\|$", TEXT, re.MULTILINE)
         assert row is not None
         cells = [cell.strip() for cell in row[1].split("|")]
         for protocol, cell in zip(names, cells, strict=True):
-            values = [str(v) for v, o in PROTOCOLS[protocol].values.items() if o == organ]
+            values = [str(v) for v, o in PROTOCOLS[protocol].values_for().items() if o == organ]
             assert cell == (values[0] if values else "absent")
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS, Split
+from voxsiam.types import PAPER_ORGANS, Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_data.prepared.entries import EntryFacts
 from voxsiam_data.prepared.intensity_statistics import compute_statistics, keep_statistics
@@ -33,7 +33,7 @@ def some_set(root, *, patients="abcdef", same=None, config=None):
         described = {
             "shape": GRID, "spacing_mm": (1.0, 1.0, 1.0),
             "native_shape": GRID, "native_spacing_mm": (1.0, 1.0, 1.0),
-            "organ_voxels": dict.fromkeys(ORGANS, 1), "annotated": ORGANS,
+            "organ_voxels": dict.fromkeys(PAPER_ORGANS, 1), "annotated": PAPER_ORGANS,
         }  # fmt: skip
         facts = EntryFacts(**described, sketch=sketch(number), sha256=sums[name])
         (root / "volumes" / key / "meta.json").write_text(facts.model_dump_json())
@@ -133,7 +133,7 @@ class InMemory(PreparedSet):
         from voxsiam.types import Volume
 
         image = np.random.default_rng(ord(case_id)).random(GRID).astype(np.float32)
-        return Volume(case_id, image, np.zeros(GRID, np.uint8), (1.0, 1.0, 1.0))
+        return Volume(case_id, image, np.zeros(GRID, np.uint8), (1.0, 1.0, 1.0), (), PAPER_ORGANS)
 
 
 def drawn(prepared):

@@ -192,7 +192,7 @@ def _surfaces(reader: CaseReader, address: Address) -> Component:
         if trial is not None:
             title = f"{row}, seed {trial.seed}"
             labels.append((title, reader.prediction(trial.run_id, case_id)))
-    figure = surfaces(bodies_of(labels, volumes.spacing_mm))
+    figure = surfaces(bodies_of(labels, volumes.spacing_mm, reader.organs))
     return chart("surfaces", figure, f"Case {case_id}. R, L, A, P, S, I: the patient's sides.")
 
 

@@ -9,18 +9,19 @@ from dash.development.base_component import Component
 from jaxtyping import Float, UInt8
 
 from voxsiam.errors import UserError
-from voxsiam.types import ORGANS, Spacing, organ_title
+from voxsiam.types import Spacing, organ_title
 from voxsiam_dashboards.browser.address import Address
 from voxsiam_dashboards.browser.cached_store import CachedStore
 from voxsiam_dashboards.browser.case_reader import CaseReader
 from voxsiam_dashboards.browser.choices import choice, choices
 from voxsiam_dashboards.browser.parts import facts, notice, text_table
 from voxsiam_dashboards.browser.view import View, place_for
-from voxsiam_dashboards.figures.look import ORGAN_COLOURS
+from voxsiam_dashboards.figures.look import organ_colours
 from voxsiam_dashboards.figures.overlays import busiest_slice, slice_address
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.store.run_splits import RunSplit, StudySplits
 from voxsiam_dashboards.tables.footnotes import data_kind
+from voxsiam_dashboards.tables.report_table import MANY_ORGANS
 from voxsiam_dashboards.tables.split_tables import (
     SIDES,
     case_table,
@@ -156,7 +157,8 @@ def _pictures(store: CachedStore, address: Address) -> list[Component]:
         f"{left}The axial slice through the most organs of each case, with the ground truth; the "
         "patient's right is on the left, anterior on top."
     )
-    return [html.Div(tiles, className="montage"), _key(), html.P(told, className="soft")]
+    key = _key(store.study(address.run_id).organs)
+    return [html.Div(tiles, className="montage"), key, html.P(told, className="soft")]
 
 
 def tiles_of_set(prepared: PreparedSet, case_ids: Iterable[str]) -> list[Component]:
@@ -165,14 +167,17 @@ def tiles_of_set(prepared: PreparedSet, case_ids: Iterable[str]) -> list[Compone
     for case_id in case_ids:
         case = prepared.case(case_id)
         image, label = read_arrays(prepared.folder(case), case)
-        tiles.append(draw_tile(case_id, image, np.array(label), case.spacing_mm))
+        tiles.append(draw_tile(case_id, image, np.array(label), case.spacing_mm, prepared.organs))
     return tiles
 
 
 def tiles_of_runs(results: StudyResults) -> list[Component]:
     """Draw the test cases whose volumes the runs have kept."""
     kept = {t.overlay.case_id: t.overlay for t in results.trials if t.overlay is not None}
-    return [draw_tile(name, o.image, o.label, o.spacing_mm) for name, o in sorted(kept.items())]
+    return [
+        draw_tile(name, one.image, one.label, one.spacing_mm, results.organs)
+        for name, one in sorted(kept.items())
+    ]
 
 
 def draw_tile(
@@ -180,11 +185,14 @@ def draw_tile(
     image: Float[np.ndarray, "d h w"],
     label: UInt8[np.ndarray, "d h w"],
     spacing_mm: Spacing,
+    organs: Sequence[str],
 ) -> Component:
     """Draw the axial slice of a case through the most organs, with the ground truth."""
     index = busiest_slice(label, "axial")
     grey = _grey(np.array(image[index], dtype=np.float32))
-    address, height = slice_address(grey, label[index], spacing_mm[1:], WIDTH, least_height=40)
+    address, height = slice_address(
+        grey, label[index], spacing_mm[1:], organs, WIDTH, least_height=40
+    )
     text = f"{case_id}, slice {index}"
     picture = html.Img(src=address, alt=text, width=WIDTH, height=height)
     return html.Figure([picture, html.Figcaption(text)])
@@ -198,12 +206,14 @@ def _grey(cut: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     return (cut - low) / max(high - low, np.finfo(np.float32).tiny)
 
 
-def _key() -> Component:
-    organs = [
-        html.Li([html.Span(style={"background": ORGAN_COLOURS[organ]}), organ_title(organ)])
-        for organ in ORGANS
+def _key(organs: Sequence[str]) -> Component:
+    entries = [
+        html.Li([html.Span(style={"background": colour}), organ_title(organ)])
+        for organ, colour in organ_colours(organs).items()
     ]
-    return html.Ul(organs, className="key")
+    key = html.Ul(entries, className="key")
+    many = len(organs) > MANY_ORGANS
+    return html.Details([html.Summary(f"Colours of {len(organs)} organs"), key]) if many else key
 
 
 VIEW = View("Data", _content, _tables, later={CHECKS: _checks, MONTAGE: _pictures})

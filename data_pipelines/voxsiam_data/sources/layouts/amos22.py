@@ -7,13 +7,12 @@ import re
 from pathlib import Path
 
 from voxsiam.errors import refusal
-from voxsiam_data.labels.dataset_json import read_label_values
-from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
+from voxsiam_data.labels.dataset_json import read_protocol
+from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol, OrganChoice
 from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import match_name
 from voxsiam_data.sources.found import Found, RefusedCase, collect, left_out, require_protocol
 from voxsiam_data.sources.layouts.image_label_folders import has_scans_named, read_parts
-from voxsiam_data.text_files import read_json_object
 
 LAYOUT = "AMOS22: imagesTr/amos_####.nii.gz and labelsTr/, imagesVa/ and labelsVa/"
 LAST_CT = 500
@@ -28,11 +27,14 @@ def recognise(root: Path) -> bool:
     return has_scans_named(root / "imagesTr", _NAME)
 
 
-def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+def read(
+    root: Path, protocol: LabelProtocol | None = None, organs: OrganChoice | None = None
+) -> Found:
     """List the labelled CTs of both parts."""
     require_protocol(protocol, _PROTOCOL, root)
     _check_named_values(root / "dataset.json")
-    found, notes = read_parts(root, _PARTS, "amos22", _PROTOCOL, _case_name)
+    meaning = _PROTOCOL.meaning(organs, root)
+    found, notes = read_parts(root, _PARTS, "amos22", meaning, _case_name)
     cts = [each for each in found if _number(each) <= LAST_CT]
     mri = {n for each in found if isinstance(each, Case) and (n := _number(each)) > LAST_CT}
     if mri and not cts:
@@ -48,8 +50,8 @@ def _check_named_values(path: Path) -> None:
     """Refuse a dataset.json that gives one of our organs another value than the protocol."""
     if not path.is_file():
         return
-    named = read_label_values(path, read_json_object(path).get("labels"))
-    for value, organ in _PROTOCOL.values.items():
+    named = read_protocol(path).values_for()
+    for value, organ in _PROTOCOL.values_for().items():
         if named.get(value, 0) != organ:
             raise refusal(
                 path,

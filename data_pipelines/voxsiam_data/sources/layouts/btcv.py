@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from voxsiam.errors import refusal
-from voxsiam.volumes.label_files import LabelMap
-from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
+from voxsiam_data.labels.protocols import PROTOCOLS, LabelMeaning, LabelProtocol, OrganChoice
 from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import folders_below, numbered_files, twice
 from voxsiam_data.sources.found import Found, RefusedCase, collect, left_out
@@ -26,7 +25,9 @@ def recognise(root: Path) -> bool:
     return bool(_raw_folders(root))
 
 
-def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+def read(
+    root: Path, protocol: LabelProtocol | None = None, organs: OrganChoice | None = None
+) -> Found:
     """List the labelled scans, with Zenodo's references where they are there.
 
     Args:
@@ -42,7 +43,9 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     references = None if name == "btcv" else zenodo_labels.find_references(root, zenodo_labels.BTCV)
     if references is None and name == "zenodo":
         raise zenodo_labels.absent(root, zenodo_labels.BTCV)
-    return _challenge(root) if references is None else _with_references(root, references)
+    if references is None:
+        return _challenge(root, PROTOCOLS["btcv"].meaning(organs, root))
+    return _with_references(root, references, zenodo_labels.meaning_of(organs, root))
 
 
 def find_images(root: Path) -> dict[int, Path]:
@@ -52,16 +55,15 @@ def find_images(root: Path) -> dict[int, Path]:
 
 
 def cases_of(
-    images: Mapping[int, Path], labels: Mapping[int, Path], protocol: LabelProtocol
+    images: Mapping[int, Path], labels: Mapping[int, Path], meaning: LabelMeaning
 ) -> Iterator[Case]:
     """Join the scans and label maps that both are there."""
-    values = protocol.values
     for number in sorted(images.keys() & labels.keys()):
-        name, label = f"BTCV_{number:04}", LabelMap(path=labels[number], values=values)
+        name, label = f"BTCV_{number:04}", meaning.map(labels[number])
         yield Case(name, name, images[number], label, SOURCE)
 
 
-def _with_references(root: Path, labels: Mapping[int, Path]) -> Found:
+def _with_references(root: Path, labels: Mapping[int, Path], meaning: LabelMeaning) -> Found:
     images = find_images(root)
     unlabelled = images.keys() - labels.keys()
     refused = (
@@ -78,10 +80,10 @@ def _with_references(root: Path, labels: Mapping[int, Path]) -> Found:
         *left_out(unlabelled - zenodo_labels.BTCV.cases, "without a multi-organ reference"),
         *left_out(labels.keys() - images.keys(), "with a label map and no scan"),
     )
-    return collect(root, (*cases_of(images, labels, zenodo_labels.PROTOCOL), *refused), notes)
+    return collect(root, (*cases_of(images, labels, meaning), *refused), notes)
 
 
-def _challenge(root: Path) -> Found:
+def _challenge(root: Path, meaning: LabelMeaning) -> Found:
     training = _raw_folder(root) / "Training"
     images = numbered_files(root, "img", training / "img")
     labels = numbered_files(root, "label", training / "label")
@@ -96,7 +98,7 @@ def _challenge(root: Path) -> Found:
         "label maps: the challenge's own, without duodenum; all eight organs are in the "
         f"references of Zenodo 1169361 ({zenodo_labels.FETCH})"
     )
-    return collect(root, (*cases_of(images, labels, PROTOCOLS["btcv"]), *refused), (note,))
+    return collect(root, (*cases_of(images, labels, meaning), *refused), (note,))
 
 
 def _refused(number: int, path: Path, what: str, fix: str) -> RefusedCase:

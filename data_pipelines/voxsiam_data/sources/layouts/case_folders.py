@@ -1,11 +1,9 @@
 """One folder per case: `<case>/{image,label}.nii.gz`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from voxsiam.errors import refusal
-from voxsiam.volumes.label_files import LabelMap
-from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
+from voxsiam_data.labels.protocols import PROTOCOLS, LabelMeaning, LabelProtocol, OrganChoice
 from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import find_volume, subfolders
 from voxsiam_data.sources.found import Found, RefusedCase, collect
@@ -18,21 +16,23 @@ def recognise(root: Path) -> bool:
     return any(find_volume(folder, "image") for folder in subfolders(root))
 
 
-def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+def read(
+    root: Path, protocol: LabelProtocol | None = None, organs: OrganChoice | None = None
+) -> Found:
     """List the folders that hold an image or a label map; other folders are passed over.
 
     Args:
         protocol: Meaning of the label values; our own, as in `voxsiam.types`, where it is None.
     """
-    values = (protocol or PROTOCOLS["voxsiam"]).values
-    cases = (_case(folder, values, root.name) for folder in subfolders(root))
+    meaning = (protocol or PROTOCOLS["voxsiam"]).meaning(organs, root)
+    cases = (_case(folder, meaning, root.name) for folder in subfolders(root))
     return collect(root, filter(None, cases), boxes=True)
 
 
-def _case(folder: Path, values: Mapping[int, int], source: str) -> Case | RefusedCase | None:
+def _case(folder: Path, meaning: LabelMeaning, source: str) -> Case | RefusedCase | None:
     image, label = find_volume(folder, "image"), find_volume(folder, "label")
     if image and label:
-        return Case(folder.name, folder.name, image, LabelMap(path=label, values=values), source)
+        return Case(folder.name, folder.name, image, meaning.map(label), source)
     if not image and not label:
         return None
     error = refusal(

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from voxsiam.errors import refusal
-from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.volume_file import stem_of
-from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
+from voxsiam_data.labels.protocols import PROTOCOLS, LabelMeaning, LabelProtocol, OrganChoice
 from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import index_by, require_inside, twice, volumes_in
 from voxsiam_data.sources.found import Found, RefusedCase, collect
@@ -36,7 +35,9 @@ def has_scans_named(folder: Path, name: re.Pattern[str]) -> bool:
     return folder.is_dir() and any(name.fullmatch(stem_of(path)) for path in volumes_in(folder))
 
 
-def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+def read(
+    root: Path, protocol: LabelProtocol | None = None, organs: OrganChoice | None = None
+) -> Found:
     """List the pairs; the protocol must be named."""
     if protocol is None:
         raise refusal(
@@ -44,14 +45,15 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
             "Nothing there says what the values of the label maps mean.",
             f"add --protocol with one of: {', '.join(PROTOCOLS)}",
         )
-    return collect(root, *read_parts(root, _PARTS, root.name, protocol), boxes=True)
+    meaning = protocol.meaning(organs, root)
+    return collect(root, *read_parts(root, _PARTS, root.name, meaning), boxes=True)
 
 
 def read_parts(
     root: Path,
     parts: Parts,
     source: str,
-    protocol: LabelProtocol,
+    meaning: LabelMeaning,
     case_name: Callable[[Path], str] = stem_of,
 ) -> tuple[list[Case | RefusedCase], list[str]]:
     """List the scans and label maps of every part that has both folders.
@@ -81,9 +83,8 @@ def read_parts(
     for each in refused:
         if each.case_id in whole:
             raise each.error
-    values = protocol.values
     cases = [
-        Case(name, name, image, LabelMap(path=label, values=values), source)
+        Case(name, name, image, meaning.map(label), source)
         for name, (image, label) in sorted(whole.items())
     ]
     return [*cases, *refused], notes

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from voxsiam.errors import UserError, refusal
-from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.volume_file import read_volume, stem_of
-from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
+from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol, OrganChoice
 from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import index_by, require_inside, volumes_in
 from voxsiam_data.sources.found import Found, collect
@@ -25,12 +24,14 @@ def recognise(root: Path) -> bool:
     return bool(volumes_in(root))
 
 
-def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+def read(
+    root: Path, protocol: LabelProtocol | None = None, organs: OrganChoice | None = None
+) -> Found:
     """List the label maps; without a protocol their values are VoxSiam's own.
 
     A folder of scans, or of a single case, is refused: its first or its last file is a CT.
     """
-    values = (protocol or PROTOCOLS["voxsiam"]).values
+    meaning = (protocol or PROTOCOLS["voxsiam"]).meaning(organs, root)
     files = index_by(stem_of, require_inside(volumes_in(root), root))
     paths = list(files.values())
     scans = sorted({path.name for path in (paths[0], paths[-1]) if _looks_like_ct(path)})
@@ -43,10 +44,7 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
         )
     return collect(
         root,
-        (
-            Case(name, name, None, LabelMap(path=path, values=values), root.name)
-            for name, path in files.items()
-        ),
+        (Case(name, name, None, meaning.map(path), root.name) for name, path in files.items()),
     )
 
 

@@ -9,10 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from voxsiam.errors import refusal
-from voxsiam.volumes.label_files import LabelMap
 from voxsiam.volumes.volume_file import ENDINGS, stem_of
-from voxsiam_data.labels.dataset_json import label_notes, read_label_values
-from voxsiam_data.labels.protocols import LabelProtocol
+from voxsiam_data.labels.dataset_json import label_notes, read_protocol
+from voxsiam_data.labels.protocols import LabelProtocol, OrganChoice
 from voxsiam_data.manifest import Case, DataKind
 from voxsiam_data.sources.case_files import index_by, volumes_in
 from voxsiam_data.sources.found import Found, RefusedCase, collect
@@ -29,17 +28,20 @@ def recognise(root: Path) -> bool:
     return (root / "dataset.json").is_file() and (root / "imagesTr").is_dir()
 
 
-def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
-    """List the training cases; labels of organs that are not ours become background.
+def read(
+    root: Path, protocol: LabelProtocol | None = None, organs: OrganChoice | None = None
+) -> Found:
+    """List the training cases; labels of organs that are not chosen become background.
 
     Args:
         protocol: Meaning of the values, instead of what dataset.json says.
+        organs: The classes; all that dataset.json names where they are not said.
     """
     path = root / "dataset.json"
     description = read_json_object(path)
-    named = description.get("labels")
-    values = protocol.values if protocol else read_label_values(path, named)
-    notes = () if protocol else label_notes(path, named)
+    named = protocol or read_protocol(path)
+    meaning = named.meaning(organs, path)
+    notes = () if protocol else label_notes(path, named, meaning.organs)
     ending = _file_ending(path, description.get("file_ending"))
     label_files = volumes_in(root / "labelsTr") if (root / "labelsTr").is_dir() else []
     in_labels = index_by(lambda p: stem_of(p).lower(), (p for p in label_files if p.is_file()))
@@ -51,7 +53,7 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
     refused |= _incomplete(root / "labelsTr", images, labels, meant)
     _check_count(path, description.get("numTraining"), images, refused, ending)
     cases = [
-        Case(case_id, case_id, image, LabelMap(path=labels[case_id], values=values), root.name)
+        Case(case_id, case_id, image, meaning.map(labels[case_id]), root.name)
         for case_id, image in images.items()
         if case_id not in refused
     ]

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from voxsiam.errors import refusal
 from voxsiam.volumes.dicom import holds_dicom
-from voxsiam.volumes.label_files import LabelMap
-from voxsiam_data.labels.protocols import LabelProtocol
+from voxsiam_data.labels.protocols import LabelMeaning, LabelProtocol, OrganChoice
 from voxsiam_data.manifest import Case
 from voxsiam_data.sources.case_files import by_number, folders_below, require_inside
 from voxsiam_data.sources.found import Found, RefusedCase, collect, left_out, require_protocol
@@ -35,9 +34,12 @@ def recognise(root: Path) -> bool:
     return bool(_patient_folders(root))
 
 
-def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+def read(
+    root: Path, protocol: LabelProtocol | None = None, organs: OrganChoice | None = None
+) -> Found:
     """List the scans that have a multi-organ reference."""
     require_protocol(protocol, zenodo_labels.PROTOCOL, root)
+    meaning = zenodo_labels.meaning_of(organs, root)
     labels = zenodo_labels.find_references(root, zenodo_labels.PANCREAS_CT)
     if labels is None:
         raise zenodo_labels.absent(root, zenodo_labels.PANCREAS_CT)
@@ -57,16 +59,16 @@ def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
         *left_out(without_image - WITHDRAWN, "with a label map and no scan"),
         *left_out(unlabelled, "without a multi-organ reference"),
     )
-    return collect(root, (*cases_of(series, labels), *refused), notes)
+    return collect(root, (*cases_of(series, labels, meaning), *refused), notes)
 
 
-def cases_of(series: Mapping[int, Path], labels: Mapping[int, Path]) -> Iterator[Case]:
+def cases_of(
+    series: Mapping[int, Path], labels: Mapping[int, Path], meaning: LabelMeaning
+) -> Iterator[Case]:
     """Join the scans and label maps that both are there."""
-    values = zenodo_labels.PROTOCOL.values
     for number in sorted(series.keys() & labels.keys()):
         name = f"{_PREFIX}{number:04}"
-        label = LabelMap(path=labels[number], values=values, place="by_hu")
-        yield Case(name, name, series[number], label, SOURCE)
+        yield Case(name, name, series[number], meaning.map(labels[number], "by_hu"), SOURCE)
 
 
 def patient_folders(root: Path) -> dict[int, Path]:

@@ -49,9 +49,10 @@ def find_paper_cases(folders: PaperFolders, *, allow_missing: bool = False) -> F
         *_missing(images, zenodo_labels.BTCV.cases, "RawData/Training/img of BTCV", "BTCV scans"),
         *_missing_labels(btcv_labels, zenodo_labels.BTCV),
     )
+    meaning = zenodo_labels.meaning_of("paper", zenodo)
     cases = (
-        *pancreas_ct.cases_of(series or {}, tcia_labels or {}),
-        *btcv.cases_of(images or {}, btcv_labels or {}, zenodo_labels.PROTOCOL),
+        *pancreas_ct.cases_of(series or {}, tcia_labels or {}, meaning),
+        *btcv.cases_of(images or {}, btcv_labels or {}, meaning),
     )
     if missing and (not allow_missing or not cases):
         absent = "; ".join((*withdrawn, *missing))

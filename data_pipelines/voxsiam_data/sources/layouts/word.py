@@ -6,7 +6,7 @@ All three parts are read, each where its labels are there: studies draw their ow
 import re
 from pathlib import Path
 
-from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol
+from voxsiam_data.labels.protocols import PROTOCOLS, LabelProtocol, OrganChoice
 from voxsiam_data.sources.case_files import match_name
 from voxsiam_data.sources.found import Found, collect, require_protocol
 from voxsiam_data.sources.layouts.image_label_folders import has_scans_named, read_parts
@@ -23,10 +23,13 @@ def recognise(root: Path) -> bool:
     return has_scans_named(root / "imagesTr", _NAME)
 
 
-def read(root: Path, protocol: LabelProtocol | None = None) -> Found:
+def read(
+    root: Path, protocol: LabelProtocol | None = None, organs: OrganChoice | None = None
+) -> Found:
     """List the labelled scans of all parts."""
     require_protocol(protocol, _PROTOCOL, root)
-    return collect(root, *read_parts(root, _PARTS, "word", _PROTOCOL, _case_name))
+    meaning = _PROTOCOL.meaning(organs, root)
+    return collect(root, *read_parts(root, _PARTS, "word", meaning, _case_name))
 
 
 def _case_name(path: Path) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from voxsiam.errors import UserError, refusal
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.volume_file import read_volume
-from voxsiam_data.labels.protocols import PROTOCOLS
+from voxsiam_data.labels.protocols import PROTOCOLS, LabelMeaning, OrganChoice
 from voxsiam_data.sources.case_files import folders_below, numbered_files, volumes_in
 
 PROTOCOL = PROTOCOLS["zenodo"]
@@ -52,6 +53,23 @@ BTCV = References(
     _numbers((1, 10), (21, 40), (61, 70), (74, 80)),
     "the challenge's own labels, which lack the duodenum",
 )
+
+
+def meaning_of(organs: OrganChoice | None, root: Path) -> LabelMeaning:
+    """Choose the classes: the eight organs are all that the references outline.
+
+    Raises:
+        UserError: Another one is asked for.
+    """
+    meaning = PROTOCOL.meaning(PAPER_ORGANS if organs == "all" else organs, root)
+    others = [organ for organ in meaning.organs if organ not in PAPER_ORGANS]
+    if others:
+        raise UserError(
+            f"the multi-organ references of Zenodo outline no '{others[0]}'",
+            where="--organs",
+            fix=f"choose among {', '.join(PAPER_ORGANS)}",
+        )
+    return meaning
 
 
 def find_references(root: Path, references: References) -> dict[int, Path] | None:

@@ -60,7 +60,9 @@ def execute_run(plan: RunPlan, cases: CaseSource, context: TrainContext) -> None
     if gather_objects(plan.result_file.exists())[0]:
         return
     start = time.monotonic()
-    training = Training(plan.run_id, plan.recipe, plan.seed, plan.split, plan.checkpoints)
+    training = Training(
+        plan.run_id, plan.recipe, plan.seed, plan.split, plan.checkpoints, plan.data.organs
+    )
     objective, records = fit(training, cases, context)
     tested = _test(objective, plan, cases, context)
     if context.rank == 0:
@@ -99,7 +101,7 @@ def _test_case(
     output = network_output(network, volume.image, autocast=autocast, device=context.device)
     strides, num_cases = network.feature_strides, len(plan.split.test)
     features = draw_features(output.features, strides, volume, num_cases)
-    scores = probabilities(output.logits, plan.taught)
+    scores = probabilities(output.logits, plan.taught, volume.organs)
     predicted = scores.argmax(0).byte().cpu().numpy()
     reference = cases.native(case_id)
     # To the scan's own grid as `voxsiam predict` brings it.
@@ -108,7 +110,9 @@ def _test_case(
     if case_id == plan.split.test[0]:
         write_overlay(plan.directory, volume, predicted)
     # An organ that nobody annotated is neither found nor invented.
-    rules = ScoringRules(organs=volume.annotated, distances=plan.recipe.scoring)
+    rules = ScoringRules(
+        classes=volume.organs, organs=volume.annotated, distances=plan.recipe.scoring
+    )
     found = score_case(case_id, predicted, volume.label, volume.spacing_mm, native, rules)
     return _TestedCase(found, features, PackedLabels.of(predicted), PackedLabels.of(restored))
 
@@ -132,7 +136,7 @@ def _write_results(
         write_predictions(plan.directory / NATIVE_PREDICTIONS, native)
     # The base network alone: the heads have no part in inference.
     write_model(plan.directory / "model", _description(plan), objective.network)
-    means = summarise(scores) if tested else {}
+    means = summarise(scores, plan.data.organs) if tested else {}
     summary = {name: value for name, value in means.items() if value == value}
     manifest = describe_run(
         plan,
@@ -153,6 +157,7 @@ def _description(plan: RunPlan) -> ModelDescription:
         network=recipe.network,
         autocast="bfloat16" if recipe.numerics.autocast == "bfloat16" else "float32",
         preparation=data.preparation,
+        classes=("background", *data.organs),
         taught=plan.taught,
         method_version=METHOD_VERSION,
         trained=TrainedOn(

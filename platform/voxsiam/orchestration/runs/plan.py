@@ -6,7 +6,7 @@ from typing import Literal
 from voxsiam.fingerprint import fingerprint
 from voxsiam.small_files import read_text
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
-from voxsiam.types import ORGANS, Frozen, Split
+from voxsiam.types import PAPER_ORGANS, Frozen, Split
 from voxsiam.volumes.preparation_config import PreparationConfig
 
 RunState = Literal["pending", "running", "finished", "stopped", "failed", "interrupted", "lost"]
@@ -21,12 +21,14 @@ class RunData(Frozen):
         fingerprint: Of the prepared set; it names the volumes and their preparation.
         kind: phantom, semi-synthetic or real.
         preparation: How a scan became a volume; a model needs it to be applied.
+        organs: The classes of the volumes, in the order of their values.
     """
 
     fingerprint: str
     name: str
     kind: str
     preparation: PreparationConfig
+    organs: tuple[str, ...] = PAPER_ORGANS
 
 
 class RunPlan(Frozen):
@@ -42,7 +44,7 @@ class RunPlan(Frozen):
     split: Split
     data: RunData
     directory: Path
-    taught: tuple[str, ...] = ORGANS
+    taught: tuple[str, ...] = PAPER_ORGANS
 
     @property
     def run_id(self) -> str:

@@ -173,4 +173,5 @@ def _common(plan: StudyPlan | SweepPlan, split: Split, data: RunData) -> dict[st
         "grid_hwd": [h, w, d],
         "cases": {side: len(ids) for side, ids in split.model_dump().items()},
         "data": {"name": data.name, "kind": data.kind},
+        "organs": list(data.organs),
     }

@@ -1,7 +1,7 @@
 """One run from training to the files it leaves, without Ray."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.voxsiam.orchestration.toy_study import ToyCases, make_plan, make_run
 from tests.voxsiam.training.toy import make_volume
+from voxsiam.inference.model_folder import read_description
 from voxsiam.metrics.case_scores import NativePair, score_case
 from voxsiam.metrics.scoring_rules import DistanceConfig, ScoringRules
 from voxsiam.orchestration.runs.execute import execute_run
@@ -17,8 +18,14 @@ from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.study_tracker import StudyTracker
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.context import SingleProcess
-from voxsiam.types import ORGANS
-from voxsiam_dashboards.store.trial_files import read_cases, read_overlay, read_prediction
+from voxsiam.types import PAPER_ORGANS, NativeReference, Volume
+from voxsiam.volumes.placement import whole_box
+from voxsiam_dashboards.store.trial_files import (
+    read_cases,
+    read_features,
+    read_overlay,
+    read_prediction,
+)
 
 
 def execute(run):
@@ -57,7 +64,7 @@ def test_predictions_of_all_test_cases_are_kept_as_they_were_scored(workspace):
     overlay = read_overlay(run.directory / "overlay.npz")
     np.testing.assert_array_equal(read_prediction(file, overlay.case_id), overlay.prediction)
     for line in read_cases(run.directory / "cases.csv").to_dict("records"):
-        voxels = read_prediction(file, line["case_id"]) == ORGANS.index(line["organ"]) + 1
+        voxels = read_prediction(file, line["case_id"]) == PAPER_ORGANS.index(line["organ"]) + 1
         assert np.count_nonzero(voxels) == line["predicted_voxels"]
 
 
@@ -84,7 +91,7 @@ def test_every_case_is_scored_against_its_own_label_on_both_grids(workspace, dis
         native = NativePair(on_scan, reference.label, reference.spacing_mm)
         spacing_mm = volume.spacing_mm
         expected += score_case(case_id, on_grid, volume.label, spacing_mm, native, rules)
-    assert len(written) == len(expected) == 2 * len(ORGANS)
+    assert len(written) == len(expected) == 2 * len(PAPER_ORGANS)
     for line, score in zip(written, expected, strict=True):
         assert line == pytest.approx(asdict(score), nan_ok=True)
     assert any(line["hd95_mm_native"] != line["hd95_mm_grid"] for line in written)
@@ -138,3 +145,39 @@ def test_a_finished_run_is_left_as_it_is(workspace):
     before = {path: path.stat().st_mtime_ns for path in run.directory.rglob("*")}
     execute_run(run, NoCases(), SingleProcess(lambda _: None))
     assert {path: path.stat().st_mtime_ns for path in run.directory.rglob("*")} == before
+
+
+OTHERS = ("aorta", "lung", "trachea")
+
+
+class OtherCases:
+    """Cases of three organs, one of which a case's annotator left out."""
+
+    def __call__(self, case_id: str) -> Volume:
+        volume = make_volume(case_id)
+        annotated = OTHERS if case_id != "t" else OTHERS[:2]
+        label = np.where(volume.label > len(annotated), 0, volume.label)
+        return replace(volume, label=label, organs=OTHERS, annotated=annotated)
+
+    def native(self, case_id: str) -> NativeReference:
+        label = self(case_id).label.repeat(2, axis=0)
+        return NativeReference(label, (1.5, 2.0, 2.0), whole_box(label.shape))
+
+
+def test_a_run_knows_no_organs_but_those_of_its_data(workspace):
+    run = make_run(workspace, epochs=1, layers=2)
+    network = run.recipe.network.model_copy(update={"num_classes": 4})
+    recipe = run.recipe.with_changes(network=network)
+    data = run.data.model_copy(update={"organs": OTHERS})
+    run = run.model_copy(update={"recipe": recipe, "data": data, "taught": OTHERS})
+    execute_run(run, OtherCases(), SingleProcess(lambda _: None))
+    scores = read_cases(run.directory / "cases.csv", OTHERS)
+    for case_id, organs in (("t", OTHERS[:2]), ("u", OTHERS)):
+        assert tuple(scores.loc[scores["case_id"] == case_id, "organ"]) == organs
+    record = json.loads(run.result_file.read_text())
+    named = {name for name in (*record["summary"], *record["records"][0]) if "/" in name}
+    assert {f"train/sampled/layer_2/{name}" for name in ("background", *OTHERS)} <= named
+    assert not [name for name in named for organ in PAPER_ORGANS if name.endswith(f"/{organ}")]
+    description, _ = read_description(run.directory / "model")
+    assert description.organs == description.taught == OTHERS
+    read_features(run.directory / "features.npz", OTHERS)

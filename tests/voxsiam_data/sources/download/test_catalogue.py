@@ -23,7 +23,7 @@ def test_each_row_names_the_module_that_reads_its_layout(entry, tmp_path):
     patients = {case.patient_id for case in manifest.cases}
     assert len(patients) == len(manifest.cases)
     if entry.protocol:
-        values = {v: o for v, o in PROTOCOLS[entry.protocol].values.items() if o}
+        values = {v: o for v, o in PROTOCOLS[entry.protocol].values_for().items() if o}
         organs = set(values.values())
         assert {*manifest.cases[0].label.annotated} == organs
 

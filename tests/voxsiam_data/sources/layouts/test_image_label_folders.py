@@ -88,9 +88,9 @@ def test_flare_needs_its_protocol(tmp_path, folders):
     found = find_source(root, FLARE22)
     assert names(found) == ["FLARE22_Tr_0001", "FLARE22_Tr_0002"]
     case = found.manifest.cases[0]
-    assert case.label == LabelMap(path=case.label.files[0], values=FLARE22.values)
+    assert case.label == LabelMap(path=case.label.files[0], values=FLARE22.values_for())
     assert case.source == "FLARE22"
-    assert FLARE22.values[13] == 2
+    assert FLARE22.values_for()[13] == 2
 
 
 def test_a_case_number_that_looks_like_a_channel(tmp_path):

@@ -24,7 +24,7 @@ def test_label_maps_without_scans(tmp_path):
     assert cases[0].label == LabelMap(path=path, values=ours)
     word = protocol("word")
     other = find_source(root, word).manifest.cases[0].label
-    assert other == LabelMap(path=path, values=word.values)
+    assert other == LabelMap(path=path, values=word.values_for())
 
 
 def test_a_name_twice(tmp_path):

@@ -6,7 +6,6 @@ from tests.nifti_files import label_map
 from tests.small_data_sets import write_nnunet
 from voxsiam.errors import UserError
 from voxsiam.volumes.label_files import LabelMap
-from voxsiam_data.labels.dataset_json import read_label_values
 from voxsiam_data.labels.protocols import protocol
 from voxsiam_data.sources.detect import find_source
 from voxsiam_data.sources.layouts.nnunet import read
@@ -18,6 +17,12 @@ def describe(root, **changes):
     path = root / "dataset.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     return root
+
+
+def values_of(found):
+    label = found.manifest.cases[0].label
+    assert isinstance(label, LabelMap)
+    return label.values
 
 
 def test_nnunet_v2(nnunet_folder):
@@ -37,12 +42,15 @@ def test_decathlon(tmp_path):
         training=[{"image": "./imagesTr/ct_001.nii.gz", "label": "./labelsTr/ct_001.nii.gz"}],
     )
     (root / "imagesTr" / "._ct_001.nii.gz").write_bytes(b"left by another system")
-    found = read(root)
+    found = read(root, organs="paper")
     manifest = found.manifest
     assert found.notes[0] == "label 'cancer' (2) is none of the eight organs: background"
     assert found.notes[1].startswith("voxels of 'cancer' (2) are cut out of the organ they lie in")
     label = root / "labelsTr" / "ct_001.nii.gz"
     assert manifest.cases[0].label == LabelMap(path=label, values={0: 0, 1: 5, 2: 0, 7: 1})
+    whole = read(root)
+    assert (whole.notes, whole.manifest.organs) == ((), ("liver", "cancer", "spleen"))
+    assert values_of(whole) == {0: 0, 1: 1, 2: 2, 7: 3}
     assert [c.case_id for c in manifest.cases] == ["ct_001", "ct_002"]
 
 
@@ -51,29 +59,36 @@ def test_case_number_of_four_digits_is_no_channel(tmp_path):
     assert [c.case_id for c in read(root).manifest.cases] == ["amos_0001", "amos_0004"]
 
 
-def test_background_need_not_be_named(tmp_path):
-    assert read_label_values(tmp_path, {"liver": 3}) == {3: 5, 0: 0}
+def test_background_need_not_be_named(nnunet_folder):
+    found = read(describe(nnunet_folder, labels={"liver": 3}))
+    assert values_of(found) == {3: 1, 0: 0}
 
 
 def test_what_becomes_background_is_told(nnunet_folder):
     names = {"background": 0, "liver": 1, "kidney": 2, "x": 3}
-    found = find_source(describe(nnunet_folder, labels=names))
+    found = find_source(describe(nnunet_folder, labels=names), organs="paper")
     assert found.notes == ("labels 'kidney' (2), 'x' (3) are none of the eight organs: background",)
     described = find_source(nnunet_folder, protocol("voxsiam"))
     assert described.notes == ()
 
 
-def test_a_tumour_may_be_counted_as_its_organ(tmp_path):
-    labels = {"0": "background", "1": "liver", "2": "liver"}
-    assert read_label_values(tmp_path, labels) == {0: 0, 1: 5, 2: 5}
+def test_a_tumour_may_be_counted_as_its_organ(nnunet_folder):
+    labels = {"0": "background", "1": "liver", "2": "liver", "3": "spleen"}
+    describe(nnunet_folder, labels=labels)
+    assert values_of(read(nnunet_folder)) == {0: 0, 1: 1, 2: 1, 3: 2}
+    assert values_of(read(nnunet_folder, organs="paper")) == {0: 0, 1: 5, 2: 5, 3: 1}
 
 
 BAD_LABELS = {
     "misspelt": ({"liver": 1, "spleeen": 2}, "'spleeen' is none of the eight organs, but nearly"),
     "absent": (None, "no table"),
     "a list": (["liver"], "no table"),
-    "empty": ({}, "None of its labels"),
-    "none of ours": ({"background": 0, "heart": 1}, "None of its labels"),
+    "empty": ({}, "names no organ"),
+    "background alone": ({"background": 0}, "names no organ"),
+    "without a name": ({"liver": 1, "": 2}, "has no name"),
+    "without a letter": ({"liver": 1, "--": 2}, "has no name"),
+    "a novel": ({"liver": 1, "x" * 81: 2}, "has 81 letters"),
+    "too many": ({f"organ {n}": n for n in range(256)}, "255 organs and the background are more"),
     "regions": ({"liver": [1, 2]}, "not a name and one value"),
     "true": ({"liver": True}, "not a name and one value"),
     "fraction": ({"liver": 1.5}, "not a name and one value"),

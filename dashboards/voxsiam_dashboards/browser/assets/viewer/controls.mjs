@@ -4,6 +4,8 @@ import { asText } from "./address.mjs";
 import { button, make, pressed, title } from "./elements.mjs";
 import { HELP, drag, turn } from "./hands.mjs";
 
+const MANY_ORGANS = 12; // above it the legend names those of the slice, and one can be searched
+
 export class Controls {
   constructor(viewer) {
     this.viewer = viewer;
@@ -13,7 +15,8 @@ export class Controls {
     this.legend = make("div", { className: "legend" });
     this.told = make("p", { className: "told", role: "status" });
     viewer.element.replaceChildren(
-      make("div", { className: "bar" }, this.caseChoice(), this.seedChoice(), this.rowButtons()),
+      make("div", { className: "bar" }, this.caseChoice(), this.seedChoice(), this.rowButtons(),
+        this.organSearch()),
       this.windowBar(), make("div", { className: "slices" }, ...figures), this.place, this.legend,
       this.told, make("details", {}, make("summary", {}, "Mouse and keys"), make("p", {}, HELP)));
   }
@@ -89,6 +92,22 @@ export class Controls {
     const errors = button("errors", "", () => viewer.toggleErrors(row));
     errors.setAttribute("aria-label", `errors of ${row}`);
     return { row, show, errors, told: make("small", {}) };
+  }
+
+  organSearch() {
+    const { viewer } = this;
+    const { organs } = viewer.facts;
+    if (organs.length <= MANY_ORGANS) return "";
+    const titles = organs.map((organ) => make("option", { value: organ.title }));
+    const input = make("input", { type: "search", placeholder: `one of ${organs.length}` });
+    input.setAttribute("list", "viewer-organs");
+    input.onchange = () => {
+      const asked = input.value.trim().toLowerCase();
+      const organ = organs.find((each) => each.title.toLowerCase() === asked);
+      const there = organ ? viewer.toOrgan(organ) : !asked;
+      this.told.replaceChildren(there ? "" : `${input.value}: not in the ground truth of this case`);
+    };
+    return make("label", {}, "Organ ", input, make("datalist", { id: "viewer-organs" }, ...titles));
   }
 
   windowBar() {
@@ -178,7 +197,9 @@ export class Controls {
     const { errorsOf, facts, at } = this.viewer;
     const counts = errorsOf && this.viewer.errors(errorsOf);
     if (!counts) {
-      const organs = facts.organs.map((organ) => entry(organ.colour, organ.title));
+      const many = facts.organs.length > MANY_ORGANS;
+      const listed = many ? this.viewer.organsInSlice() : facts.organs;
+      const organs = listed.map((organ) => entry(organ.colour, organ.title));
       this.legend.replaceChildren(...organs);
       return;
     }

@@ -2,14 +2,15 @@
 
 export const [RIGHT, MISSED, INVENTED, WRONG] = [0, 1, 2, 3];
 
-// Kind of error by 16 * truth + prediction; an organ that nobody annotated is not invented.
+// Kind of error by 256 * truth + prediction; an organ that nobody annotated is not invented.
 export function errorKinds(organs) {
   const scored = new Set(organs.filter((organ) => organ.scored).map((organ) => organ.value));
-  const kinds = new Uint8Array(256);
-  for (let truth = 0; truth < 16; truth++) {
-    for (let found = 0; found < 16; found++) {
+  const classes = organs.length + 1;
+  const kinds = new Uint8Array(256 * classes);
+  for (let truth = 0; truth < classes; truth++) {
+    for (let found = 0; found < classes; found++) {
       const said = scored.has(found) ? found : 0;
-      kinds[16 * truth + found] =
+      kinds[256 * truth + found] =
         said === truth ? RIGHT : said === 0 ? MISSED : truth === 0 ? INVENTED : WRONG;
     }
   }
@@ -22,7 +23,7 @@ export function errorCounts(truth, found, kinds, [depth, height, width]) {
   const area = height * width;
   for (let d = 0; d < depth; d++) {
     for (let i = d * area, end = i + area; i < end; i++) {
-      if (truth[i] | found[i]) counts[4 * d + kinds[16 * truth[i] + found[i]]]++;
+      if (truth[i] | found[i]) counts[4 * d + kinds[256 * truth[i] + found[i]]]++;
     }
     counts[4 * d] = 0;
   }

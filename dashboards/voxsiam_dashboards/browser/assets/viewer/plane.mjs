@@ -82,7 +82,7 @@ export class Plane {
     for (let y = 0, o = 0; y < this.rows; y++) {
       let i = first - y * this.rowStep;
       for (let x = 0; x < this.columns; x++, i -= this.columnStep, o += 4) {
-        const value = truth ? kinds[16 * truth[i] + found[i]] : found[i];
+        const value = truth ? kinds[256 * truth[i] + found[i]] : found[i];
         if (!value) continue;
         for (let c = 0; c < 3; c++) out[o + c] += (colours[3 * value + c] - out[o + c]) * opacity;
       }

@@ -204,9 +204,30 @@ export class Viewer {
     const found = this.found(this.errorsOf || [...this.shown][0]);
     if (!found) return;
     const { truth, kinds } = this;
-    const place = worstPlace((i) => kinds[16 * truth[i] + found[i]] !== RIGHT, this.facts.shape);
+    const place = worstPlace((i) => kinds[256 * truth[i] + found[i]] !== RIGHT, this.facts.shape);
     if (place) this.at = place;
     this.moved();
+  }
+
+  // Where the ground truth shows most of an organ.
+  toOrgan({ value }) {
+    const { truth, facts } = this;
+    const place = worstPlace((i) => truth[i] === value, facts.shape);
+    if (place) this.at = place;
+    this.moved();
+    return place !== null;
+  }
+
+  // The organs that the shown axial slice has, in the ground truth or in what is laid over it.
+  organsInSlice() {
+    const { facts, at, truth, shown } = this;
+    const [, height, width] = facts.shape;
+    const start = at[0] * height * width;
+    const seen = new Set();
+    for (const labels of [truth, ...[...shown].map((row) => this.found(row))].filter(Boolean)) {
+      for (let i = start; i < start + height * width; i++) seen.add(labels[i]);
+    }
+    return facts.organs.filter((organ) => seen.has(organ.value));
   }
 
   setWindow(low, high) {
