@@ -54,6 +54,11 @@ SMALL = {
         lines=((rf"6 cases\n(?:.*\n)*  memory: {NUMBER} KiB a case", (ANY,)),),
         starts_ray=True,
     ),
+    "many_organs": Small(
+        "--grid 32x32x16 --rounds 1",
+        ratios=2,
+        lines=((rf"peak memory of a training: {NUMBER} GiB with 8 organs, {NUMBER}", (ANY, ANY)),),
+    ),
     "many_runs": Small(
         "--runs 3 --cases 4 --epochs 2",
         lines=(

@@ -15,6 +15,9 @@ from voxsiam_dashboards.tables.text_table import TextTable
 log = logging.getLogger(__name__)
 
 FORMATS = {"csv": "CSV", "tex": "LaTeX"}
+MANY_LINES = 40
+"""Above it a table can be searched."""
+
 _LONGEST_LINE = 60
 """Letters of a cell before it is broken into lines."""
 
@@ -63,10 +66,18 @@ def text_table(
     return html.Section(
         [
             html.Div([html.H3(table.title), saves(address, number)], className="titled"),
-            scrolled(table.header, lines),
+            *_searched(scrolled(table.header, lines), len(lines)),
             *(html.P(note, className="soft") for note in table.notes),
         ]
     )
+
+
+def _searched(table: Component, lines: int) -> list[Component]:
+    """Put a search above a long table, which scrolls by itself (assets/search.js)."""
+    if lines <= MANY_LINES:
+        return [table]
+    search = dcc.Input(type="search", className="search", placeholder=f"search {lines} lines")
+    return [search, html.Div(table, className="tall")]
 
 
 def scrolled(header: Sequence[str], lines: Sequence[Component]) -> Component:

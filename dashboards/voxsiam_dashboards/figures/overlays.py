@@ -47,6 +47,7 @@ AXES: dict[Plane, tuple[int, int, int]] = {
 _OPACITY, _OUTLINE_OPACITY = 0.45, 0.95
 _TRUTH = "white"
 _MOST_NAMED = 24
+_ENTRY_INCHES = 2.0
 _OUTLINED = [Stroke(linewidth=2, foreground="black"), Normal()]
 
 
@@ -188,7 +189,8 @@ def _figure(case: Overlay, panels: Sequence[Panel], organs: Sequence[str]) -> Fi
             if place == 0:
                 one.set_ylabel(f"{plane.capitalize()}, slice {index}", fontsize=9)
     legend = _legend(case, organs)
-    figure.legend(handles=legend, loc="outside lower center", ncols=5, frameon=False)
+    columns = min(5, max(1, int(width * len(panels) / _ENTRY_INCHES)))
+    figure.legend(handles=legend, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 
