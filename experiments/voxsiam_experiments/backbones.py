@@ -5,21 +5,19 @@ Try:     voxsiam study run backbones --preset mini                     (phantoms
 Printed: the four networks alone, in Tables I and II; nothing for the networks with the method
 """
 
-from dataclasses import replace
-
+from voxsiam.orchestration.studies.table import Printed, Row, Table
 from voxsiam_experiments.recipes import voxel_simsiam
 from voxsiam_experiments.six_methods import NOT_IN_ALL, ROWS
-from voxsiam_experiments.table import Printed, Row, Table
 
 
 def _rows(alone: Row) -> tuple[Row, Row]:
     ours = Row(
         label=f"{alone.label} + ours",
-        recipe=lambda: alone.recipe().with_changes(feature_loss=voxel_simsiam().feature_loss),
+        recipe=alone.recipe.with_changes(feature_loss=voxel_simsiam().feature_loss),
         printed=ROWS[-1].printed if alone.label == "3D U-Net" else Printed(),
         compared_with=f"{alone.label} + ours",
     )
-    return replace(alone, compared_with=ours.label), ours
+    return alone.model_copy(update={"compared_with": ours.label}), ours
 
 
 TABLE = Table(

@@ -5,9 +5,9 @@ Try:     voxsiam study run fig7 --preset mini                     (phantoms)
 Printed: DSC 0.431 (3D U-Net) and 0.548 (ours) "(10 and 20%)"; the curve has no other figures
 """
 
+from voxsiam.orchestration.studies.table import Printed, Row, Table
 from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.recipes import unet3d, voxel_simsiam
-from voxsiam_experiments.table import Printed, Row, Table
 
 FRACTIONS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 METHODS = {"3D U-Net": unet3d, "Ours": voxel_simsiam}
@@ -25,7 +25,7 @@ TABLE = Table(
     rows=tuple(
         Row(
             label=f"{method}, {fraction:.0%}",
-            recipe=recipe,
+            recipe=recipe(),
             printed=Printed(dsc=PRINTED.get((method, fraction))),
             compared_with=f"Ours, {fraction:.0%}",
             label_fraction=fraction,

@@ -14,6 +14,7 @@ from voxsiam.orchestration.runs.plan import (
     split_fingerprint,
 )
 from voxsiam.orchestration.studies.ledger import StudyPlan
+from voxsiam.orchestration.studies.table import Row, Table
 from voxsiam.orchestration.workspace import Workspace
 from voxsiam.training.overrides import override
 from voxsiam.training.recipe import METHOD_VERSION, Recipe
@@ -25,7 +26,6 @@ from voxsiam_data.splits.label_fraction import with_label_fraction
 from voxsiam_data.splits.leaks import check_split
 from voxsiam_experiments.presets import Choices, Preset
 from voxsiam_experiments.settled_numerics import settle_numerics
-from voxsiam_experiments.table import Row, Table
 
 SPLIT_SEED = 0
 """All rows and seeds of a study share one split: seeds vary the training, not the test cases."""
@@ -103,6 +103,7 @@ def plan_study(
         gpu_share=choices.gpu_share,
         trials=tuple(trials),
         patients=patients_of(split, prepared),
+        table=table,
         notes=(*_budget_notes(table, recipes, grid), *absent, *unchecked),
     )
 
@@ -149,7 +150,7 @@ def sized_recipes(
     _require_organs(table, organs)
     objects = [s for s in choices.overrides if s.partition("=")[2].lstrip().startswith("{")]
     values = [s for s in choices.overrides if s not in objects]
-    unsized = [override(row.recipe(), objects) for row in table.rows]
+    unsized = [override(row.recipe, objects) for row in table.rows]
     classes = len(organs) + 1
     sized = [preset.apply(recipe, grid_dhw, classes) for recipe in unsized]
     recipes = [override(recipe, values) for recipe in sized]

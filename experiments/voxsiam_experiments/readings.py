@@ -9,12 +9,11 @@ layers; the first two are the 3D U-Net alone and the method as we read it.
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from voxsiam.losses.config import SimSiamConfig
+from voxsiam.orchestration.studies.table import Printed, Row, Table
 from voxsiam_experiments.recipes import unet3d, voxel_simsiam
-from voxsiam_experiments.table import Printed, Row, Table
 
 READINGS: Mapping[str, Mapping[str, Any]] = {
     "lambda 1": {"weight": 1.0},
@@ -36,18 +35,18 @@ TABLE = Table(
     rows=(
         Row(
             label="3D U-Net",
-            recipe=unet3d,
+            recipe=unet3d(),
             printed=Printed(dsc=0.786, hd95=3.170, assd=0.845),
             compared_with="3D U-Net",
         ),
         Row(
             label="as we read it",
-            recipe=voxel_simsiam,
+            recipe=voxel_simsiam(),
             printed=Printed(dsc=0.806, hd95=2.461, assd=0.681),
             compared_with="3D U-Net",
         ),
         *(
-            Row(label=label, recipe=partial(voxel_simsiam, **changes), compared_with="3D U-Net")
+            Row(label=label, recipe=voxel_simsiam(**changes), compared_with="3D U-Net")
             for label, changes in READINGS.items()
         ),
     ),

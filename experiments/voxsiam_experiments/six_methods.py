@@ -1,8 +1,8 @@
 """The six methods of Tables I and II with every figure that the paper prints for them."""
 
+from voxsiam.orchestration.studies.table import Printed, Row
 from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.recipes import RECIPES
-from voxsiam_experiments.table import Printed, Row
 
 
 def _row(label: str, recipe: str, distances: tuple[float, float], *dsc: float) -> Row:
@@ -17,7 +17,7 @@ def _row(label: str, recipe: str, distances: tuple[float, float], *dsc: float) -
     printed = Printed(
         dsc=average, hd95=hd95, assd=assd, organs=dict(zip(PAPER_ORGANS, organs, strict=True))
     )
-    return Row(label=label, recipe=RECIPES[recipe], printed=printed)
+    return Row(label=label, recipe=RECIPES[recipe](), printed=printed)
 
 
 ROWS = (

@@ -8,12 +8,16 @@ Every trial is scored on inner validation cases; the winner is trained on all tr
 tested once, beside the settings as the paper prints them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from voxsiam.orchestration.sweeps.plan import Objective, Sampler
 from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam.training.recipe import Recipe
+from voxsiam.types import Frozen
 from voxsiam_experiments.recipes import voxel_simsiam
 
 LAMBDA = Setting(name="lambda", path="feature_loss.weight", low=0.01, high=1000.0, log=True)
@@ -38,18 +42,29 @@ HEAD_DIMENSION = Setting(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
+class Sweep(Frozen):
     """A search.
 
     Attributes:
-        recipe: Returns what they are varied in; its own values are the first trial.
+        name: On the command line, and of its folders.
+        recipe: What they are varied in; its own values are the first trial.
+        file: Name of the file that declares it; empty for those that come with the program.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$")]
     title: str
-    settings: tuple[Setting, ...]
-    recipe: Callable[[], Recipe] = voxel_simsiam
+    settings: Annotated[tuple[Setting, ...], Field(min_length=1)]
+    recipe: Recipe = Field(default_factory=voxel_simsiam)
+    file: str = ""
+
+    @model_validator(mode="after")
+    def _settings_differ(self) -> "Sweep":
+        for what in ("name", "path"):
+            named = [getattr(setting, what) for setting in self.settings]
+            twice = next((each for each in named if named.count(each) > 1), None)
+            if twice is not None:
+                raise ValueError(f"two settings are called '{twice}'")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)

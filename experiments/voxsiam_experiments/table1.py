@@ -5,9 +5,9 @@ Try:     voxsiam study run table1 --preset mini                     (phantoms)
 Printed: averages 0.786 / 0.784 / 0.773 / 0.787 / 0.787 / 0.806; per organ in `six_methods`
 """
 
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.six_methods import MISPRINT, NOT_IN_ALL, ROWS, TWO_PERCENT, UNTOLD
-from voxsiam_experiments.table import Table
 
 TABLE = Table(
     name="table1",

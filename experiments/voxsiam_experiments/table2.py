@@ -6,9 +6,9 @@ Printed: HD95 3.170 / 3.311 / 5.861 / 3.013 / 3.621 / 2.461, ASSD .845 / .832 / 
 Parameters are printed by `voxsiam models`.
 """  # noqa: E501
 
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.six_methods import MISPRINT, NOT_IN_ALL, ROWS, TWO_PERCENT, UNTOLD
-from voxsiam_experiments.table import Table
 
 TABLE = Table(
     name="table2",

@@ -5,9 +5,9 @@ Try:     voxsiam study run table3 --preset mini                     (phantoms, 2
 Printed: DSC 0.793 / 0.797 / 0.806, HD95 3.210 / 2.895 / 2.461, ASSD 0.86 / 0.761 / 0.681
 """
 
+from voxsiam.orchestration.studies.table import Printed, Row, Table
 from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.recipes import voxel_simsiam
-from voxsiam_experiments.table import Printed, Row, Table
 
 TABLE = Table(
     name="table3",
@@ -16,17 +16,17 @@ TABLE = Table(
     rows=(
         Row(
             label="feature (1)",
-            recipe=lambda: voxel_simsiam(layers=1),
+            recipe=voxel_simsiam(layers=1),
             printed=Printed(dsc=0.793, hd95=3.210, assd=0.86),
         ),
         Row(
             label="feature (2)",
-            recipe=lambda: voxel_simsiam(layers=2),
+            recipe=voxel_simsiam(layers=2),
             printed=Printed(dsc=0.797, hd95=2.895, assd=0.761),
         ),
         Row(
             label="feature (3)",
-            recipe=lambda: voxel_simsiam(layers=3),
+            recipe=voxel_simsiam(layers=3),
             printed=Printed(dsc=0.806, hd95=2.461, assd=0.681),
         ),
     ),

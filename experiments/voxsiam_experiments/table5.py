@@ -6,16 +6,16 @@ Printed: DSC 0.793 / 0.793 / 0.796, HD95 3.210 / 3.263 / 3.089, ASSD 0.86 / 0.82
 """
 
 from voxsiam.losses.config import SimSiamConfig
+from voxsiam.orchestration.studies.table import Printed, Row, Table
 from voxsiam.types import PAPER_ORGANS
 from voxsiam_experiments.recipes import voxel_simsiam
-from voxsiam_experiments.table import Printed, Row, Table
 
 
 def _row(hidden_dim: int, dsc: float, hd95: float, assd: float) -> Row:
     heads = SimSiamConfig(hidden_dim=hidden_dim)
     return Row(
         label=f"feature ({hidden_dim})",
-        recipe=lambda: voxel_simsiam(layers=1, relation=heads),
+        recipe=voxel_simsiam(layers=1, relation=heads),
         printed=Printed(dsc=dsc, hd95=hd95, assd=assd),
     )
 

@@ -14,11 +14,11 @@ import pandas as pd
 from pairs import show, time_in_turn
 from scipy import stats
 
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_experiments.studies import TABLES
-from voxsiam_experiments.table import Table
 
 MOST_RESAMPLES, DRAWS = 9999, 2000
 
@@ -50,7 +50,7 @@ def make_study(rows: int, seeds: int, patients: int) -> tuple[Table, StudyResult
                     run_id=f"{row.label}/{seed}",
                     status="FINISHED",
                     fingerprints={},
-                    recipe=row.recipe().model_dump(mode="json"),
+                    recipe=row.recipe.model_dump(mode="json"),
                     final={"dsc": 0.7, "scored_organs": float(count)},
                     curves=pd.DataFrame(),
                     cases=cases,

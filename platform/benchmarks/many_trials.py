@@ -104,7 +104,7 @@ def main() -> None:
 def _plan(workspace: Workspace, trials: int) -> StudyPlan:
     table = STUDIES["table3"]
     preset, row = PRESETS["tiny"], table.rows[0]
-    recipe = preset.apply(row.recipe(), preset.grid_dhw)
+    recipe = preset.apply(row.recipe, preset.grid_dhw)
     data = RunData(
         fingerprint="none",
         name="none",

@@ -4,6 +4,7 @@ import torch
 from rich.table import Table as Grid
 
 from voxsiam.orchestration.cluster.ray_instance import local_cpus
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.orchestration.sweeps.plan import Budget
 from voxsiam.types import PAPER_ORGANS, Shape
 from voxsiam_cli.console import clock, console, say
@@ -13,7 +14,6 @@ from voxsiam_experiments.plan import sized_recipes, split_of
 from voxsiam_experiments.presets import Choices, Preset
 from voxsiam_experiments.sweep_plan import VALIDATION_FRACTION, search_space
 from voxsiam_experiments.sweeps import Search, Sweep
-from voxsiam_experiments.table import Table
 
 
 def forecast_study(table: Table, preset: Preset, data: str | None, choices: Choices) -> Forecast:

@@ -12,11 +12,12 @@ from typer.models import OptionInfo
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.orchestration.cluster.waiting import PATIENCE_SETTING
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.types import Shape
 from voxsiam_data.splits.split_file import read_one_split
 from voxsiam_experiments.presets import PRESETS, Choices, Preset
 from voxsiam_experiments.studies import STUDIES
-from voxsiam_experiments.table import Table
+from voxsiam_experiments.study_file import ENDING, load_table
 
 if TYPE_CHECKING:
     from voxsiam.volumes.nifti_geometry import Form
@@ -194,7 +195,15 @@ def read_choices(
 
 
 def find_table(name: str) -> Table:
-    """Return a study by its name, or say which name was meant."""
+    """Return a study by its name, or the one that a file declares; or say what was meant."""
+    if name.endswith(ENDING):
+        return load_table(Path(name))
+    if name not in STUDIES and Path(name + ENDING).is_file():
+        raise UserError(
+            f"there is no study '{name}'",
+            where="voxsiam study",
+            fix=f"a file is meant as {name}.py",
+        )
     return find_named("study", name, STUDIES, "voxsiam study")
 
 

@@ -83,7 +83,7 @@ class EvidenceStore:
     def _plan(self) -> StudyPlan:
         trials = []
         for trial in TRIALS:
-            rows = {row.label: row.recipe() for row in TABLE.rows}
+            rows = {row.label: row.recipe for row in TABLE.rows}
             identity = run_identity(rows[trial.row], trial.seed, SPLIT, DATA.fingerprint)
             run = RunPlan(
                 recipe=rows[trial.row], seed=trial.seed, split=SPLIT, data=DATA,

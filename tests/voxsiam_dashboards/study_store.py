@@ -15,9 +15,9 @@ from voxsiam.metrics.case_scores import NativePair, score_case, summarise
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.orchestration.runs.plan import split_fingerprint
 from voxsiam.orchestration.runs.result_files import PackedLabels, write_features, write_predictions
+from voxsiam.orchestration.studies.table import Printed, Row, Table
 from voxsiam.training.recipe import Recipe
 from voxsiam.types import PAPER_ORGANS, Split
-from voxsiam_experiments.table import Printed, Row, Table
 
 EVIL = "=cmd|' /C'!A0 <script>alert(1)</script> 50% $x_1$ & {b}"
 STUDY_ID = "table3-mini-20260101"
@@ -40,7 +40,7 @@ PLACES = {
 def make_row(label: str, layers: int, printed: Printed) -> Row:
     weight = 10.0 if layers > 1 else 100.0
     recipe = Recipe(feature_loss=FeatureLossConfig(layers=layers, weight=weight))
-    return Row(label=label, recipe=lambda: recipe, printed=printed)
+    return Row(label=label, recipe=recipe, printed=printed)
 
 
 TABLE = Table(
@@ -151,7 +151,7 @@ def write_study(
 
 
 def write_trial(client, folder, parent, trial, shape=SHAPE, epochs=6) -> str:
-    recipe = next((row.recipe() for row in TABLE.rows if row.label == trial.row), Recipe())
+    recipe = next((row.recipe for row in TABLE.rows if row.label == trial.row), Recipe())
     tags = {"kind": "trial", "row": trial.row, "seed": str(trial.seed), "data": "d" * 16}
     tags |= {"run": f"run-{trial.seed}", "recipe": recipe.fingerprint(), "split": "s" * 16}
     run = client.create_run(

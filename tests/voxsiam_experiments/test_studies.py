@@ -22,7 +22,7 @@ def test_all_studies_are_there():
 @pytest.mark.parametrize("study", STUDIES.values(), ids=list(STUDIES))
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_every_row_is_a_training_of_its_own_at_every_size(study, preset):
-    recipes = [preset.apply(row.recipe(), preset.grid_dhw) for row in study.rows]
+    recipes = [preset.apply(row.recipe, preset.grid_dhw) for row in study.rows]
     assert len({row.label for row in study.rows}) == len(study.rows)
     shares = [row.label_fraction for row in study.rows]
     trainings = {(r.fingerprint(), f) for r, f in zip(recipes, shares, strict=True)}
@@ -32,20 +32,20 @@ def test_every_row_is_a_training_of_its_own_at_every_size(study, preset):
 def test_rows_that_two_studies_share_are_one_training():
     assert table1.TABLE.rows == table2.TABLE.rows
     ours = voxel_simsiam().fingerprint()
-    assert table4.TABLE.rows[1].recipe().fingerprint() == ours
-    assert table5.TABLE.rows[0].recipe() == voxel_simsiam(layers=1)
-    assert fig7.TABLE.rows[-1].recipe().fingerprint() == ours
-    assert fig7.TABLE.rows[-2].recipe() == unet3d()
-    assert backbones.TABLE.rows[1].recipe().fingerprint() == ours
-    assert TABLES["readings"].rows[1].recipe().fingerprint() == ours
+    assert table4.TABLE.rows[1].recipe.fingerprint() == ours
+    assert table5.TABLE.rows[0].recipe == voxel_simsiam(layers=1)
+    assert fig7.TABLE.rows[-1].recipe.fingerprint() == ours
+    assert fig7.TABLE.rows[-2].recipe == unet3d()
+    assert backbones.TABLE.rows[1].recipe.fingerprint() == ours
+    assert TABLES["readings"].rows[1].recipe.fingerprint() == ours
 
 
 def test_the_six_methods_are_the_six_recipes():
-    assert [row.recipe for row in table1.TABLE.rows] == list(RECIPES.values())
+    assert [row.recipe for row in table1.TABLE.rows] == [recipe() for recipe in RECIPES.values()]
 
 
 def test_backbones_add_the_loss_and_nothing_else():
-    rows = {row.label: row.recipe() for row in backbones.TABLE.rows}
+    rows = {row.label: row.recipe for row in backbones.TABLE.rows}
     assert len(rows) == 8
     for label, recipe in rows.items():
         if not label.endswith("+ ours"):
@@ -56,13 +56,13 @@ def test_backbones_add_the_loss_and_nothing_else():
 
 def test_each_reading_differs_from_ours_in_the_feature_loss_alone():
     ours = voxel_simsiam()
-    changed = [row.recipe() for row in TABLES["readings"].rows[2:]]
+    changed = [row.recipe for row in TABLES["readings"].rows[2:]]
     assert len({recipe.fingerprint() for recipe in [ours, *changed]}) == len(changed) + 1
     assert all(recipe.with_changes(feature_loss=ours.feature_loss) == ours for recipe in changed)
 
 
 def test_without_weights_the_classes_count_alike():
-    without, ours = (row.recipe().feature_loss for row in table4.TABLE.rows)
+    without, ours = (row.recipe.feature_loss for row in table4.TABLE.rows)
     assert without is not None
     assert ours is not None
     assert without.relation.class_weights == "uniform"
@@ -71,7 +71,7 @@ def test_without_weights_the_classes_count_alike():
 
 
 def test_only_the_heads_width_varies_in_table_v():
-    losses = [row.recipe().feature_loss for row in table5.TABLE.rows]
+    losses = [row.recipe.feature_loss for row in table5.TABLE.rows]
     assert [loss.relation.hidden_dim for loss in losses if loss] == [64, 128, 256]
     assert {(loss.layers, loss.weight) for loss in losses if loss} == {(1, 100.0)}
 

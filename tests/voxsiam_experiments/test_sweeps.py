@@ -113,8 +113,10 @@ def test_too_few_cases_to_score_on_are_refused(plan):
         plan(cases=2)
 
 
-def test_the_last_table_compares_with_what_is_printed():
-    table = final_table(SWEEPS["lambda"], [AS_PRINTED, "winner (trial 3)"])
+def test_the_last_table_compares_with_what_is_printed(plan):
+    found = plan()
+    table = final_table(found, winner(found, **{"lambda": 3.0}))
+    assert [row.label for row in table.rows] == [AS_PRINTED, "winner (trial 3)"]
     assert table.rows[0].printed.dsc == 0.806
     assert table.partner(table.rows[1]) == AS_PRINTED
     assert table.partner(table.rows[0]) is None

@@ -18,7 +18,7 @@ def test_rows_and_printed_numbers_are_the_papers():
 
 
 def test_the_rows_differ_in_layers_and_lambda_alone():
-    recipes = [row.recipe() for row in TABLE.rows]
+    recipes = [row.recipe for row in TABLE.rows]
     losses = [recipe.feature_loss for recipe in recipes]
     assert all(loss is not None for loss in losses)
     assert [loss.layers for loss in losses if loss] == [1, 2, 3]
@@ -32,7 +32,7 @@ def test_the_baseline_is_the_method_without_its_loss():
 
 
 def test_the_paper_preset_is_the_papers_training():
-    recipe = PRESETS["paper"].apply(TABLE.rows[2].recipe(), PAPER_GRID_DHW)
+    recipe = PRESETS["paper"].apply(TABLE.rows[2].recipe, PAPER_GRID_DHW)
     assert recipe.network.width == 64
     assert (recipe.epochs, recipe.batch_size) == (500, 4)
     assert (recipe.optimiser.learning_rate, recipe.optimiser.weight_decay) == (1e-3, 1e-5)
@@ -45,12 +45,12 @@ def test_the_paper_preset_is_the_papers_training():
 @pytest.mark.parametrize(("preset", "budgets"), [("tiny", (53, 31)), ("mini", (120, 70))])
 def test_budgets_stay_the_same_share_of_smaller_grids(preset, budgets):
     size = PRESETS[preset]
-    loss = size.apply(TABLE.rows[0].recipe(), size.grid_dhw).feature_loss
+    loss = size.apply(TABLE.rows[0].recipe, size.grid_dhw).feature_loss
     assert loss is not None
     assert (loss.sampling.max_voxels, loss.sampling.max_false_negatives) == budgets
 
 
 def test_the_paper_preset_keeps_its_budgets_on_any_grid():
-    loss = PRESETS["paper"].apply(TABLE.rows[0].recipe(), (32, 48, 48)).feature_loss
+    loss = PRESETS["paper"].apply(TABLE.rows[0].recipe, (32, 48, 48)).feature_loss
     assert loss is not None
     assert loss.sampling == SamplingConfig()

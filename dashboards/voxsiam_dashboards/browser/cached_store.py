@@ -1,5 +1,6 @@
 """What the pages show: one tracking store, read through a memory of what no longer changes."""
 
+import logging
 import time
 from collections.abc import Callable, Hashable
 from functools import cached_property, lru_cache
@@ -7,8 +8,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from voxsiam.errors import UserError
 from voxsiam.orchestration.choice import Choice, choose
+from voxsiam.orchestration.studies.table import Row, Table
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam.training.recipe import Recipe
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
@@ -27,9 +31,6 @@ from voxsiam_dashboards.store.sweep_results import SweepResults, load_sweep
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_experiments.studies import STUDIES
-from voxsiam_experiments.sweep_plan import final_table
-from voxsiam_experiments.sweeps import SWEEPS
-from voxsiam_experiments.table import Printed, Row, Table
 
 FRESH_S = 2.0
 """A store is not asked again for what it has just told."""
@@ -38,6 +39,7 @@ STUDIES_KEPT = 4
 """Whole studies in memory. A finished run keeps one test case: 4 MB at the paper's size."""
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 Mark = tuple[Hashable, ...]
 
 
@@ -175,17 +177,20 @@ class CachedStore:
 
 def _table_of(results: StudyResults) -> Table:
     """Return the declared table, or one of the rows that are there: a store may hold anything."""
+    if "table" in results.plan:
+        try:
+            return Table.model_validate(results.plan["table"])
+        except ValidationError:
+            log.warning("the table of %s cannot be read", results.study_id)
     if results.study in STUDIES:
         return STUDIES[results.study]
     planned = results.plan.get("rows")
     named = planned if isinstance(planned, list) else []
     labels = dict.fromkeys(label for label in named if isinstance(label, str))
     labels |= dict.fromkeys(trial.row for trial in results.trials)
-    sweep = SWEEPS.get(results.study.removeprefix("sweep-"))
-    if sweep is not None and results.study.startswith("sweep-"):
-        return final_table(sweep, list(labels))
-    rows = tuple(Row(label=label, recipe=Recipe, printed=Printed()) for label in labels)
-    return Table(name=results.study, number="", title=results.study, rows=rows)
+    rows = tuple(Row(label=label, recipe=Recipe()) for label in labels)
+    # A store may hold any name and any rows: nothing is checked.
+    return Table.model_construct(name=results.study, title=results.study, rows=rows)
 
 
 def _mark(results: StudyResults) -> Mark:

@@ -7,6 +7,7 @@ from pathlib import Path
 from voxsiam.errors import UserError
 from voxsiam.fingerprint import flatten
 from voxsiam.orchestration.studies.ledger import Ledger
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.orchestration.tracking.names import COMMIT_TAG
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.run_store import RunStore
@@ -19,7 +20,6 @@ from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.store.trial_files import read_object
 from voxsiam_dashboards.tables.report_table import build_table
 from voxsiam_data.prepared.prepared_set import PreparedSet
-from voxsiam_experiments.table import Table
 
 CHECKS = {
     "plan": "things of the plan",

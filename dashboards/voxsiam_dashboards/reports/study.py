@@ -149,7 +149,7 @@ def _command(report: ReportTable) -> str:
     options = f" --preset {shlex.quote(report.results.preset)}" if report.results.preset else ""
     options += f" --seeds {seeds}" if seeds else ""
     name = shlex.quote(report.table.name)
-    return f"voxsiam study run {name}{options}\nvoxsiam study report {name}"
+    return f"voxsiam {report.table.command}{options}\nvoxsiam study report {name}"
 
 
 def study_facts(report: ReportTable) -> dict[str, str]:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import plotly.offline
 
-from voxsiam.orchestration.sweeps.plan import SweepTrial
+from voxsiam.orchestration.sweeps.plan import SweepTrial, score_title
+from voxsiam.orchestration.sweeps.space import value_text
 from voxsiam_dashboards.figures.captions import CAPTIONS
 from voxsiam_dashboards.figures.sweep_charts import (
     LEAST_TRIALS,
     history,
     importance_bars,
     importances,
-    last_score,
     parallel,
     pareto,
     slices,
@@ -25,7 +25,6 @@ from voxsiam_dashboards.store.sweep_results import SweepResults
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.study_tables import main_table, patient_table
 from voxsiam_dashboards.tables.text_table import TextTable, csv_text
-from voxsiam_experiments.sweeps import Sweep
 
 PURPOSE = (
     "A search over what the paper fixes without saying how it was found. Trials are scored on "
@@ -35,27 +34,33 @@ _STATES = {"finished": "trained to the end", "stopped": "stopped early"}
 
 
 def write_sweep_report(
-    sweep: Sweep, results: SweepResults, final: ReportTable | None, directory: Path
+    title: str, results: SweepResults, final: ReportTable | None, directory: Path
 ) -> Path:
     """Write the page and the trials as CSV and JSON, and return the page.
 
     An older report is replaced in one step.
 
     Args:
+        title: What the sweep asks.
         final: The winner beside the printed settings, on test cases; None before there is one.
     """
     directory = directory.resolve()
-    write_folder(directory, lambda folder: _write(sweep, results, final, folder))
+    write_folder(directory, lambda folder: _write(title, results, final, folder))
     return directory / PAGE
 
 
 def to_csv(results: SweepResults) -> str:
     """Write one line a trial."""
     names = [setting.name for setting in results.settings]
-    header = ["trial", "state", "epochs", "validation_dsc", "seconds", "seeds"]
+    header = ["trial", "state", "epochs", f"validation_{results.score}", "seconds", "seeds"]
     lines: list[list[object]] = [[*header, *names]]
     for trial in results.trials:
-        told = (trial.number, trial.state, max(trial.curve, default=0), last_score(trial))
+        told = (
+            trial.number,
+            trial.state,
+            max(trial.curve, default=0),
+            trial.last_score(results.score),
+        )
         cost = (trial.objectives.get("seconds"), len(trial.seeds))
         lines.append([*told, *cost, *(trial.values[name] for name in names)])
     return csv_text(lines)
@@ -80,9 +85,10 @@ def winner_text(results: SweepResults) -> str:
     best = next((trial for trial in results.trials if trial.number == results.best), None)
     if best is None:
         return "No trial has been trained to the end yet, so there is no winner."
-    settings = ", ".join(f"{name} {value:.4g}" for name, value in best.values.items())
+    settings = ", ".join(f"{name} {value_text(value)}" for name, value in best.values.items())
+    title = score_title(results.score).replace("Validation", "validation", 1)
     return (
-        f"Winner: trial {best.number}, validation DSC {best.objectives['dsc']:.4f} ({settings}). "
+        f"Winner: trial {best.number}, {title} {best.objectives[results.score]:.4f} ({settings}). "
         "The best of several scores is too high by chance: the table of the test cases below is "
         "what counts."
     )
@@ -101,7 +107,7 @@ def trial_table(results: SweepResults) -> TextTable:
     names = tuple(setting.name for setting in results.settings)
     return TextTable(
         title="Trials",
-        header=("Trial", "State", "Epochs", "Validation DSC", "Seconds a run", *names),
+        header=("Trial", "State", "Epochs", score_title(results.score), "Seconds a run", *names),
         body=tuple(_line(trial, results) for trial in results.trials),
         notes=(
             "Scores of trials that were stopped early are those of their last epoch; only trials "
@@ -112,7 +118,7 @@ def trial_table(results: SweepResults) -> TextTable:
 
 
 def _line(trial: SweepTrial, results: SweepResults) -> tuple[str, ...]:
-    score, seconds = last_score(trial), trial.objectives.get("seconds")
+    score, seconds = trial.last_score(results.score), trial.objectives.get("seconds")
     state = _STATES.get(trial.state, trial.state)
     return (
         f"{trial.number}{' (winner)' if trial.number == results.best else ''}",
@@ -120,7 +126,7 @@ def _line(trial: SweepTrial, results: SweepResults) -> tuple[str, ...]:
         f"{max(trial.curve, default=0)} of {results.plan['epochs']}",
         "-" if math.isnan(score) else f"{score:.4f}",
         "-" if seconds is None else f"{seconds:.1f}",
-        *(f"{trial.values[setting.name]:.4g}" for setting in results.settings),
+        *(value_text(trial.values[setting.name]) for setting in results.settings),
     )
 
 
@@ -147,13 +153,13 @@ def sweep_facts(results: SweepResults) -> dict[str, str]:
 FILES: dict[str, Callable[[SweepResults], str]] = {"trials.csv": to_csv, "trials.json": to_json}
 
 
-def _write(sweep: Sweep, results: SweepResults, final: ReportTable | None, folder: Path) -> None:
+def _write(title: str, results: SweepResults, final: ReportTable | None, folder: Path) -> None:
     for name, render in FILES.items():
         (folder / name).write_text(render(results), encoding="utf-8")
-    (folder / PAGE).write_text(_page(sweep, results, final), encoding="utf-8")
+    (folder / PAGE).write_text(_page(title, results, final), encoding="utf-8")
 
 
-def _page(sweep: Sweep, results: SweepResults, final: ReportTable | None) -> str:
+def _page(title: str, results: SweepResults, final: ReportTable | None) -> str:
     charts = {
         "history": history(results),
         "slices": slices(results),
@@ -163,7 +169,7 @@ def _page(sweep: Sweep, results: SweepResults, final: ReportTable | None) -> str
     }
     return render_page(
         "sweep",
-        title=sweep.title,
+        title=title or results.sweep_id,
         purpose=PURPOSE,
         facts=sweep_facts(results),
         results=results,

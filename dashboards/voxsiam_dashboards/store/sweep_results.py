@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from voxsiam.errors import UserError
-from voxsiam.orchestration.sweeps.plan import Budget, Spent, SweepTrial
+from voxsiam.orchestration.sweeps.plan import Budget, Spent, SweepTrial, score_of
 from voxsiam.orchestration.sweeps.space import Setting
 from voxsiam.orchestration.tracking.reader import RunReader
 from voxsiam_dashboards.store.trial_files import read_object
@@ -30,6 +30,17 @@ class SweepResults:
     best: int | None
     spent: Spent
     budget: Budget
+
+    @property
+    def score(self) -> str:
+        """Which figure tells how good a trial is: the first objective but for the time."""
+        return score_of(tuple(map(str, self.plan.get("objectives", ()))))
+
+    @property
+    def other(self) -> str:
+        """What a trial's score is weighed against: the other objective, else the time."""
+        named = (str(name) for name in self.plan.get("objectives", ()))
+        return next((name for name in named if name != self.score), "seconds")
 
     @property
     def finished(self) -> tuple[SweepTrial, ...]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.types import PAPER_ORGANS, organ_words
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
-from voxsiam_experiments.table import Table
 
 DISTANCE_NOTE = (
     "HD95 and ASSD are in voxels of the training grid. The paper prints mm, but its figures are "

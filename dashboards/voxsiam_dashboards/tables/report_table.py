@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import inf
 from statistics import fmean
 
+from voxsiam.orchestration.studies.table import Table
 from voxsiam_dashboards.store.results import StudyResults
 from voxsiam_dashboards.tables.footnotes import footnotes
 from voxsiam_dashboards.tables.row_comparisons import Comparisons, compare_rows
 from voxsiam_dashboards.tables.rows import ReportRow, build_row
-from voxsiam_experiments.table import Table
 
 MANY_ORGANS = 12
 """Above it a table has a line an organ, the worst first, and lists of organs are folded."""
@@ -24,6 +24,16 @@ class ReportTable:
     comparisons: Comparisons
     footnotes: tuple[str, ...]
     results: StudyResults
+
+    @property
+    def has_printed(self) -> bool:
+        """Tell whether a paper's figures stand beside any of these."""
+        return any(cell.printed is not None for row in self.rows for cell in row.cells.values())
+
+    @property
+    def main_title(self) -> str:
+        """What stands above the figures."""
+        return "Ours beside the paper's" if self.has_printed else "Results"
 
     @property
     def has_many_organs(self) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from voxsiam.orchestration.studies.table import Printed, Row
 from voxsiam.types import PAPER_ORGANS
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.tables.group_means import group_means
-from voxsiam_experiments.table import Printed, Row
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Measure:
     Attributes:
         key: Its key in a trial's final scores.
         title: What stands above the column, with the unit.
-        printed: Its field in `voxsiam_experiments.table.Printed`.
+        printed: Its field in `voxsiam.orchestration.studies.table.Printed`.
     """
 
     key: Literal["dsc", "hd95_grid", "assd_grid"]

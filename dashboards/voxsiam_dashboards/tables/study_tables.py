@@ -50,11 +50,15 @@ MM_NOTES = (
 
 
 def main_table(report: ReportTable) -> TextTable:
-    """Ours beside the paper's, and the difference."""
+    """Ours, beside the paper's and the difference where it prints any."""
+    beside = ("paper", "ours - paper") if report.has_printed else ()
     header = ["Row", "Seeds"]
-    header += [name for m in MEASURES for name in (m.title, "paper", "ours - paper")]
-    lines = [(row.label, row.seeds_text, *_figures(row), row.missed_text) for row in report.rows]
-    return TextTable("Ours beside the paper's", (*header, "Missed organs"), tuple(lines))
+    header += [name for measure in MEASURES for name in (measure.title, *beside)]
+    lines = [
+        (row.label, row.seeds_text, *_figures(row, paper=report.has_printed), row.missed_text)
+        for row in report.rows
+    ]
+    return TextTable(report.main_title, (*header, "Missed organs"), tuple(lines))
 
 
 def comparison_table(report: ReportTable) -> TextTable:
@@ -190,8 +194,10 @@ def _environment(trial: TrialResult) -> dict[str, str]:
     return {name: value for name, value in (fingerprints | trial.environment).items() if value}
 
 
-def _figures(row: ReportRow) -> tuple[str, ...]:
+def _figures(row: ReportRow, *, paper: bool) -> tuple[str, ...]:
     cells = [(row.figure_text(measure.key), row.cells[measure.key]) for measure in MEASURES]
     return tuple(
-        part for text, cell in cells for part in (text, cell.printed_text, cell.difference_text)
+        part
+        for text, cell in cells
+        for part in (text, *((cell.printed_text, cell.difference_text) if paper else ()))
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from voxsiam.errors import UserError
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.types import organ_title
 from voxsiam_dashboards.store.results import StudyResults, TrialResult
 from voxsiam_dashboards.tables.group_means import patients_of, seeds_by_patient
@@ -16,7 +17,6 @@ from voxsiam_dashboards.tables.paired_cells import (
 )
 from voxsiam_dashboards.tables.row_tests import RowTest, family_tests
 from voxsiam_dashboards.tables.settings import settings_that_differ
-from voxsiam_experiments.table import Table
 
 DISTANCES = {"hd95_grid": "HD95 (voxels)", "assd_grid": "ASSD (voxels)"}
 

@@ -13,15 +13,18 @@ from urllib.parse import urlsplit
 import typer
 from typer.core import TyperGroup
 
+from voxsiam.durable_files import sha256_of
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.fingerprint import fingerprint
+from voxsiam.orchestration.submission.code_package import SENT
 from voxsiam_cli.cluster.jobs import DEFAULT_ADDRESS, Address, follow_job
 from voxsiam_cli.console import say
 from voxsiam_cli.options import Owner, is_uri
+from voxsiam_experiments.study_file import ENDING
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 REMOTE = ("study", "sweep", "train", "data")
-SENT_ALONG = ("split",)
+SENT_ALONG = ("split", "labels")
 """Options that name a small file of the user's: it travels with the code."""
 
 
@@ -131,8 +134,11 @@ def read_command(program: TyperGroup, words: Sequence[str]) -> RemoteCommand:
                 f"--{name} /shared/{path.name}",
             )
     request = json.loads(json.dumps(parsed.params, default=str))
+    # A file that has changed is another request.
+    request["files"] = {file.name: sha256_of(file) for file in files}
     path = parsed.command_path.split()[1:]
-    subject = [str(parsed.params[name]) for name in ("name", "recipe") if parsed.params.get(name)]
+    named = (parsed.params.get(name) for name in ("name", "recipe"))
+    subject = [Path(str(name)).name.removesuffix(ENDING) for name in named if name]
     return RemoteCommand(
         words=tuple(_sent_name(word, files) for word in words),
         name="-".join([*path, *subject, fingerprint({"command": path, **request})[:8]]),
@@ -158,15 +164,18 @@ def _parse(program: TyperGroup, words: Sequence[str]) -> Any:  # noqa: ANN401
 
 
 def _files(params: Mapping[str, Any]) -> tuple[Path, ...]:
+    """List the small files that a command names; a study may be one, too."""
     named = [params[name] for name in SENT_ALONG if isinstance(params.get(name), Path)]
+    study = str(params.get("name", ""))
+    named += [Path(study)] if study.endswith(ENDING) else []
     return tuple(path.resolve() for path in named if path.is_file())
 
 
 def _sent_name(word: str, files: Sequence[Path]) -> str:
-    """Name a file as it is called where the job runs: in its working directory."""
+    """Name a file as it is called where the job runs: beside the code."""
     option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
     is_sent = value and Path(value).resolve() in files
-    return option + equals + (Path(value).name if is_sent else value)
+    return option + equals + (SENT + Path(value).name if is_sent else value)
 
 
 def _paths(params: Mapping[str, Any]) -> dict[str, Path]:

@@ -1,5 +1,6 @@
-"""voxsiam study, train and demo: the paper's tables, one command each, and its single systems."""
+"""voxsiam study, train and demo: tables, one command each, and the paper's single systems."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -38,7 +39,8 @@ DEMO_MINUTES = {"tiny": "about 2 minutes", "mini": "about 10 minutes"}
 """On 2 cores."""
 
 app = typer.Typer(
-    help="The paper's tables: run, watch, resume, report, verify, rerun.", no_args_is_help=True
+    help="Tables, the paper's and one's own: run, watch, resume, report, verify, rerun.",
+    no_args_is_help=True,
 )
 app.command()(evidence.verify)
 app.command()(compare.compare)
@@ -46,20 +48,47 @@ app.command()(evidence.rerun)
 
 
 @app.command("list")
-def list_studies(as_json: AsJson = False) -> None:
-    """List the studies and their rows."""
+def list_studies(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE.py", help="Files of one's own.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the studies and their rows, or those that files declare.
+
+    Example: voxsiam study list my_study.py
+    """
+    tables = [find_table(name) for name in files] if files else TABLES.values()
     if as_json:
-        print_json({name: [row.label for row in t.rows] for name, t in TABLES.items()})
+        print_json({table.name: [row.label for row in table.rows] for table in tables})
         return
     grid = Grid("name", "table", "what", "rows")
-    for name, table in TABLES.items():
-        grid.add_row(name, table.number, table.title, ", ".join(row.label for row in table.rows))
+    for table in tables:
+        labels = ", ".join(row.label for row in table.rows)
+        grid.add_row(table.name, table.number, table.title, labels)
     console.print(grid)
 
 
 @app.command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="To write; it must not exist.")],
+) -> None:
+    """Write a file that declares a study of one's own, with comments; it runs as it is.
+
+    Example: voxsiam study new my_study.py
+    """
+    from voxsiam_experiments.study_file import write_example
+
+    write_example(file)
+    say(f"written: {file}")
+    say(f"next: voxsiam study run {file} --preset tiny")
+
+
+@app.command()
 def run(  # noqa: PLR0913
-    name: Annotated[str, typer.Argument(help="For example table3; see: voxsiam study list.")],
+    name: Annotated[
+        str, typer.Argument(help="For example table3 (voxsiam study list), or a file: my_study.py.")
+    ],
     preset: PresetName = "mini",
     data: Data = None,
     seeds: Seeds = None,
@@ -80,6 +109,8 @@ def run(  # noqa: PLR0913
     voxsiam study run table3 --preset paper --data prepared --workers 4
 
     voxsiam study run fig7 --preset paper --data prepared --dry-run
+
+    voxsiam study run my_study.py --preset tiny   (a file of one's own: voxsiam study new)
     """
     table, size = find_table(name), find_preset(preset)
     choices = read_choices(seeds, workers, gpu_share, settings, split)

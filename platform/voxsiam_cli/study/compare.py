@@ -9,7 +9,7 @@ from voxsiam.errors import UserError, nearest_name
 from voxsiam.orchestration.studies.ledger import choose_ledger
 from voxsiam.orchestration.workspace import Workspace as Folder
 from voxsiam_cli.console import console, print_json, say
-from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace, find_table
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Workspace
 from voxsiam_cli.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def compare(
     """
     from voxsiam_cli.study.report import refuse_unread
     from voxsiam_dashboards.tables.two_rows import compare_studies, compare_two_rows
+    from voxsiam_experiments.studies import table_of
 
     folder = open_workspace(workspace, "look", as_json=as_json)
     sides = [_find(text, folder) for text in (first, second)]
@@ -44,7 +45,8 @@ def compare(
     if row_a is not None and row_b is not None:
         differing, pairs = {}, (compare_two_rows(row_a, row_b),)
     elif row_a is None and row_b is None:
-        differing, pairs = compare_studies(study_a, study_b, find_table(study_a.study))
+        table = table_of(choose_ledger(folder, first).plan)
+        differing, pairs = compare_studies(study_a, study_b, table)
     else:
         raise UserError(
             "a row and a whole study cannot be compared",
@@ -61,13 +63,14 @@ def _find(text: str, folder: Folder) -> "tuple[StudyResults, ComparedRow | None]
     """Return the study that a side names, and the row where it names one."""
     from voxsiam_dashboards.store.study_reading import find_study, load_study
     from voxsiam_dashboards.tables.two_rows import ComparedRow
+    from voxsiam_experiments.studies import table_of
 
     study, _, label = text.partition("/")
     plan, uri = choose_ledger(folder, study).plan, folder.tracking_uri
     results = load_study(uri, find_study(uri, plan.study_id))
     if not label:
         return results, None
-    table = find_table(plan.study)
+    table = table_of(plan)
     rows = {row.label: row for row in table.rows}
     if label not in rows:
         raise UserError(

@@ -9,7 +9,7 @@ import typer
 from voxsiam.errors import UserError
 from voxsiam.orchestration.studies.ledger import choose_ledger
 from voxsiam_cli.console import Steps, print_json, say
-from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Patience, Study, Workspace, find_table
+from voxsiam_cli.options import DEFAULT_WORKSPACE, AsJson, Patience, Study, Workspace
 from voxsiam_cli.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def verify(
     """
     from voxsiam_dashboards.evidence.study import verify_study
     from voxsiam_data.prepared.prepared_set import open_prepared
+    from voxsiam_experiments.studies import table_of
 
     folder = open_workspace(workspace, "look", as_json=as_json)
     ledger = choose_ledger(folder, study)
@@ -57,7 +58,7 @@ def verify(
     prepared = open_prepared(plan.prepared) if plan.prepared.exists() else None
     with Steps("score again", quiet=as_json or quick) as steps:
         evidence = verify_study(
-            find_table(plan.study), ledger, folder.tracking_uri, report, folder.run, prepared,
+            table_of(plan), ledger, folder.tracking_uri, report, folder.run, prepared,
             folder.cache / "figures", quick=quick, progress=steps,
         )  # fmt: skip
     if as_json:

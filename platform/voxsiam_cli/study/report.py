@@ -22,7 +22,7 @@ from voxsiam_dashboards.store.study_list import list_studies
 from voxsiam_dashboards.store.study_reading import find_study, load_study
 from voxsiam_dashboards.tables.files import side_by_side
 from voxsiam_dashboards.tables.report_table import ReportTable, build_table
-from voxsiam_experiments.studies import STUDIES
+from voxsiam_experiments.studies import FINAL, table_of
 
 
 def report_study(ledger: Ledger, workspace: Workspace, into: Path | None = None) -> None:
@@ -32,9 +32,9 @@ def report_study(ledger: Ledger, workspace: Workspace, into: Path | None = None)
         into: Folder to write; else the study's own in the workspace, which is kept in MLflow too.
     """
     plan, uri = ledger.plan, workspace.tracking_uri
-    if plan.study not in STUDIES:
+    if plan.study.startswith(FINAL):
         raise UserError(
-            f"{plan.study_id} is no table of the paper",
+            f"{plan.study_id} is the last step of a sweep",
             where="voxsiam study report",
             fix="the winner of a sweep stands in the sweep's report: voxsiam sweep report",
         )
@@ -55,7 +55,7 @@ def report_all(workspace: Workspace, into: Path | None = None) -> None:
     entries: list[IndexEntry] = []
     refused = False
     for ledger in find_ledgers(workspace):
-        if ledger.plan.study not in STUDIES:
+        if ledger.plan.study.startswith(FINAL):
             continue  # the winner of a sweep: it stands in the sweep's report
         study_id = ledger.plan.study_id
         try:
@@ -108,7 +108,7 @@ def _read(ledger: Ledger, uri: str) -> ReportTable:
     """Read a study; whatever of it cannot be read is said, and never taken for unfinished."""
     results = load_study(uri, find_study(uri, ledger.plan.study_id), files="report")
     refuse_unread([*results.unread, *_untold(ledger, results)])
-    return build_table(STUDIES[ledger.plan.study], results)
+    return build_table(table_of(ledger.plan), results)
 
 
 def _untold(ledger: Ledger, results: StudyResults) -> list[str]:

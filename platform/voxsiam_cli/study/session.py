@@ -14,6 +14,7 @@ from voxsiam.orchestration.cluster.ray_instance import ray_instance
 from voxsiam.orchestration.cluster.training_node import on_training_node
 from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.studies.ledger import Ledger, find_ledgers
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.orchestration.studies.tune_run import run_study
 from voxsiam.orchestration.tracking.parent_run import parent_of_study
 from voxsiam.orchestration.tracking.store import check_address, check_store
@@ -27,7 +28,7 @@ from voxsiam_data.prepared.prepared_set import PreparedSet, open_prepared
 from voxsiam_data.prepared.stream import open_volumes
 from voxsiam_experiments.plan import check_choices, plan_study, request_id
 from voxsiam_experiments.presets import Choices, Preset
-from voxsiam_experiments.table import Table
+from voxsiam_experiments.studies import differing_rows, table_of
 
 
 def start_study(
@@ -44,12 +45,30 @@ def start_study(
         known = (one for one in find_ledgers(workspace) if one.plan.study_id == study_id)
         ledger = next(known, None)
         if ledger is None:
+            _require_finished(table, workspace)
             plan = on_training_node(now, plan_study, *asked, workspace)
             ledger = Ledger.create(workspace, plan)
         go_on = resume_command("study", study_id, workspace)
         failed = run_ledger(ledger, workspace, now, go_on)
     report_study(ledger, workspace)
     exit_on_failure(failed, go_on)
+
+
+def _require_finished(table: Table, workspace: Workspace) -> None:
+    """Refuse to begin anew what a file declared otherwise while that is half finished."""
+    if not table.file:
+        return
+    for ledger in find_ledgers(workspace, table.name):
+        differing = differing_rows(table, table_of(ledger.plan))
+        if differing and ledger.unfinished():
+            study_id = ledger.plan.study_id
+            raise UserError(
+                f"'{study_id}' is half finished, and the file declares other rows now: "
+                f"{'; '.join(differing)}",
+                where=table.file,
+                fix=f"finish it first (voxsiam study resume {study_id}), or give the table another "
+                "name",
+            )
 
 
 def resume_study(ledger: Ledger, workspace: Workspace) -> None:

@@ -1,9 +1,11 @@
 """voxsiam sweep: searches over the settings that the paper fixes."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from rich.table import Table as Grid
 
 from voxsiam.errors import UserError
@@ -29,13 +31,17 @@ from voxsiam_cli.options import (
     read_choices,
 )
 from voxsiam_cli.workspace import open_workspace
-from voxsiam_experiments.sweeps import SWEEPS, Search
+from voxsiam_experiments.over import EXAMPLE, own_sweep
+from voxsiam_experiments.recipes import RECIPES
+from voxsiam_experiments.study_file import ENDING, load_sweep
+from voxsiam_experiments.sweep_plan import check_budget
+from voxsiam_experiments.sweeps import SWEEPS, Search, Sweep
 
 app = typer.Typer(
     help="Searches: lambda, layers, voxels, heads, or all of them.", no_args_is_help=True
 )
 
-Sweep = Annotated[
+SweepName = Annotated[
     str, typer.Argument(metavar="SWEEP", help="Its id, or its name if there is one of that.")
 ]
 DEFAULT_TRIALS = 20
@@ -59,7 +65,17 @@ def list_sweeps(as_json: AsJson = False) -> None:
 
 @app.command()
 def run(  # noqa: PLR0913
-    name: Annotated[str, typer.Argument(help="For example lambda; see: voxsiam sweep list.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(help="For example lambda (voxsiam sweep list), or a file; else --over."),
+    ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(help="Vary this field: FIELD=LOW..HIGH[:log] or FIELD=VALUE,VALUE,..."),
+    ] = None,
+    base: Annotated[
+        str, typer.Option(help="With --over: the recipe that is varied, as voxsiam train names it.")
+    ] = "voxel_simsiam",
     preset: PresetName = "mini",
     data: Data = None,
     trials: Annotated[int | None, typer.Option(min=1, help="End after so many trials.")] = None,
@@ -67,10 +83,13 @@ def run(  # noqa: PLR0913
     gpu_hours: Annotated[float | None, typer.Option(help="Or after so many GPU-hours.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each trial.")] = 1,
     objective: Annotated[
-        list[str] | None, typer.Option(help="dsc, seconds, or both; the first chooses the winner.")
+        list[str] | None,
+        typer.Option(help="dsc, dsc/ORGAN, seconds, or two; the first chooses the winner."),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="tpe or random.")] = "tpe",
-    stop_early: Annotated[bool, typer.Option(help="Stop trials that fall behind (ASHA).")] = True,
+    sampler: Annotated[str, typer.Option(help="tpe, gp, qmc, random or grid.")] = "tpe",
+    stop_early: Annotated[
+        bool | None, typer.Option(help="Stop trials that fall behind (ASHA); with one score alone.")
+    ] = None,
     workers: Workers = None,
     gpu_share: GpuShare = 1.0,
     settings: Settings = None,
@@ -90,12 +109,15 @@ def run(  # noqa: PLR0913
     voxsiam sweep run all --preset paper --data prepared --gpu-hours 200 --seeds 2
 
     voxsiam sweep run layers --objective dsc --objective seconds --dry-run
+
+    voxsiam sweep run --over optimiser.learning_rate=1e-4..1e-2:log --over network.width=8,16,32
     """
-    sweep, size = find_named("sweep", name, SWEEPS, "voxsiam sweep"), find_preset(preset)
+    sweep, size = _chosen(name, over or (), base), find_preset(preset)
     choices = read_choices(None, workers, gpu_share, settings, split)
     search = _search(objective or ["dsc"], seeds, sampler, stop_early)
     limits = {"trials": trials, "hours": hours, "gpu_hours": gpu_hours}
     budget = _budget({name: value for name, value in limits.items() if value is not None})
+    check_budget(sweep, search, budget.trials)
     if dry_run:
         from voxsiam_cli.forecast import forecast_sweep, show_forecast
 
@@ -111,7 +133,7 @@ def run(  # noqa: PLR0913
 
 @app.command()
 def resume(
-    sweep: Sweep, workspace: Workspace = DEFAULT_WORKSPACE, _patience: Patience = None
+    sweep: SweepName, workspace: Workspace = DEFAULT_WORKSPACE, _patience: Patience = None
 ) -> None:
     """Go on with a sweep; no finished trial is repeated. Example: voxsiam sweep resume lambda."""
     from voxsiam_cli.sweep.session import resume_sweep
@@ -150,7 +172,7 @@ def status(
 
 @app.command()
 def report(
-    sweep: Sweep, output: ReportFolder = None, workspace: Workspace = DEFAULT_WORKSPACE
+    sweep: SweepName, output: ReportFolder = None, workspace: Workspace = DEFAULT_WORKSPACE
 ) -> None:
     """Write reports/ID from MLflow and print the trials and the winner's table."""
     from voxsiam_cli.sweep.session import report_sweep
@@ -159,18 +181,49 @@ def report(
     report_sweep(choose_sweep(folder, sweep), folder, output)
 
 
-def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool) -> Search:
-    known = {each: each for each in get_args(Objective)}
-    named = tuple(
-        dict.fromkeys(find_named("objective", o, known, "--objective") for o in objectives)
-    )
+def _chosen(name: str | None, over: Sequence[str], base: str) -> Sweep:
+    """Find a sweep by its name, in a file, or put one together of fields."""
+    if (name is None) == (not over):
+        raise UserError(
+            "name a sweep, or say what to vary" if name is None else "one of the two is meant",
+            where=f"voxsiam sweep run {name or ''}".strip(),
+            fix=f"voxsiam sweep run lambda; {EXAMPLE}",
+        )
+    if over:
+        return own_sweep(over, find_named("recipe", base, RECIPES, "--base")())
+    assert name is not None  # noqa: S101  # for the type checker
+    if name.endswith(ENDING):
+        return load_sweep(Path(name))
+    return find_named("sweep", name, SWEEPS, "voxsiam sweep")
+
+
+def _search(objectives: list[str], seeds: int, sampler: str, stop_early: bool | None) -> Search:
+    named = tuple(dict.fromkeys(map(_objective, objectives)))
+    can_stop = len(named) == 1 and named != ("seconds",)
+    if len(named) > 2 or (stop_early and not can_stop):
+        raise UserError(
+            "ASHA ranks trials by one score" if stop_early else f"{len(named)} objectives are many",
+            where="--stop-early" if stop_early else "--objective",
+            fix="leave --stop-early out, or search for one score" if stop_early else "give two",
+        )
     samplers = {each: each for each in get_args(Sampler)}
     return Search(
         objectives=named,
         seeds=seeds,
         sampler=find_named("sampler", sampler, samplers, "--sampler"),
-        stop_early=stop_early,
+        stop_early=can_stop if stop_early is None else stop_early,
     )
+
+
+def _objective(text: str) -> Objective:
+    try:
+        return TypeAdapter(Objective).validate_python(text)
+    except ValidationError:
+        raise UserError(
+            f"there is no objective '{text}'",
+            where="--objective",
+            fix="give dsc, dsc/ORGAN (dsc/liver) or seconds",
+        ) from None
 
 
 def _budget(limits: dict[str, float]) -> Budget:

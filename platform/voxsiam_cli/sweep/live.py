@@ -1,11 +1,14 @@
 """What a sweep looks like while it runs: a live table on a terminal, plain lines elsewhere."""
 
+import math
+
 from rich.table import Table
 
 from voxsiam.orchestration.runs.plan import PlannedRun, RunState
+from voxsiam.orchestration.sweeps.early_stopping import score_figure
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
-from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
-from voxsiam.orchestration.sweeps.space import Values
+from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial, score_title
+from voxsiam.orchestration.sweeps.space import Values, value_text
 from voxsiam.training.context import Record
 from voxsiam_cli.console import clock, say, say_elsewhere
 
@@ -27,8 +30,9 @@ class LiveSweep:
         """Show the last epoch; the others stand in the table."""
         epoch, epochs = int(record["epoch"]), planned.run.recipe.epochs
         if epoch in (1, epochs):
-            score = record.get("validation/dsc")
-            found = "" if score is None else f", validation DSC {score:.3f}"
+            plan = self._ledger.plan
+            score = record.get(score_figure(plan))
+            found = "" if score is None else f", {score_title(plan.score)} {score:.3f}"
             self._line(f"{planned.name}: epoch {epoch}/{epochs}{found}")
 
     def incident(self, planned: PlannedRun, text: str) -> None:
@@ -42,7 +46,8 @@ class LiveSweep:
 
     def trial_ended(self, trial: SweepTrial) -> None:
         """Show what a trial came to, and where the search stands."""
-        found = f", validation DSC {trial.objectives['dsc']:.3f}" if trial.objectives else ""
+        score = self._ledger.plan.score
+        found = f", {score_title(score)} {trial.objectives[score]:.3f}" if trial.objectives else ""
         self._line(f"{trial.label}: {trial.state}{found} ({told(trial.values)})")
         self._line(self.standing())
 
@@ -53,7 +58,10 @@ class LiveSweep:
         of_all = f" of {ledger.budget.trials}" if ledger.budget.trials else ""
         words = [f"{done}{of_all} trials done in {clock(ledger.spent.seconds)}"]
         if best:
-            words.append(f"best: {best.label} with DSC {best.objectives['dsc']:.3f}")
+            score = ledger.plan.score
+            words.append(
+                f"best: {best.label} with {score_title(score)} {best.objectives[score]:.3f}"
+            )
         left = self._left(done)
         if left is not None:
             words.append(f"about {clock(left)} left")
@@ -62,15 +70,16 @@ class LiveSweep:
     def table(self) -> Table:
         """Draw the present state."""
         ledger, best = self._ledger, self._ledger.best()
-        table = Table("trial", "state", "epoch", "validation DSC", "settings")
+        name = ledger.plan.score
+        table = Table("trial", "state", "epoch", score_title(name), "settings")
         for trial in ledger.trials[-SHOWN:]:
             last = max(trial.curve, default=0)
-            score = trial.objectives.get("dsc", trial.curve.get(last))
+            score = trial.last_score(name)
             table.add_row(
                 f"{trial.number}{' *' if trial == best else ''}",
                 trial.state,
                 f"{last}/{ledger.plan.space.base.epochs}",
-                "" if score is None else f"{score:.3f}",
+                "" if math.isnan(score) else f"{score:.3f}",
                 told(trial.values),
             )
         table.caption = self.standing()
@@ -92,4 +101,4 @@ class LiveSweep:
 
 def told(values: Values) -> str:
     """Write a point of the space in one line."""
-    return ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())

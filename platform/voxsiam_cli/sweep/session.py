@@ -1,5 +1,6 @@
 """One sweep from forecast to report: what `voxsiam sweep run` and `resume` do."""
 
+import math
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from voxsiam.orchestration.runs.plan import PlannedRun
 from voxsiam.orchestration.studies.ledger import Ledger
 from voxsiam.orchestration.sweeps.history import DATABASE
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
-from voxsiam.orchestration.sweeps.plan import Budget
+from voxsiam.orchestration.sweeps.plan import Budget, score_title
 from voxsiam.orchestration.sweeps.tune_run import run_sweep
 from voxsiam.orchestration.tracking.run_store import keep_report
 from voxsiam.orchestration.tracking.store import StoreAwayError
@@ -42,12 +43,11 @@ from voxsiam_experiments.presets import Choices, Preset
 from voxsiam_experiments.sweep_plan import (
     check_search,
     final_id,
-    final_rows,
     final_table,
     plan_final,
     plan_sweep,
 )
-from voxsiam_experiments.sweeps import SWEEPS, Search, Sweep
+from voxsiam_experiments.sweeps import Search, Sweep
 
 
 def start_sweep(
@@ -94,8 +94,7 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace, into: Path | None = 
         into: Folder to write; else the sweep's own in the workspace, which is kept in MLflow too.
     """
     _print_trials(ledger)
-    uri, sweep = workspace.tracking_uri, SWEEPS[ledger.plan.sweep]
-    sweep_id = ledger.plan.sweep_id
+    uri, sweep_id, name = workspace.tracking_uri, ledger.plan.sweep_id, ledger.plan.sweep
     with reporting(workspace, f"voxsiam sweep report {sweep_id}"):
         final = _final_results(ledger, uri)
         results = load_sweep(uri, sweep_id)
@@ -103,10 +102,10 @@ def report_sweep(ledger: SweepLedger, workspace: Workspace, into: Path | None = 
         say("no winner has been tested yet.", "yellow")
     else:
         console.print(side_by_side(final))
-    page = write_sweep_report(sweep, results, final, into or workspace.report(sweep_id))
+    page = write_sweep_report(ledger.plan.title, results, final, into or workspace.report(sweep_id))
     if into is None:
         keep_report(uri, results.parent_run_id, page.parent)
-        name_newest(workspace, sweep.name, f"sweep-{sweep.name}")
+        name_newest(workspace, name, f"sweep-{name}")
     say(f"report:  {page}")
     say(f"MLflow:  {uri}")
     say(f"look:    voxsiam ui --workspace {workspace.quoted}")
@@ -118,14 +117,13 @@ def _final_results(ledger: SweepLedger, uri: str) -> ReportTable | None:
     best = ledger.best()
     if best is None:
         return None
-    labels = [label for label, _ in final_rows(ledger.plan, best)]
     try:
         parent = find_study(uri, final_id(ledger.plan.sweep_id, best.number))
     except StoreAwayError:
         raise
     except UserError:
         return None
-    return build_table(final_table(SWEEPS[ledger.plan.sweep], labels), load_study(uri, parent))
+    return build_table(final_table(ledger.plan, best), load_study(uri, parent))
 
 
 def _search_and_test(
@@ -173,17 +171,18 @@ def _exit_without_winner(ledger: SweepLedger) -> None:
 
 
 def _print_trials(ledger: SweepLedger) -> None:
-    grid = Grid("trial", "state", "epochs", "validation DSC", "seconds", "settings")
+    name = ledger.plan.score
+    grid = Grid("trial", "state", "epochs", score_title(name), "seconds", "settings")
     best = ledger.best()
     for trial in ledger.trials:
         last = max(trial.curve, default=0)
-        score = trial.objectives.get("dsc", trial.curve.get(last))
+        score = trial.last_score(name)
         seconds = trial.objectives.get("seconds")
         grid.add_row(
             f"{trial.number}{' *' if trial == best else ''}",
             trial.state if not trial.error else f"{trial.state}: {trial.error}",
             f"{last} of {ledger.plan.space.base.epochs}",
-            "" if score is None else f"{score:.3f}",
+            "" if math.isnan(score) else f"{score:.3f}",
             "" if seconds is None else f"{seconds:.1f}",
             told(trial.values),
         )

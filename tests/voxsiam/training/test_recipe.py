@@ -14,7 +14,7 @@ READINGS = ["scoring.hd95=larger_directed", "scoring.assd=pooled"]
 def test_recipes_keep_their_fingerprints():
     """Runs of earlier versions are found by them: a change here parts every study from its runs."""
     assert Recipe().fingerprint() == "056809963af1c27b"
-    rows = {row.label: row.recipe().fingerprint() for row in TABLES["table3"].rows}
+    rows = {row.label: row.recipe.fingerprint() for row in TABLES["table3"].rows}
     assert rows["feature (1)"] == "09390de7418da627"
 
 

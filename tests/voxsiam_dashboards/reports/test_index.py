@@ -6,7 +6,7 @@ from voxsiam_dashboards.reports.index import IndexEntry, write_index
 
 
 def test_the_page_lists_every_study_with_a_link_to_its_report(report_table, tmp_path):
-    table = dataclasses.replace(report_table.table, title="Another study")
+    table = report_table.table.model_copy(update={"title": "Another study"})
     other = dataclasses.replace(report_table, table=table)
     entries = [IndexEntry(report_table, "table3"), IndexEntry(other, "table3-tiny-1")]
     path = write_index(entries, tmp_path / "reports")

@@ -22,7 +22,6 @@ from voxsiam_dashboards.figures.sweep_charts import (
 )
 from voxsiam_dashboards.reports.sweep import to_csv, write_sweep_report
 from voxsiam_dashboards.store.sweep_results import SweepResults, load_sweep
-from voxsiam_experiments.sweeps import SWEEPS
 
 PLAN = {
     "preset": "tiny",
@@ -131,7 +130,7 @@ def test_trials_that_were_stopped_are_drawn_apart():
 
 
 def test_the_page_says_who_won_and_stands_alone(tmp_path):
-    page = write_sweep_report(SWEEPS["lambda"], many(), None, tmp_path / "report")
+    page = write_sweep_report("How much?", many(), None, tmp_path / "report")
     text = page.read_text()
     assert "Winner: trial 15" in text
     assert "stopped early" in text
@@ -148,7 +147,7 @@ def test_the_page_says_who_won_and_stands_alone(tmp_path):
 
 def test_a_page_without_a_trial_that_came_to_the_end(tmp_path):
     found = results([trial(0, 1.0, 1, 0.4, state="stopped")], None)
-    text = write_sweep_report(SWEEPS["lambda"], found, None, tmp_path / "report").read_text()
+    text = write_sweep_report("How much?", found, None, tmp_path / "report").read_text()
     assert "there is no winner" in text
     assert "Nothing can be said" in text
 
@@ -157,7 +156,7 @@ def test_markup_in_an_error_is_shown_as_text(tmp_path):
     broken = trial(0, 1.0, 1, 0.4, state="failed").model_copy(
         update={"error": "<script>x</script>"}
     )
-    page = write_sweep_report(SWEEPS["lambda"], results([broken], None), None, tmp_path / "report")
+    page = write_sweep_report("How much?", results([broken], None), None, tmp_path / "report")
     assert "<script>x" not in page.read_text()
     assert "&lt;script&gt;x" in page.read_text()
 

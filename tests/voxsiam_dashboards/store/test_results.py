@@ -62,8 +62,8 @@ def test_reads_what_a_finished_trial_left(store, results):
     trial = next(t for t in results.trials if t.row == "feature (1)")
     run = store[0].get_run(trial.run_id)
     assert trial.final["dsc"] == run.data.metrics["test/dsc"]
-    assert trial.recipe == TABLE.rows[0].recipe().model_dump(mode="json")
-    assert trial.fingerprints["recipe"] == TABLE.rows[0].recipe().fingerprint()
+    assert trial.recipe == TABLE.rows[0].recipe.model_dump(mode="json")
+    assert trial.fingerprints["recipe"] == TABLE.rows[0].recipe.fingerprint()
     # The cases' table says the same as the final figures, and keeps names that look like numbers.
     per_organ = trial.cases.groupby("organ")["dsc"].mean()
     assert per_organ.mean() == pytest.approx(trial.final["dsc"])

@@ -18,7 +18,7 @@ def dumped(*recipes):
 
 
 def test_only_what_differs_is_listed():
-    found = settings_that_differ(dumped(*(row.recipe() for row in TABLES["table3"].rows)))
+    found = settings_that_differ(dumped(*(row.recipe for row in TABLES["table3"].rows)))
     assert found == {
         "feature_loss.layers": ("1", "2", "3"),
         "feature_loss.weight": ("100.0", "10.0", "10.0"),
@@ -45,7 +45,7 @@ def test_what_only_one_kind_of_loss_has_is_listed():
 
 
 def test_every_setting_that_differs_is_found_by_a_plain_look():
-    recipes = dumped(*(row.recipe() for row in TABLES["readings"].rows[1:]))
+    recipes = dumped(*(row.recipe for row in TABLES["readings"].rows[1:]))
     flat = [flatten(recipe) for recipe in recipes]
     plain = {name for name in flat[0] if len({str(each[name]) for each in flat}) > 1}
     assert set(settings_that_differ(recipes)) == plain

@@ -14,6 +14,7 @@ from voxsiam_dashboards.figures.learning_curves import learning_curves
 from voxsiam_dashboards.figures.organ_boxes import organ_boxes
 from voxsiam_dashboards.reports.study import study_facts
 from voxsiam_dashboards.tables.footnotes import warnings
+from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES, Cell, ReportRow
 from voxsiam_dashboards.tables.study_tables import report_tables
 from voxsiam_dashboards.tables.text_table import TextTable
@@ -27,8 +28,8 @@ def _content(store: CachedStore, address: Address) -> list[Component]:
         html.H1(table.table.heading),
         facts(study_facts(table)),
         *(notice(text) for text in warnings(table.results)),
-        html.Div([html.H2("Ours beside the paper's"), saves(address, 0)], className="titled"),
-        html.Div(_main_table(store, address, table.rows), className="scroll"),
+        html.Div([html.H2(table.main_title), saves(address, 0)], className="titled"),
+        html.Div(_main_table(store, address, table), className="scroll"),
         html.P("Mean and standard deviation over seeds. A figure opens into its seeds, each linked "
                "to its MLflow run.", className="soft"),
         place_for(PART, address),
@@ -52,26 +53,27 @@ def _tables(store: CachedStore, address: Address) -> Sequence[TextTable]:
     return [*report_tables(store.table(address.run_id)).values()]
 
 
-def _main_table(store: CachedStore, address: Address, rows: Sequence[ReportRow]) -> Component:
+def _main_table(store: CachedStore, address: Address, table: ReportTable) -> Component:
+    paper = table.has_printed
     over = [html.Th("Row", rowSpan=2), html.Th("Seeds", rowSpan=2)]
-    over += [html.Th(measure.title, colSpan=3) for measure in MEASURES]
+    over += [html.Th(measure.title, colSpan=3 if paper else 1) for measure in MEASURES]
     over += [html.Th("Missed organs", rowSpan=2), html.Th("", rowSpan=2)]
-    names = ("ours", "paper", "ours - paper") * len(MEASURES)
+    names = ("ours", "paper", "ours - paper") * len(MEASURES) if paper else ("",) * len(MEASURES)
     under = [html.Th(name, className="paper" if name == "paper" else "") for name in names]
     head = html.Thead([html.Tr(over, className="over"), html.Tr(under, className="under")])
-    return html.Table([head, html.Tbody([_line(store, address, row) for row in rows])])
+    lines = [_line(store, address, row, paper=paper) for row in table.rows]
+    return html.Table([head, html.Tbody(lines)])
 
 
-def _line(store: CachedStore, address: Address, row: ReportRow) -> Component:
+def _line(store: CachedStore, address: Address, row: ReportRow, *, paper: bool) -> Component:
     cells: list[Component] = []
     for measure in MEASURES:
         cell, left_out = row.cells[measure.key], row.left_out(measure.key)
         told = [html.Span(left_out, className="left-out")] if left_out else []
-        cells += [
-            html.Td([_figures(store, cell, cell.text), *told]),
-            html.Td(cell.printed_text, className="paper"),
-            html.Td(cell.difference_text),
-        ]
+        cells.append(html.Td([_figures(store, cell, cell.text), *told]))
+        if paper:
+            cells.append(html.Td(cell.printed_text, className="paper"))
+            cells.append(html.Td(cell.difference_text))
     mistakes = link("mistakes", address.at("cases", rows=row.label))
     return html.Tr(
         [

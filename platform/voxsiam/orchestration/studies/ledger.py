@@ -17,6 +17,7 @@ from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.lock import held_by_driver
 from voxsiam.orchestration.runs.plan import PlannedRun, RunState
 from voxsiam.orchestration.runs.source_commit import source_commit
+from voxsiam.orchestration.studies.table import Table
 from voxsiam.orchestration.workspace import Workspace, found_path, kept_path
 from voxsiam.small_files import LARGE, read_json
 from voxsiam.types import Frozen, Shape
@@ -37,6 +38,7 @@ class StudyPlan(Frozen):
         gpu_share: Part of a GPU that a worker holds, where there are GPUs.
         notes: What the report must say about the settings.
         patients: Of the test cases whose patient has another name than the case.
+        table: What was declared; None in plans of before it was kept.
     """
 
     study: str
@@ -51,10 +53,12 @@ class StudyPlan(Frozen):
     trials: tuple[PlannedRun, ...]
     notes: tuple[str, ...] = ()
     patients: Mapping[str, str] = Field(default_factory=dict)
+    table: Table | None = None
 
     def seal(self) -> str:
         """Hash what was planned: every row with its runs, data and notes; no path is part of it."""
-        told = self.model_dump(mode="json", exclude={"prepared", "trials"})
+        left_out = {"prepared", "trials"} | (set() if self.table else {"table"})
+        told = self.model_dump(mode="json", exclude=left_out)
         runs = [[planned.row, planned.run.run_id] for planned in self.trials]
         return fingerprint(told | {"runs": runs})
 

@@ -12,6 +12,9 @@ PACKAGES = ("voxsiam", "voxsiam_cli", "voxsiam_data", "voxsiam_experiments", "vo
 LARGEST_PACKAGE_BYTES = 20 * 2**20
 """The code has less than 2 MB; Ray itself refuses above 500 MB, after a long upload."""
 
+SENT = "\0"
+"""Before the name of a file that travels, in the words of a command."""
+
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 

@@ -20,6 +20,7 @@ from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.ray_access import unknown_token
 from voxsiam.orchestration.cluster.ray_settings import RAY_SETTINGS, SESSION_SETTING
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
+from voxsiam.orchestration.submission.code_package import SENT
 
 ANSWER_WITHIN_S = (10.0, 120.0)
 """To connect, and between two parts of an answer: a tunnel that is half open gives none."""
@@ -31,9 +32,10 @@ JOB_SETTINGS = RAY_SETTINGS | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_NOTICE_S)}
 """Variables of every job; kuberay/job.yaml gives the same."""
 
 _COMMAND, _OWNER = "voxsiam.command", "voxsiam.owner"
-_EXEC = "cd / && exec "
+_EXEC = 'SENT="$PWD"; cd / && exec '
 """Not in the folder of the code, which Ray replaces where a second node of one host unpacks it: its
-modules are found by PYTHONPATH. And Ray's SIGTERM shall reach the program and not a shell."""
+modules are found by PYTHONPATH, files that were sent along by their whole path. And Ray's SIGTERM
+shall reach the program and not a shell."""
 _TALKATIVE = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 """Loggers of Ray's that tell of packages and sockets, line by line."""
 _ATTEMPT = re.compile(r"-again(\d+)$")
@@ -97,7 +99,7 @@ class JobRequest:
 
     Attributes:
         name: Equal requests have equal names.
-        words: What follows `voxsiam`.
+        words: What follows `voxsiam`; SENT stands before the name of a file that was packed.
         python: The interpreter on the cluster's head.
         environment: Variables of the driver and of all workers; anybody who can open the
             cluster's dashboard reads them.
@@ -142,7 +144,8 @@ class JobCluster:
             return before[-1]
         job_id = f"{request.name}-again{len(before) + 1}" if before else request.name
         owner = this_owner()
-        words = shlex.join([request.python, "-m", "voxsiam_cli", *request.words])
+        words = " ".join(map(_quoted, (request.python, "-m", "voxsiam_cli", *request.words)))
+        shown = shlex.join(word.replace(SENT, "") for word in request.words)
         with self._in_our_words():
             session = self._ask("/api/version")["session_name"]
             own = {OWNER_SETTING: owner, SESSION_SETTING: session}
@@ -150,7 +153,7 @@ class JobCluster:
                 self._client.submit_job(
                     entrypoint=f"{_EXEC}{words}",
                     submission_id=job_id,
-                    metadata={_COMMAND: shlex.join(request.words), _OWNER: owner},
+                    metadata={_COMMAND: shown, _OWNER: owner},
                     runtime_env={
                         "working_dir": str(code),
                         "env_vars": JOB_SETTINGS | own | dict(request.environment),
@@ -263,6 +266,16 @@ class _ImpatientClient(JobSubmissionClient):
 
     def _do_request(self, method: str, endpoint: str, **options: Any) -> requests.Response:  # noqa: ANN401
         return super()._do_request(method, endpoint, **{"timeout": ANSWER_WITHIN_S, **options})
+
+
+def _quoted(word: str) -> str:
+    """Write a word for the shell that starts the job; a file that was sent by its whole path."""
+    before, is_sent, name = word.partition(SENT)
+    return (
+        f'{shlex.quote(before) if before else ""}"$SENT"/{shlex.quote(name)}'
+        if is_sent
+        else (shlex.quote(word))
+    )
 
 
 def _time(milliseconds: int | None) -> datetime | None:

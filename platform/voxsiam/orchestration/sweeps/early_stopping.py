@@ -8,13 +8,17 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
-from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
+from voxsiam.orchestration.sweeps.plan import SETTLED, SweepPlan, SweepTrial, score_of
 from voxsiam.orchestration.trials.fair_trials import FairOrder, Turns
 from voxsiam.orchestration.trials.worker import FIDELITY
 
-SCORE = "validation/dsc"
 REDUCTION = 3
 """Of the trials that reach a rung, one in so many goes on."""
+
+
+def score_figure(plan: SweepPlan) -> str:
+    """Name the score among the figures of an epoch."""
+    return f"validation/{score_of(plan.objectives)}"
 
 
 def early_stopping(
@@ -37,10 +41,10 @@ class _Asha(ASHAScheduler):
         self, ledger: SweepLedger, turns: Turns, ask: Callable[[Trial], None] | None
     ) -> None:
         self._ledger, self._turns, self._ask = ledger, turns, ask
-        self._epochs = ledger.plan.space.base.epochs
+        self._epochs, self._score = ledger.plan.space.base.epochs, score_figure(ledger.plan)
         super().__init__(
             time_attr=FIDELITY,
-            metric=SCORE,
+            metric=self._score,
             mode="max",
             max_t=self._epochs,
             grace_period=max(1, self._epochs // REDUCTION**2),
@@ -83,4 +87,4 @@ class _Asha(ASHAScheduler):
         controller: Any = None
         super().on_trial_add(controller, trial)
         for epoch, score in sorted(known.curve.items()):
-            super().on_trial_result(controller, trial, {FIDELITY: epoch, SCORE: score})
+            super().on_trial_result(controller, trial, {FIDELITY: epoch, self._score: score})

@@ -9,20 +9,17 @@ from collections.abc import Mapping
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
-from voxsiam.orchestration.sweeps.plan import DIRECTIONS, SETTLED, Objective, SweepTrial
+from voxsiam.orchestration.sweeps.plan import SETTLED, Objective, SweepPlan, SweepTrial, direction
 from voxsiam.orchestration.sweeps.space import Value
 from voxsiam.orchestration.workspace import sqlite_address
 
 DATABASE = "optuna.db"
 STARTUP_TRIALS = 5
 """Drawn at random before TPE has anything to go by; Optuna's 10 are more than a small sweep has."""
-
-_WITH_CURVES: tuple[Objective, ...] = ("dsc",)
-"""With several objectives Optuna has no place for them; it would take them for times."""
 
 
 class SearchHistory:
@@ -48,14 +45,18 @@ class SearchHistory:
         They follow from the number and what is known, so a resumed search goes on as the unbroken
         one would.
         """
-        if number == 0:
+        if self._plan.sampler == "grid":
+            self._study.enqueue_trial(self._plan.space.grid()[number])
+        elif number == 0:
             self._study.enqueue_trial(self._plan.space.base_values())
+        elif self._plan.sampler == "qmc":
+            self._study.enqueue_trial(_point_of_sequence(number, self._distributions))
         self._open[number] = trial = self._ask(number)
         return {name: trial.params[name] for name in self._distributions}
 
     def report(self, number: int, epoch: int, dsc: float) -> None:
         """Tell Optuna an epoch's score."""
-        if self._plan.objectives == _WITH_CURVES:
+        if has_curves(self._plan.objectives):
             self._open[number].report(dsc, epoch)
 
     def end(self, trial: SweepTrial) -> None:
@@ -68,13 +69,15 @@ class SearchHistory:
         self._study.tell(asked, values, state)
 
     def _ask(self, number: int) -> Trial:
-        if self._plan.sampler == "random":
-            self._study.sampler = RandomSampler(seed=number)
-        else:
-            self._study.sampler = TPESampler(seed=number, n_startup_trials=STARTUP_TRIALS)
+        self._study.sampler = _sampler(self._plan, number)
         trial = self._study.ask(self._distributions)
         trial.set_user_attr("trial", number)
         return trial
+
+
+def has_curves(objectives: tuple[Objective, ...]) -> bool:
+    """Tell whether Optuna takes scores by epoch; with two it would take them for times."""
+    return len(objectives) == 1 and objectives != ("seconds",)
 
 
 def settled_trial(
@@ -89,7 +92,7 @@ def settled_trial(
         values=values,
         params=dict(trial.values),
         distributions=dict(distributions),
-        intermediate_values=dict(trial.curve) if objectives == _WITH_CURVES else {},
+        intermediate_values=dict(trial.curve) if has_curves(objectives) else {},
         user_attrs={"trial": trial.number, "state": trial.state},
     )
 
@@ -104,6 +107,30 @@ def _outcome(
     return TrialState.PRUNED if is_pruned else TrialState.FAIL, None
 
 
+def _sampler(plan: SweepPlan, number: int) -> BaseSampler:
+    """Build what suggests the point of this number; what is enqueued it leaves alone."""
+    if plan.sampler == "tpe":
+        return TPESampler(seed=number, n_startup_trials=STARTUP_TRIALS)
+    if plan.sampler == "gp":
+        return GPSampler(seed=number, n_startup_trials=STARTUP_TRIALS)
+    return RandomSampler(seed=number)
+
+
+def _point_of_sequence(
+    number: int, distributions: Mapping[str, BaseDistribution]
+) -> dict[str, Value]:
+    """Return the point of this number in a scrambled Sobol sequence.
+
+    Optuna keeps its place in a sequence in the study, which is made anew at every start: so the
+    sequence is walked from its beginning.
+    """
+    study = optuna.create_study(sampler=QMCSampler(seed=0, scramble=True))
+    study.ask(dict(distributions))  # the first is drawn at random
+    for _ in range(number - 1):
+        study.tell(study.ask(dict(distributions)), 0.0)
+    return dict(study.ask(dict(distributions)).params)
+
+
 def _new_study(ledger: SweepLedger) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -112,5 +139,5 @@ def _new_study(ledger: SweepLedger) -> optuna.Study:
     return optuna.create_study(
         storage=sqlite_address(database),
         study_name=ledger.plan.sweep_id,
-        directions=[DIRECTIONS[name] for name in ledger.plan.objectives],
+        directions=[direction(name) for name in ledger.plan.objectives],
     )

@@ -13,12 +13,12 @@ from voxsiam.orchestration.choice import Choice, choose
 from voxsiam.orchestration.lock import held_by_driver
 from voxsiam.orchestration.runs.plan import PlannedRun, RunPlan, run_identity
 from voxsiam.orchestration.sweeps.plan import (
-    DIRECTIONS,
     SETTLED,
     Budget,
     Spent,
     SweepPlan,
     SweepTrial,
+    direction,
 )
 from voxsiam.orchestration.sweeps.space import Value
 from voxsiam.orchestration.workspace import CACHE, Workspace, found_path, kept_path
@@ -138,7 +138,7 @@ class SweepLedger:
         """Return the trial with the best first objective among those trained to the end."""
         done = [trial for trial in self.trials if trial.state == "finished"]
         first = self.plan.objectives[0]
-        sign = 1 if DIRECTIONS[first] == "maximize" else -1
+        sign = 1 if direction(first) == "maximize" else -1
         return max(done, key=lambda trial: sign * trial.objectives[first], default=None)
 
     @contextmanager

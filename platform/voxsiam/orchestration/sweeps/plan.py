@@ -1,26 +1,41 @@
 """What a search sets out to do, and one point of it."""
 
-from collections.abc import Mapping
+import math
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.plan import RunData, RunState
 from voxsiam.orchestration.sweeps.space import SearchSpace, Value
 from voxsiam.training.recipe import METHOD_VERSION
-from voxsiam.types import Frozen, Shape, Split
+from voxsiam.types import Frozen, Shape, Split, organ_words
 
-Objective = Literal["dsc", "seconds"]
+Objective = Annotated[str, StringConstraints(pattern=r"^(dsc(/[\w.-]+)?|seconds)$")]
+"""`dsc`: of the inner validation cases after the last epoch, `dsc/liver` of an organ alone;
+`seconds`: training time of a run."""
 
-DIRECTIONS: Mapping[Objective, Literal["maximize", "minimize"]] = {
-    "dsc": "maximize",
-    "seconds": "minimize",
-}
-"""`dsc`: of the inner validation cases after the last epoch; `seconds`: training time of a run."""
+Sampler = Literal["tpe", "gp", "qmc", "random", "grid"]
 
-Sampler = Literal["tpe", "random"]
+
+def direction(objective: Objective) -> Literal["maximize", "minimize"]:
+    """Tell which way is better."""
+    return "minimize" if objective == "seconds" else "maximize"
+
+
+def score_title(objective: Objective) -> str:
+    """Name an objective as a table or an axis does."""
+    if objective == "seconds":
+        return "Training time of a run (s)"
+    organ = organ_words(objective.partition("/")[2])
+    return f"Validation DSC of the {organ}" if organ else "Validation DSC"
+
+
+def score_of(objectives: tuple[Objective, ...]) -> Objective:
+    """Return what curves show and ASHA ranks by: the first that is a score, else `dsc`."""
+    return next((each for each in objectives if each != "seconds"), "dsc")
+
 
 SETTLED: tuple[RunState, ...] = ("finished", "stopped", "failed")
 """States from which a trial does not go on."""
@@ -45,6 +60,8 @@ class SweepPlan(Frozen):
 
     Attributes:
         sweep: Its name on the command line.
+        title: What it asks.
+        is_printed: Whether its recipe is that of the paper.
         sweep_id: Folder name: equal requests have equal ids, whatever their budgets.
         split: Training and inner validation cases; no test case can reach an objective.
         held_out: Test cases, for the winner; no run of the search holds them.
@@ -58,6 +75,8 @@ class SweepPlan(Frozen):
     """
 
     sweep: str
+    title: str = ""
+    is_printed: bool = True
     sweep_id: str
     preset: str
     prepared: Path
@@ -77,6 +96,11 @@ class SweepPlan(Frozen):
     notes: tuple[str, ...] = ()
     method_version: int = 2
 
+    @property
+    def score(self) -> Objective:
+        """What curves show and ASHA ranks by."""
+        return score_of(self.objectives)
+
     def require_this_method(self) -> None:
         """Refuse to go on with what another version of the method began: scores would mix."""
         if self.method_version != METHOD_VERSION:
@@ -94,8 +118,8 @@ class SweepTrial(Frozen):
     Attributes:
         number: From 0, in the order of suggestion.
         values: By the settings' names.
-        curve: Validation DSC by epoch, of the first seed.
-        objectives: Means over the seeds; empty unless finished.
+        curve: The sweep's score by epoch, of the first seed.
+        objectives: Means over the seeds, `dsc` and `seconds` among them; empty unless finished.
     """
 
     number: int
@@ -110,6 +134,10 @@ class SweepTrial(Frozen):
     def label(self) -> str:
         """How people see it."""
         return f"trial {self.number}"
+
+    def last_score(self, score: Objective) -> float:
+        """Return its score: the objective, or that of the last epoch that it has seen, else NaN."""
+        return self.objectives.get(score, self.curve.get(max(self.curve, default=0), math.nan))
 
 
 class Spent(Frozen):

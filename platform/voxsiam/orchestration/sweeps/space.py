@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import product
 
 from optuna.distributions import (
     BaseDistribution,
@@ -9,16 +10,23 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from voxsiam.errors import UserError
+from voxsiam.errors import UserError, nearest_name
 from voxsiam.training.overrides import override
 from voxsiam.training.recipe import Recipe
 from voxsiam.types import Frozen
 
-Value = int | float
+Value = bool | int | float | str
+_MOST_LISTED = 1000
 Values = Mapping[str, Value]
 """One value for each setting of a space, by name."""
+
+
+def value_text(value: Value) -> str:
+    """Write a value for people: four digits of a number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.4g}" if is_number else str(value)
 
 
 class Setting(Frozen):
@@ -36,8 +44,8 @@ class Setting(Frozen):
 
     name: str
     path: str
-    low: Value | None = None
-    high: Value | None = None
+    low: int | float | None = None
+    high: int | float | None = None
     choices: tuple[Value, ...] = ()
     log: bool = False
     share_of: str | None = None
@@ -48,7 +56,26 @@ class Setting(Frozen):
         has_range = self.low is not None and self.high is not None and self.low < self.high
         if has_range == bool(self.choices):
             raise ValueError(f"{self.name}: give a range or choices")
+        if has_range and self.log and (self.low or 0) <= 0:
+            raise ValueError(f"{self.name}: a logarithmic range begins above 0")
         return self
+
+    def listed(self) -> tuple[Value, ...]:
+        """List all values of a grid.
+
+        Raises:
+            UserError: It is a range of fractions, or one of many whole numbers.
+        """
+        if self.choices:
+            return self.choices
+        low, high = self.low, self.high
+        if isinstance(low, int) and isinstance(high, int) and high - low < _MOST_LISTED:
+            return tuple(range(low, high + 1))
+        raise UserError(
+            f"a grid needs single values, '{self.name}' has a range",
+            where=f"--over {self.path}",
+            fix=f"list them: --over {self.path}=VALUE,VALUE,...; or take another --sampler",
+        )
 
     def distribution(self) -> BaseDistribution:
         """Say to Optuna what values there are."""
@@ -80,6 +107,12 @@ class SearchSpace(Frozen):
         """Say to Optuna what is searched."""
         return {setting.name: setting.distribution() for setting in self.settings}
 
+    def grid(self) -> list[dict[str, Value]]:
+        """List the points of a grid, the last setting changing first."""
+        names = [setting.name for setting in self.settings]
+        values = product(*(setting.listed() for setting in self.settings))
+        return [dict(zip(names, point, strict=True)) for point in values]
+
     def recipe(self, values: Values) -> Recipe:
         """Put one value of each setting into the recipe; every value is checked by its field.
 
@@ -90,7 +123,8 @@ class SearchSpace(Frozen):
         for setting in self.settings:
             value = values[setting.name]
             if setting.share_of is not None:
-                value = round(value * float(_field(recipe, setting.share_of)))
+                whole = _number(_field(recipe, setting.share_of), setting)
+                value = round(_number(value, setting) * whole)
             recipe = override(recipe, [f"{setting.path}={json.dumps(value)}"])
         return recipe
 
@@ -111,21 +145,50 @@ class SearchSpace(Frozen):
 
     def _base_value(self, setting: Setting) -> Value:
         value = _field(self.base, setting.path)
+        numbers = [choice for choice in setting.choices if _is_number(choice)]
+        if setting.choices and (value in setting.choices or not (numbers and _is_number(value))):
+            return value if value in setting.choices else setting.choices[0]
+        number = _number(value, setting)
         if setting.share_of is not None:
-            value /= float(_field(self.base, setting.share_of))
+            number /= _number(_field(self.base, setting.share_of), setting)
         if setting.choices:
-            return min(setting.choices, key=lambda choice: abs(choice - value))
-        return min(max(value, setting.low or 0), setting.high or value)
+            return min(numbers, key=lambda choice: abs(float(choice) - number))
+        return min(max(number, setting.low or 0), setting.high or number)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: object, setting: Setting) -> int | float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise UserError(
+        f"'{setting.path}' is {value!r:.40}, no number: it has no range",
+        where=f"--over {setting.path}",
+        fix="list the values that it may take, with commas between them",
+    )
 
 
 def _field(recipe: Recipe, path: str) -> Value:
+    """Read a field of a recipe.
+
+    Raises:
+        UserError: There is none, here, or it has fields of its own.
+    """
     found: object = recipe
     for name in path.split("."):
+        if isinstance(found, BaseModel) and name not in type(found).model_fields:
+            raise UserError(
+                f"there is no field '{path}'",
+                where=f"--over {path}",
+                fix=nearest_name(name, tuple(type(found).model_fields)),
+            )
         found = getattr(found, name, None)
-    if not isinstance(found, int | float):
+    if not isinstance(found, bool | int | float | str):
         raise UserError(
-            f"the recipe has no number '{path}' to vary",
-            where="--set",
-            fix="leave out the setting that takes it away, or choose another sweep",
+            f"the recipe has no value '{path}' to vary",
+            where=f"--over {path}",
+            fix="leave out the setting that takes it away, or choose a recipe that has it",
         )
     return found

@@ -15,10 +15,10 @@ from voxsiam.orchestration.cluster.capacity import Capacity
 from voxsiam.orchestration.cluster.fair_share import FairShare
 from voxsiam.orchestration.runs.execute import CaseSource
 from voxsiam.orchestration.runs.plan import PlannedRun, RunState
-from voxsiam.orchestration.sweeps.early_stopping import SCORE, early_stopping
+from voxsiam.orchestration.sweeps.early_stopping import early_stopping, score_figure
 from voxsiam.orchestration.sweeps.history import SearchHistory
 from voxsiam.orchestration.sweeps.ledger import SweepLedger
-from voxsiam.orchestration.sweeps.plan import SETTLED, SweepTrial
+from voxsiam.orchestration.sweeps.plan import SETTLED, Objective, SweepTrial
 from voxsiam.orchestration.trials.cluster_metrics import cluster_listeners
 from voxsiam.orchestration.trials.fair_trials import FairSearch, Turns
 from voxsiam.orchestration.trials.trial import TrialSetup, run_trials, trial_config
@@ -114,6 +114,8 @@ class SweepSearch(Searcher):
         limit, number = self.ledger.budget.trials, len(self.ledger.trials)
         if (limit is not None and number >= limit) or self.ledger.used_up():
             return None
+        if self.ledger.plan.sampler == "grid" and number >= len(self.ledger.plan.space.grid()):
+            return None
         trial = self.ledger.add(self.history.suggest(number))
         self.runs.append(self.ledger.runs_of(trial))
         return trial
@@ -167,11 +169,11 @@ class SweepKeeper:
 
     def _note(self, planned: PlannedRun, record: Record) -> None:
         """Write down an epoch of a trial's first run, once."""
-        known = self._ledger.trials[_number(planned)]
+        known, figure = self._ledger.trials[_number(planned)], score_figure(self._ledger.plan)
         epoch = int(record["epoch"])
-        if planned.run.seed != known.seeds[0] or epoch in known.curve or SCORE not in record:
+        if planned.run.seed != known.seeds[0] or epoch in known.curve or figure not in record:
             return
-        score = float(record[SCORE])
+        score = float(record[figure])
         self._ledger.update(known.number, curve=known.curve | {epoch: score})
         self._search.history.report(known.number, epoch, score)
 
@@ -186,7 +188,8 @@ class SweepKeeper:
             if planned.run.seed != self._ledger.trials[number].seeds[-1]:
                 return
         self._running.discard(number)
-        objectives = _objectives(self._search.runs[number]) if state == "finished" else {}
+        asked, runs = self._ledger.plan.objectives, self._search.runs[number]
+        objectives = _objectives(asked, runs) if state == "finished" else {}
         ended = self._ledger.update(number, state=state, error=error, objectives=objectives)
         if state not in SETTLED:
             return
@@ -203,13 +206,13 @@ class SweepKeeper:
         self._seen = now
 
 
-def _objectives(runs: Sequence[PlannedRun]) -> dict[str, float]:
-    """Average over a trial's runs what they came to."""
+def _objectives(asked: Sequence[Objective], runs: Sequence[PlannedRun]) -> dict[str, float]:
+    """Average over a trial's runs what they came to: what is asked for, score and cost."""
     records = [_records(run) for run in runs]
-    return {
-        "dsc": fmean(of_run[-1][SCORE] for of_run in records),
-        "seconds": fmean(sum(epoch["seconds/epoch"] for epoch in of_run) for of_run in records),
-    }
+    scores = {"dsc", *asked} - {"seconds"}
+    found = {name: fmean(run[-1][f"validation/{name}"] for run in records) for name in scores}
+    seconds = fmean(sum(epoch["seconds/epoch"] for epoch in run) for run in records)
+    return found | {"seconds": seconds}
 
 
 def _records(planned: PlannedRun) -> list[Record]:

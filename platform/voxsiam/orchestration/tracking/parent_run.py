@@ -13,7 +13,7 @@ from voxsiam.orchestration.studies.ledger import StudyPlan
 from voxsiam.orchestration.sweeps.plan import SweepPlan
 from voxsiam.orchestration.tracking.names import PLAN_TAG
 from voxsiam.training.recipe import METHOD_VERSION
-from voxsiam.types import Split
+from voxsiam.types import PAPER_ORGANS, Split
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ def parent_of_study(plan: StudyPlan, commit: str | None = None) -> ParentRun:
             "seeds": seeds,
             "notes": list(plan.notes),
             "patients": dict(plan.patients),
+            **({"table": plan.table.model_dump(mode="json")} if plan.table else {}),
         },
         seal=plan.seal(),
         commit=commit or None,
@@ -173,5 +174,6 @@ def _common(plan: StudyPlan | SweepPlan, split: Split, data: RunData) -> dict[st
         "grid_hwd": [h, w, d],
         "cases": {side: len(ids) for side, ids in split.model_dump().items()},
         "data": {"name": data.name, "kind": data.kind},
-        "organs": list(data.organs),
+        # The paper's need no word: plans of before there was a choice have none.
+        **({} if data.organs == PAPER_ORGANS else {"organs": list(data.organs)}),
     }

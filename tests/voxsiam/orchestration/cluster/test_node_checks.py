@@ -138,7 +138,7 @@ def test_what_was_to_train_on_such_a_node_says_why_it_did_not(
     monkeypatch.chdir(tmp_path)
     workspace = Workspace(tmp_path / "workspace")
     # Processes have folders of their own there, as machines have their own disks.
-    workspace.root = Path("/proc/self/cwd/workspace")
+    workspace.runs = Path("/proc/self/cwd/workspace/runs")
     plan = make_plan(workspace, workers=workers, rows=1)
     ledger, heard = Ledger.create(workspace, plan), Recorder()
     (tmp_path / "elsewhere").mkdir()
