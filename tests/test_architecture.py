@@ -169,6 +169,7 @@ COMMANDS = {
     },
     "study compare": {"--json", "--workspace"},
     "study list": {"--json"},
+    "study new": set(),
     "study report": {"--all", "--output", "--workspace"},
     "study resume": {"--patience", "--workspace"},
     "study run": {
@@ -191,12 +192,14 @@ COMMANDS = {
     "sweep report": {"--output", "--workspace"},
     "sweep resume": {"--patience", "--workspace"},
     "sweep run": {
+        "--base",
         "--data",
         "--dry-run",
         "--gpu-hours",
         "--gpu-share",
         "--hours",
         "--objective",
+        "--over",
         "--owner",
         "--patience",
         "--preset",

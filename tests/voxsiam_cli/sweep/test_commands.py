@@ -22,13 +22,24 @@ def voxsiam(*arguments):
     [
         (("run", "lamda"), "no sweep 'lamda'", "did you mean 'lambda'"),
         (("run", "lambda", "--preset", "minni"), "no preset", "did you mean 'mini'"),
-        (("run", "lambda", "--sampler", "grid"), "no sampler 'grid'", "tpe, random"),
-        (("run", "lambda", "--objective", "dcs"), "no objective", "did you mean 'dsc'"),
+        (("run", "lambda", "--sampler", "gird"), "no sampler 'gird'", "did you mean 'grid'"),
+        (("run", "lambda", "--sampler", "grid"), "a grid needs single values", "list them"),
+        (("run", "lambda", "--objective", "dcs"), "no objective", "give dsc"),
+        (("run",), "name a sweep, or say what to vary", "--over"),
+        (("run", "lambda", "--over", "epochs=1,2"), "one of the two is meant", "--over"),
+        (("run", "--over", "epochs=1,2", "--base", "unet"), "no recipe 'unet'", "unet3d"),
+        (("run", "--over", "epoch=1,2"), "no field 'epoch'", "did you mean 'epochs'"),
+        (("run", "absent.py"), "cannot be read", "check the path"),
+        (
+            ("run", "all", "--objective", "dsc", "--objective", "seconds", "--stop-early"),
+            "ranks trials by one score",
+            "leave --stop-early out",
+        ),
         (("run", "lambda", "--hours", "0"), "budget of 0.0", "above 0"),
         (("run", "lambda", "--gpu-hours", "-1"), "budget of -1.0", "above 0"),
         (("run", "lambda", "--preset", "paper", "--dry-run"), "needs data", "data prepare"),
         (("run", "lambda", "--set", "feature_loss.weight=3"), "this sweep varies", "another sweep"),
-        (("run", "lambda", "--set", "feature_loss=null"), "no number", "another sweep"),
+        (("run", "lambda", "--set", "feature_loss=null"), "no value", "choose a recipe"),
         (("run", "lambda", "--set", "epoch=3"), "no field 'epoch'", "did you mean 'epochs'"),
         (("resume", "lambda"), "there is no workspace here", "voxsiam demo"),
         (("report", "all"), "there is no workspace here", "voxsiam demo"),
@@ -98,7 +109,7 @@ def test_time_left_follows_from_the_trials_so_far(tmp_path):
     ledger.update(0, state="finished", curve={4: 0.5}, objectives={"dsc": 0.5, "seconds": 3.0})
     ledger.spend(60.0, 0)
     assert live.standing() == (
-        "1 of 4 trials done in 1:00, best: trial 0 with DSC 0.500, about 3:00 left"
+        "1 of 4 trials done in 1:00, best: trial 0 with Validation DSC 0.500, about 3:00 left"
     )
 
 
