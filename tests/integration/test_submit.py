@@ -8,12 +8,14 @@ import pytest
 import ray
 
 from tests.polling import wait_until
-from tests.small_data_sets import write_case_folders
+from tests.prepared_folder import build_prepared
+from tests.small_data_sets import write_case_folders, write_nnunet
 from voxsiam.errors import UserError
 from voxsiam.orchestration.cluster.ray_access import OUTSIDE
 from voxsiam.orchestration.owner import OWNER_SETTING, this_owner
 from voxsiam.orchestration.submission.code_package import pack_code
 from voxsiam.orchestration.submission.jobs import JobCluster, JobRequest
+from voxsiam.volumes.preparation_config import PreparationConfig
 from voxsiam_cli.app import app
 
 pytestmark = pytest.mark.usefixtures("ray_instance")
@@ -55,6 +57,43 @@ def test_a_job_prepares_data_and_an_equal_request_finds_it(voxsiam, tmp_path):
     _, listed = voxsiam("jobs", "list", "--json")
     (job,) = [job for job in json.loads(listed) if str(tmp_path) in job["command"]]
     assert (job["job"], job["state"], job["exit_code"]) == (sent, "finished", 0)
+
+
+@pytest.mark.slow
+def test_files_of_ones_own_travel_and_another_content_is_another_request(
+    voxsiam, tmp_path, monkeypatch
+):
+    """A study's file by a path that the head does not know, and a split given with `=`."""
+    monkeypatch.chdir(tmp_path)
+    assert voxsiam("study", "new", "my_studys.py")[0] == 0
+    config = PreparationConfig(grid_dhw=(32, 32, 32))
+    prepared = build_prepared(tmp_path / "prepared", write_nnunet(tmp_path / "raw"), config)
+    (tmp_path / "my split.csv").write_text(
+        "case_id,side\n" + "".join(f"{c.case_id},train\n" for c in prepared.cases[:-1])
+        + f"{prepared.cases[-1].case_id},test\n"
+    )  # fmt: skip
+    words = (
+        "study",
+        "run",
+        "my_studys.py",
+        "--preset",
+        "tiny",
+        "--dry-run",
+        "--split=my split.csv",
+    )
+    words += ("--data", prepared.root, "-w", tmp_path / "w")
+    code, said = voxsiam("submit", "--", *words)
+    assert code == 0, said
+    assert "SimSiam, wide heads" in said
+    (sent,) = (line.split(":")[0] for line in said.splitlines() if "of code" in line)
+    assert sent.startswith("study-run-my_studys-")
+    assert f"{sent} has finished before" in voxsiam("submit", "--", *words)[1]
+    text = (tmp_path / "my_studys.py").read_text()
+    (tmp_path / "my_studys.py").write_text(text.replace("SimSiam, wide heads", "Wide"))
+    code, said = voxsiam("submit", "--", *words)
+    assert code == 0, said
+    assert "finished before" not in said
+    assert "Wide" in said
 
 
 def test_a_job_that_has_not_begun_is_stopped_and_a_second_stop_finds_it_over(voxsiam, tmp_path):

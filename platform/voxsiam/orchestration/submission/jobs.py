@@ -271,11 +271,9 @@ class _ImpatientClient(JobSubmissionClient):
 def _quoted(word: str) -> str:
     """Write a word for the shell that starts the job; a file that was sent by its whole path."""
     before, is_sent, name = word.partition(SENT)
-    return (
-        f'{shlex.quote(before) if before else ""}"$SENT"/{shlex.quote(name)}'
-        if is_sent
-        else (shlex.quote(word))
-    )
+    if not is_sent:
+        return shlex.quote(word)
+    return f'{before and shlex.quote(before)}"$SENT"/{shlex.quote(name)}'
 
 
 def _time(milliseconds: int | None) -> datetime | None:
