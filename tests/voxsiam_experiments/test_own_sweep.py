@@ -1,5 +1,7 @@
 """Searches over fields of one's own choice: what is read, what is refused, what is suggested."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.voxsiam_experiments.test_plan import prepared_set
@@ -105,7 +107,7 @@ def test_fields_that_nothing_makes_idle():
 def ledger(tmp_path):
     def make(*over, trials=8, **search):
         sweep = own_sweep(over, voxel_simsiam())
-        asked = Search(**({"stop_early": False} | search))
+        asked = replace(Search(stop_early=False), **search)
         check_budget(sweep, asked, trials)
         planned = (sweep, TINY, prepared_set(12), Choices(), asked, Workspace(tmp_path))
         return SweepLedger.create(Workspace(tmp_path), plan_sweep(*planned), Budget(trials=trials))

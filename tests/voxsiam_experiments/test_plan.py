@@ -173,3 +173,10 @@ def test_a_draw_that_is_balanced_over_many_classes_keeps_a_voxel_of_each(tmp_pat
     choices = Choices(overrides=[*overrides, "feature_loss.sampling.max_voxels=104"])
     with pytest.raises(UserError, match="at least 105"):
         plan_study(BACKBONES, TINY, prepared, choices, Workspace(tmp_path))
+
+
+def test_the_table_is_kept_with_the_plan_and_sealed(plan):
+    study = plan()
+    assert study.table == TABLE
+    other = TABLE.model_copy(update={"footnotes": ("another",)})
+    assert study.model_copy(update={"table": other}).seal() != study.seal()

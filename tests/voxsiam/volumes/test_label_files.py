@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -11,6 +13,7 @@ from tests.nifti_files import (
     write_scan,
 )
 from voxsiam.errors import UserError
+from voxsiam.types import PAPER_ORGANS
 from voxsiam.volumes.label_files import LabelMap, OrganMasks
 from voxsiam.volumes.nifti import Scan
 
@@ -108,3 +111,16 @@ def test_what_decides_the_labels(tmp_path):
     assert one.meaning() != LabelMap(path=tmp_path, values={0: 0, 1: 6}).meaning()
     masks = [OrganMasks(paths={organ: tmp_path}) for organ in (1, 2)]
     assert masks[0].meaning() != masks[1].meaning()
+
+
+@pytest.mark.parametrize("form", ["map", "masks"])
+def test_volumes_of_other_classes_have_other_names(form):
+    def meaning(**organs):
+        path = Path("a.nii.gz")
+        if form == "map":
+            return LabelMap(path=path, values={0: 0, 1: 1}, **organs).meaning()
+        return OrganMasks(paths={1: path}, **organs).meaning()
+
+    assert meaning() == meaning(organs=PAPER_ORGANS)
+    lists = (PAPER_ORGANS, ("a", "b"), ("b", "a"))
+    assert len({str(meaning(organs=names)) for names in lists}) == 3
