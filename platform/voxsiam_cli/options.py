@@ -41,9 +41,9 @@ def local(path: Path | None) -> Path | None:
     )
 
 
-def output_option(text: str) -> OptionInfo:
-    """Return the option that names where to write on this machine."""
-    return typer.Option("-o", "--output", help=text, callback=local)
+def output_option(text: str, *names: str) -> OptionInfo:
+    """Return the option that names where to write on this machine, under further names too."""
+    return typer.Option("-o", "--output", *names, help=text, callback=local)
 
 
 Workspace = Annotated[

@@ -27,18 +27,20 @@ from voxsiam_dashboards.figures.surfaces import MOST_VIEWS, case_surfaces, draw_
 from voxsiam_dashboards.reports.folder_swap import foreign_file, write_folder
 from voxsiam_dashboards.reports.page import PAGE, chart_fragments, page_part, render_page
 from voxsiam_dashboards.reports.seal import SEAL, seal_report
+from voxsiam_dashboards.tables.case_scores import to_scores_csv
 from voxsiam_dashboards.tables.files import to_csv, to_json, to_latex, to_markdown
 from voxsiam_dashboards.tables.footnotes import data_kind, warnings
 from voxsiam_dashboards.tables.report_table import ReportTable
 from voxsiam_dashboards.tables.rows import MEASURES
 from voxsiam_dashboards.tables.study_tables import environment_table, report_tables
 
-OVERLAYS = "pictures/overlays.png"
+OVERLAYS, SCORES = "pictures/overlays.png", "scores.csv"
 FILES = {
     "table.csv": to_csv,
     "table.md": to_markdown,
     "table.tex": to_latex,
     "table.json": to_json,
+    SCORES: to_scores_csv,
 }
 
 
@@ -48,7 +50,7 @@ def write_report(
     mlflow_ui: str = "http://127.0.0.1:5000",
     cache: Path | None = None,
 ) -> Path:
-    """Write the page, the table as CSV, Markdown, LaTeX and JSON, the pictures, and their seal.
+    """Write the page, the table as CSV, Markdown, LaTeX and JSON, all scores, pictures, their seal.
 
     An older report in `directory` is replaced in one step, so a kill leaves it as it was.
 

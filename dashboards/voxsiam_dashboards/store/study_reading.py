@@ -32,8 +32,8 @@ Files = Literal["all", "report", "none"]
 CURVES = ("train/loss", "validation/dsc", *USAGE_NAMES)
 """The figures of every epoch that are read, one by one: MLflow has no call for many."""
 
-REPORTED_COLUMNS = ("case_id", "organ", "dsc", "hd95_grid", "assd_grid", "missed")
-"""Of the test cases, what the tables and charts of a report are made of."""
+REPORTED_COLUMNS = tuple(name for name in SCORE_COLUMNS if "_mm_grid" not in name)
+"""Of the test cases, what the tables, charts and scores of a report are made of."""
 
 _FINAL, _MANIFEST, _FEATURES = "test/", "manifest.json", "test/features.npz"
 _NAMED = {"case_id": "category", "organ": "category"}

@@ -1,6 +1,7 @@
 """Means over cases, with what each mean leaves out counted beside it."""
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,10 +34,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class OrganFigures:
-    """One organ over all cases: its means by the names in MEASURES, and its counts on each grid."""
+    """One organ over all cases: its means and sample SDs by the names in MEASURES, its counts."""
 
     organ: str
     means: dict[str, Mean]
+    sds: dict[str, float]
     grid: Counts
     native: Counts
 
@@ -56,6 +58,7 @@ def organ_figures(
         OrganFigures(
             organ=organ,
             means={m: mean(getattr(score, m) for score in own) for m in MEASURES},
+            sds={m: sample_sd(getattr(score, m) for score in own) for m in MEASURES},
             grid=count_organs(own, "grid"),
             native=count_organs(own, "native"),
         )
@@ -86,5 +89,15 @@ def count_organs(scores: Iterable[OrganScore], grid: Grid) -> Counts:
 
 def mean(values: Iterable[float]) -> Mean:
     """Average what is not NaN."""
-    present = [value for value in values if not math.isnan(value)]
+    present = _present(values)
     return Mean(math.fsum(present) / len(present) if present else float("nan"), len(present))
+
+
+def sample_sd(values: Iterable[float]) -> float:
+    """Return the sample standard deviation of what is not NaN; NaN of fewer than two."""
+    present = _present(values)
+    return statistics.stdev(present) if len(present) > 1 else float("nan")
+
+
+def _present(values: Iterable[float]) -> list[float]:
+    return [value for value in values if not math.isnan(value)]

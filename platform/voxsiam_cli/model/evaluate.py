@@ -69,7 +69,9 @@ def evaluate(  # noqa: PLR0913
     ] = "mean-of-directed",
     geometry: GeometryForm = None,
     ignore: Ignored = None,
-    output: Annotated[Path | None, output_option("CSV, a line for each case and organ.")] = None,
+    output: Annotated[
+        Path | None, output_option("CSV, a line for each case and organ.", "--csv")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score predicted label maps against references: DSC, HD95 and ASSD of every organ.
@@ -79,7 +81,7 @@ def evaluate(  # noqa: PLR0913
     beside the labels says what their values mean. What is not scored is named; the exit code is 1
     where it looks like a label map. Examples:
 
-    voxsiam evaluate -p predictions -r labelsTs -o scores.csv
+    voxsiam evaluate -p predictions -r labelsTs --csv scores.csv
 
     voxsiam evaluate -p out.nii.gz -r label.nii.gz --grid 128x128x64
 
@@ -168,6 +170,6 @@ def _check_output(output: Path | None) -> None:
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
         raise UserError(
             "The scores cannot be written there.",
-            where=f"--output {output}",
+            where=f"--csv {output}",
             fix="name a file, such as scores.csv, in a folder that exists",
         )

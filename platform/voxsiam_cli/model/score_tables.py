@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -60,13 +61,18 @@ def _table(
     native: bool,
 ) -> Table:
     figures = organ_figures(scores, organs)
-    table = Table("organ", title=title, caption="measured: organs behind the mean distances")
+    table = Table(
+        "organ",
+        title=title,
+        caption="means ± SD over cases; measured: organs behind the mean distances",
+    )
     for heading in (*measures.values(), "measured", "scored", "missed", "invented"):
         table.add_column(heading, justify="right")
     distance = next(name for name in measures if not name.startswith("dsc"))
     for one in figures:
         counts = one.native if native else one.grid
-        table.add_row(one.organ, *_cells(one.means, measures, counts, one.means[distance].count))
+        cells = _cells(one.means, measures, counts, one.means[distance].count, one.sds)
+        table.add_row(one.organ, *cells)
     table.add_section()
     total = count_organs(scores, "native" if native else "grid")
     means = overall_means(figures)
@@ -76,11 +82,20 @@ def _table(
 
 
 def _cells(
-    means: Mapping[str, Mean], measures: dict[str, str], counts: Counts, measured: int
+    means: Mapping[str, Mean],
+    measures: dict[str, str],
+    counts: Counts,
+    measured: int,
+    sds: Mapping[str, float] = MappingProxyType({}),
 ) -> list[str]:
-    figures = (means[measure].value for measure in measures)
-    shown = ["-" if math.isnan(value) else f"{value:.3f}" for value in figures]
+    shown = [_figure(means[name].value, sds.get(name, float("nan"))) for name in measures]
     return [*shown, *map(str, (measured, counts.scored, counts.missed, counts.invented))]
+
+
+def _figure(mean: float, sd: float) -> str:
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:.3f}" if math.isnan(sd) else f"{mean:.3f} ± {sd:.3f}"
 
 
 def json_content(comparison: "Comparison", scored: "Scored") -> dict[str, Any]:

@@ -1,6 +1,8 @@
 import dataclasses
 import math
 
+import pytest
+
 from voxsiam.metrics.organ_means import (
     Counts,
     Mean,
@@ -8,6 +10,7 @@ from voxsiam.metrics.organ_means import (
     mean,
     organ_figures,
     overall_means,
+    sample_sd,
 )
 from voxsiam.metrics.organ_score import OrganScore
 from voxsiam.types import PAPER_ORGANS
@@ -46,6 +49,14 @@ def test_every_organ_counts_in_the_order_of_the_paper():
     assert [figure.organ for figure in figures] == list(PAPER_ORGANS)
     assert [figure.means["dsc"].value for figure in figures] == [each.dsc for each in scores]
     assert overall_means(figures)["dsc"] == mean(each.dsc for each in scores)
+
+
+def test_spreads_are_over_the_cases_that_have_a_value():
+    spleen, liver = organ_figures(SCORES)
+    assert liver.sds["dsc"] == pytest.approx(0.9 / math.sqrt(2))
+    assert math.isnan(liver.sds["hd95_grid"])
+    assert math.isnan(spleen.sds["assd_grid"])
+    assert sample_sd([1.0, NAN, 2.0, 3.0]) == 1
 
 
 def test_counts_stand_beside_the_means_of_each_grid():

@@ -1,5 +1,6 @@
 import csv
 import json
+import statistics
 import subprocess
 import sys
 
@@ -72,15 +73,17 @@ def test_shows_means_counts_and_policy(folders, command, capsys):
     shown = capsys.readouterr().out
     # Spleen: 0 and one voxel of 1 mm; DSC 1 and 5/6.
     (spleen,) = lines_with(shown, "spleen")
-    assert spleen[0] == f"{(1 + 5 / 6) / 2:.3f}"
+    both = [1, 5 / 6]
+    assert spleen[0] == f"{statistics.mean(both):.3f} ± {statistics.stdev(both):.3f}"
     assert spleen[3:] == ["2", "2", "0", "0"]
     (liver,) = lines_with(shown, "liver")
-    assert liver[0] == f"{5 / 12:.3f}"
+    assert liver[0] == f"{5 / 12:.3f} ± {statistics.stdev([0, 5 / 6]):.3f}"
     assert liver[3:] == ["1", "2", "1", "0"]
     (stomach,) = lines_with(shown, "stomach")
     assert stomach == ["0.000", "-", "-", "0", "0", "0", "1"]
     (overall,) = lines_with(shown, "mean of organs")
     assert overall[3:] == ["3", "4", "1", "1"]
+    assert "±" not in overall[0]
     for rule in empty_mask_policy():
         cells = [rule.prediction, rule.dsc, rule.distances, rule.counted_as]
         assert cells in lines_with(shown, rule.reference)

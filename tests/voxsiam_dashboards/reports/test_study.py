@@ -6,7 +6,7 @@ import pytest
 
 from tests.voxsiam_dashboards.study_store import TABLE
 from voxsiam.errors import UserError
-from voxsiam_dashboards.reports.study import write_report
+from voxsiam_dashboards.reports.study import FILES, write_report
 from voxsiam_dashboards.tables.report_table import build_table
 
 UI = "http://mlflow.example:5000"
@@ -58,6 +58,7 @@ def test_writes_all_files(written):
         "table.md",
         "table.tex",
         "table.json",
+        "scores.csv",
         "seal.json",
         "pictures/overlays.png",
         "pictures/feature_space.png",
@@ -67,7 +68,7 @@ def test_writes_all_files(written):
 
 def test_page_needs_no_other_host(written, page):
     kinds = {re.split(r"[:/]", address)[0] for address in page.addresses}
-    assert kinds == {"data", "http", "table.csv", "table.md", "table.tex", "table.json"}
+    assert kinds == {"data", "http", *FILES}
     web = [address for address in page.addresses if address.startswith("http")]
     assert all(address.startswith(f"{UI}/#/experiments/") for address in web)
     assert "default-src 'none'" in written.read_text(encoding="utf-8")
