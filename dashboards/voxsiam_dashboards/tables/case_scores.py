@@ -41,7 +41,7 @@ def case_scores(results: StudyResults) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=[*_NAMES, *MEASURES.values()])
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(study=results.study_id)[[*_NAMES, *MEASURES.values()]]
+    return table.assign(study=results.study_id).loc[:, [*_NAMES, *MEASURES.values()]]
 
 
 def to_scores_csv(report: ReportTable) -> str:
@@ -49,7 +49,8 @@ def to_scores_csv(report: ReportTable) -> str:
     table = case_scores(report.results)
     for name in (name for name in _NAMES if name != "seed"):
         # A name stands in many lines and is looked at once.
-        table[name] = table[name].map({text: defused(str(text)) for text in table[name].unique()})
+        safe = {text: defused(str(text)) for text in table[name].unique()}
+        table[name] = table[name].map(safe.__getitem__)
     return table.to_csv(index=False, lineterminator="\n")
 
 
@@ -58,4 +59,5 @@ def _scores_of(trial: TrialResult, patients: Mapping[str, str]) -> pd.DataFrame:
     named = {"row": trial.row, "seed": trial.seed, "case": cases}
     named |= {"patient": cases.map(lambda case_id: patients.get(case_id, case_id))}
     named |= {"organ": trial.cases["organ"].astype(str)}
-    return trial.cases[list(MEASURES)].rename(columns=MEASURES).assign(**named)
+    measures = trial.cases.loc[:, list(MEASURES)].set_axis(list(MEASURES.values()), axis=1)
+    return measures.assign(**named)

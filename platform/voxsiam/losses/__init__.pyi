@@ -1,0 +1,17 @@
+from .coarse_labels import cell_purity as cell_purity
+from .coarse_labels import coarse_labels as coarse_labels
+from .config import ContrastiveConfig as ContrastiveConfig
+from .config import DiceConfig as DiceConfig
+from .config import FeatureLossConfig as FeatureLossConfig
+from .config import SamplingConfig as SamplingConfig
+from .config import SimSiamConfig as SimSiamConfig
+from .dice import soft_dice_loss as soft_dice_loss
+from .supervised_contrastive import supervised_contrastive_loss as supervised_contrastive_loss
+from .voxel_sampling import Candidates as Candidates
+from .voxel_sampling import draw_evenly as draw_evenly
+from .voxel_sampling import draw_uniform as draw_uniform
+from .voxel_sampling import draw_voxels as draw_voxels
+from .voxel_sampling import sample_voxels as sample_voxels
+from .voxel_sampling import stream_seed as stream_seed
+from .voxel_sampling import voxel_keys as voxel_keys
+from .voxel_simsiam import voxel_simsiam_loss as voxel_simsiam_loss

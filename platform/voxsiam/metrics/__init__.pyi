@@ -1,0 +1,12 @@
+from .agreement import dice as dice
+from .case_scores import NativePair as NativePair
+from .case_scores import score_case as score_case
+from .case_scores import score_native as score_native
+from .case_scores import summarise as summarise
+from .organ_means import organ_figures as organ_figures
+from .organ_score import OrganScore as OrganScore
+from .scoring_rules import DistanceConfig as DistanceConfig
+from .scoring_rules import ScoringRules as ScoringRules
+from .surface import assd as assd
+from .surface import hd95 as hd95
+from .surface import surface_distances as surface_distances

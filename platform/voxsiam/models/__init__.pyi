@@ -1,0 +1,12 @@
+from .attention_unet3d import AttentionUNet3D as AttentionUNet3D
+from .catalogue import NETWORKS as NETWORKS
+from .catalogue import build_network as build_network
+from .heads import ContrastiveHead as ContrastiveHead
+from .heads import SimSiamHeads as SimSiamHeads
+from .network import Network as Network
+from .network import NetworkOutput as NetworkOutput
+from .network import count_parameters as count_parameters
+from .network_config import NetworkConfig as NetworkConfig
+from .residual_unet3d import ResidualUNet3D as ResidualUNet3D
+from .unet3d import UNet3D as UNet3D
+from .vnet import VNet as VNet
