@@ -13,7 +13,7 @@ from voxsiam_cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE_ROOTS = {
-    "platform": {"voxsiam", "voxsiam_cli"},
+    "platform": {"voxsiam", "voxsiam_cli", "voxsiam_api"},
     "data_pipelines": {"voxsiam_data"},
     "experiments": {"voxsiam_experiments"},
     "dashboards": {"voxsiam_dashboards"},
@@ -135,6 +135,7 @@ COMMANDS = {
     "demo": {"--patience", "--preset", "--workspace"},
     "doctor": {"--json", "--workspace"},
     "evaluate": {
+        "--csv",
         "--geometry",
         "--ignore",
         "--labels",

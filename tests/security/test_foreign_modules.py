@@ -17,7 +17,10 @@ from tests.tracking_server import free_port
 from voxsiam.orchestration.cluster.ray_access import OUTSIDE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-OWN = ("voxsiam", "voxsiam_cli", "voxsiam_data", "voxsiam_experiments", "voxsiam_dashboards")
+OWN = (
+    "voxsiam", "voxsiam_cli", "voxsiam_api", "voxsiam_data", "voxsiam_experiments",
+    "voxsiam_dashboards",
+)  # fmt: skip
 FOLDERS = (*OWN, "experiments", "dashboards", "data_pipelines", "platform", "tests")
 FILES = (
     "nibabel", "click", "ray", "torch", "numpy", "mlflow", "uvicorn", "alembic", "typer",

@@ -92,12 +92,12 @@ def _write(report: ReportTable, folder: Path, mlflow_ui: str, cache: Path) -> No
     if case_id is not None:
         encoded = base64.b64encode(read_regular(picture, 64 * 2**20)).decode("ascii")
         overlay = {"case_id": case_id, "data": f"data:image/png;base64,{encoded}"}
-    charts = chart_fragments(_draw_figures(report, picture.parent, cache))
+    charts = chart_fragments(draw_figures(report, picture.parent, cache))
     (folder / PAGE).write_text(_page(report, overlay, charts, mlflow_ui), encoding="utf-8")
     seal_report(folder, report.results.study_id)
 
 
-def _draw_figures(report: ReportTable, folder: Path, cache: Path) -> dict[str, go.Figure | None]:
+def draw_figures(report: ReportTable, folder: Path, cache: Path) -> dict[str, go.Figure | None]:
     """Write the pictures that have data, and return the charts by name; None without data."""
     curves = label_curves(report)
     panels = feature_panels(report, cache)

@@ -15,13 +15,26 @@ from voxsiam_data.labels.organ_names import (
     organ_value,
     refuse_misspelt,
 )
-from voxsiam_data.labels.protocols import LabelProtocol
+from voxsiam_data.labels.protocols import LabelProtocol, protocol
 from voxsiam_data.text_files import read_json_object
 
 _MAX_LABEL_VALUE = 65535
 _MOST_LABELS = 5000
 _MOST_LETTERS = 80
 _LISTED = 20
+
+
+def find_protocol(name: str | None, labels: Path | None) -> LabelProtocol | None:
+    """Return the meaning of label values that the user named, if any."""
+    if name and labels:
+        raise UserError(
+            "two options say what the label values mean",
+            where="--protocol and --labels",
+            fix="leave one of them out",
+        )
+    if labels:
+        return read_protocol(labels)
+    return protocol(name) if name else None
 
 
 def read_protocol(path: Path) -> LabelProtocol:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from voxsiam.errors import UserError
 from voxsiam.volumes.unused_file import UnusedFile
-from voxsiam_data.labels.dataset_json import read_protocol
-from voxsiam_data.labels.protocols import LabelProtocol, OrganChoice, protocol
+from voxsiam_data.labels.dataset_json import find_protocol
+from voxsiam_data.labels.protocols import LabelProtocol, OrganChoice
 from voxsiam_data.prepared.output import PAPER_RECORD, write_paper_record
 from voxsiam_data.prepared.prepared_set import PreparedSet
 from voxsiam_data.sources.detect import find_source
@@ -32,19 +32,6 @@ class LabelOptions:
             UserError: Two options say what the values mean, or an option names nothing.
         """
         return find_protocol(self.protocol, self.labels), parse_organs(self.organs)
-
-
-def find_protocol(name: str | None, labels: Path | None) -> LabelProtocol | None:
-    """Return the meaning of label values that the user named, if any."""
-    if name and labels:
-        raise UserError(
-            "two options say what the label values mean",
-            where="--protocol and --labels",
-            fix="leave one of them out",
-        )
-    if labels:
-        return read_protocol(labels)
-    return protocol(name) if name else None
 
 
 def parse_organs(text: str | None) -> OrganChoice | None:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
 from voxsiam.durable_files import write_text_atomically
 from voxsiam.errors import UserError, nearest_name
-from voxsiam.metrics.scoring_rules import ScoringRules
+from voxsiam.metrics.scoring_rules import DistanceConfig, MissedDistance
 from voxsiam.types import Shape
 from voxsiam_cli.console import Steps, print_json, say, say_unused
 from voxsiam_cli.model.score_tables import csv_text, json_content, show_scores, without_nan
@@ -25,9 +25,16 @@ from voxsiam_cli.options import (
 if TYPE_CHECKING:
     from voxsiam_data.evaluation.scoring import Comparison, Scored
 
-MISSED_DISTANCES = {"left-out": "left_out", "diagonal": "diagonal"}
-HD95 = {"pooled": "pooled", "larger-directed": "larger_directed"}
-ASSD = {"mean-of-directed": "mean_of_directed", "pooled": "pooled"}
+MISSED_DISTANCES: Mapping[str, MissedDistance] = {"left-out": "left_out", "diagonal": "diagonal"}
+HD95: Mapping[str, Literal["pooled", "larger_directed"]] = {
+    "pooled": "pooled",
+    "larger-directed": "larger_directed",
+}
+ASSD: Mapping[str, Literal["mean_of_directed", "pooled"]] = {
+    "mean-of-directed": "mean_of_directed",
+    "pooled": "pooled",
+}
+Rule = TypeVar("Rule")
 _PROTOCOLS = (
     "voxsiam, zenodo, btcv, amos22, flare22, totalsegmentator-v1, totalsegmentator-v2 or word"
 )
@@ -87,48 +94,42 @@ def evaluate(  # noqa: PLR0913
 
     voxsiam evaluate -p totalseg -r amos/labelsTr --protocol amos22 --prediction-protocol totalsegmentator-v2
     """  # noqa: E501
-    from voxsiam_cli.data.sources import find_protocol
-    from voxsiam_data.evaluation.found_labels import find_labels, meanings, unused_labels
-    from voxsiam_data.evaluation.scoring import (
-        Comparison,
-        comparable_organs,
-        find_pairs,
-        score_pairs,
-    )
+    from voxsiam_api.evaluation import evaluate as evaluate_labels
 
     _check_output(output)
-    said = find_protocol(prediction_protocol, None), find_protocol(protocol, labels)
-    sides = find_labels(predictions), find_labels(references)
-    pairs = find_pairs(*sides)
-    protocols = meanings(*sides, *said)
-    rules = {
-        "classes": comparable_organs(*protocols, organ or ()),
-        "missed_distance": _chosen(missed_distance, MISSED_DISTANCES, "--missed-distance"),
-        "distances": {
-            "hd95": _chosen(hd95, HD95, "--hd95"),
-            "assd": _chosen(assd, ASSD, "--assd"),
-        },
-    }
-    checked = ScoringRules.model_validate(rules)
-    comparison = Comparison(*protocols, checked, _grid(grid), find_geometry(geometry))
     with Steps("cases", quiet=as_json) as steps:
-        scored = score_pairs(pairs, comparison, on_case=steps)
+        found = evaluate_labels(
+            predictions,
+            references,
+            protocol=protocol,
+            labels=labels,
+            prediction_protocol=prediction_protocol,
+            organs=organ or (),
+            grid_dhw=_grid(grid),
+            missed_distance=_chosen(missed_distance, MISSED_DISTANCES, "--missed-distance"),
+            distances=DistanceConfig(
+                hd95=_chosen(hd95, HD95, "--hd95"), assd=_chosen(assd, ASSD, "--assd")
+            ),
+            geometry=find_geometry(geometry),
+            ignored=ignore or (),
+            on_case=steps,
+        )
+    comparison, scored, unused = found.comparison, found.scored, found.unused
     if output is not None:
         write_text_atomically(output, csv_text(scored.scores))
-    unused = {side.root: unused_labels(side, ignore or ()) for side in sides}
     if as_json:
         listed = [
             asdict(one) | {"path": str(root / one.path)}
-            for root, found in unused.items()
-            for one in found
+            for root, files in unused.items()
+            for one in files
         ]
         print_json(without_nan(json_content(comparison, scored) | {"unused": listed}))
     else:
         show_scores(comparison, scored.scores)
         _say(comparison, scored, output)
-        for root, found in unused.items():
-            say_unused(found, root)
-    if any(one.is_lost for found in unused.values() for one in found):
+        for root, files in unused.items():
+            say_unused(files, root)
+    if any(one.is_lost for files in unused.values() for one in files):
         raise typer.Exit(1)
 
 
@@ -143,7 +144,7 @@ def _say(comparison: "Comparison", scored: "Scored", output: Path | None) -> Non
     say(cases + (f", every organ of each in {output}" if output else ""))
 
 
-def _chosen(text: str, forms: Mapping[str, str], option: str) -> str:
+def _chosen(text: str, forms: Mapping[str, Rule], option: str) -> Rule:
     """Return the rule that an option names."""
     if text not in forms:
         raise UserError(

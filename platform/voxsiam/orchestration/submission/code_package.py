@@ -8,7 +8,10 @@ from pathlib import Path
 from voxsiam.errors import UserError
 from voxsiam.orchestration.runs.source_commit import COMMIT_FILE, source_commit
 
-PACKAGES = ("voxsiam", "voxsiam_cli", "voxsiam_data", "voxsiam_experiments", "voxsiam_dashboards")
+PACKAGES = (
+    "voxsiam", "voxsiam_cli", "voxsiam_api", "voxsiam_data", "voxsiam_experiments",
+    "voxsiam_dashboards",
+)  # fmt: skip
 LARGEST_PACKAGE_BYTES = 20 * 2**20
 """The code has less than 2 MB; Ray itself refuses above 500 MB, after a long upload."""
 
