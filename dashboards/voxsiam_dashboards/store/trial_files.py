@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 from pandas.api.types import is_numeric_dtype
 
+from voxsiam.array_headers import HEADERS
 from voxsiam.errors import UserError
 from voxsiam.inference.voxel_features import LevelFeatures
 from voxsiam.metrics.organ_score import OrganScore
@@ -162,9 +163,10 @@ def _reading(
         raise _unreadable(path, f"{refusal} ({error})") from error
 
 
+@contextmanager
 def _open_arrays(
     path: Path, name: str = "", most_bytes: int = _MAX_ARRAYS_BYTES
-) -> "np.lib.npyio.NpzFile":
+) -> Iterator["np.lib.npyio.NpzFile"]:
     """Open an .npz from which neither code nor a machine full of zeros can come.
 
     Args:
@@ -176,7 +178,8 @@ def _open_arrays(
     size = sum(member.file_size for member in members)
     if size > most_bytes:
         raise ValueError(f"{name or 'it'} unpacks to {size >> 20} MiB")
-    return np.load(path, allow_pickle=False)
+    with HEADERS, np.load(path, allow_pickle=False) as arrays:
+        yield arrays
 
 
 def _level(arrays: Mapping[str, np.ndarray], number: int) -> LevelFeatures:

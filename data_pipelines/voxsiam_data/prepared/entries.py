@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float16, UInt8
 
+from voxsiam.array_headers import HEADERS
 from voxsiam.durable_files import sha256_of, sync, temporary_beside, write_synced
 from voxsiam.errors import UserError
 from voxsiam.regular_files import open_regular
@@ -126,7 +127,8 @@ def read_native_label(folder: Path, shape: Shape) -> UInt8[np.ndarray, "d h w"]:
     packed_file = open_regular(folder / NATIVE_LABEL, MOST_ARRAY_BYTES)
     with packed_file, gzip.open(packed_file) as stream:
         np.lib.format.read_magic(stream)
-        header = np.lib.format.read_array_header_1_0(stream)
+        with HEADERS:
+            header = np.lib.format.read_array_header_1_0(stream)
         # Before there is memory for it: a header may claim anything.
         if header != (shape, False, np.dtype(np.uint8)):
             raise ValueError(f"{header[2]} of shape {header[0]}")

@@ -9,6 +9,7 @@ from threading import Lock
 import numpy as np
 from jaxtyping import Float16, UInt8
 
+from voxsiam.array_headers import HEADERS
 from voxsiam.errors import UserError, nearest_name
 from voxsiam.regular_files import require_regular
 from voxsiam.small_files import LARGE, read_json_bytes
@@ -117,9 +118,10 @@ def read_arrays(
     try:
         for name in ARRAYS:
             require_regular(folder / name, MOST_ARRAY_BYTES)
-        image, label = (
-            np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ARRAYS
-        )
+        with HEADERS:
+            image, label = (
+                np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ARRAYS
+            )
     except (OSError, ValueError, EOFError) as error:
         raise _damaged(folder, case.case_id) from error
     if (image.dtype, label.dtype) != (np.float16, np.uint8):
