@@ -41,7 +41,7 @@ test-all: install  ## everything, 45 minutes on 2 cores, twice that on slow ones
 simulate: install  ## the tables of docs/simulations.md: half an hour
 	$(BIN)/python platform/simulations/all.py > docs/simulations.md
 
-mutate: install  ## breaks the code in 152 ways, each of which a test must see
+mutate: install  ## breaks the code in 159 ways, each of which a test must see
 	$(BIN)/python -m tests.breaks.run
 
 LOCK_TOOLS := $(VENV)/lock/bin

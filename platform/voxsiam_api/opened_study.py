@@ -47,7 +47,9 @@ class OpenedStudy:
         for row in self.report.rows:
             line = {"row": row.label, "finished": row.finished, "planned": row.planned}
             for name, cell in row.cells.items():
-                line |= {name: cell.mean, f"{name}_sd": cell.sd, f"{name}_printed": cell.printed}
+                figures = (cell.mean, cell.sd, cell.printed)
+                names = (name, f"{name}_sd", f"{name}_printed")
+                line |= dict(zip(names, map(_number, figures), strict=True))
             lines.append(line)
         return pd.DataFrame(lines)
 
@@ -101,6 +103,10 @@ def _run(trial: TrialResult) -> dict[str, object]:
         **trial.fingerprints,
         **trial.final,
     }
+
+
+def _number(figure: float | None) -> float:
+    return float("nan") if figure is None else figure
 
 
 def _frame(table: TextTable) -> pd.DataFrame:
