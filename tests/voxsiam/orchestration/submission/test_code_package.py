@@ -23,6 +23,7 @@ def test_the_packages_lie_side_by_side_and_nothing_else_does(tmp_path):
         ".mjs",
         ".css",
         ".md",
+        ".pyi",
         ".typed",
         "",
     }
