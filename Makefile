@@ -32,10 +32,10 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: install  ## 12 minutes on 2 cores, twice that on slow ones
+test: install  ## up to 45 minutes on 2 cores
 	$(BIN)/pytest -m "not slow"
 
-test-all: install  ## everything, 45 minutes on 2 cores, twice that on slow ones
+test-all: install  ## everything, about 90 minutes on 2 cores
 	$(BIN)/pytest
 
 simulate: install  ## the tables of docs/simulations.md: half an hour

@@ -137,11 +137,9 @@ def _cells(name: str, text: str) -> dict[str, object]:
     """Take a file of the table apart into its cells, by their names."""
     if name.endswith(".json"):
         return dict(_json_cells(json.loads(text)))
-    if name == SCORES:
-        # Line by line: the cells of a thousand runs are millions.
-        return {f"line {number}": line for number, line in enumerate(text.splitlines(), start=1)}
     lines: list[dict] = [{"line": line} for line in text.splitlines()]
-    if name.endswith(".csv"):
+    # Scores line by line: the cells of a thousand runs are millions.
+    if name.endswith(".csv") and name != SCORES:
         lines = list(csv.DictReader(io.StringIO(text)))
     return {
         f"{line.get('row', index)}, {column}": value

@@ -171,6 +171,6 @@ def _check_output(output: Path | None) -> None:
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
         raise UserError(
             "The scores cannot be written there.",
-            where=f"--csv {output}",
+            where=f"--output {output}",
             fix="name a file, such as scores.csv, in a folder that exists",
         )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from itertools import product
+from typing import TypeGuard
 
 from optuna.distributions import (
     BaseDistribution,
@@ -25,8 +26,7 @@ Values = Mapping[str, Value]
 
 def value_text(value: Value) -> str:
     """Write a value for people: four digits of a number."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:.4g}" if is_number else str(value)
+    return f"{value:.4g}" if _is_number(value) else str(value)
 
 
 class Setting(Frozen):
@@ -152,16 +152,16 @@ class SearchSpace(Frozen):
         if setting.share_of is not None:
             number /= _number(_field(self.base, setting.share_of), setting)
         if setting.choices:
-            return min(numbers, key=lambda choice: abs(float(choice) - number))
+            return min(numbers, key=lambda choice: abs(choice - number))
         return min(max(number, setting.low or 0), setting.high or number)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number(value: object, setting: Setting) -> int | float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if _is_number(value):
         return value
     raise UserError(
         f"'{setting.path}' is {value!r:.40}, no number: it has no range",
